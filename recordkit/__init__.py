@@ -1,0 +1,1 @@
+"""recordkit: records live audio and video straight to disk."""

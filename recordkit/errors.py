@@ -1,0 +1,128 @@
+"""Every error that recordkit raises, in one tree.
+
+The type says whose fault it is, the message says what to do, the fields say where::
+
+    RecordkitError
+    ├── SettingsError        an argument or setting that cannot be used      name, value
+    ├── StateError           a call that does not fit the recorder's state   state, wanted
+    ├── OutputError          the recording's files                           path
+    │   ├── OutputNameError      a name that recordkit does not write
+    │   ├── OutputExistsError    the final name is taken
+    │   ├── PartialExistsError   an unfinished recording lies there          partial
+    │   ├── OutputBusyError      another recorder holds the partial's lock
+    │   ├── OutputAccessError    the folder cannot be made or written
+    │   ├── DiskSpaceError       too little room                             needed_bytes, free_bytes
+    │   └── WriteError           a write, sync or rename that failed         offset, errno
+    ├── SourceError          the source cannot be opened or read             source
+    └── MediaError           media that cannot be encoded or carried         stream
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class RecordkitError(Exception):
+    """Base of all errors that recordkit raises on purpose."""
+
+
+class SettingsError(RecordkitError, ValueError):
+    """An argument or a setting has a value that cannot be used.
+
+    Fields: ``name`` of the setting, its ``value``.
+    """
+
+    def __init__(self, name: str, value: object, advice: str) -> None:
+        super().__init__(f"{name}={value!r}: {advice}")
+        self.name = name
+        self.value = value
+
+
+class StateError(RecordkitError, RuntimeError):
+    """A call came in a state that does not allow it.
+
+    Fields: ``state`` as it is, ``wanted`` (what the call would have needed).
+    """
+
+    def __init__(self, state: str, wanted: str, advice: str) -> None:
+        super().__init__(f"{advice} (state: {state}, needed: {wanted})")
+        self.state = state
+        self.wanted = wanted
+
+
+class OutputError(RecordkitError):
+    """Something is wrong with the recording's files. Field: ``path``."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class OutputNameError(OutputError, ValueError):
+    """The output's name is not one that recordkit writes."""
+
+
+class OutputExistsError(OutputError, FileExistsError):
+    """The final name is taken, and overwriting was not asked for."""
+
+
+class PartialExistsError(OutputError, FileExistsError):
+    """An unfinished recording of this name lies in the folder. Field: ``partial``."""
+
+    def __init__(self, path: Path, partial: Path) -> None:
+        super().__init__(
+            path,
+            f"an unfinished recording lies in the way ({partial.name}); "
+            "move it aside or choose another name, nothing of it has been touched",
+        )
+        self.partial = partial
+
+
+class OutputBusyError(OutputError):
+    """Another recorder, in this process or another, is writing this recording."""
+
+
+class OutputAccessError(OutputError, PermissionError):
+    """The output's folder cannot be made or written to."""
+
+
+class DiskSpaceError(OutputError):
+    """There is too little room. Fields: ``needed_bytes``, ``free_bytes``."""
+
+    def __init__(self, path: Path, needed_bytes: int, free_bytes: int) -> None:
+        super().__init__(
+            path,
+            f"needs {needed_bytes:,} bytes free to start, the disk has {free_bytes:,}; "
+            "make room or record elsewhere",
+        )
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+
+
+class WriteError(OutputError):
+    """A write, sync or rename failed while recording.
+
+    What had been written stays as a partial. Fields: ``offset`` in the main file (bytes),
+    ``errno`` of the system's error.
+    """
+
+    def __init__(self, path: Path, offset: int, cause: OSError, doing: str) -> None:
+        super().__init__(path, f"{doing} failed at byte {offset:,}: {cause.strerror or cause}")
+        self.offset = offset
+        self.errno = cause.errno
+
+
+class SourceError(RecordkitError):
+    """A source cannot be opened or read. Field: ``source`` (its path, URL or name)."""
+
+    def __init__(self, source: str, message: str) -> None:
+        super().__init__(f"{source}: {message}")
+        self.source = source
+
+
+class MediaError(RecordkitError):
+    """Media that cannot be encoded or carried. Field: ``stream`` (its index, or None)."""
+
+    def __init__(self, message: str, stream: int | None = None) -> None:
+        super().__init__(message if stream is None else f"stream {stream}: {message}")
+        self.stream = stream

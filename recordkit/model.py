@@ -1,0 +1,120 @@
+"""The values that pass between the rooms: frozen, slotted, validated when built.
+
+Times named ``pts`` and ``dts`` are ticks of 90 kHz, unwrapped (plain integers that never fold
+back at 33 bits); other times carry their unit as a suffix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .errors import MediaError
+
+
+class Codec(StrEnum):
+    """The codings that an elementary stream may have, under libavcodec's names."""
+
+    H264 = "h264"
+    H265 = "hevc"
+    AAC = "aac"
+    MP3 = "mp3"
+    OPUS = "opus"
+
+    @property
+    def is_video(self) -> bool:
+        """Whether access units of this coding are pictures."""
+        return self in (Codec.H264, Codec.H265)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFormat:
+    """What one elementary stream carries.
+
+    ``width`` and ``height`` are in pixels (video), ``sample_rate`` in Hz and ``channels`` a count
+    (audio); ``language`` is an ISO 639-2 code of three letters, or None.
+
+    Raises MediaError where a value cannot be carried.
+    """
+
+    codec: Codec
+    width: int = 0
+    height: int = 0
+    sample_rate: int = 0
+    channels: int = 0
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.codec.is_video:
+            if self.sample_rate <= 0:
+                raise MediaError(f"{self.codec} needs a sample rate, not {self.sample_rate}")
+            if not 1 <= self.channels <= 8:
+                raise MediaError(f"{self.codec} with {self.channels} channels cannot be carried (1 to 8)")
+        if self.language is not None and not (
+            len(self.language) == 3 and self.language.isascii() and self.language.isalpha()
+        ):
+            raise MediaError(f"language {self.language!r} is not an ISO 639-2 code of three letters")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUnit:
+    """One coded picture or audio frame of an elementary stream.
+
+    ``prefix`` stands before ``data`` in the elementary stream (delimiter, parameter sets, ADTS
+    header); it is kept apart so that a large picture is not copied to put six bytes before it.
+    ``pts``, ``dts`` and ``duration`` are ticks. ``discontinuity`` says that media is missing
+    before this unit.
+    """
+
+    stream: int
+    pts: int
+    dts: int
+    data: bytes
+    prefix: bytes = b""
+    random_access: bool = False
+    discontinuity: bool = False
+    duration: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dts > self.pts:
+            raise MediaError(f"DTS {self.dts} is after PTS {self.pts}", self.stream)
+        if not self.data:
+            raise MediaError("an access unit without bytes", self.stream)
+
+
+class FlushReason(StrEnum):
+    """Why the buffer was flushed."""
+
+    THRESHOLD = "threshold"
+    INTERVAL = "interval"
+    EXPLICIT = "explicit"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class FlushRecord:
+    """One flush: one large write that ends on a transport-packet boundary.
+
+    ``time_ns`` is wall-clock time since the epoch in UTC; ``elapsed_s`` is monotonic since the
+    start; ``interval_s`` since the flush before (or the start). ``file_bytes`` is the main file's
+    size after the flush, ``bytes_at_risk`` what a power cut just before the flush ended would
+    have cost. ``media_s`` is the time that the flushed units cover. ``dropped_units`` counts from
+    the start of the recording.
+    """
+
+    index: int
+    time_ns: int
+    elapsed_s: float
+    flush_bytes: int
+    file_bytes: int
+    write_s: float
+    sync_s: float
+    reason: FlushReason
+    interval_s: float
+    video_units: int
+    audio_units: int
+    media_s: float
+    dropped_units: int
+    queue_bytes: int
+    bytes_at_risk: int
+    rss_bytes: int

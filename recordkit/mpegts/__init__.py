@@ -1,0 +1,1 @@
+"""MPEG-TS without I/O: bytes in, bytes out. No file, clock, thread, logger or PyAV in here."""

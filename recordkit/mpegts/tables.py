@@ -1,0 +1,175 @@
+"""PAT and PMT: the sections that say what is in a transport stream (ISO/IEC 13818-1, 2.4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..model import Codec, StreamFormat
+
+PAT_PID = 0x0000
+PMT_PID = 0x1000
+FIRST_STREAM_PID = 0x0100
+PROGRAM_NUMBER = 1
+TRANSPORT_STREAM_ID = 1
+
+_REGISTRATION, _LANGUAGE, _EXTENSION = 0x05, 0x0A, 0x7F
+
+STREAM_TYPES: dict[int, str] = {
+    0x01: "mpeg1video",
+    0x02: "mpeg2video",
+    0x03: Codec.MP3,
+    0x04: Codec.MP3,
+    0x06: "private",
+    0x0F: Codec.AAC,
+    0x10: "mpeg4",
+    0x11: "aac_latm",
+    0x15: "metadata",
+    0x1B: Codec.H264,
+    0x24: Codec.H265,
+    0x33: "vvc",
+    0x81: "ac3",
+    0x86: "scte35",
+    0x87: "eac3",
+}
+"""stream_type (table 2-34) to the coding's name; a private stream is named by its descriptors."""
+
+_REGISTERED = {b"Opus": Codec.OPUS, b"HEVC": Codec.H265, b"AC-3": "ac3", b"EAC3": "eac3"}
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for index in range(256):
+        value = index << 24
+        for _ in range(8):
+            value = (value << 1) ^ 0x04C1_1DB7 if value & 0x8000_0000 else value << 1
+        table.append(value & 0xFFFF_FFFF)
+    return tuple(table)
+
+
+_CRC_TABLE = _crc_table()
+
+
+def crc32(data: bytes) -> int:
+    """CRC_32 of a section (annex A); 0 over a section that carries its own right CRC_32."""
+    value = 0xFFFF_FFFF
+    for byte in data:
+        value = ((value << 8) & 0xFFFF_FFFF) ^ _CRC_TABLE[(value >> 24) ^ byte]
+    return value
+
+
+def _section(table_id: int, identifier: int, version: int, body: bytes) -> bytes:
+    """A long-form section that applies now, number 0 of 0 (2.4.4.4), with its CRC_32."""
+    head = bytes([table_id]) + (0xB000 | (len(body) + 9)).to_bytes(2) + identifier.to_bytes(2)
+    section = head + bytes([0xC1 | (version & 31) << 1, 0, 0]) + body
+    return section + crc32(section).to_bytes(4)
+
+
+def stream_type(stream: StreamFormat) -> int:
+    """stream_type of a stream that we write (table 2-34)."""
+    if stream.codec is Codec.MP3:  # ISO/IEC 11172-3 has 32 kHz and above, 13818-3 the halves
+        return 0x03 if stream.sample_rate >= 32_000 else 0x04
+    return {Codec.H264: 0x1B, Codec.H265: 0x24, Codec.AAC: 0x0F, Codec.OPUS: 0x06}[stream.codec]
+
+
+def _descriptors(stream: StreamFormat) -> bytes:
+    descriptors = b""
+    if stream.codec is Codec.OPUS:
+        descriptors += bytes([_REGISTRATION, 4]) + b"Opus" + bytes([_EXTENSION, 2, 0x80, stream.channels])
+    elif stream.codec is Codec.H265:
+        descriptors += bytes([_REGISTRATION, 4]) + b"HEVC"
+    if stream.language is not None:
+        descriptors += bytes([_LANGUAGE, 4]) + stream.language.lower().encode("ascii") + b"\0"
+    return descriptors
+
+
+def build_pat(version: int = 0) -> bytes:
+    """The program association section: one program, its PMT at ``PMT_PID``."""
+    body = PROGRAM_NUMBER.to_bytes(2) + (0xE000 | PMT_PID).to_bytes(2)
+    return _section(0x00, TRANSPORT_STREAM_ID, version, body)
+
+
+def build_pmt(streams: Sequence[tuple[int, StreamFormat]], pcr_pid: int, version: int) -> bytes:
+    """The program map section for ``streams`` (pairs of PID and format); ``version`` counts modulo 32."""
+    body = (0xE000 | pcr_pid).to_bytes(2) + (0xF000).to_bytes(2)
+    for pid, stream in streams:
+        descriptors = _descriptors(stream)
+        body += bytes([stream_type(stream)]) + (0xE000 | pid).to_bytes(2)
+        body += (0xF000 | len(descriptors)).to_bytes(2) + descriptors
+    return _section(0x02, PROGRAM_NUMBER, version, body)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramAssociation:
+    """A PAT as read: program numbers and the PIDs of their PMTs (the network PID left out)."""
+
+    version: int
+    programs: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MappedStream:
+    """One elementary stream of a PMT as read. ``channels`` is known for Opus only (0 elsewhere)."""
+
+    pid: int
+    stream_type: int
+    codec: str
+    language: str | None
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramMap:
+    """A PMT as read."""
+
+    program: int
+    version: int
+    pcr_pid: int
+    streams: tuple[MappedStream, ...]
+
+
+def parse_pat(section: bytes) -> ProgramAssociation | None:
+    """Reads a PAT whose CRC_32 was checked; None where it is none or contradicts itself."""
+    if len(section) < 12 or section[0] != 0x00 or (len(section) - 12) % 4:
+        return None
+    programs = {}
+    for at in range(8, len(section) - 4, 4):
+        number = int.from_bytes(section[at : at + 2])
+        if number:
+            programs[number] = int.from_bytes(section[at + 2 : at + 4]) & 0x1FFF
+    return ProgramAssociation(section[5] >> 1 & 31, programs)
+
+
+def parse_pmt(section: bytes) -> ProgramMap | None:
+    """Reads a PMT whose CRC_32 was checked; None where it is none or contradicts itself."""
+    if len(section) < 16 or section[0] != 0x02:
+        return None
+    end = len(section) - 4
+    at = 12 + (int.from_bytes(section[10:12]) & 0x0FFF)
+    streams = []
+    while at + 5 <= end:
+        pid = int.from_bytes(section[at + 1 : at + 3]) & 0x1FFF
+        stop = at + 5 + (int.from_bytes(section[at + 3 : at + 5]) & 0x0FFF)
+        if stop > end:
+            return None
+        streams.append(_mapped(section[at], pid, section[at + 5 : stop]))
+        at = stop
+    if at != end:
+        return None
+    pcr_pid = int.from_bytes(section[8:10]) & 0x1FFF
+    return ProgramMap(int.from_bytes(section[3:5]), section[5] >> 1 & 31, pcr_pid, tuple(streams))
+
+
+def _mapped(type_: int, pid: int, descriptors: bytes) -> MappedStream:
+    codec = STREAM_TYPES.get(type_, f"type 0x{type_:02X}")
+    language, channels, at = None, 0, 0
+    while at + 2 <= len(descriptors):
+        tag, body = descriptors[at], descriptors[at + 2 : at + 2 + descriptors[at + 1]]
+        if tag == _REGISTRATION and (type_ == 0x06 or type_ >= 0x80):
+            codec = _REGISTERED.get(body[:4], codec)
+        elif tag == _LANGUAGE and len(body) >= 3:
+            language = body[:3].decode("latin-1")
+        elif tag == _EXTENSION and body[:1] == b"\x80" and len(body) >= 2:
+            channels = body[1]
+        at += 2 + len(body)
+    return MappedStream(pid, type_, str(codec), language, channels)
