@@ -1,0 +1,1 @@
+"""Facts about coded media, read from its own bytes: pure functions, no I/O, no codec library."""

@@ -1,0 +1,219 @@
+"""Sequence parameter sets: picture size and frame rate as the coded stream itself states them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+_HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
+_EXTENDED_SAR = 255
+_LARGEST_SIDE = 16_384
+_LARGEST_SPS_BYTES = 4_096
+_CHROMA_UNITS = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
+"""SubWidthC and SubHeightC per chroma_format_idc (table 6-1); monochrome crops by single samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceParameterSet:
+    """The facts of one SPS.
+
+    ``profile`` and ``level`` are profile_idc and level_idc, ``width`` and ``height`` pixels after
+    cropping, ``frame_rate`` pictures a second where the VUI carries timing.
+    """
+
+    profile: int
+    level: int
+    width: int
+    height: int
+    frame_rate: Fraction | None = None
+
+
+class _EndOfDataError(Exception):
+    """The parameter set ends before its syntax does."""
+
+
+class _BitReader:
+    """Reads the bits of a raw byte sequence payload, first bit first."""
+
+    __slots__ = ("_left", "_value")
+
+    def __init__(self, payload: bytes) -> None:
+        self._value = int.from_bytes(payload)
+        self._left = len(payload) * 8
+
+    def bits(self, count: int) -> int:
+        """u(count)."""
+        self._left -= count
+        if self._left < 0:
+            raise _EndOfDataError
+        return self._value >> self._left & ((1 << count) - 1)
+
+    def unsigned(self) -> int:
+        """ue(v), 9.1."""
+        zeros = 0
+        while not self.bits(1):
+            zeros += 1
+            if zeros > 32:
+                raise _EndOfDataError
+        return (1 << zeros) - 1 + self.bits(zeros)
+
+    def signed(self) -> int:
+        """se(v), 9.1.1."""
+        code = self.unsigned()
+        return (code + 1) // 2 if code & 1 else -(code // 2)
+
+
+def unescape(nal: bytes) -> bytes:
+    """The payload without its emulation_prevention_three_byte (7.3.1)."""
+    at = nal.find(b"\0\0\3")
+    if at < 0:
+        return nal
+    parts, begin = [], 0
+    while at >= 0:
+        parts.append(nal[begin : at + 2])
+        begin = at + 3
+        at = nal.find(b"\0\0\3", begin)
+    parts.append(nal[begin:])
+    return b"".join(parts)
+
+
+def unsigned_exp_golomb(payload: bytes, index: int) -> int | None:
+    """The ``index``-th of the ue(v) values at the payload's beginning, or None if it is cut."""
+    reader = _BitReader(payload)
+    try:
+        for _ in range(index):
+            reader.unsigned()
+        return reader.unsigned()
+    except _EndOfDataError:
+        return None
+
+
+def parse_sps(nal: bytes) -> SequenceParameterSet | None:
+    """Reads an H.264 SPS from its NAL unit (7.3.2.1.1), header byte included; None on nonsense."""
+    if len(nal) < 5 or nal[0] & 0x9F != 7:
+        return None
+    try:
+        return _sane(_read_h264(_BitReader(unescape(nal[1:_LARGEST_SPS_BYTES]))))
+    except _EndOfDataError:
+        return None
+
+
+def parse_h265_sps(nal: bytes) -> SequenceParameterSet | None:
+    """Reads an H.265 SPS from its NAL unit (7.3.2.2.1), both header bytes included; None on nonsense.
+
+    ``frame_rate`` stays None: the VUI lies behind syntax that nothing here needs.
+    """
+    if len(nal) < 16 or nal[0] >> 1 & 0x3F != 33:
+        return None
+    try:
+        return _sane(_read_h265(_BitReader(unescape(nal[2:_LARGEST_SPS_BYTES]))))
+    except _EndOfDataError:
+        return None
+
+
+def _sane(sps: SequenceParameterSet) -> SequenceParameterSet | None:
+    return sps if 0 < sps.width <= _LARGEST_SIDE and 0 < sps.height <= _LARGEST_SIDE else None
+
+
+def _read_h264(reader: _BitReader) -> SequenceParameterSet:
+    profile, _, level = reader.bits(8), reader.bits(8), reader.bits(8)
+    reader.unsigned()
+    chroma_format, separate_planes = 1, 0
+    if profile in _HIGH_PROFILES:
+        chroma_format = reader.unsigned()
+        if chroma_format > 3:
+            raise _EndOfDataError
+        if chroma_format == 3:
+            separate_planes = reader.bits(1)
+        reader.unsigned()
+        reader.unsigned()
+        reader.bits(1)
+        if reader.bits(1):
+            _skip_scaling_lists(reader, 12 if chroma_format == 3 else 8)
+    reader.unsigned()
+    _skip_picture_order_count(reader)
+    reader.unsigned()
+    reader.bits(1)
+    width = (reader.unsigned() + 1) * 16
+    map_units = reader.unsigned() + 1
+    frames_only = reader.bits(1)
+    if not frames_only:
+        reader.bits(1)
+    height = map_units * 16 * (2 - frames_only)
+    reader.bits(1)
+    if reader.bits(1):
+        unit_x, unit_y = (1, 1) if separate_planes else _CHROMA_UNITS[chroma_format]
+        width -= (reader.unsigned() + reader.unsigned()) * unit_x
+        height -= (reader.unsigned() + reader.unsigned()) * unit_y * (2 - frames_only)
+    frame_rate = _read_frame_rate(reader) if reader.bits(1) else None
+    return SequenceParameterSet(profile, level, width, height, frame_rate)
+
+
+def _skip_scaling_lists(reader: _BitReader, count: int) -> None:
+    for index in range(count):
+        if not reader.bits(1):
+            continue
+        last, following = 8, 8
+        for _ in range(16 if index < 6 else 64):
+            if following:
+                following = (last + reader.signed()) % 256
+            last = following or last
+
+
+def _skip_picture_order_count(reader: _BitReader) -> None:
+    kind = reader.unsigned()
+    if kind == 0:
+        reader.unsigned()
+    elif kind == 1:
+        reader.bits(1)
+        reader.signed()
+        reader.signed()
+        cycle = reader.unsigned()
+        if cycle > 255:
+            raise _EndOfDataError
+        for _ in range(cycle):
+            reader.signed()
+
+
+def _read_frame_rate(reader: _BitReader) -> Fraction | None:
+    """The VUI up to its timing (E.1.1); two fields, so two ticks, make a frame."""
+    if reader.bits(1) and reader.bits(8) == _EXTENDED_SAR:
+        reader.bits(32)
+    if reader.bits(1):
+        reader.bits(1)
+    if reader.bits(1):
+        reader.bits(4)
+        if reader.bits(1):
+            reader.bits(24)
+    if reader.bits(1):
+        reader.unsigned()
+        reader.unsigned()
+    if not reader.bits(1):
+        return None
+    units, scale = reader.bits(32), reader.bits(32)
+    return Fraction(scale, 2 * units) if units and scale else None
+
+
+def _read_h265(reader: _BitReader) -> SequenceParameterSet:
+    reader.bits(4)
+    sub_layers = reader.bits(3)
+    reader.bits(1)
+    profile = reader.bits(8) & 0x1F
+    reader.bits(80)
+    level = reader.bits(8)
+    present = [(reader.bits(1), reader.bits(1)) for _ in range(sub_layers)]
+    if sub_layers:
+        reader.bits(2 * (8 - sub_layers))
+    for has_profile, has_level in present:
+        reader.bits(88 * has_profile + 8 * has_level)
+    reader.unsigned()
+    chroma_format = reader.unsigned()
+    if chroma_format > 3:
+        raise _EndOfDataError
+    separate_planes = reader.bits(1) if chroma_format == 3 else 0
+    width, height = reader.unsigned(), reader.unsigned()
+    if reader.bits(1):
+        unit_x, unit_y = (1, 1) if separate_planes else _CHROMA_UNITS[chroma_format]
+        width -= (reader.unsigned() + reader.unsigned()) * unit_x
+        height -= (reader.unsigned() + reader.unsigned()) * unit_y
+    return SequenceParameterSet(profile, level, width, height)
