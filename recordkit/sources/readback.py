@@ -1,0 +1,414 @@
+"""Reads the marks of ``Synthetic`` back out of a finished file: lost pictures, lip sync, jitter.
+
+Works on files from any recorder or muxer that PyAV can open, after lossy coding and after scaling.
+Memory stays bounded: pictures leave a number behind, sound is searched in windows of a few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SourceError
+from ..mpegts.clock import WRAP, Unwrapper
+from .synthetic import BEEP_HZ, BEEP_S, FLASH_S, RAMP_S, Synthetic, encode_number, layout, plane_rows
+
+_MIN_CONTRAST = 48.0
+_CLEAR = 0.12
+_FILTER_S, _SMOOTH_S = 0.003, 0.03
+_LENGTH_ERROR_S = 0.008
+_MIN_LEVEL = 0.01
+_WINDOW_S, _CARRY_S = 4.0, 0.4
+_GAP_S = 0.005
+_FPS_SAMPLE = 256
+_COMMON_RATES = tuple(
+    rate
+    for n in (5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120)
+    for rate in (Fraction(n), Fraction(n * 1000, 1001))
+)
+
+_Mono = NDArray[np.float32]
+_Number = TypeVar("_Number", np.float64, np.complex128)
+
+
+@dataclass(frozen=True, slots=True)
+class Readback:
+    """What a file holds of a synthetic source's pictures and sound.
+
+    ``numbers_ok`` pictures gave a number, ``unreadable`` did not. ``first_number`` and
+    ``last_number`` are the lowest and highest; ``lost`` counts the numbers between them that never
+    came, ``repeated`` the pictures whose number had come before, ``out_of_order`` those that came
+    after a higher one. ``picture_jitter_s`` is the largest deviation of a picture's time from
+    number / ``fps``, the first readable picture being right.
+
+    ``samples`` counts per channel, ``sound_s`` is their playing time, ``sound_gaps`` the places
+    where the sound's timestamps jump by more than 5 ms. ``sync_offsets_s`` has one entry for each
+    second with both a flash and a beep: how much later the beep is than the flash (positive: sound
+    is late), each measured against the time that its number tells; ``sync_worst_s`` is the one
+    furthest from 0. Offsets beyond half a second cannot be told apart from smaller ones.
+
+    ``sizes`` are the pictures' (width, height) in order of first appearance. ``damaged_packets``
+    counts packets that the decoders refused. Figures that could not be had are None.
+    """
+
+    pictures: int
+    numbers_ok: int
+    unreadable: int
+    lost: int
+    repeated: int
+    out_of_order: int
+    first_number: int | None
+    last_number: int | None
+    fps: Fraction | None
+    picture_jitter_s: float | None
+    samples: int
+    sound_s: float
+    sound_gaps: int
+    sync_offsets_s: tuple[float, ...]
+    sync_worst_s: float | None
+    sizes: tuple[tuple[int, int], ...]
+    damaged_packets: int
+
+
+def read_frame_number(frame: av.VideoFrame) -> int | None:
+    """The number that stands in a picture of any size and pixel format, or None if it cannot be trusted."""
+    luma = _luma(frame)
+    cells, _ = layout(frame.width, frame.height)
+    levels = np.array([luma[cell.inner()].mean() for cell in cells])
+    low, high = float(levels.min()), float(levels.max())
+    contrast = high - low
+    if contrast < _MIN_CONTRAST:
+        return None
+    threshold = (low + high) / 2
+    # A cell halfway between black and white is a guess, and guesses slip past 16 bits of CRC.
+    if float(np.abs(levels - threshold).min()) < _CLEAR * contrast:
+        return None
+    word = 0
+    for level in levels:
+        word = word << 1 | bool(level > threshold)
+    number = word >> 16
+    return number if encode_number(number) == word else None
+
+
+def read_flash(frame: av.VideoFrame) -> bool:
+    """Whether the flash patch of a picture is lit."""
+    _, flash = layout(frame.width, frame.height)
+    return bool(_luma(frame)[flash.inner()].mean() > 128)
+
+
+def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    if not (frame.format.name.startswith(("yuv4", "yuvj4", "nv")) and frame.format.components[0].bits == 8):
+        frame = frame.reformat(format="gray")
+    return plane_rows(frame.planes[0])[: frame.height, : frame.width]
+
+
+def find_beeps(samples: _Mono, sample_rate: int) -> list[float]:
+    """Where beeps begin, in seconds from the first of ``samples`` (mono, full scale 1.0).
+
+    A beep that is not whole (it sounds at the first or last sample, or is cut) is left out.
+    """
+    fine = round(_FILTER_S * sample_rate / 2) * 2 + 1
+    coarse = round(_SMOOTH_S * sample_rate / 2) * 2 + 1
+    if samples.size < 2 * coarse:
+        return []
+    envelope = _envelope(samples, sample_rate, fine)
+    # At low bit rates AAC lets the beep's amplitude waver: only its mean tells where a beep is at all.
+    smooth = _moving_mean(envelope, coarse)
+    peak = float(smooth.max())
+    # In sound without beeps the envelope is the tone's leakage and noise: low, and without a step.
+    if peak < _MIN_LEVEL or peak < 4 * float(np.percentile(smooth, 20)):
+        return []
+    loud = np.diff((smooth > peak / 3).astype(np.int8), prepend=np.int8(0), append=np.int8(0))
+    onsets = []
+    for start, end in zip(
+        np.flatnonzero(loud == 1).tolist(), np.flatnonzero(loud == -1).tolist(), strict=True
+    ):
+        first, last = max(0, start - coarse), min(samples.size, end + coarse)
+        half = float(np.median(envelope[start:end])) / 2
+        above = np.flatnonzero(envelope[first:last] > half) + first
+        if above.size == 0 or above[0] < fine or above[-1] >= samples.size - fine:
+            continue
+        if abs((above[-1] - above[0]) / sample_rate - (BEEP_S - RAMP_S)) > _LENGTH_ERROR_S:
+            continue
+        at, low, high = int(above[0]), envelope[above[0] - 1], envelope[above[0]]
+        onsets.append((at - 1 + float((half - low) / (high - low))) / sample_rate - RAMP_S / 2)
+    return onsets
+
+
+def _envelope(samples: _Mono, sample_rate: int, width: int) -> NDArray[np.float64]:
+    """The amplitude at the beep's frequency around each sample, by quadrature demodulation."""
+    turn = np.arange(samples.size) * BEEP_HZ % sample_rate * (2 * np.pi / sample_rate)
+    # Two passes of a symmetric mean: the half-amplitude point of an edge stays in place.
+    base = _moving_mean(_moving_mean(samples * np.exp(-1j * turn), width), width)
+    amplitude: NDArray[np.float64] = 2 * np.abs(base)
+    return amplitude
+
+
+def _moving_mean(values: NDArray[_Number], width: int) -> NDArray[_Number]:
+    """The mean of ``width`` (odd) values around each one, zeros beyond the ends."""
+    total = np.cumsum(np.pad(values, (width // 2 + 1, width // 2)))
+    mean: NDArray[_Number] = (total[width:] - total[:-width]) / width
+    return mean
+
+
+class _Numbers:
+    """Which numbers have come, as disjoint ranges: small for any recording with few gaps."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self.repeated = self.out_of_order = 0
+
+    def add(self, number: int) -> None:
+        starts, ends = self._starts, self._ends
+        at = bisect_right(starts, number)
+        if at and number < ends[at - 1]:
+            self.repeated += 1
+            return
+        if at < len(starts) or (ends and number < ends[-1]):
+            self.out_of_order += 1
+        joins_left, joins_right = (
+            at > 0 and ends[at - 1] == number,
+            at < len(starts) and starts[at] == number + 1,
+        )
+        if joins_left and joins_right:
+            ends[at - 1] = ends.pop(at)
+            starts.pop(at)
+        elif joins_left:
+            ends[at - 1] = number + 1
+        elif joins_right:
+            starts[at] = number
+        else:
+            starts.insert(at, number)
+            ends.insert(at, number + 1)
+
+    @property
+    def first(self) -> int | None:
+        return self._starts[0] if self._starts else None
+
+    @property
+    def last(self) -> int | None:
+        return self._ends[-1] - 1 if self._ends else None
+
+    @property
+    def lost(self) -> int:
+        return sum(self._starts[1:]) - sum(self._ends[:-1])
+
+
+class _Pictures:
+    """Takes the pictures of a file in the order of presentation."""
+
+    def __init__(self, fps: Fraction | None) -> None:
+        self.fps = fps
+        self.numbers = _Numbers()
+        self.count = self.readable = 0
+        self.sizes: dict[tuple[int, int], None] = {}
+        self.flashes: dict[int, float] = {}
+        self.jitter_s: float | None = None
+        self._waiting: list[tuple[int, Fraction, bool]] = []
+        self._origin: Fraction | None = None
+
+    def add(self, frame: av.VideoFrame, time: Fraction | None) -> None:
+        self.count += 1
+        self.sizes[frame.width, frame.height] = None
+        number = read_frame_number(frame)
+        if number is None:
+            return
+        self.readable += 1
+        self.numbers.add(number)
+        if time is None:
+            return
+        if self.fps is None:
+            self._waiting.append((number, time, read_flash(frame)))
+            if len(self._waiting) >= _FPS_SAMPLE:
+                self.settle()
+        else:
+            self._measure(self.fps, number, time, read_flash(frame))
+
+    def settle(self) -> None:
+        """Estimates the rate from the pictures that wait for it, then measures those."""
+        if self.fps is None and self._waiting:
+            self.fps = _estimate_fps([(number, time) for number, time, _ in self._waiting])
+        if self.fps is not None:
+            for number, time, flash in self._waiting:
+                self._measure(self.fps, number, time, flash)
+            self._waiting.clear()
+
+    def _measure(self, fps: Fraction, number: int, time: Fraction, flash: bool) -> None:
+        shift = time - number / fps
+        if self._origin is None:
+            self._origin = shift
+        self.jitter_s = max(self.jitter_s or 0.0, abs(float(shift - self._origin)))
+        second = number // fps
+        if flash and number / fps - second < FLASH_S:
+            self.flashes.setdefault(int(second), float(shift))
+
+
+def _estimate_fps(marks: list[tuple[int, Fraction]]) -> Fraction | None:
+    """Pictures a second from (number, time) pairs by least squares, a common rate where one is near."""
+    numbers = np.array([number - marks[0][0] for number, _ in marks], np.float64)
+    times = np.array([float(time - marks[0][1]) for _, time in marks])
+    numbers -= numbers.mean()
+    times -= times.mean()
+    slope = float(numbers @ times)
+    if slope <= 0:
+        return None
+    measured = float(numbers @ numbers) / slope
+    near = min(_COMMON_RATES, key=lambda rate: abs(measured / rate - 1))
+    return near if abs(measured / near - 1) < 0.002 else Fraction(measured).limit_denominator(1001)
+
+
+class _Sound:
+    """Takes the sound of a file in order and finds the beeps' times on the file's clock."""
+
+    def __init__(self) -> None:
+        self.samples = self.gaps = 0
+        self.seconds = Fraction(0)
+        self.beeps: list[float] = []
+        self._rate = 0
+        self._parts: deque[_Mono] = deque()
+        self._held = 0
+        self._anchors: list[tuple[int, float]] = []
+        self._next: float | None = None
+
+    def add(self, frame: av.AudioFrame, time: Fraction | None) -> None:
+        if frame.samples == 0:
+            return
+        self.samples += frame.samples
+        self.seconds += Fraction(frame.samples, frame.sample_rate)
+        start = float(time) if time is not None else self._next
+        jump = start is not None and self._next is not None and abs(start - self._next) > _GAP_S
+        self.gaps += jump
+        if jump or frame.sample_rate != self._rate:
+            self.search(final=True)
+            self._rate = frame.sample_rate
+        if start is None:
+            return
+        self._anchors.append((self._held, start))
+        self._parts.append(_first_channel(frame))
+        self._held += frame.samples
+        self._next = start + frame.samples / frame.sample_rate
+        if self._held >= _WINDOW_S * self._rate:
+            self.search(final=False)
+
+    def search(self, *, final: bool) -> None:
+        """Finds the beeps in the sound held; keeps the last part for the next window unless ``final``."""
+        if not self._held:
+            return
+        window = np.concatenate(self._parts)
+        keep = 0 if final else round(_CARRY_S * self._rate)
+        for onset in find_beeps(window, self._rate):
+            # A beep near the end may be cut off there; the next window begins before it and has it whole.
+            if final or onset * self._rate < window.size - keep / 2:
+                time = self._time(onset)
+                if not self.beeps or abs(time - self.beeps[-1]) > BEEP_S:
+                    self.beeps.append(time)
+        cut = window.size - keep
+        earlier = [anchor for anchor in self._anchors if anchor[0] <= cut]
+        later = [anchor for anchor in self._anchors if anchor[0] > cut]
+        self._anchors = [] if final else [(at - cut, time) for at, time in earlier[-1:] + later]
+        self._parts = deque([] if final else [window[cut:]])
+        self._held = keep
+
+    def _time(self, onset: float) -> float:
+        """The file's time at ``onset`` seconds into the window, by the timestamp nearest before it."""
+        position = onset * self._rate
+        at = max(0, bisect_right(self._anchors, position, key=lambda anchor: anchor[0]) - 1)
+        index, time = self._anchors[at]
+        return time + (position - index) / self._rate
+
+
+def _first_channel(frame: av.AudioFrame) -> _Mono:
+    sound = frame.to_ndarray()
+    mono = sound[0] if frame.format.is_planar else sound[0, :: frame.layout.nb_channels]
+    if np.issubdtype(mono.dtype, np.unsignedinteger):
+        return ((mono.astype(np.float32) - 128) / 128).astype(np.float32)
+    scale = -float(np.iinfo(mono.dtype).min) if np.issubdtype(mono.dtype, np.integer) else 1.0
+    return (mono / scale).astype(np.float32)
+
+
+def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None = None) -> Readback:
+    """Decodes a finished file once and says what of the synthetic source is in it.
+
+    ``fps`` is the source's rate as ``Synthetic`` takes it; without it the rate is estimated from
+    the first pictures. The first video and the first audio stream are read; either may be missing.
+
+    Raises SourceError where the file cannot be opened or has neither.
+    """
+    rate = None if fps is None else Synthetic(fps=fps).rate
+    try:
+        container = av.open(Path(path))
+    except (av.FFmpegError, OSError) as error:
+        raise SourceError(str(path), f"cannot be opened: {error}") from error
+    pictures, sound, damaged = _Pictures(rate), _Sound(), 0
+    with container:
+        streams = [*container.streams.video[:1], *container.streams.audio[:1]]
+        if not streams:
+            raise SourceError(str(path), "has neither pictures nor sound")
+        for stream in container.streams.video[:1]:
+            stream.thread_type = "AUTO"
+        # One unwrapper for both streams: they lie within a second of each other, so that
+        # one that begins after the fold of the 33 bits still lands beside the other.
+        clock = Unwrapper() if container.format.name == "mpegts" else None
+        for packet in container.demux(streams):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                damaged += 1
+                continue
+            for frame in frames:
+                if isinstance(frame, av.VideoFrame):
+                    pictures.add(frame, _time(frame, clock))
+                elif isinstance(frame, av.AudioFrame):
+                    sound.add(frame, _time(frame, clock))
+    pictures.settle()
+    sound.search(final=True)
+    offsets = _sync_offsets(pictures.flashes, sorted(sound.beeps))
+    return Readback(
+        pictures=pictures.count,
+        numbers_ok=pictures.readable,
+        unreadable=pictures.count - pictures.readable,
+        lost=pictures.numbers.lost,
+        repeated=pictures.numbers.repeated,
+        out_of_order=pictures.numbers.out_of_order,
+        first_number=pictures.numbers.first,
+        last_number=pictures.numbers.last,
+        fps=pictures.fps,
+        picture_jitter_s=pictures.jitter_s,
+        samples=sound.samples,
+        sound_s=float(sound.seconds),
+        sound_gaps=sound.gaps,
+        sync_offsets_s=offsets,
+        sync_worst_s=max(offsets, key=abs, default=None),
+        sizes=tuple(pictures.sizes),
+        damaged_packets=damaged,
+    )
+
+
+def _time(frame: av.VideoFrame | av.AudioFrame, clock: Unwrapper | None) -> Fraction | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    if clock is None:
+        return frame.pts * frame.time_base
+    return clock.unwrap(frame.pts % WRAP) * frame.time_base
+
+
+def _sync_offsets(flashes: dict[int, float], beeps: list[float]) -> tuple[float, ...]:
+    offsets = []
+    for second, shift in sorted(flashes.items()):
+        after = bisect_right(beeps, second + shift)
+        near = min(
+            beeps[max(0, after - 1) : after + 1], key=lambda beep: abs(beep - second - shift), default=None
+        )
+        if near is not None and abs(near - second - shift) < 0.5:
+            offsets.append(near - second - shift)
+    return tuple(offsets)
