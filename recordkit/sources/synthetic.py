@@ -299,7 +299,10 @@ class Painter:
     def _frame(self, number: int) -> av.VideoFrame:
         frame = av.VideoFrame(self._width, self._height, "yuv420p")
         for target, source in zip(frame.planes, self._planes, strict=True):
-            plane_rows(target)[: source.shape[0], : source.shape[1]] = source
+            rows = plane_rows(target)
+            rows[:, : source.shape[1]] = source
+            # Fresh memory holds anything: the padding too shall be the same each time.
+            rows[:, source.shape[1] :] = 0
         frame.pts, frame.time_base = number, 1 / self._rate
         # H.273 codes: limited range; BT.709, or BT.601 of 525 lines, for small pictures.
         frame.color_range = 1
