@@ -122,6 +122,15 @@ class Packetiser:
         """The streams declared so far, by index."""
         return {index: stream.format for index, stream in self._streams.items()}
 
+    def format(self, index: int) -> StreamFormat | None:
+        """The format of stream ``index``, None where it was not declared."""
+        stream = self._streams.get(index)
+        return None if stream is None else stream.format
+
+    def is_video(self, index: int) -> bool:
+        """Whether stream ``index``, which was declared, carries pictures."""
+        return self._streams[index].is_video
+
     def declare(self, index: int, stream_format: StreamFormat) -> None:
         """Add a stream, or give a declared one a new format; the next unit is preceded by a new PMT.
 

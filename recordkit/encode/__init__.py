@@ -1,0 +1,1 @@
+"""Frames or coded packets in, access units out. Codecs by PyAV."""

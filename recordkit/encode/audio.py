@@ -1,0 +1,202 @@
+"""Sound to AAC: any rate, layout and sample format; gaps told apart from jitter."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from ..bitstream.audio import AAC_SAMPLES, AudioSpecificConfig, adts_header, parse_audio_specific_config
+from ..errors import MediaError
+from ..model import AccessUnit, Codec, StreamFormat
+from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
+from ..settings import AAC_RATES, AudioSettings
+from .coded import Coded, CodedPacket
+
+LONGEST_SILENCE_S = 60
+"""A longer gap is marked even where silence was asked for: an hour of it helps nobody."""
+_Samples = NDArray[np.float32]
+
+
+class AudioEncoder:
+    """Encodes the sound of stream ``stream``; not thread-safe.
+
+    Sound is placed by counting samples from the first frame on. ``gap_count`` and ``gap_s`` count
+    the gaps and their seconds, ``cut_samples`` the samples cut because they overlapped.
+    """
+
+    def __init__(self, settings: AudioSettings, stream: int) -> None:
+        self.gap_count = 0
+        self.gap_s = 0.0
+        self.cut_samples = 0
+        self._settings = settings
+        self._stream = stream
+        self._context: av.AudioCodecContext | None = None
+        self._config: AudioSpecificConfig | None = None
+        self._format: StreamFormat | None = None
+        self._rate = 0
+        self._layout = "stereo"
+        self._resampler: AudioResampler | None = None
+        self._input: tuple[str, str, int] | None = None
+        self._anchor = 0  # ticks at which sample 0 stands
+        self._received = 0  # samples taken in since the anchor, gaps included
+        self._position = 0  # where the next block to be encoded stands, in samples
+        self._blocks: list[_Samples] = []
+        self._waiting = 0
+        self._discontinuity = False
+
+    def encode(self, frame: AudioFrame, ticks: int | None, *, discontinuity: bool = False) -> list[Coded]:
+        """Encode ``frame``, heard from ``ticks`` on; None: right behind the frame before.
+
+        Raises MediaError where the frame or the settings cannot be encoded.
+        """
+        try:
+            if self._context is None:
+                self._open(frame, ticks or 0)
+            self._discontinuity |= discontinuity
+            coded: list[Coded] = []
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != self._input:
+                self._take(self._resampled(None))
+                self._resampler = AudioResampler("fltp", self._layout, self._rate)
+                self._input = kind
+            cut = 0
+            if ticks is not None:
+                away = round(Fraction((ticks - self._anchor) * self._rate, TICKS_PER_SECOND)) - self._received
+                if away > self._settings.gap_tolerance * self._rate:
+                    coded = self._gap(away)
+                elif away < -self._settings.gap_tolerance * self._rate:
+                    cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
+            sound = self._resampled(frame)
+            self._received += round(frame.samples * self._rate / frame.sample_rate) - cut
+            self.cut_samples += cut
+            self._take(sound, skip=cut)
+            return coded + self._drain()
+        except av.FFmpegError as error:
+            raise MediaError(f"sound could not be encoded: {error}", self._stream) from error
+
+    def flush(self) -> list[Coded]:
+        """Encode what is left, filled up with silence to a whole access unit."""
+        if self._context is None:
+            return []
+        try:
+            self._take(self._resampled(None))
+            self._resampler = self._input = None
+            coded = self._drain()
+            if self._waiting:
+                coded += self._pad_block()
+            return coded + self._units(self._context.encode(None))
+        except av.FFmpegError as error:
+            raise MediaError(f"sound could not be encoded: {error}", self._stream) from error
+
+    def _open(self, frame: AudioFrame, ticks: int) -> None:
+        rate = self._settings.sample_rate or frame.sample_rate
+        self._rate = rate if rate in AAC_RATES else 48_000
+        channels = self._settings.channels or min(2, frame.layout.nb_channels)
+        self._layout = "mono" if channels == 1 else "stereo"
+        context = av.AudioCodecContext.create("aac", "w")
+        context.sample_rate, context.layout, context.format = self._rate, self._layout, "fltp"
+        context.bit_rate = self._settings.bit_rate
+        context.time_base = Fraction(1, self._rate)
+        context.open()
+        self._config = parse_audio_specific_config(context.extradata or b"")
+        if self._config is None:
+            raise MediaError("the AAC encoder gave no configuration", self._stream)
+        self._context = context
+        self._anchor = ticks
+        language = self._settings.language
+        self._format = StreamFormat(Codec.AAC, sample_rate=self._rate, channels=channels, language=language)
+
+    def _resampled(self, frame: AudioFrame | None) -> list[_Samples]:
+        if self._resampler is None:
+            return []
+        if frame is None:
+            frames = self._resampler.resample(None)
+        else:
+            kept, frame.pts = frame.pts, None  # placed by counting: the resampler must not reckon with it
+            try:
+                frames = self._resampler.resample(frame)
+            finally:
+                frame.pts = kept
+        return [np.asarray(piece.to_ndarray(), np.float32) for piece in frames if piece.samples]
+
+    def _take(self, sound: list[_Samples], skip: int = 0) -> None:
+        for piece in sound:
+            rest = piece[:, skip:]
+            skip -= piece.shape[1] - rest.shape[1]
+            if rest.shape[1]:
+                self._blocks.append(rest)
+                self._waiting += rest.shape[1]
+
+    def _gap(self, samples: int) -> list[Coded]:
+        """Bridge ``samples`` missing samples by silence, or step over them."""
+        self.gap_count += 1
+        self.gap_s += samples / self._rate
+        self._take(self._resampled(None))
+        if self._input is not None:
+            self._resampler = AudioResampler("fltp", self._layout, self._rate)
+        self._received += samples
+        if self._settings.gaps == "silence" and samples <= LONGEST_SILENCE_S * self._rate:
+            channels = 1 if self._layout == "mono" else 2
+            self._take([np.zeros((channels, samples), np.float32)])
+            return self._drain()
+        coded = self._drain()
+        begun = self._waiting
+        if begun:
+            coded += self._pad_block()
+            # What the padding has covered is no longer missing.
+            samples = max(0, samples - (AAC_SAMPLES - begun))
+        self._position += samples
+        self._discontinuity = True
+        return coded
+
+    def _pad_block(self) -> list[Coded]:
+        channels = 1 if self._layout == "mono" else 2
+        self._take([np.zeros((channels, AAC_SAMPLES - self._waiting), np.float32)])
+        return self._drain()
+
+    def _drain(self) -> list[Coded]:
+        """Encode the whole blocks of 1024 samples that wait."""
+        if self._waiting < AAC_SAMPLES or self._context is None:
+            return []
+        sound = np.concatenate(self._blocks, axis=1)
+        coded = []
+        whole = sound.shape[1] // AAC_SAMPLES * AAC_SAMPLES
+        for at in range(0, whole, AAC_SAMPLES):
+            block = np.ascontiguousarray(sound[:, at : at + AAC_SAMPLES])
+            frame = AudioFrame.from_ndarray(block, "fltp", self._layout)
+            frame.sample_rate, frame.pts, frame.time_base = (
+                self._rate,
+                self._position,
+                Fraction(1, self._rate),
+            )
+            self._position += AAC_SAMPLES
+            coded += self._units(self._context.encode(frame))
+        self._blocks = [sound[:, whole:]] if whole < sound.shape[1] else []
+        self._waiting = sound.shape[1] - whole
+        return coded
+
+    def _units(self, packets: list[CodedPacket]) -> list[Coded]:
+        coded = []
+        for packet in packets:
+            if packet.pts is None or self._config is None or self._format is None:
+                continue
+            data = bytes(packet)
+            base = Fraction(1, self._rate)
+            time = to_ticks(packet.pts, base)
+            unit = AccessUnit(
+                stream=self._stream,
+                pts=self._anchor + time,
+                dts=self._anchor + time,
+                data=data,
+                prefix=adts_header(self._config, len(data)),
+                discontinuity=self._discontinuity,
+                duration=to_ticks(packet.pts + AAC_SAMPLES, base) - time,
+            )
+            self._discontinuity = False
+            coded.append(Coded(self._format, unit))
+        return coded

@@ -1,0 +1,134 @@
+"""Packets that are coded already: framed for a transport stream, and otherwise left as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+
+from ..bitstream.audio import (
+    OPUS_RATE,
+    AudioSpecificConfig,
+    adts_header,
+    opus_control_header,
+    opus_samples,
+    parse_adts,
+    parse_audio_specific_config,
+    parse_mp3,
+)
+from ..bitstream.h264 import ParameterSetFramer
+from ..errors import MediaError
+from ..model import AccessUnit, Codec, StreamFormat
+from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
+from .coded import Coded, CodedPacket
+
+_NAMES = {"h264": Codec.H264, "hevc": Codec.H265, "aac": Codec.AAC, "opus": Codec.OPUS}
+_NAMES |= dict.fromkeys(("mp3", "mp3float"), Codec.MP3)
+
+
+def passthrough_codec(stream: av.VideoStream | av.AudioStream) -> Codec | None:
+    """The codec of ``stream`` where its packets can go into a recording as they are, else None."""
+    context = stream.codec_context
+    codec = _NAMES.get(context.name)
+    extradata = context.extradata or b""
+    if codec is Codec.AAC and extradata and parse_audio_specific_config(extradata) is None:
+        return None
+    if codec is Codec.OPUS and isinstance(stream, av.AudioStream) and stream.codec_context.layout.nb_channels > 2:
+        return None  # its channel mapping would have to go into a descriptor that few players read
+    return codec
+
+
+class Passthrough:
+    """Turns the packets of one demuxed stream into access units of stream ``index``.
+
+    ``skipped_units`` counts pictures before the first from which a decoder can start: they are
+    left out. Raises MediaError where the stream's codec cannot be passed through.
+    """
+
+    def __init__(self, stream: av.VideoStream | av.AudioStream, index: int, language: str | None = None) -> None:
+        codec = passthrough_codec(stream)
+        if codec is None:
+            raise MediaError(f"{stream.codec_context.name} cannot be passed through: decode it first", index)
+        self.skipped_units = 0
+        self._index = index
+        self._filter: av.BitStreamFilterContext | None = None
+        self._framer: ParameterSetFramer | None = None
+        self._config: AudioSpecificConfig | None = None
+        self._duration = 0
+        extradata = stream.codec_context.extradata or b""
+        if isinstance(stream, av.VideoStream):
+            if extradata[:1] == b"\1":  # avcC or hvcC: lengths where Annex B has start codes
+                name = "h264_mp4toannexb" if codec is Codec.H264 else "hevc_mp4toannexb"
+                self._filter = av.BitStreamFilterContext(name, stream)
+                extradata = b""
+            self._framer = ParameterSetFramer(codec, extradata)
+            self._format = StreamFormat(codec)
+            if stream.average_rate:
+                self._duration = round(TICKS_PER_SECOND / stream.average_rate)
+        else:
+            context = stream.codec_context
+            if codec is Codec.AAC:
+                self._config = parse_audio_specific_config(extradata)
+            self._format = StreamFormat(
+                codec, sample_rate=context.sample_rate, channels=context.layout.nb_channels, language=language
+            )
+
+    def step(self, packet: CodedPacket) -> int:
+        """How long ``packet`` lasts, in ticks; 0 where that is not known."""
+        if packet.duration and packet.time_base:
+            return to_ticks(packet.duration, Fraction(packet.time_base))
+        return self._duration
+
+    def units(self, packet: CodedPacket, dts: int, pts: int | None, *, discontinuity: bool) -> list[Coded]:
+        """The access units of ``packet``, placed at ``dts`` and ``pts`` (ticks; None: not known).
+
+        Raises MediaError for a packet that cannot be carried.
+        """
+        try:
+            packets = self._filter.filter(packet) if self._filter is not None else [packet]
+        except av.FFmpegError as error:
+            raise MediaError(f"a packet could not be brought into Annex B: {error}", self._index) from error
+        coded = []
+        for filtered in packets:
+            data = bytes(filtered)
+            unit = AccessUnit(
+                stream=self._index,
+                pts=dts if pts is None else max(pts, dts),
+                dts=dts,
+                data=data,
+                discontinuity=discontinuity,
+                duration=self.step(packet),
+            )
+            framed = self._picture(unit, packet.is_keyframe) if self._framer else self._sound(unit)
+            if framed is not None:
+                coded.append(Coded(self._format, framed))
+        return coded
+
+    def _picture(self, unit: AccessUnit, is_key_picture: bool) -> AccessUnit | None:
+        framer = self._framer
+        if framer is None:
+            return None
+        framed = framer.frame(unit.data, is_key_picture)
+        size = (framer.width, framer.height)
+        if framed.random_access and size != (self._format.width, self._format.height):
+            self._format = replace(self._format, width=size[0], height=size[1])
+        if not self._format.width:
+            self.skipped_units += 1
+            return None
+        data = unit.data[framed.skip :] if framed.skip else unit.data
+        return replace(unit, data=data, prefix=framed.prefix, random_access=framed.random_access)
+
+    def _sound(self, unit: AccessUnit) -> AccessUnit:
+        data = unit.data
+        match self._format.codec:
+            case Codec.OPUS:
+                duration = to_ticks(opus_samples(data), Fraction(1, OPUS_RATE))
+                return replace(unit, prefix=opus_control_header(len(data)), duration=duration or unit.duration)
+            case Codec.AAC if self._config is not None:
+                return replace(unit, prefix=adts_header(self._config, len(data)))
+            case Codec.AAC if parse_adts(data) is None:
+                raise MediaError("an AAC packet with neither a configuration nor an ADTS header", self._index)
+            case Codec.MP3 if parse_mp3(data) is None:
+                raise MediaError("an MP3 packet without an MPEG audio header", self._index)
+        return unit

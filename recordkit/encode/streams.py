@@ -1,0 +1,133 @@
+"""All streams of one recording: each frame or packet to its encoder, on one timeline."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TypeAlias
+
+import av
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from ..errors import MediaError
+from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
+from ..settings import AudioSettings, VideoSettings
+from ..timeline import Timeline
+from .audio import AudioEncoder
+from .coded import Coded, CodedPacket
+from .passthrough import Passthrough
+from .video import VideoEncoder
+
+log = logging.getLogger("recordkit")
+
+VIDEO = 0
+FIRST_AUDIO = 1
+MOST_AUDIO = 16
+_MOST_FAILURES = 30
+"""So many items of one stream in a row that cannot be encoded end the recording."""
+
+Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket"
+
+
+class Streams:
+    """Encodes or passes through what it is given; not thread-safe.
+
+    ``rejected_items`` counts items that could not be encoded and were left out.
+    """
+
+    def __init__(self, video: VideoSettings, audio: Sequence[AudioSettings]) -> None:
+        self.timeline = Timeline()
+        self.rejected_items = 0
+        self._video = video
+        self._audio = audio
+        self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough] = {}
+        self._failures: dict[int, int] = {}
+
+    @property
+    def gap_count(self) -> int:
+        """Gaps in the sound, filled or marked."""
+        return sum(way.gap_count for way in self._ways.values() if isinstance(way, AudioEncoder))
+
+    @property
+    def gap_s(self) -> float:
+        """Seconds of all gaps in the sound."""
+        return sum(way.gap_s for way in self._ways.values() if isinstance(way, AudioEncoder))
+
+    @property
+    def skipped_units(self) -> int:
+        """Pictures left out because they came before the first that a decoder can start from."""
+        return sum(way.skipped_units for way in self._ways.values() if isinstance(way, Passthrough))
+
+    def code(self, media: Media, index: int, ticks: int | None, *, discontinuity: bool) -> list[Coded]:
+        """The access units that come out for ``media`` of stream ``index`` at source time ``ticks``.
+
+        Raises MediaError when item after item of a stream cannot be encoded.
+        """
+        try:
+            if isinstance(media, VideoFrame):
+                coded = self._picture(media, index, ticks, discontinuity)
+            elif isinstance(media, AudioFrame):
+                coded = self._sound(media, index, ticks, discontinuity)
+            else:
+                coded = self._packet(media, index, ticks, discontinuity)
+        except MediaError as error:
+            self.rejected_items += 1
+            self._failures[index] = self._failures.get(index, 0) + 1
+            if self._failures[index] >= _MOST_FAILURES:
+                raise
+            if self._failures[index] == 1:
+                log.warning("%s; it was left out", error)
+            return []
+        self._failures.pop(index, None)
+        return coded
+
+    def flush(self) -> list[Coded]:
+        """What the encoders still hold, at the end of the recording. Raises MediaError."""
+        return [
+            coded
+            for way in self._ways.values()
+            if isinstance(way, VideoEncoder | AudioEncoder)
+            for coded in way.flush()
+        ]
+
+    def _picture(self, frame: VideoFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
+        encoder = self._ways.get(index)
+        if encoder is None:
+            encoder = self._ways[index] = VideoEncoder(self._video, index)
+        if not isinstance(encoder, VideoEncoder):
+            raise MediaError("frames and packets cannot be mixed in one stream", index)
+        rate = self._video.frame_rate
+        place = self.timeline.place(index, ticks, round(TICKS_PER_SECOND / rate) if rate else 0)
+        return [] if place is None else encoder.encode(frame, place, discontinuity=discontinuity)
+
+    def _sound(self, frame: AudioFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
+        encoder = self._ways.get(index)
+        if encoder is None:
+            settings = self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
+            encoder = self._ways[index] = AudioEncoder(settings, index)
+        if not isinstance(encoder, AudioEncoder):
+            raise MediaError("frames and packets cannot be mixed in one stream", index)
+        duration = to_ticks(frame.samples, Fraction(1, frame.sample_rate))
+        place = self.timeline.place(index, ticks, duration)
+        if place is None:
+            return []
+        return encoder.encode(frame, None if ticks is None else place, discontinuity=discontinuity)
+
+    def _packet(self, packet: CodedPacket, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
+        way = self._ways.get(index)
+        if way is None:
+            stream = packet.stream
+            if not isinstance(stream, av.VideoStream | av.AudioStream):
+                raise MediaError("the packet belongs to no video or audio stream", index)
+            way = self._ways[index] = Passthrough(stream, index, stream.language)
+        if not isinstance(way, Passthrough):
+            raise MediaError("frames and packets cannot be mixed in one stream", index)
+        place = self.timeline.place(index, ticks, way.step(packet))
+        if place is None:
+            return []
+        pts = None
+        if packet.pts is not None:
+            pts = to_ticks(packet.pts, Fraction(packet.time_base)) + self.timeline.shift(index)
+        return way.units(packet, place, pts, discontinuity=discontinuity)

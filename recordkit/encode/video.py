@@ -1,0 +1,172 @@
+"""Pictures to H.264: any pixel format, any size, any and varying frame rate."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+
+from ..errors import MediaError
+from ..model import AccessUnit, Codec, StreamFormat
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..settings import VideoSettings
+from .coded import Coded, CodedPacket
+
+_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
+_HD_LINES = 720
+
+
+class VideoEncoder:
+    """Encodes the pictures of stream ``stream``; not thread-safe.
+
+    No picture is held back: each unit comes out of the call that its frame went into, so that a
+    crash finds nothing half encoded. A new size of the frames starts a new encoder, and with it
+    an IDR picture.
+    """
+
+    def __init__(self, settings: VideoSettings, stream: int) -> None:
+        self._settings = settings
+        self._stream = stream
+        self._context: av.VideoCodecContext | None = None
+        self._format: StreamFormat | None = None
+        self._frame_rate = settings.frame_rate or Fraction(30)
+        self._group_start: int | None = None
+        self._group_frames = 0
+
+    def encode(self, frame: VideoFrame, ticks: int, *, discontinuity: bool = False) -> list[Coded]:
+        """Encode ``frame``, shown at ``ticks``, later than the frame before it.
+
+        Raises MediaError where the frame or the settings cannot be encoded.
+        """
+        kept = frame.pts, frame.time_base, frame.pict_type
+        try:
+            picture = self._converted(frame)
+            coded: list[Coded] = []
+            if self._format is not None and (picture.width, picture.height) != (
+                self._format.width,
+                self._format.height,
+            ):
+                coded = self.flush()
+            if self._wants_key_picture(ticks) or discontinuity:
+                if self._frame_rate_is_off(ticks):
+                    coded += self.flush()
+                self._group_start, self._group_frames = ticks, 0
+                picture.pict_type = PictureType.I
+            else:
+                picture.pict_type = PictureType.NONE
+            self._group_frames += 1
+            context, stream_format = self._opened(picture)
+            picture.pts, picture.time_base = ticks, _TIME_BASE
+            return coded + self._units(context.encode(picture), stream_format, discontinuity)
+        except av.FFmpegError as error:
+            raise MediaError(f"a picture could not be encoded: {error}", self._stream) from error
+        finally:
+            # The frame is the caller's, who may write it again with another time.
+            frame.pts, frame.pict_type = kept[0], PictureType(kept[2])
+            if kept[1] is not None:
+                frame.time_base = kept[1]
+
+    def flush(self) -> list[Coded]:
+        """End the encoder; a later frame starts a new one."""
+        context, stream_format = self._context, self._format
+        self._context = self._format = None
+        self._group_start = None
+        if context is None or stream_format is None:
+            return []
+        return self._units(context.encode(None), stream_format, discontinuity=False)
+
+    def _wants_key_picture(self, ticks: int) -> bool:
+        if self._context is None or self._group_start is None:
+            return True
+        return ticks - self._group_start >= self._settings.keyframe_interval * TICKS_PER_SECOND
+
+    def _frame_rate_is_off(self, ticks: int) -> bool:
+        """Whether the rate control believes in a wrong frame rate, and so would miss the bit rate.
+
+        libx264 cannot be told a new one while it runs; a new encoder costs no more than the
+        key picture that is due anyway.
+        """
+        if self._settings.bit_rate is None or self._group_start is None or self._group_frames < 2:
+            return False
+        seen = Fraction(self._group_frames * TICKS_PER_SECOND, ticks - self._group_start)
+        if Fraction(4, 5) <= seen / self._frame_rate <= Fraction(5, 4):
+            return False
+        self._frame_rate = max(Fraction(1), seen).limit_denominator(1001)
+        return True
+
+    def _converted(self, frame: VideoFrame) -> VideoFrame:
+        """``frame`` as 4:2:0 of 8 bits and even size; ``frame`` itself where it is that already."""
+        width, height = self._settings.size or (frame.width, frame.height)
+        # Not tagged: a picture of RGB has no matrix of its own, so it gets the one that players
+        # assume for its size; a picture of YUV keeps what it has.
+        matrix = None
+        if frame.format.is_rgb:
+            matrix = Colorspace.ITU709 if height >= _HD_LINES else Colorspace.ITU601
+        picture = frame.reformat(
+            width=width,
+            height=height,
+            format="yuv420p",
+            dst_colorspace=matrix,
+            dst_color_range=ColorRange.MPEG if frame.format.is_rgb else None,
+        )
+        return _even(picture) if width % 2 or height % 2 else picture
+
+    def _opened(self, picture: VideoFrame) -> tuple[av.VideoCodecContext, StreamFormat]:
+        if self._context is not None and self._format is not None:
+            return self._context, self._format
+        context = av.VideoCodecContext.create("libx264", "w")
+        context.width, context.height, context.pix_fmt = picture.width, picture.height, "yuv420p"
+        context.time_base, context.framerate = _TIME_BASE, self._frame_rate
+        # Key pictures are asked for by time (see encode); by count they never come.
+        context.gop_size = 1 << 30
+        context.color_range, context.colorspace = int(picture.color_range), int(picture.colorspace)
+        context.color_primaries = int(picture.color_primaries)
+        context.color_trc = int(picture.color_trc)
+        options = {
+            "preset": self._settings.preset,
+            "tune": "zerolatency",
+            "forced-idr": "1",
+            "x264-params": "aud=1:repeat-headers=1:annexb=1:scenecut=0",
+        }
+        if self._settings.bit_rate is None:
+            options["crf"] = str(self._settings.crf)
+        else:
+            context.bit_rate = self._settings.bit_rate
+        context.options = options
+        context.open()
+        self._context = context
+        self._format = StreamFormat(Codec.H264, width=picture.width, height=picture.height)
+        return context, self._format
+
+    def _units(self, packets: list[CodedPacket], stream_format: StreamFormat, discontinuity: bool) -> list[Coded]:
+        units = []
+        for packet in packets:
+            if packet.pts is None:
+                continue
+            unit = AccessUnit(
+                stream=self._stream,
+                pts=packet.pts,
+                dts=packet.pts,
+                data=bytes(packet),
+                random_access=packet.is_keyframe,
+                discontinuity=discontinuity,
+                duration=round(TICKS_PER_SECOND / self._frame_rate),
+            )
+            units.append(Coded(stream_format, unit))
+        return units
+
+
+def _even(picture: VideoFrame) -> VideoFrame:
+    """``picture`` with its last column and row doubled where 4:2:0 needs an even count of them."""
+    even = VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, "yuv420p")
+    for source, target in zip(picture.planes, even.planes, strict=True):
+        rows = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)
+        rows = rows[: source.height, : source.width]
+        edges = ((0, target.height - source.height), (0, target.width - source.width))
+        copy = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
+        copy[: target.height, : target.width] = np.pad(rows, edges, mode="edge")
+    even.color_range, even.colorspace = picture.color_range, picture.colorspace
+    return even

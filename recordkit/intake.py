@@ -1,0 +1,104 @@
+"""The bounded queue between callers and the encoding thread, and what happens when it is full."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from .errors import SettingsError
+from .system import Clock
+
+Overflow = Literal["block", "drop"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[T]):
+    """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none)."""
+
+    payload: T
+    index: int
+    ticks: int | None
+    size: int
+    discontinuity: bool = False
+
+
+class Intake(Generic[T]):
+    """A queue bounded in bytes. What was taken out counts on until ``release`` says it is written.
+
+    High mark: ``bound`` bytes. There ``overflow="block"`` lets ``put`` wait, and ``"drop"`` refuses
+    everything of that stream until the queue is down to the low mark, half of ``bound``, and an
+    item comes that a decoder can start from; that one is marked as a discontinuity.
+    ``dropped`` counts the items refused.
+
+    An item larger than the bound is taken when nothing else is there: refusing it would refuse
+    it for ever.
+    """
+
+    def __init__(self, bound: int, overflow: Overflow, clock: Clock) -> None:
+        if bound < 64 * 1024:
+            raise SettingsError("queue_bytes", bound, "give at least 65,536 bytes")
+        if overflow not in ("block", "drop"):
+            raise SettingsError("overflow", overflow, "give 'block' or 'drop'")
+        self.bound = bound
+        self.low_mark = bound // 2
+        self.changed = threading.Condition()
+        self.dropped = 0
+        self._overflow = overflow
+        self._clock = clock
+        self._items: deque[Item[T]] = deque()
+        self._bytes = 0
+        self._dropping: set[int] = set()
+        self._closed = False
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that are queued, or taken out and not released yet."""
+        return self._bytes
+
+    def put(self, payload: T, index: int, ticks: int | None, size: int, *, entry: bool) -> bool:
+        """Queue an item; False where it was dropped, or the queue is closed.
+
+        ``entry`` says that a decoder can start from it.
+        """
+        with self.changed:
+            if self._overflow == "block":
+                while self._bytes and self._bytes + size > self.bound and not self._closed:
+                    self._clock.wait(self.changed, None)
+            elif self._refuses(index, size, entry):
+                self.dropped += 1
+                return False
+            if self._closed:
+                return False
+            again = index in self._dropping
+            self._dropping.discard(index)
+            self._items.append(Item(payload, index, ticks, size, discontinuity=again))
+            self._bytes += size
+            self.changed.notify_all()
+            return True
+
+    def _refuses(self, index: int, size: int, entry: bool) -> bool:
+        if index in self._dropping:
+            return self._bytes > self.low_mark or not entry
+        if self._bytes and self._bytes + size > self.bound:
+            self._dropping.add(index)
+            return True
+        return False
+
+    def take(self) -> Item[T] | None:
+        """The oldest item, or None where there is none; the caller holds ``changed``."""
+        return self._items.popleft() if self._items else None
+
+    def release(self, size: int) -> None:
+        """Give back ``size`` bytes: what they held has been written or thrown away."""
+        with self.changed:
+            self._bytes -= size
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Take nothing more; callers that wait go on."""
+        with self.changed:
+            self._closed = True
+            self.changed.notify_all()

@@ -1,0 +1,148 @@
+"""The encoding thread: takes items from the intake, codes them, lays the units into the writer."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from .encode.coded import Coded
+from .encode.streams import VIDEO, Media, Streams
+from .errors import MediaError, RecordkitError
+from .intake import Intake
+from .mpegts.packetiser import Packetiser
+from .system import Clock
+from .writer.writer import Writer
+
+
+class Pipeline:
+    """One recording's way from item to transport packets, in a thread of its own.
+
+    Units for which the writer has no room wait here, and count in the intake's bound until they
+    are laid; encoding goes on meanwhile. ``on_end`` is called once from the thread: with None
+    after the writer has closed, or with the error that ended the recording.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        intake: Intake[Media | threading.Event],
+        streams: Streams,
+        packetiser: Packetiser,
+        writer: Writer,
+        clock: Clock,
+        on_end: Callable[[RecordkitError | None], None],
+    ) -> None:
+        self.video_units = 0
+        self.audio_units = 0
+        self.first_pts: int | None = None
+        self.end_pts = 0
+        self._intake = intake
+        self._streams = streams
+        self._packetiser = packetiser
+        self._writer = writer
+        self._clock = clock
+        self._on_end = on_end
+        self._commit: bool | None = None
+        self._pending: deque[tuple[Coded, int]] = deque()
+        self._room = True
+        self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def end(self, *, commit: bool) -> None:
+        """Let the thread finish what is queued, then close the writer. The first call counts."""
+        with self._intake.changed:
+            if self._commit is None:
+                self._commit = commit
+            self._intake.changed.notify_all()
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait for the thread's end; False where it did not come within ``timeout`` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def room_again(self) -> None:
+        """The writer has room, or has failed: go on."""
+        with self._intake.changed:
+            self._room = True
+            self._intake.changed.notify_all()
+
+    def _run(self) -> None:
+        error: RecordkitError | None = MediaError("the encoding thread ended by a fault of its own; see the log")
+        try:
+            while self._step():
+                self._writer.check()
+            self._pending.extend((coded, 0) for coded in self._streams.flush())
+            self._drain_all()
+            self._writer.close(commit=bool(self._commit))
+            self._writer.check()
+            error = None
+        except RecordkitError as failure:
+            error = failure
+        finally:
+            if error is not None:
+                self._intake.close()
+                self._writer.close(commit=False)
+                self._release_callers()
+            self._on_end(error)
+
+    def _step(self) -> bool:
+        """Encode one item, or wait for one; False once there will be none any more."""
+        self._drain()
+        with self._intake.changed:
+            item = self._intake.take()
+            if item is None:
+                if self._commit is not None:
+                    return False
+                if not (self._pending and self._room):
+                    self._clock.wait(self._intake.changed, None)
+                return True
+        if isinstance(item.payload, threading.Event):
+            self._drain_all()
+            item.payload.set()
+            return True
+        coded = self._streams.code(item.payload, item.index, item.ticks, discontinuity=item.discontinuity)
+        sizes = [len(one.unit.data) for one in coded]
+        self._pending.extend(zip(coded, sizes, strict=True))
+        # From here on the coded bytes count in place of the raw ones.
+        self._intake.release(item.size - sum(sizes))
+        return True
+
+    def _drain_all(self) -> None:
+        while not self._drain():
+            with self._intake.changed:
+                if not self._room:
+                    self._clock.wait(self._intake.changed, None)
+
+    def _drain(self) -> bool:
+        """Lay what is pending; False where the writer's buffer is full before all is done."""
+        while self._pending:
+            (stream_format, unit), size = self._pending[0]
+            if self._packetiser.format(unit.stream) != stream_format:
+                self._packetiser.declare(unit.stream, stream_format)
+            # Before, not after: the writer may say that it has room again at any moment.
+            self._room = False
+            if not self._writer.lay(unit):
+                return False
+            self._room = True
+            self._pending.popleft()
+            if size:
+                self._intake.release(size)
+            if unit.stream == VIDEO:
+                self.video_units += 1
+            else:
+                self.audio_units += 1
+            if self.first_pts is None or unit.pts < self.first_pts:
+                self.first_pts = unit.pts
+            self.end_pts = max(self.end_pts, unit.pts + unit.duration)
+        return True
+
+    def _release_callers(self) -> None:
+        """Let go everybody who waits in ``flush``."""
+        with self._intake.changed:
+            while (item := self._intake.take()) is not None:
+                if isinstance(item.payload, threading.Event):
+                    item.payload.set()

@@ -1,0 +1,381 @@
+"""The recorder: frames or packets in, one growing MPEG-TS file out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import av
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from .encode.streams import FIRST_AUDIO, MOST_AUDIO, VIDEO, Media, Streams
+from .errors import MediaError, RecordkitError, SettingsError, StateError
+from .intake import Intake, Overflow
+from .model import FlushRecord
+from .mpegts.clock import TICKS_PER_SECOND, to_ticks
+from .mpegts.packetiser import Packetiser
+from .pipeline import Pipeline
+from .recording import Counters, Recording
+from .settings import AudioSettings, VideoSettings
+from .system import Clock, System
+from .telemetry import FlushLog, flush_frame
+from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD, Durability, QueueStatus, Writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("recordkit")
+
+DEFAULT_QUEUE_BYTES = 32 * 1024 * 1024
+_NO_STREAM = -1
+
+
+class State(StrEnum):
+    """Where a recorder stands."""
+
+    NEW = "new"
+    RECORDING = "recording"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+_NEXT = {
+    State.NEW: {State.RECORDING},
+    State.RECORDING: {State.STOPPING, State.FAILED},
+    State.STOPPING: {State.STOPPED, State.FAILED},
+    State.STOPPED: set[State](),
+    State.FAILED: set[State](),
+}
+
+
+class Recorder:
+    """Records one video and several audio streams into ``path``, which must end in ``.ts``.
+
+    ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
+    A sequence of AudioSettings serves several audio streams in turn. ``flush_threshold`` is in
+    bytes, ``flush_interval`` in seconds; ``durability="flush"`` syncs each flush to the disk,
+    ``"process"`` leaves that to the system. ``queue_bytes`` bounds what waits to be encoded or
+    written; ``overflow`` says what happens beyond: ``"block"`` lets ``write`` wait, ``"drop"``
+    drops whole groups of pictures and counts them.
+
+    Use it as a context: a normal end commits the file, an exception leaves a flushed partial.
+    Its methods may be called from any thread.
+
+    Raises SettingsError and OutputNameError; opening the files is left to ``start``.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
+        audio: AudioSettings | Sequence[AudioSettings] | None = AudioSettings(),  # noqa: B008 - frozen
+        flush_threshold: int = DEFAULT_THRESHOLD,
+        flush_interval: float = DEFAULT_INTERVAL_S,
+        durability: Durability = "flush",
+        overwrite: bool = False,
+        overflow: Overflow = "block",
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        on_flush: Callable[[FlushRecord], None] | None = None,
+        clock: Clock | None = None,
+        system: System | None = None,
+    ) -> None:
+        if video is None and not audio:
+            raise SettingsError("video", None, "there must be video or audio to record")
+        self._has_video = video is not None
+        self._audio = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
+        self._state = State.NEW
+        self._error: RecordkitError | None = None
+        self._recording: Recording | None = None
+        clock = clock or Clock()
+        self._on_flush = on_flush
+        self._intake: Intake[Media | threading.Event] = Intake(queue_bytes, overflow, clock)
+        self._streams = Streams(video or VideoSettings(), self._audio)
+        self._packetiser = Packetiser()
+        self._writer = Writer(
+            path,
+            self._packetiser,
+            flush_threshold=flush_threshold,
+            flush_interval=flush_interval,
+            durability=durability,
+            overwrite=overwrite,
+            clock=clock,
+            system=system,
+            on_flush=self._flushed,
+            on_room=lambda: self._pipeline.room_again(),
+            status=lambda: QueueStatus(self._intake.bytes, self._intake.dropped),
+        )
+        self._pipeline = Pipeline(
+            self.final_output_path.name,
+            self._intake,
+            self._streams,
+            self._packetiser,
+            self._writer,
+            clock,
+            self._ended,
+        )
+        self._flush_log = FlushLog()
+        self._audio_streams: dict[int, int] = {}
+        self._video_stream: int | None = None
+        self._taken_items = 0
+
+    # What it is and how it stands.
+
+    @property
+    def final_output_path(self) -> Path:
+        """Where the finished recording will be."""
+        return self._writer.final_output_path
+
+    @property
+    def temp_output_path(self) -> Path:
+        """Where the recording grows until it is committed."""
+        return self._writer.temp_output_path
+
+    @property
+    def flush_threshold(self) -> int:
+        """Bytes in the buffer that make a flush."""
+        return self._writer.flush_threshold
+
+    @property
+    def flush_interval(self) -> float:
+        """Seconds after which a flush comes without the threshold."""
+        return self._writer.flush_interval
+
+    @property
+    def bytes_since_last_flush(self) -> int:
+        """Bytes in the buffer that no flush has taken yet."""
+        return self._writer.bytes_since_last_flush
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes that flushes have written so far."""
+        return self._writer.file_bytes
+
+    @property
+    def queue_bytes(self) -> int:
+        """Bytes that wait to be encoded or written."""
+        return self._intake.bytes
+
+    @property
+    def state(self) -> State:
+        """Where the recorder stands."""
+        return self._state
+
+    @property
+    def error(self) -> RecordkitError | None:
+        """Why the recording failed, or None."""
+        return self._error
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
+        first_pts = self._pipeline.first_pts
+        return 0.0 if first_pts is None else (self._pipeline.end_pts - first_pts) / TICKS_PER_SECOND
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened to the media so far."""
+        timeline = self._streams.timeline
+        return Counters(
+            taken_items=self._taken_items,
+            dropped_items=self._intake.dropped,
+            late_items=timeline.late_items,
+            rejected_items=self._streams.rejected_items,
+            skipped_units=self._streams.skipped_units,
+            untimed_items=timeline.untimed_items,
+            restarts=timeline.restarts,
+            video_units=self._pipeline.video_units,
+            audio_units=self._pipeline.audio_units,
+            late_units=self._packetiser.late_units,
+            gap_count=self._streams.gap_count,
+            gap_s=self._streams.gap_s,
+        )
+
+    @property
+    def flush_records(self) -> tuple[FlushRecord, ...]:
+        """The newest flush records, oldest first."""
+        return self._flush_log.records
+
+    @property
+    def flushes(self) -> pd.DataFrame:
+        """One row a flush, indexed by time."""
+        return flush_frame(self._flush_log.records)
+
+    # What it does.
+
+    def start(self) -> None:
+        """Open the files and begin; nothing is left behind where that fails.
+
+        Raises StateError, OutputExistsError, PartialExistsError, OutputBusyError,
+        OutputAccessError or DiskSpaceError.
+        """
+        if self._state is not State.NEW:
+            raise StateError(self._state, State.NEW, "a recorder records once: make a new one")
+        self._writer.start()
+        self._set_state(State.RECORDING)
+        self._pipeline.start()
+
+    def write(self, frame: VideoFrame | AudioFrame, stream: int = 0) -> bool:
+        """Record a frame; ``stream`` numbers the audio stream where there are several.
+
+        The frame is encoded later, in another thread: do not change its picture or sound after
+        this. Gives False where the frame was dropped because the queue was full.
+
+        Raises StateError where the recorder is not recording, MediaError for a frame that it has
+        no stream for, and the recording's own error once it has failed.
+        """
+        self._check()
+        if isinstance(frame, VideoFrame):
+            if not self._has_video:
+                raise MediaError("a picture for a recorder that was made without video")
+            index = VIDEO
+        elif isinstance(frame, AudioFrame):
+            index = self._audio_index(stream)
+        else:
+            raise MediaError(f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}")
+        ticks = None
+        if frame.pts is not None and frame.time_base:
+            ticks = to_ticks(frame.pts, Fraction(frame.time_base))
+        size = sum(plane.buffer_size for plane in frame.planes)
+        return self._put(frame, index, ticks, size, entry=True)
+
+    def write_packet(self, packet: av.Packet[av.stream.Stream], stream: int | None = None) -> bool:
+        """Record a packet that is coded already (H.264, H.265, AAC, MP3, Opus) as it is.
+
+        ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
+        stream; without it they are numbered as they appear. An empty packet, with which demuxing
+        ends, is ignored. Gives False where the packet was dropped because the queue was full.
+
+        Raises as ``write`` does.
+        """
+        self._check()
+        if packet.size == 0:
+            return True
+        if isinstance(packet.stream, av.VideoStream):
+            if not self._has_video:
+                raise MediaError("a video packet for a recorder that was made without video")
+            if self._video_stream not in (None, packet.stream_index):
+                raise MediaError("a second video stream: one recording has one")
+            self._video_stream = packet.stream_index
+            index = VIDEO
+        elif isinstance(packet.stream, av.AudioStream):
+            if stream is None:
+                stream = self._audio_streams.setdefault(packet.stream_index, len(self._audio_streams))
+            index = self._audio_index(stream)
+        else:
+            raise MediaError("the packet belongs to no video or audio stream")
+        time = packet.dts if packet.dts is not None else packet.pts
+        ticks = to_ticks(time, Fraction(packet.time_base)) if time is not None and packet.time_base else None
+        entry = packet.is_keyframe or index != VIDEO
+        return self._put(packet, index, ticks, packet.size, entry=entry)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Bring everything written so far to the disk; True once it is there.
+
+        Gives False where that took longer than ``timeout`` seconds. Raises StateError, and the
+        recording's own error once it has failed.
+        """
+        self._check()
+        reached = threading.Event()
+        if self._intake.put(reached, _NO_STREAM, None, 0, entry=True) and not reached.wait(timeout):
+            return False
+        self._check(State.STOPPING, State.STOPPED)
+        return self._writer.flush(timeout)
+
+    def stop(self, *, commit: bool = True, timeout: float | None = None) -> Recording:
+        """Encode and write what is left, and commit; or, without ``commit``, leave a flushed partial.
+
+        May be called again and gives the same. Raises StateError where the recorder was never
+        started or did not end within ``timeout`` seconds (it goes on ending), and the error that
+        the recording failed with; what was written stays as a partial then.
+        """
+        if self._state is State.NEW:
+            raise StateError(self._state, State.RECORDING, "nothing to stop: call start() first")
+        with self._intake.changed:
+            if self._state is State.RECORDING:
+                self._set_state(State.STOPPING)
+        self._intake.close()
+        self._pipeline.end(commit=commit)
+        if not self._pipeline.join(timeout):
+            raise StateError(self._state, State.STOPPED, f"the recording did not end within {timeout} s")
+        if self._error is not None:
+            raise self._error
+        if self._recording is None:
+            raise StateError(self._state, State.STOPPED, "the encoding thread ended unexpectedly")
+        return self._recording
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.stop(commit=kind is None)
+        except RecordkitError:
+            # The first error is the one to show; this one stays in .error.
+            if kind is None:
+                raise
+
+    def _set_state(self, state: State) -> None:
+        if state not in _NEXT[self._state]:
+            raise StateError(self._state, state, "this change of state does not exist")
+        self._state = state
+
+    def _check(self, *also: State) -> None:
+        if self._state is State.RECORDING or self._state in also:
+            return
+        if self._error is not None:
+            raise self._error
+        advice = "call start() first, or use it as a context" if self._state is State.NEW else "it has ended"
+        raise StateError(self._state, State.RECORDING, advice)
+
+    def _audio_index(self, stream: int) -> int:
+        if not self._audio:
+            raise MediaError("sound for a recorder that was made without audio")
+        if not 0 <= stream < MOST_AUDIO:
+            raise SettingsError("stream", stream, f"audio streams are numbered from 0 to {MOST_AUDIO - 1}")
+        return FIRST_AUDIO + stream
+
+    def _put(self, media: Media, index: int, ticks: int | None, size: int, *, entry: bool) -> bool:
+        taken = self._intake.put(media, index, ticks, size, entry=entry)
+        if taken:
+            self._taken_items += 1
+        else:
+            self._check(State.STOPPING, State.STOPPED)
+        return taken
+
+    def _flushed(self, record: FlushRecord) -> None:
+        self._flush_log.append(record)
+        if self._on_flush is not None:
+            self._on_flush(record)
+
+    def _ended(self, error: RecordkitError | None) -> None:
+        """Called by the encoding thread when all is done, or has failed."""
+        with self._intake.changed:
+            self._error = error
+            if error is None:
+                self._recording = self._result()
+            self._set_state(State.STOPPED if error is None else State.FAILED)
+        self._intake.close()
+
+    def _result(self) -> Recording:
+        path = self.temp_output_path if self.file_bytes else None
+        return Recording(
+            path=self.final_output_path if self._writer.committed else path,
+            bytes=self.file_bytes,
+            duration_s=self.duration_s,
+            streams=self._packetiser.streams,
+            counters=self.counters,
+            flush_records=self._flush_log.records,
+        )

@@ -1,0 +1,56 @@
+"""A recording that has ended, and the counters of what happened on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .model import FlushRecord, StreamFormat
+from .telemetry import flush_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What has happened to the media so far; every item given to the recorder stands in one of the first four.
+
+    ``taken_items`` were queued; ``dropped_items`` were refused because the queue was full;
+    ``late_items`` had times that went back; ``rejected_items`` could not be encoded.
+    ``skipped_units`` are packets before the first picture that a decoder can start from.
+    ``video_units`` and ``audio_units`` have been packetised; ``late_units`` of them came over 0.8 s
+    behind another stream. ``untimed_items`` came without a time, ``restarts`` counts sources that
+    began anew, ``gap_count`` and ``gap_s`` gaps in the sound.
+    """
+
+    taken_items: int = 0
+    dropped_items: int = 0
+    late_items: int = 0
+    rejected_items: int = 0
+    skipped_units: int = 0
+    untimed_items: int = 0
+    restarts: int = 0
+    video_units: int = 0
+    audio_units: int = 0
+    late_units: int = 0
+    gap_count: int = 0
+    gap_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording that has ended. ``path`` is None where no media came and no file was made."""
+
+    path: Path | None
+    bytes: int
+    duration_s: float
+    streams: dict[int, StreamFormat]
+    counters: Counters
+    flush_records: tuple[FlushRecord, ...]
+
+    @property
+    def flushes(self) -> pd.DataFrame:
+        """One row a flush, indexed by time."""
+        return flush_frame(self.flush_records)

@@ -1,0 +1,98 @@
+"""The clock and the system calls that the writer stands on, as objects, so that tests can steer them."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import time
+from pathlib import Path
+from threading import Condition, Event
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+
+
+class Clock:
+    """Time as the machine tells it."""
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back and knows nothing of the calendar."""
+        return time.monotonic()
+
+    def time_ns(self) -> int:
+        """Nanoseconds since the epoch, UTC; may jump."""
+        return time.time_ns()
+
+    def wait(self, condition: Condition, timeout_s: float | None) -> None:
+        """Wait on ``condition``, which the caller holds, until it is notified or ``timeout_s`` is over."""
+        condition.wait(timeout_s)
+
+    def sleep(self, seconds: float, interrupt: Event) -> None:
+        """Wait ``seconds``, or until ``interrupt`` is set."""
+        interrupt.wait(seconds)
+
+
+class System:
+    """System calls on files. Each raises OSError as the system gives it."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open ``path``; never inherited by child processes."""
+        return os.open(path, flags | os.O_CLOEXEC, 0o666)
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor."""
+        os.close(descriptor)
+
+    def write_at(self, descriptor: int, data: memoryview, offset: int) -> int:
+        """Write at ``offset``; gives the count of bytes written, which may be short."""
+        return os.pwrite(descriptor, data, offset)
+
+    def sync_data(self, descriptor: int) -> None:
+        """Bring a file's data, and what is needed to read it back, to the disk."""
+        os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
+
+    def sync(self, descriptor: int) -> None:
+        """Bring a file's data and metadata to the disk."""
+        os.fsync(descriptor)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Bring a folder's names to the disk."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        """Give the file ``size`` bytes of real disk space; EOPNOTSUPP where that cannot be had."""
+        if not hasattr(os, "posix_fallocate"):
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        os.posix_fallocate(descriptor, 0, size)
+
+    def free_bytes(self, folder: Path) -> int:
+        """Bytes that this user may still write on the folder's disk."""
+        status = os.statvfs(folder)
+        return status.f_bavail * status.f_frsize
+
+    def rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
+        """Rename atomically; without ``overwrite`` FileExistsError where the target's name is taken."""
+        if overwrite:
+            source.replace(target)
+        elif not self._rename_exclusively(source, target):
+            # No such call here, or not on this file system. A second name can only be made where
+            # none stands; a crash between the two steps leaves both names on one complete file.
+            target.hardlink_to(source)
+            source.unlink()
+
+    def _rename_exclusively(self, source: Path, target: Path) -> bool:
+        """renameat2 with RENAME_NOREPLACE; False where the system has no such thing."""
+        call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if call is None:
+            return False
+        if call(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+            return False
+        raise OSError(number, os.strerror(number), str(source), None, str(target))

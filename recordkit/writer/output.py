@@ -1,0 +1,150 @@
+"""The recording's files: their names, the partial and its lock, and the commit."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from ..errors import (
+    DiskSpaceError,
+    OutputAccessError,
+    OutputBusyError,
+    OutputError,
+    OutputExistsError,
+    OutputNameError,
+    PartialExistsError,
+    WriteError,
+)
+from ..system import System
+
+SUFFIX = ".ts"
+PARTIAL_SUFFIX = ".recording.ts"
+TAIL_SUFFIX = ".recording.tail"
+
+
+class Output:
+    """One recording's files. ``final_path`` is ``talk.ts``, ``partial_path`` ``talk.recording.ts``.
+
+    Raises OutputNameError for a name that cannot be recorded to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], system: System) -> None:
+        self.final_path = Path(path).expanduser()
+        name = self.final_path.name
+        if not name.endswith(SUFFIX) or name == SUFFIX:
+            raise OutputNameError(self.final_path, f"recordkit writes MPEG-TS: choose a name that ends in {SUFFIX}")
+        if name.endswith(PARTIAL_SUFFIX):
+            raise OutputNameError(
+                self.final_path, f"{PARTIAL_SUFFIX} is kept for unfinished recordings: choose another name"
+            )
+        self.partial_path = self.final_path.with_name(name[: -len(SUFFIX)] + PARTIAL_SUFFIX)
+        self.tail_path = self.final_path.with_name(name[: -len(SUFFIX)] + TAIL_SUFFIX)
+        self.inode = 0
+        self._system = system
+        self._descriptor: int | None = None
+
+    def open(self, *, overwrite: bool, needed_bytes: int) -> None:
+        """Make the folder and the partial, and lock it.
+
+        Raises OutputExistsError, PartialExistsError, OutputBusyError, OutputAccessError or
+        DiskSpaceError; nothing is left behind then.
+        """
+        folder = self.final_path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputAccessError(folder, f"the folder cannot be made: {error.strerror}") from error
+        if self.final_path.is_dir():
+            raise OutputNameError(self.final_path, "is a folder: name a file in it")
+        if not overwrite and os.path.lexists(self.final_path):
+            raise OutputExistsError(self.final_path, "exists already: choose another name, or ask to overwrite it")
+        free_bytes = self._system.free_bytes(folder)
+        if free_bytes < needed_bytes:
+            raise DiskSpaceError(self.final_path, needed_bytes, free_bytes)
+        try:
+            descriptor = self._system.open(self.partial_path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            raise self._partial_in_the_way() from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskSpaceError(self.final_path, needed_bytes, free_bytes) from error
+            raise OutputAccessError(folder, f"cannot be written to: {error.strerror}") from error
+        # Ours alone, by O_EXCL; another can hold the lock only for the moment of looking at it.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        self._descriptor = descriptor
+        self.inode = os.fstat(descriptor).st_ino
+
+    def _partial_in_the_way(self) -> OutputError:
+        try:
+            descriptor = self._system.open(self.partial_path, os.O_RDONLY)
+        except OSError:
+            return PartialExistsError(self.final_path, self.partial_path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return OutputBusyError(self.final_path, "is being recorded right now: choose another name")
+        finally:
+            self._system.close(descriptor)
+        return PartialExistsError(self.final_path, self.partial_path)
+
+    def write(self, data: memoryview, offset: int) -> None:
+        """Write all of ``data`` at ``offset``; raises WriteError."""
+        done = 0
+        while done < len(data):
+            try:
+                done += self._system.write_at(self._open_descriptor, data[done:], offset + done)
+            except OSError as error:
+                raise WriteError(self.partial_path, offset + done, error, "writing") from error
+
+    def sync_data(self, offset: int) -> None:
+        """Bring what was written to the disk; raises WriteError (``offset``: the end of what was written)."""
+        try:
+            self._system.sync_data(self._open_descriptor)
+        except OSError as error:
+            raise WriteError(self.partial_path, offset, error, "syncing") from error
+
+    def sync_folder(self) -> None:
+        """Bring the folder's names to the disk; raises WriteError."""
+        try:
+            self._system.sync_folder(self.final_path.parent)
+        except OSError as error:
+            raise WriteError(self.final_path.parent, 0, error, "syncing the folder") from error
+
+    def commit(self, size: int, *, overwrite: bool) -> None:
+        """Sync the file, give it its final name, sync the folder: in that order.
+
+        Raises OutputExistsError where the name was taken meanwhile (the partial stays, complete),
+        WriteError where a call fails.
+        """
+        try:
+            self._system.sync(self._open_descriptor)
+        except OSError as error:
+            raise WriteError(self.partial_path, size, error, "syncing") from error
+        try:
+            self._system.rename(self.partial_path, self.final_path, overwrite=overwrite)
+        except FileExistsError:
+            raise OutputExistsError(
+                self.final_path,
+                f"was made by somebody else meanwhile; the recording is complete in {self.partial_path.name}",
+            ) from None
+        except OSError as error:
+            raise WriteError(self.partial_path, size, error, "renaming") from error
+        self.sync_folder()
+
+    def discard(self) -> None:
+        """Remove a partial to which nothing was written."""
+        self.partial_path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give back the file and its lock. May be called again."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            self._system.close(descriptor)
+
+    @property
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise WriteError(self.partial_path, 0, OSError(errno.EBADF, "the file is closed"), "writing")
+        return self._descriptor

@@ -1,0 +1,134 @@
+"""The crash-proof buffer: two slots in a small file that is mapped, so that the kernel keeps its pages.
+
+The file, ``talk.recording.tail``, is one page of header and two slots. All numbers are 64 bits in
+the machine's own byte order (recovery happens on the machine that recorded)::
+
+    0    magic, with the version of this layout
+    8    bytes of a slot
+    16   inode of the recording it belongs to
+    24   the boot that it was written in (16 bytes)
+    64   slot 0: offset in the recording that its bytes belong at; count of bytes valid
+    128  slot 1: likewise
+    4096 the slots' bytes
+
+A slot's count is raised after each access unit that was laid whole. Before a slot is used anew
+its count goes to 0, then its offset changes: a process killed between any two stores leaves a
+header that is true. Each store is of one aligned word, which a kill cannot cut in two.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import mmap
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DiskSpaceError, OutputAccessError
+from ..mpegts.packetiser import PACKET_BYTES, PacketBuffer
+from ..system import System
+
+log = logging.getLogger("recordkit")
+
+MAGIC = b"RKTAIL\0\1"
+HEADER_BYTES = 4096
+SLOTS = 2
+_OFFSET, _VALID = 8, 9
+_WORDS_PER_SLOT = 8
+
+
+class Slot:
+    """One of the two buffers: packets are laid into ``buffer`` and published by ``publish``.
+
+    ``offset`` is where its first byte belongs in the recording. The counts are those of the units
+    laid since the slot was opened, ``first_dts`` and ``end_dts`` the time they cover (ticks).
+    """
+
+    __slots__ = ("_at", "_words", "audio_units", "buffer", "end_dts", "first_dts", "offset", "video_units")
+
+    def __init__(self, words: NDArray[np.uint64], number: int, rows: NDArray[np.uint8]) -> None:
+        self._words = words
+        self._at = number * _WORDS_PER_SLOT
+        self.buffer = PacketBuffer(rows)
+        self.open(0)
+
+    def open(self, offset: int) -> None:
+        """Empty the slot; what is laid from now on belongs at ``offset`` of the recording."""
+        self._words[self._at + _VALID] = 0
+        self._words[self._at + _OFFSET] = offset
+        self.offset = offset
+        self.buffer.used = 0
+        self.video_units = self.audio_units = 0
+        self.first_dts = self.end_dts = 0
+
+    def publish(self) -> None:
+        """Let what has been laid count as valid: from here on a kill cannot lose it."""
+        self._words[self._at + _VALID] = self.buffer.used * PACKET_BYTES
+
+
+class Tail:
+    """The mapped file with its two slots; or private memory, where the file system cannot map one.
+
+    ``is_mapped`` says which. Raises DiskSpaceError where its space cannot be had.
+    """
+
+    def __init__(self, path: Path, recording_inode: int, packets: int, system: System) -> None:
+        self.path = path
+        slot_bytes = -(-packets * PACKET_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE
+        size = HEADER_BYTES + SLOTS * slot_bytes
+        self._map = _mapped_file(path, size, system)
+        self.is_mapped = self._map is not None
+        memory = np.frombuffer(self._map if self._map is not None else bytearray(size), np.uint8)
+        words = memory[:HEADER_BYTES].view(np.uint64)
+        words[1], words[2] = slot_bytes, recording_inode
+        memory[24:40] = np.frombuffer(_boot_id(), np.uint8)
+        self.slots = tuple(
+            Slot(words, number, memory[start : start + packets * PACKET_BYTES].reshape(packets, PACKET_BYTES))
+            for number, start in enumerate(range(HEADER_BYTES, size, slot_bytes))
+        )
+        # Last, so that a header half made is never taken for one.
+        memory[:8] = np.frombuffer(MAGIC, np.uint8)
+
+    def remove(self) -> None:
+        """Remove the file: its bytes have a safe place in the recording."""
+        if self.is_mapped:
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("%s: could not be removed (%s); it holds nothing any more", self.path, error.strerror)
+
+
+def _boot_id() -> bytes:
+    """The boot that runs: pages mapped in an earlier one did not survive as they were."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+        return bytes.fromhex(text.strip().replace("-", ""))
+    except (OSError, ValueError):
+        return bytes(16)
+
+
+def _mapped_file(path: Path, size: int, system: System) -> mmap.mmap | None:
+    try:
+        descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    except PermissionError as error:
+        raise OutputAccessError(path, f"cannot be made: {error.strerror}") from error
+    try:
+        # Really allocated: touching a page of a sparse file on a full disk is a SIGBUS.
+        system.allocate(descriptor, size)
+        return mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskSpaceError(path, size, system.free_bytes(path.parent)) from error
+        log.warning(
+            "%s: this file system cannot keep a mapped buffer (%s); a kill of the process would now cost "
+            "what was recorded since the last flush",
+            path.parent,
+            error.strerror,
+        )
+        return None
+    finally:
+        system.close(descriptor)
