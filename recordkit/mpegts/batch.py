@@ -1,0 +1,133 @@
+"""The header fields of many transport packets at once, as columns (ISO/IEC 13818-1, 2.4.3.2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .report import Event, ProblemEvent, ProblemKind
+from .sync import PACKET_BYTES, Rows
+
+NULL_PID: Final = 0x1FFF
+_HEADER_BYTES = 4
+_FIELD_BYTES = 12
+
+RANK_PACKET, RANK_CONTINUITY, RANK_TABLES, RANK_PCR, RANK_PES = range(5)
+"""The order of what is found at one and the same packet."""
+
+_DISCONTINUITY, _RANDOM_ACCESS, _PCR = 0x80, 0x40, 0x10
+_PCR_FIELD_BYTES = 7
+
+Index = npt.NDArray[np.intp]
+"""Row numbers, ascending."""
+
+
+class Batch:
+    """Columns over the transport packets in ``rows``, which lie ``stride`` bytes apart from ``offset`` on.
+
+    ``usable`` leaves out null packets, and those with transport_error_indicator or with an
+    adaptation field that contradicts itself: nothing in them can be trusted. What is found is
+    collected with its row, so that it can be given out in the order of the file.
+    """
+
+    __slots__ = (
+        "_found",
+        "counter",
+        "flags",
+        "has_payload",
+        "offset",
+        "pid",
+        "rows",
+        "scrambled",
+        "size",
+        "start",
+        "stride",
+        "unit_start",
+        "usable",
+    )
+
+    def __init__(self, offset: int, rows: Rows, stride: int) -> None:
+        self.offset, self.rows, self.stride = offset, rows, stride
+        self._found: list[tuple[int, int, Event]] = []
+        columns = np.ascontiguousarray(rows[:, : _HEADER_BYTES + 2].T)
+        self.pid = (columns[1] & 0x1F).astype(np.uint16) << 8 | columns[2]
+        self.unit_start = columns[1] & 0x40 != 0
+        self.scrambled = columns[3] & 0xC0 != 0
+        self.counter = columns[3] & 15
+        self.has_payload = columns[3] >> 4 & 1
+        has_field = columns[3] & 0x20 != 0
+        field = np.where(has_field, columns[4], 0)
+        self.flags = np.where(field > 0, columns[5], 0)
+        self.start = np.where(has_field, field.astype(np.int16) + 5, _HEADER_BYTES)
+        self.size = np.where(self.has_payload, PACKET_BYTES - self.start, 0)
+        null = self.pid == NULL_PID
+        error = columns[1] & 0x80 != 0
+        malformed = (field > 183 - self.has_payload) | (columns[3] & 0x30 == 0)
+        self.usable = ~(null | error | malformed)
+        if not self.usable.all():
+            self._note_unusable(~null & error, ~null & ~error & malformed)
+
+    def _note_unusable(self, error: npt.NDArray[np.bool_], malformed: npt.NDArray[np.bool_]) -> None:
+        for row in np.flatnonzero(error).tolist():
+            self.problem(row, RANK_PACKET, ProblemKind.TRANSPORT_ERROR, "transport_error_indicator is set")
+        for row in np.flatnonzero(malformed).tolist():
+            detail = "the adaptation field contradicts itself"
+            self.problem(row, RANK_PACKET, ProblemKind.MALFORMED_PACKET, detail)
+
+    def __len__(self) -> int:
+        return len(self.pid)
+
+    def offset_of(self, row: int) -> int:
+        """The byte offset of a packet."""
+        return self.offset + row * self.stride
+
+    def payload(self, row: int) -> bytes:
+        """What a packet carries behind its header and adaptation field."""
+        return self.rows[row, int(self.start[row]) :].tobytes() if self.has_payload[row] else b""
+
+    def discontinuities(self, index: Index) -> list[int]:
+        """Those of the packets that have discontinuity_indicator set."""
+        rows: list[int] = index[self.flags[index] & _DISCONTINUITY != 0].tolist()
+        return rows
+
+    def is_discontinuity(self, row: int) -> bool:
+        """Whether a packet has discontinuity_indicator set."""
+        return bool(self.flags[row] & _DISCONTINUITY)
+
+    def is_random_access(self, row: int) -> bool:
+        """Whether a packet has random_access_indicator set."""
+        return bool(self.flags[row] & _RANDOM_ACCESS)
+
+    def pcrs(self, index: Index) -> tuple[Index, npt.NDArray[np.int64]]:
+        """Those of the packets that carry a PCR, and the PCRs in units of 27 MHz as sent (2.4.3.5)."""
+        rows = index[self.flags[index] & _PCR != 0]
+        rows = rows[self.rows[rows, 4] >= _PCR_FIELD_BYTES]
+        field = self.rows[rows, 6:_FIELD_BYTES].astype(np.int64)
+        base = field[:, 0] << 25 | field[:, 1] << 17 | field[:, 2] << 9 | field[:, 3] << 1 | field[:, 4] >> 7
+        return rows, base * 300 + ((field[:, 4] & 1) << 8 | field[:, 5])
+
+    def same(self, row: int, before: bytes) -> bool:
+        """Whether a packet repeats the one ``before``; its PCR may differ (2.4.3.3)."""
+        packet: bytes = self.rows[row].tobytes()
+        if self.flags[row] & _PCR and self.rows[row, 4] >= _PCR_FIELD_BYTES:
+            return packet[:6] == before[:6] and packet[_FIELD_BYTES:] == before[_FIELD_BYTES:]
+        return packet == before
+
+    def problem(self, row: int, rank: int, kind: ProblemKind, detail: str) -> None:
+        """Notes a problem at a packet."""
+        self.event(row, rank, ProblemEvent(kind, self.offset_of(row), int(self.pid[row]), detail))
+
+    def event(self, row: int, rank: int, event: Event) -> None:
+        """Notes an event at a packet."""
+        self._found.append((row, rank, event))
+
+    def take_events(self, end: int) -> list[Event]:
+        """The events found before row ``end``, in the order of the file; they are given out once."""
+        if not self._found:
+            return []
+        self._found.sort(key=lambda found: found[:2])
+        due = [event for row, _, event in self._found if row < end]
+        del self._found[: len(due)]
+        return due

@@ -1,0 +1,120 @@
+"""A program's clock as its PCRs tell it (ISO/IEC 13818-1, 2.4.2, 2.7.2)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+import numpy.typing as npt
+
+from .batch import RANK_PCR, Batch, Index
+from .clock import TICKS_PER_SECOND, WRAP
+from .report import ProblemKind
+
+_EXTENSION = 300
+"""Units of the PCR (27 MHz) in one tick."""
+PCR_UNITS_PER_SECOND = TICKS_PER_SECOND * _EXTENSION
+_PCR_WRAP = WRAP * _EXTENSION
+_LONGEST_INTERVAL = PCR_UNITS_PER_SECOND // 10
+
+
+def nearest(wire: int, reference: int) -> int:
+    """The unwrapped timestamp that is ``wire`` on the wire and nearest to ``reference`` (ticks)."""
+    return reference + ((wire - reference + WRAP // 2) & (WRAP - 1)) - WRAP // 2
+
+
+class ProgramClock:
+    """Follows one program's PCRs, which travel on ``pid``.
+
+    PCRs are unwrapped, in units of 27 MHz. ``epoch`` counts the time bases begun with
+    discontinuity_indicator.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.first: int | None = None
+        self.last: int | None = None
+        self.largest_interval = 0
+        self._elapsed = 0
+        self._epoch = 0
+        self._pending = False
+        self._rows: list[int] = []
+        self._values: list[tuple[int, int, int]] = []
+        self._before: tuple[int, int, int] | None = None
+
+    def forget(self) -> None:
+        """The rows fed so far belong to a batch that is done."""
+        if self._values:
+            self._before = self._values[-1]
+            self._rows, self._values = [], []
+
+    def feed(self, batch: Batch, index: Index) -> None:
+        """Takes the packets of the clock's PID."""
+        rows, wire = batch.pcrs(index)
+        breaks = batch.discontinuities(index)
+        if not len(rows):
+            self._pending |= bool(breaks)
+            return
+        if self.last is None:
+            self.first = self.last = int(wire[0])
+        previous = np.concatenate(([self.last % _PCR_WRAP], wire[:-1]))
+        steps = (wire - previous + _PCR_WRAP // 2) % _PCR_WRAP - _PCR_WRAP // 2
+        values = self.last + np.cumsum(steps)
+        flagged = np.zeros(len(rows), np.bool_)
+        if breaks or self._pending:
+            self._flag(rows, breaks, flagged)
+        self._check(batch, rows, steps, flagged)
+        elapsed = self._elapsed + np.cumsum(np.where(flagged | (steps < 0), 0, steps))
+        epochs = self._epoch + np.cumsum(flagged)
+        self._rows = rows.tolist()
+        self._values = list(zip(values.tolist(), elapsed.tolist(), epochs.tolist(), strict=True))
+        self.last, self._elapsed, self._epoch = self._values[-1]
+
+    def _flag(self, rows: Index, breaks: list[int], flagged: npt.NDArray[np.bool_]) -> None:
+        """Marks the first PCR at or behind each discontinuity_indicator."""
+        flagged[0] = self._pending
+        places = np.searchsorted(rows, breaks)
+        flagged[places[places < len(rows)]] = True
+        self._pending = bool((places >= len(rows)).any())
+
+    def _check(self, batch: Batch, rows: Index, steps: Index, flagged: npt.NDArray[np.bool_]) -> None:
+        allowed = steps[~flagged]
+        if len(allowed):
+            self.largest_interval = max(self.largest_interval, int(allowed.max()))
+        for place in np.flatnonzero(~flagged & ((steps < 0) | (steps > _LONGEST_INTERVAL))).tolist():
+            step_s = int(steps[place]) / PCR_UNITS_PER_SECOND
+            if step_s < 0:
+                detail = f"PCR goes back by {-step_s:.6f} s without discontinuity_indicator"
+                batch.problem(int(rows[place]), RANK_PCR, ProblemKind.PCR_BACK, detail)
+            else:
+                detail = f"{step_s:.3f} s without a PCR, 0.1 s at most are allowed"
+                batch.problem(int(rows[place]), RANK_PCR, ProblemKind.PCR_GAP, detail)
+
+    def _at(self, row: int) -> tuple[int, int, int] | None:
+        place = bisect_right(self._rows, row) - 1
+        return self._values[place] if place >= 0 else self._before
+
+    def ticks_at(self, row: int) -> int | None:
+        """The newest PCR at or before a row of the batch, in ticks."""
+        found = self._at(row)
+        return None if found is None else found[0] // _EXTENSION
+
+    def elapsed_at(self, row: int) -> int | None:
+        """Time passed on this clock up to a row, jumps left out, in units of 27 MHz."""
+        found = self._at(row)
+        return None if found is None else found[1]
+
+    def epoch_at(self, row: int) -> int:
+        """How many discontinuities the clock has seen up to a row."""
+        found = self._at(row)
+        return 0 if found is None else found[2]
+
+    @property
+    def first_ticks(self) -> int | None:
+        """The first PCR in ticks."""
+        return None if self.first is None else self.first // _EXTENSION
+
+    @property
+    def last_ticks(self) -> int | None:
+        """The newest PCR in ticks."""
+        return None if self.last is None else self.last // _EXTENSION

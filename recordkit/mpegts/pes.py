@@ -1,0 +1,322 @@
+"""PES packets out of the transport packets of one PID (ISO/IEC 13818-1, 2.4.3.6)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+import numpy.typing as npt
+
+from .batch import RANK_PES, Batch, Index
+from .clock import TICKS_PER_SECOND, WRAP
+from .pcr import ProgramClock, nearest
+from .pes_header import PesHeader, parse_pes_header, pes_header_length
+from .report import PesEvent, ProblemEvent, ProblemKind
+from .tables import MappedStream
+
+_FULL_PAYLOAD = 184
+_LONGEST_STEP = 10 * TICKS_PER_SECOND
+_SECTION_TYPES = frozenset({0x05, 0x0A, 0x0B, 0x0C, 0x0D, 0x86})
+"""stream_type values whose packets carry sections instead of PES packets (table 2-34)."""
+_VIDEO = frozenset({"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"})
+_AUDIO = frozenset({"aac", "aac_latm", "mp3", "opus", "ac3", "eac3"})
+
+
+class _Open:
+    """The PES packet that is being put together."""
+
+    __slots__ = (
+        "broken",
+        "discontinuity",
+        "dts",
+        "head",
+        "limit",
+        "offset",
+        "parts",
+        "pts",
+        "random_access",
+        "size",
+    )
+
+    def __init__(self, offset: int, random_access: bool, discontinuity: bool) -> None:
+        self.offset = offset
+        self.random_access = random_access
+        self.discontinuity = discontinuity
+        self.head: bytes | None = b""  # None once the header was read
+        self.pts: int | None = None
+        self.dts: int | None = None
+        self.limit: int | None = None
+        self.size = 0
+        self.parts: list[bytes] = []
+        self.broken = False
+
+
+class PesStream:
+    """Puts together the PES packets of one PID and looks after its timestamps.
+
+    ``keep`` says whether payload is collected, ``limit_bytes`` how much of one PES packet at most.
+    """
+
+    def __init__(
+        self, stream: MappedStream, clock: ProgramClock | None, keep: bool, limit_bytes: int
+    ) -> None:
+        self.stream = stream
+        self.clock = clock
+        self.pes_packets = self.random_access = 0
+        self.first_pts: int | None = None
+        self.last_pts: int | None = None
+        self.first_dts: int | None = None
+        self.last_dts: int | None = None
+        self._keep = keep
+        self._limit_bytes = limit_bytes
+        self._open: _Open | None = None
+        self._ended_exactly = False
+        self._discontinuity = False
+        self._epoch = 0
+        self._may_jump = False
+        self._scrambled = False
+
+    @property
+    def carries_pes(self) -> bool:
+        """Whether packets of this stream_type are PES packets."""
+        return self.stream.stream_type not in _SECTION_TYPES
+
+    @property
+    def open_since(self) -> int:
+        """The offset of the PES packet that is open, or -1."""
+        return -1 if self._open is None else self._open.offset
+
+    def feed(self, batch: Batch, index: Index, breaks: list[int], discontinuities: list[int]) -> None:
+        """Takes the PID's packets with payload.
+
+        ``breaks`` are rows before which packets are missing, ``discontinuities`` those with
+        discontinuity_indicator; both ascend and may name rows that are not in ``index``.
+        """
+        starts = np.flatnonzero(batch.unit_start[index]).tolist()
+        sizes = batch.size[index]
+        seen = 0
+        begin = 0
+        for place, end in zip([-1, *starts], [*starts, len(index)], strict=True):
+            if place >= 0:
+                row = int(index[place])
+                flags_until = bisect_right(discontinuities, row)
+                flagged = self._discontinuity or flags_until > seen
+                self._discontinuity, seen = False, flags_until
+                self._note_breaks(breaks, begin, row)
+                begin = row + 1
+                self._start(batch, row, flagged)
+                place += 1
+            else:
+                place = 0
+            while place < end and self._open is not None and self._open.head is not None:
+                row = int(index[place])
+                self._note_breaks(breaks, begin, row)
+                begin = row + 1
+                self._add_head(batch, row, self._open, batch.payload(row))
+                place += 1
+            if place < end:
+                begin = self._continue(batch, index[place:end], sizes[place:end], breaks, begin)
+        self._discontinuity |= len(discontinuities) > seen
+        self._note_breaks(breaks, begin, len(batch))
+
+    def finish(self, batch: Batch, row: int) -> None:
+        """Gives out the PES packet that is open, as ended before ``row``."""
+        unit, self._open = self._open, None
+        if unit is None:
+            return
+        if unit.head is not None:
+            self._problem(batch, row, ProblemKind.MALFORMED_PES, "the PES header is cut")
+            return
+        if unit.limit is not None:
+            if not unit.broken:
+                detail = f"{unit.size} bytes instead of {unit.limit}"
+                self._problem(batch, row, ProblemKind.PES_TOO_SHORT, detail)
+            unit.broken = True
+        self._emit(batch, row, unit)
+
+    def _problem(self, batch: Batch, row: int, kind: ProblemKind, detail: str) -> None:
+        event = ProblemEvent(kind, batch.offset_of(row), self.stream.pid, detail)
+        batch.event(row, RANK_PES, event)
+
+    def _note_breaks(self, breaks: list[int], begin: int, end: int) -> bool:
+        """Marks the open PES packet as broken if packets are missing before a row in [begin, end]."""
+        if not breaks:
+            return False
+        hit = bisect_right(breaks, end) > bisect_right(breaks, begin - 1)
+        if hit:
+            self._ended_exactly = False
+            if self._open is not None:
+                self._open.broken = True
+        return hit
+
+    def _start(self, batch: Batch, row: int, discontinuity: bool) -> None:
+        self.finish(batch, row)
+        self._ended_exactly = False
+        self._open = _Open(batch.offset_of(row), batch.is_random_access(row), discontinuity)
+        self._add_head(batch, row, self._open, batch.payload(row))
+
+    def _add_head(self, batch: Batch, row: int, unit: _Open, payload: bytes) -> None:
+        head = (unit.head or b"") + payload
+        if len(head) < pes_header_length(head):
+            unit.head = head
+            return
+        header = parse_pes_header(head)
+        if header is None:
+            self._open = None
+            detail = (
+                "no PES start code" if not head.startswith(b"\0\0\1") else "the PES header contradicts itself"
+            )
+            self._problem(batch, row, ProblemKind.MALFORMED_PES, detail)
+            return
+        unit.head = None
+        unit.limit = header.payload_length
+        if header.payload_length is None and self.stream.codec in _AUDIO:
+            detail = "PES_packet_length is 0, which only video may have"
+            self._problem(batch, row, ProblemKind.MALFORMED_PES, detail)
+        if header.scrambled and not self._scrambled:
+            self._scrambled = True
+            detail = "PES packets are encrypted (PES_scrambling_control)"
+            self._problem(batch, row, ProblemKind.SCRAMBLED, detail)
+        self._time(batch, row, unit, header)
+        rest = head[header.header_length :]
+        if unit.limit is not None and len(rest) >= unit.limit:
+            self._append(batch, row, unit, [rest[: unit.limit]], unit.limit)
+            self._end_exactly(batch, row, unit, len(rest) - unit.limit)
+        elif rest:
+            self._append(batch, row, unit, [rest], len(rest))
+
+    def _continue(
+        self, batch: Batch, index: Index, sizes: npt.NDArray[np.int64], breaks: list[int], begin: int
+    ) -> int:
+        """Takes packets that continue; returns from which row on breaks are still to be looked at."""
+        unit = self._open
+        if unit is not None:
+            total = int(sizes.sum())
+            missing = None if unit.limit is None else unit.limit - unit.size
+            if missing is None or total < missing:
+                self._extend(batch, unit, index, sizes, total)
+                self._note_breaks(breaks, begin, int(index[-1]))
+                return int(index[-1]) + 1
+            sums = np.cumsum(sizes)
+            place = int(np.searchsorted(sums, missing))
+            row, surplus = int(index[place]), int(sums[place]) - missing
+            self._extend(batch, unit, index[: place + 1], sizes[: place + 1], missing)
+            self._note_breaks(breaks, begin, row)
+            begin = row + 1
+            self._end_exactly(batch, row, unit, surplus)
+            index, sizes = index[place + 1 :], sizes[place + 1 :]
+        if self._ended_exactly:
+            over = np.flatnonzero(sizes)
+            if len(over) and not self._note_breaks(breaks, begin, int(index[over[0]])):
+                self._ended_exactly = False
+                detail = f"{int(sizes[over[0]])} bytes or more behind its end"
+                self._problem(batch, int(index[over[0]]), ProblemKind.PES_TOO_LONG, detail)
+        return begin
+
+    def _end_exactly(self, batch: Batch, row: int, unit: _Open, surplus: int) -> None:
+        self._open = None
+        self._ended_exactly = not surplus
+        if surplus and not unit.broken:
+            detail = f"{surplus} bytes or more behind its end"
+            self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
+        self._emit(batch, row, unit)
+
+    def _extend(
+        self, batch: Batch, unit: _Open, index: Index, sizes: npt.NDArray[np.int64], total: int
+    ) -> None:
+        """Adds ``total`` bytes of the packets; the last one may carry more than belongs to the unit."""
+        crosses = unit.size <= self._limit_bytes < unit.size + total
+        row = int(index[-1])
+        if crosses:
+            place = int(np.searchsorted(np.cumsum(sizes), self._limit_bytes - unit.size, side="right"))
+            row = int(index[min(place, len(index) - 1)])
+        parts = _gather(batch, index, sizes) if self._keep and unit.size <= self._limit_bytes else []
+        surplus = int(sizes.sum()) - total
+        if surplus and parts:
+            parts[-1] = parts[-1][:-surplus]
+        self._append(batch, row, unit, parts, total)
+
+    def _append(self, batch: Batch, row: int, unit: _Open, parts: list[bytes], total: int) -> None:
+        room = self._limit_bytes - unit.size
+        unit.size += total
+        if room < 0:
+            return
+        if total > room:
+            unit.broken = True
+            parts = [b"".join(parts)[:room]]
+            detail = f"more than {self._limit_bytes} bytes; the rest is left out"
+            self._problem(batch, row, ProblemKind.OVERSIZE_PES, detail)
+        if self._keep:
+            unit.parts += parts
+
+    def _emit(self, batch: Batch, row: int, unit: _Open) -> None:
+        self.pes_packets += 1
+        self.random_access += unit.random_access
+        event = PesEvent(
+            pid=self.stream.pid,
+            offset=unit.offset,
+            pts=unit.pts,
+            dts=unit.dts,
+            random_access=unit.random_access,
+            discontinuity=unit.discontinuity,
+            data=b"".join(unit.parts),
+            payload_bytes=unit.size,
+            complete=not unit.broken,
+        )
+        batch.event(row, RANK_PES, event)
+
+    def _time(self, batch: Batch, row: int, unit: _Open, header: PesHeader) -> None:
+        """Unwraps the timestamps and holds them against the ones before and the program's clock."""
+        if self.clock is not None:
+            epoch = self.clock.epoch_at(row)
+            self._may_jump |= epoch != self._epoch
+            self._epoch = epoch
+        if header.pts is None or header.dts is None:
+            return
+        pcr = None if self.clock is None else self.clock.ticks_at(row)
+        reference = self.last_dts if self.last_dts is not None else pcr
+        unit.dts = header.dts if reference is None else nearest(header.dts, reference)
+        unit.pts = nearest(header.pts, unit.dts)
+        if unit.pts < unit.dts:
+            detail = f"DTS is {(unit.dts - unit.pts) / TICKS_PER_SECOND:.3f} s after PTS"
+            self._problem(batch, row, ProblemKind.DTS_AFTER_PTS, detail)
+        if self.stream.codec in _AUDIO or self.stream.codec in _VIDEO:
+            self._check_step(batch, row, unit.dts, unit.discontinuity)
+            late = 0 if pcr is None else (pcr - unit.dts + WRAP // 2) % WRAP - WRAP // 2
+            if late > 0:
+                detail = f"arrives {late / TICKS_PER_SECOND:.3f} s after its decoding time"
+                self._problem(batch, row, ProblemKind.DTS_BEHIND_PCR, detail)
+        if self.first_pts is None:
+            self.first_pts, self.first_dts = unit.pts, unit.dts
+        self.last_pts, self.last_dts = unit.pts, unit.dts
+
+    def _check_step(self, batch: Batch, row: int, dts: int, discontinuity: bool) -> None:
+        step = 1 if self.last_dts is None else dts - self.last_dts
+        if 0 < step <= _LONGEST_STEP or discontinuity:
+            return
+        if self._may_jump:  # its program's clock jumped, and this stream follows once
+            self._may_jump = False
+            return
+        step_s = step / TICKS_PER_SECOND
+        if abs(step) > _LONGEST_STEP:
+            detail = f"DTS jumps by {step_s:+.3f} s without discontinuity_indicator"
+            self._problem(batch, row, ProblemKind.TIMESTAMP_JUMP, detail)
+        else:
+            detail = "DTS stands still" if step == 0 else f"DTS goes back by {-step_s:.3f} s"
+            self._problem(batch, row, ProblemKind.DTS_NOT_INCREASING, detail)
+
+
+def _gather(batch: Batch, index: Index, sizes: npt.NDArray[np.int64]) -> list[bytes]:
+    """The payloads of packets, in as few copies as can be: most packets are full."""
+    parts, at, rows = [], 0, index
+    for odd in [*np.flatnonzero(sizes != _FULL_PAYLOAD).tolist(), len(index)]:
+        if odd > at:
+            first, last = int(rows[at]), int(rows[odd - 1])
+            if last - first == odd - 1 - at:
+                parts.append(batch.rows[first : last + 1, 4:].tobytes())
+            else:
+                parts.append(batch.rows[rows[at:odd], 4:].tobytes())
+        if odd < len(index) and sizes[odd]:
+            parts.append(batch.payload(int(rows[odd])))
+        at = odd + 1
+    return parts
