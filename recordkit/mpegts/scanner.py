@@ -52,6 +52,7 @@ class Scanner:
         self._pids: dict[int, _Pid] = {}
         self._streams: dict[int, PesStream] = {}
         self._listed: set[int] = set()
+        self._table_pids = self._tables.pids
         self._clocks: dict[int, ProgramClock] = {}
         self._packets = self._null_packets = 0
         self._pat_interval = self._pmt_interval = 0
@@ -144,6 +145,7 @@ class Scanner:
                     known.stream, known.clock = mapped, clock
                 listed.add(mapped.pid)
         self._clocks = clocks
+        self._table_pids = self._tables.pids
         for pid in sorted(self._listed - listed):
             self._streams[pid].finish(batch, row)
         self._listed = {pid for pid in listed - set(self._tables.pids) if self._streams[pid].carries_pes}
@@ -163,9 +165,9 @@ class Scanner:
         for pid, (index, breaks) in groups.items():
             if pid in self._listed:
                 self._take_pes(batch, pid, index, breaks)
-            elif pid in self._tables.pids:
+            elif pid in self._table_pids:
                 self._take_table_times(batch, pid, index)
-        if not self._tables.programs and not self._media_before_tables:
+        if not self._clocks and not self._media_before_tables:
             self._look_for_media(batch, usable)
 
     def _take_pid(self, batch: Batch, index: Index) -> tuple[Index, list[int]]:

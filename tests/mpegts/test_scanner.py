@@ -198,7 +198,7 @@ def damaged(seed: int, faults: int) -> bytes:
             packets.insert(at, packets[at])
         elif fault == 2:
             packets.insert(at, bytes(chance.randrange(256) for _ in range(chance.randrange(1, 400))))
-        elif fault == 3:
+        elif fault == 3 or not packets[at]:
             other = chance.randrange(len(packets))
             packets[at], packets[other] = packets[other], packets[at]
         elif fault == 4:
