@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import av
 import numpy as np
@@ -37,6 +38,7 @@ _COMMON_RATES = tuple(
 )
 
 _Mono = NDArray[np.float32]
+_Packet: TypeAlias = "av.Packet[av.VideoStream] | av.Packet[av.AudioStream]"
 _Number = TypeVar("_Number", np.float64, np.complex128)
 
 
@@ -114,7 +116,7 @@ def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
 def find_beeps(samples: _Mono, sample_rate: int) -> list[float]:
     """Where beeps begin, in seconds from the first of ``samples`` (mono, full scale 1.0).
 
-    A beep that is not whole (it sounds at the first or last sample, or is cut) is left out.
+    A beep that is not whole, or lies within 3 ms of either end of ``samples``, is left out.
     """
     fine = round(_FILTER_S * sample_rate / 2) * 2 + 1
     coarse = round(_SMOOTH_S * sample_rate / 2) * 2 + 1
@@ -129,9 +131,7 @@ def find_beeps(samples: _Mono, sample_rate: int) -> list[float]:
         return []
     loud = np.diff((smooth > peak / 3).astype(np.int8), prepend=np.int8(0), append=np.int8(0))
     onsets = []
-    for start, end in zip(
-        np.flatnonzero(loud == 1).tolist(), np.flatnonzero(loud == -1).tolist(), strict=True
-    ):
+    for start, end in zip(np.flatnonzero(loud == 1).tolist(), np.flatnonzero(loud == -1).tolist(), strict=True):
         first, last = max(0, start - coarse), min(samples.size, end + coarse)
         half = float(np.median(envelope[start:end])) / 2
         above = np.flatnonzero(envelope[first:last] > half) + first
@@ -281,8 +281,6 @@ class _Sound:
         self._next: float | None = None
 
     def add(self, frame: av.AudioFrame, time: Fraction | None) -> None:
-        if frame.samples == 0:
-            return
         self.samples += frame.samples
         self.seconds += Fraction(frame.samples, frame.sample_rate)
         start = float(time) if time is not None else self._next
@@ -342,7 +340,8 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
     ``fps`` is the source's rate as ``Synthetic`` takes it; without it the rate is estimated from
     the first pictures. The first video and the first audio stream are read; either may be missing.
 
-    Raises SourceError where the file cannot be opened or has neither.
+    Raises SourceError where the file cannot be opened or read on, or has neither; SettingsError
+    for an unusable ``fps``.
     """
     rate = None if fps is None else Synthetic(fps=fps).rate
     try:
@@ -351,7 +350,9 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
         raise SourceError(str(path), f"cannot be opened: {error}") from error
     pictures, sound, damaged = _Pictures(rate), _Sound(), 0
     with container:
-        streams = [*container.streams.video[:1], *container.streams.audio[:1]]
+        streams: list[av.VideoStream | av.AudioStream] = []
+        streams += container.streams.video[:1]
+        streams += container.streams.audio[:1]
         if not streams:
             raise SourceError(str(path), "has neither pictures nor sound")
         for stream in container.streams.video[:1]:
@@ -359,16 +360,17 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
         # One unwrapper for both streams: they lie within a second of each other, so that
         # one that begins after the fold of the 33 bits still lands beside the other.
         clock = Unwrapper() if container.format.name == "mpegts" else None
-        for packet in container.demux(streams):
+        for packet in _packets(container, streams, str(path)):
             try:
                 frames = packet.decode()
-            except av.error.InvalidDataError:
+            except av.FFmpegError:
+                # Which error a decoder answers damage with differs from decoder to decoder.
                 damaged += 1
                 continue
             for frame in frames:
                 if isinstance(frame, av.VideoFrame):
                     pictures.add(frame, _time(frame, clock))
-                elif isinstance(frame, av.AudioFrame):
+                else:
                     sound.add(frame, _time(frame, clock))
     pictures.settle()
     sound.search(final=True)
@@ -394,6 +396,19 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
     )
 
 
+def _packets(
+    container: av.container.InputContainer, streams: list[av.VideoStream | av.AudioStream], name: str
+) -> Iterator[_Packet]:
+    try:
+        yield from cast("Iterator[_Packet]", container.demux(streams))
+    except av.FFmpegError as error:
+        raise SourceError(name, f"cannot be read on: {error}") from error
+    except IndexError:
+        # PyAV trips at the end of a file in which further streams turned up on the way (a damaged
+        # program map), but only after it has flushed the streams that were there from the start.
+        return
+
+
 def _time(frame: av.VideoFrame | av.AudioFrame, clock: Unwrapper | None) -> Fraction | None:
     if frame.pts is None or frame.time_base is None:
         return None
@@ -406,9 +421,7 @@ def _sync_offsets(flashes: dict[int, float], beeps: list[float]) -> tuple[float,
     offsets = []
     for second, shift in sorted(flashes.items()):
         after = bisect_right(beeps, second + shift)
-        near = min(
-            beeps[max(0, after - 1) : after + 1], key=lambda beep: abs(beep - second - shift), default=None
-        )
+        near = min(beeps[max(0, after - 1) : after + 1], key=lambda beep: abs(beep - second - shift), default=None)
         if near is not None and abs(near - second - shift) < 0.5:
             offsets.append(near - second - shift)
     return tuple(offsets)

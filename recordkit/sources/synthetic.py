@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from binascii import crc_hqx
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -21,6 +22,7 @@ from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
+from .source import OpenSource, SourceItem
 
 BEEP_HZ = 2000
 BEEP_S = 0.1
@@ -147,7 +149,8 @@ class Synthetic:
         ):
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise SettingsError(name, value, f"give a whole number from {low} to {high}")
-        if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
+        timed = isinstance(self.seconds, (int, float)) and not isinstance(self.seconds, bool)
+        if self.seconds is not None and not (timed and 0 < self.seconds < math.inf):
             raise SettingsError("seconds", self.seconds, "give a time above 0, or None for no end")
         object.__setattr__(self, "fps", _exact_rate(self.fps))
 
@@ -193,6 +196,17 @@ class Synthetic:
                 number += 1
             else:
                 return
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return f"synthetic {self.width}x{self.height}" if self.video else "synthetic sound"
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Begin to give frames, paced by their times where ``realtime`` asks for it."""
+        items = (SourceItem(frame, 0, self.due_s(frame) if self.realtime else None) for frame in self.frames())
+        yield OpenSource(items, self.video, self.audio, frame_rate=self.rate if self.video else None)
 
     def due_s(self, frame: av.VideoFrame | av.AudioFrame) -> float:
         """When a live device would have given out this frame, in seconds since its start.
@@ -240,9 +254,7 @@ class _Sound:
         self._beeping = self._table(_TONE_LEVEL * tones + _BEEP_LEVEL * beep[:, None])
 
     def _sine(self, index: NDArray[np.int64], hz: int) -> NDArray[np.float64]:
-        wave: NDArray[np.float64] = np.sin(
-            (index * hz % self._rate).astype(np.float64) * (2 * np.pi / self._rate)
-        )
+        wave: NDArray[np.float64] = np.sin((index * hz % self._rate).astype(np.float64) * (2 * np.pi / self._rate))
         return wave
 
     @staticmethod
@@ -269,12 +281,9 @@ class Painter:
         self._rate, self._hd = settings.rate, settings.height >= 720
         self._width, self._height = width, height = settings.width, settings.height
         self._cells, self._flash = layout(width, height)
-        gap = 0.05 * min(
-            self._cells[0].right - self._cells[0].left, self._cells[0].bottom - self._cells[0].top
-        )
-        self._lamps = [
-            Box(c.left + gap, c.top + gap, c.right - gap, c.bottom - gap).pixels() for c in self._cells
-        ]
+        gap = 0.05 * min(self._cells[0].right - self._cells[0].left, self._cells[0].bottom - self._cells[0].top)
+        self._lamps = [Box(c.left + gap, c.top + gap, c.right - gap, c.bottom - gap).pixels() for c in self._cells]
+        self._glyphs: dict[tuple[str, int, int], NDArray[np.float64]] = {}
         self._tiles: dict[tuple[int, int, str], _Plane] = {}
         self._shown: dict[tuple[int, int], str] = {}
         self._ball = 0
@@ -315,9 +324,7 @@ class Painter:
         self._fill(Box(0, 0, w, h), _NAVY)
         self._planes[0][:] = np.rint(np.linspace(24, 46, h))[:, None]
         for i, colour in enumerate(_BARS):
-            self._fill(
-                Box((0.05 + i * 0.9 / 7) * w, 0.175 * h, (0.05 + (i + 1) * 0.9 / 7) * w, 0.2 * h), colour
-            )
+            self._fill(Box((0.05 + i * 0.9 / 7) * w, 0.175 * h, (0.05 + (i + 1) * 0.9 / 7) * w, 0.2 * h), colour)
         self._fill(Box(0.05 * w, 0.698 * h, 0.95 * w, 0.698 * h + max(1.0, 0.006 * h)), _TRACK)
         first, last, rim = self._cells[0], self._cells[-1], 0.012 * min(w, h)
         for left, right in ((first.left, last.right), (self._flash.left, self._flash.right)):
@@ -361,7 +368,10 @@ class Painter:
             area = slice(top, top + height), slice(left, left + width)
             tile = self._tiles.get((left, top, char))
             if tile is None:
-                tile = _blend(self._blank[0][area], luma, _glyph(char, width, height))
+                glyph = self._glyphs.get((char, width, height))
+                if glyph is None:
+                    glyph = self._glyphs[char, width, height] = _glyph(char, width, height)
+                tile = _blend(self._blank[0][area], luma, glyph)
                 self._tiles[left, top, char] = tile
             self._planes[0][area] = tile
 
@@ -418,6 +428,6 @@ def _glyph(char: str, width: int, height: int) -> NDArray[np.float64]:
             corner = dx and dy and ((x + dx, y) in dots or (x, y + dy) in dots)
             if (x + dx, y + dy) in dots and not corner:
                 along = np.clip(((x_at - x) * dx + (y_at - y) * dy) / max(1, dx * dx + dy * dy), 0, 1)
-                nearest = np.minimum(nearest, np.hypot(x_at - x - along * dx, y_at - y - along * dy))
-    cover: NDArray[np.float64] = np.clip((0.46 - nearest) * height / 7 + 0.5, 0, 1)
+                nearest = np.minimum(nearest, (x_at - x - along * dx) ** 2 + (y_at - y - along * dy) ** 2)
+    cover: NDArray[np.float64] = np.clip((0.46 - np.sqrt(nearest)) * height / 7 + 0.5, 0, 1)
     return cover
