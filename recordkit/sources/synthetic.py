@@ -380,7 +380,7 @@ class Painter:
         radius = max(1, round(0.026 * min(self._width, self._height)))
         reach = 0.44 * self._width - radius
         left = round(self._width / 2 - radius - reach * math.cos(phase))
-        top, before, self._ball = round(0.701 * self._height) - radius, self._ball, left
+        top, before, self._ball = (round(0.701 * self._height) - radius) & ~1, self._ball, left
         for i, value in enumerate(self._colour(_AMBER)):
             step = 2 if i else 1
             side, plane, blank = 2 * radius // step, self._planes[i], self._blank[i]
