@@ -14,6 +14,8 @@ from .mpegts.packetiser import Packetiser
 from .system import Clock
 from .writer.writer import Writer
 
+LONGEST_HOLD_S = 0.5
+
 
 class Pipeline:
     """One recording's way from item to transport packets, in a thread of its own.
@@ -21,6 +23,9 @@ class Pipeline:
     Units for which the writer has no room wait here, and count in the intake's bound until they
     are laid; encoding goes on meanwhile. ``on_end`` is called once from the thread: with None
     after the writer has closed, or with the error that ended the recording.
+
+    At the very start units wait for the first of each ``expected`` stream, half a second at the
+    most, so that the first PMT names them all.
     """
 
     def __init__(
@@ -31,6 +36,8 @@ class Pipeline:
         packetiser: Packetiser,
         writer: Writer,
         clock: Clock,
+        *,
+        expected: set[int],
         on_end: Callable[[RecordkitError | None], None],
     ) -> None:
         self.video_units = 0
@@ -43,6 +50,8 @@ class Pipeline:
         self._writer = writer
         self._clock = clock
         self._on_end = on_end
+        self._expected: set[int] | None = expected
+        self._first_coded_s: float | None = None
         self._commit: bool | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._room = True
@@ -99,6 +108,8 @@ class Pipeline:
                     return False
                 if not (self._pending and self._room):
                     self._clock.wait(self._intake.changed, None)
+                elif self._expected is not None:
+                    self._clock.wait(self._intake.changed, self._hold_left_s())
                 return True
         if isinstance(item.payload, threading.Event):
             self._drain_all()
@@ -112,6 +123,7 @@ class Pipeline:
         return True
 
     def _drain_all(self) -> None:
+        self._expected = set() if self._expected is not None else None
         while not self._drain():
             with self._intake.changed:
                 if not self._room:
@@ -119,6 +131,8 @@ class Pipeline:
 
     def _drain(self) -> bool:
         """Lay what is pending; False where the writer's buffer is full before all is done."""
+        if not self._may_begin():
+            return True
         while self._pending:
             (stream_format, unit), size = self._pending[0]
             if self._packetiser.format(unit.stream) != stream_format:
@@ -139,6 +153,24 @@ class Pipeline:
                 self.first_pts = unit.pts
             self.end_pts = max(self.end_pts, unit.pts + unit.duration)
         return True
+
+    def _may_begin(self) -> bool:
+        """Whether the first PMT can be written: all streams are known, or have been waited for."""
+        if self._expected is None or not self._pending:
+            return self._expected is None
+        formats = {coded.unit.stream: coded.format for coded, _ in self._pending}
+        if self._commit is None and not self._expected <= formats.keys() and self._hold_left_s() > 0:
+            return False
+        self._expected = None
+        for index in sorted(formats):
+            self._packetiser.declare(index, formats[index])
+        return True
+
+    def _hold_left_s(self) -> float:
+        now = self._clock.monotonic()
+        if self._first_coded_s is None:
+            self._first_coded_s = now
+        return self._first_coded_s + LONGEST_HOLD_S - now
 
     def _release_callers(self) -> None:
         """Let go everybody who waits in ``flush``."""

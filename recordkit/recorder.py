@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recordkit")
 
-DEFAULT_QUEUE_BYTES = 32 * 1024 * 1024
+DEFAULT_QUEUE_BYTES = 16 * 1024 * 1024
 _NO_STREAM = -1
 
 
@@ -121,7 +121,9 @@ class Recorder:
             self._packetiser,
             self._writer,
             clock,
-            self._ended,
+            expected=({VIDEO} if self._has_video else set())
+            | {FIRST_AUDIO + number for number in range(len(self._audio))},
+            on_end=self._ended,
         )
         self._flush_log = FlushLog()
         self._audio_streams: dict[int, int] = {}
@@ -273,7 +275,7 @@ class Recorder:
             index = self._audio_index(stream)
         else:
             raise MediaError("the packet belongs to no video or audio stream")
-        time = packet.dts if packet.dts is not None else packet.pts
+        time = packet.pts if packet.dts is None and index != VIDEO else packet.dts
         ticks = to_ticks(time, Fraction(packet.time_base)) if time is not None and packet.time_base else None
         entry = packet.is_keyframe or index != VIDEO
         return self._put(packet, index, ticks, packet.size, entry=entry)

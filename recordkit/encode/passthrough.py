@@ -50,6 +50,7 @@ class Passthrough:
         codec = passthrough_codec(stream)
         if codec is None:
             raise MediaError(f"{stream.codec_context.name} cannot be passed through: decode it first", index)
+        language = None if language == "und" else language
         self.skipped_units = 0
         self._index = index
         self._filter: av.BitStreamFilterContext | None = None

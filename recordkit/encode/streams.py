@@ -27,6 +27,8 @@ FIRST_AUDIO = 1
 MOST_AUDIO = 16
 _MOST_FAILURES = 30
 """So many items of one stream in a row that cannot be encoded end the recording."""
+_MOST_UNDECIDED = 17
+"""A picture is reordered by 16 at the most (H.264, A.3.1)."""
 
 Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket"
 
@@ -44,6 +46,7 @@ class Streams:
         self._audio = audio
         self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough] = {}
         self._failures: dict[int, int] = {}
+        self._undecided: dict[int, list[tuple[CodedPacket, bool]] | None] = {}
 
     @property
     def gap_count(self) -> int:
@@ -85,12 +88,13 @@ class Streams:
 
     def flush(self) -> list[Coded]:
         """What the encoders still hold, at the end of the recording. Raises MediaError."""
-        return [
-            coded
-            for way in self._ways.values()
-            if isinstance(way, VideoEncoder | AudioEncoder)
-            for coded in way.flush()
-        ]
+        coded: list[Coded] = []
+        for index, way in self._ways.items():
+            if isinstance(way, Passthrough):
+                coded += self._decided(way, index, None, self._undecided.get(index) or [])
+            else:
+                coded += way.flush()
+        return coded
 
     def _picture(self, frame: VideoFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
         encoder = self._ways.get(index)
@@ -124,10 +128,28 @@ class Streams:
             way = self._ways[index] = Passthrough(stream, index, stream.language)
         if not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
-        place = self.timeline.place(index, ticks, way.step(packet))
-        if place is None:
-            return []
-        pts = None
-        if packet.pts is not None:
-            pts = to_ticks(packet.pts, Fraction(packet.time_base)) + self.timeline.shift(index)
-        return way.units(packet, place, pts, discontinuity=discontinuity)
+        # Matroska has no DTS, and libavformat finds none for the first pictures of a stream that
+        # reorders them: they wait for the first that has one, and are placed back from it.
+        held = self._undecided.setdefault(index, [])
+        if held is not None:
+            held.append((packet, discontinuity))
+            if ticks is None and index == VIDEO and len(held) < _MOST_UNDECIDED:
+                return []
+        return self._decided(way, index, ticks, held or [(packet, discontinuity)])
+
+    def _decided(
+        self, way: Passthrough, index: int, ticks: int | None, held: list[tuple[CodedPacket, bool]]
+    ) -> list[Coded]:
+        """Place the packets of ``held``, the last of them at ``ticks``, where that is known."""
+        self._undecided[index] = None
+        coded = []
+        for before, (packet, discontinuity) in zip(range(len(held) - 1, -1, -1), held, strict=True):
+            time = None if ticks is None else ticks - before * way.step(packet)
+            place = self.timeline.place(index, time, way.step(packet))
+            if place is None:
+                continue
+            pts = None
+            if packet.pts is not None:
+                pts = to_ticks(packet.pts, Fraction(packet.time_base)) + self.timeline.shift(index)
+            coded += way.units(packet, place, pts, discontinuity=discontinuity)
+        return coded

@@ -88,9 +88,7 @@ class _Stream:
         # Indexed by continuity counter; from 16 on with an adaptation field before the payload.
         self.heads = tuple(_head(self.pid, at & 15, start=True, field=at > 15) for at in range(32))
         self.bodies = tuple(_head(self.pid, at & 15, field=at > 15) for at in range(32))
-        self.run: NDArray[np.uint32] = np.tile(
-            np.frombuffer(b"".join(self.bodies[:16]), np.uint32), _RUN // 16 + 1
-        )
+        self.run: NDArray[np.uint32] = np.tile(np.frombuffer(b"".join(self.bodies[:16]), np.uint32), _RUN // 16 + 1)
 
 
 def _head(pid: int, counter: int, *, start: bool = False, field: bool = False) -> bytes:
@@ -113,7 +111,6 @@ class Packetiser:
         self._tables_laid = False
         self._tables_time = 0
         self._pcr_stream: _Stream | None = None
-        self._pcr_due = True
         self._pcr_time = 0
         self._clock: int | None = None
 
@@ -146,10 +143,12 @@ class Packetiser:
         else:
             known.format = stream_format
         ordered = sorted(self._streams.values(), key=lambda stream: stream.pid)
-        # The PCR goes with the pictures: they come steadily, and players take their time from them.
-        pcr_stream = next((stream for stream in ordered if stream.is_video), ordered[0])
-        self._pcr_due |= pcr_stream is not self._pcr_stream
-        self._pcr_stream = pcr_stream
+        pcr_stream = self._pcr_stream
+        if pcr_stream is None or self._clock is None:
+            # The PCR goes with the pictures, where there are any from the start; then it stays
+            # where it is, because few readers follow it to another PID.
+            pcr_stream = next((stream for stream in ordered if stream.is_video), ordered[0])
+            self._pcr_stream = pcr_stream
         if self._tables_laid:
             self._tables_version = (self._tables_version + 1) & 31
             self._tables_laid = False
@@ -181,7 +180,7 @@ class Packetiser:
         """
         stream = self._checked_stream(unit)
         time = unit.dts - LEAD
-        jump = False
+        first, jump = self._clock is None, False
         if self._clock is None:
             self._tables_time = time
         elif time < self._clock:
@@ -196,17 +195,14 @@ class Packetiser:
         stream.last_dts = unit.dts
         if not self._tables_laid or jump or (unit.random_access and stream.is_video):
             self._lay_tables(time, buffer)
-        restart = self._pcr_due or jump
+        restart = first or jump
         pcr = None
         if stream is self._pcr_stream:
             if restart or unit.discontinuity or time > self._pcr_time:
                 pcr = self._pcr_time = time
         elif restart:
             self._lay_pcr(time, buffer, discontinuity=jump)
-        self._pcr_due = False
-        self._lay_unit(
-            unit, stream, buffer, pcr, discontinuity=unit.discontinuity or (jump and pcr is not None)
-        )
+        self._lay_unit(unit, stream, buffer, pcr, discontinuity=unit.discontinuity or (jump and pcr is not None))
 
     def _checked_stream(self, unit: AccessUnit) -> _Stream:
         stream = self._streams.get(unit.stream)
@@ -221,7 +217,7 @@ class Packetiser:
     def _pace(self, time: int, buffer: PacketBuffer) -> None:
         """Lay the PCRs and tables that fall due before ``time``, in the order of their times."""
         while True:
-            pcr_due = time if self._pcr_due else self._pcr_time + PCR_INTERVAL
+            pcr_due = self._pcr_time + PCR_INTERVAL
             tables_due = self._tables_time + TABLES_INTERVAL
             if pcr_due < time and pcr_due <= tables_due:
                 self._lay_pcr(pcr_due, buffer, discontinuity=False)
@@ -271,15 +267,11 @@ class Packetiser:
         if (spare := room - len(data)) >= 0:
             stuffed = bytes([field[0] + spare]) + field[1:] + b"\xff" * spare if field else b""
             field = stuffed or _STUFFING[spare]
-            laid[at : at + PACKET_BYTES] = (
-                stream.heads[counter + 16 if field else counter] + field + pes + data
-            )
+            laid[at : at + PACKET_BYTES] = stream.heads[counter + 16 if field else counter] + field + pes + data
             stream.continuity = (counter + 1) & 15
             buffer.used += 1
             return
-        laid[at : at + PACKET_BYTES] = (
-            stream.heads[counter + 16 if field else counter] + field + pes + data[:room]
-        )
+        laid[at : at + PACKET_BYTES] = stream.heads[counter + 16 if field else counter] + field + pes + data[:room]
         counter = (counter + 1) & 15
         at += PACKET_BYTES
         whole, rest = divmod(-spare, PAYLOAD_BYTES)

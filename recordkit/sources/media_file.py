@@ -1,0 +1,174 @@
+"""Any file, URL or device that PyAV can open."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.filter
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+
+from ..encode.passthrough import passthrough_codec
+from ..errors import SourceError
+from .source import OpenSource, SourceItem
+
+log = logging.getLogger("recordkit")
+
+_OPEN_TIMEOUT_S = 30.0
+_READ_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaFile:
+    """Records ``url``: a path, a URL, or a device together with its ``format`` (``"v4l2"``, ``"lavfi"``).
+
+    Streams in H.264, H.265, AAC, MP3 or Opus are passed through as packets, all others decoded.
+    ``transcode`` decodes the video too where it need not be (``transcode_audio`` the sound), ``fps`` gives
+    pictures at that rate and so decodes them. ``options`` go to libavformat as they are.
+
+    The best video stream and all audio streams are taken. A packet that cannot be decoded is
+    left out and counted in the log; a live source silent for 30 s ends with SourceError.
+    """
+
+    url: str
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    video: bool = True
+    audio: bool = True
+    transcode: bool = False
+    transcode_audio: bool = False
+    fps: Fraction | None = None
+
+    @property
+    def name(self) -> str:
+        """The path or URL."""
+        return self.url
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        """Open it; raises SourceError where that fails, or nothing in it can be recorded."""
+        try:
+            container = av.open(
+                self.url,
+                format=self.format,
+                options=dict(self.options),
+                timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S),
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise SourceError(self.url, f"cannot be opened: {_words(error)}") from error
+        with container:
+            video = self._video_stream(container)
+            audio = list(container.streams.audio) if self.audio else []
+            if video is None and not audio:
+                raise SourceError(self.url, "holds neither video nor audio that was asked for")
+            chosen: list[Any] = ([video] if video is not None else []) + audio
+            passed = {stream.index: self._is_passed(stream) for stream in chosen}
+            for stream in chosen:
+                if not passed[stream.index]:
+                    stream.thread_type = "AUTO"
+            rate = video.average_rate if video is not None else None
+            yield OpenSource(
+                items=self._items(container, chosen, passed),
+                has_video=video is not None,
+                has_audio=bool(audio),
+                frame_rate=self.fps or (Fraction(rate) if rate else None),
+                languages=tuple(None if stream.language == "und" else stream.language for stream in audio),
+            )
+
+    def _video_stream(self, container: av.container.InputContainer) -> av.VideoStream | None:
+        if not self.video:
+            return None
+        moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        return max(moving, key=lambda stream: stream.width * stream.height, default=None)
+
+    def _is_passed(self, stream: av.VideoStream | av.AudioStream) -> bool:
+        """Whether the packets go into the recording as they are; the log says why or why not."""
+        name = stream.codec_context.name
+        wanted = (
+            self.transcode_audio if isinstance(stream, av.AudioStream) else self.transcode or self.fps is not None
+        )
+        if wanted:
+            reason = "encoded anew, as asked"
+        elif passthrough_codec(stream) is None:
+            reason = "encoded anew: MPEG-TS has no place for it as it is"
+        else:
+            log.info("%s: stream %d (%s) is passed through", self.url, stream.index, name)
+            return True
+        log.info("%s: stream %d (%s) is %s", self.url, stream.index, name, reason)
+        return False
+
+    def _items(
+        self, container: av.container.InputContainer, chosen: list[Any], passed: dict[int, bool]
+    ) -> Iterator[SourceItem]:
+        numbers = {stream.index: 0 for stream in chosen}
+        audio = [stream.index for stream in chosen if isinstance(stream, av.AudioStream)]
+        numbers |= {index: number for number, index in enumerate(audio)}
+        pacer = _FrameRate(self.fps) if self.fps is not None else None
+        undecodable = 0
+        try:
+            for packet in container.demux(chosen):
+                number = numbers[packet.stream_index]
+                if passed[packet.stream_index]:
+                    if packet.size:
+                        yield SourceItem(packet, number)
+                    continue
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError as error:
+                    undecodable += 1
+                    if undecodable == 1:
+                        log.warning("%s: a packet cannot be decoded (%s); it is left out", self.url, _words(error))
+                    continue
+                for frame in frames:
+                    if isinstance(frame, VideoFrame) and pacer is not None:
+                        yield from (SourceItem(picture, number) for picture in pacer.paced(frame))
+                    elif isinstance(frame, av.VideoFrame | av.AudioFrame):
+                        yield SourceItem(frame, number)
+        except IndexError:
+            # PyAV 18 trips at the very end of a file in which streams appeared on the way.
+            log.warning("%s: streams that appeared later on were left out", self.url)
+        except (av.FFmpegError, OSError) as error:
+            raise SourceError(self.url, f"cannot be read on: {_words(error)}") from error
+        if undecodable:
+            log.warning("%s: %d packets could not be decoded", self.url, undecodable)
+
+
+class _FrameRate:
+    """Pictures at a constant rate, by libavfilter's ``fps``; a new size starts a new filter."""
+
+    def __init__(self, fps: Fraction) -> None:
+        self._fps = fps
+        self._graph: av.filter.Graph | None = None
+        self._kind: tuple[int, int, str] | None = None
+
+    def paced(self, frame: VideoFrame) -> list[VideoFrame]:
+        """The pictures that ``frame`` makes due: none, one or several."""
+        kind = (frame.width, frame.height, frame.format.name)
+        if kind != self._kind or self._graph is None:
+            self._graph, self._kind = av.filter.Graph(), kind
+            self._graph.link_nodes(
+                self._graph.add_buffer(
+                    width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+                ),
+                self._graph.add("fps", f"{self._fps.numerator}/{self._fps.denominator}"),
+                self._graph.add("buffersink"),
+            ).configure()
+        self._graph.push(frame)
+        pictures: list[VideoFrame] = []
+        while True:
+            try:
+                picture = self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return pictures
+            if isinstance(picture, VideoFrame):
+                pictures.append(picture)
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

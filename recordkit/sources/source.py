@@ -1,0 +1,55 @@
+"""What a source of media gives, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import av
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+Media: TypeAlias = "VideoFrame | AudioFrame | av.Packet[Any]"
+
+
+class SourceItem(NamedTuple):
+    """A frame, or a packet to be passed through; ``stream`` numbers its audio stream.
+
+    ``due_s`` is when it is to be handed on, in seconds since the source was opened; None as soon
+    as it is there.
+    """
+
+    media: Media
+    stream: int = 0
+    due_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source that gives media: the items, and what is known of them before the first.
+
+    ``frame_rate`` is that of the pictures that will have to be encoded, ``languages`` are those of
+    the audio streams, in order.
+    """
+
+    items: Iterator[SourceItem]
+    has_video: bool
+    has_audio: bool
+    frame_rate: Fraction | None = None
+    languages: tuple[str | None, ...] = ()
+
+
+class Source(Protocol):
+    """Anything that can be recorded. ``open`` raises SourceError where it cannot be opened."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    def open(self) -> AbstractContextManager[OpenSource]:
+        """Begin to give media; the end of the context gives back what was opened."""
+        ...
