@@ -1,0 +1,163 @@
+"""Counts the access units in an elementary stream that comes in pieces, as PES packets carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..model import Codec
+from .audio import (
+    OPUS_RATE,
+    AdtsHeader,
+    Mp3Header,
+    opus_samples,
+    parse_adts,
+    parse_mp3,
+    parse_opus_control_header,
+)
+from .h264 import parse_h265_sps, parse_sps
+
+_START_CODE = b"\0\0\1"
+_H264_IDR, _H264_SPS = 5, 7
+_H265_SPS = 33
+_LONGEST_SPS_BYTES = 512
+_HEADER_BYTES = 7
+"""The longer of the two headers that are stepped along."""
+
+_Parse = Callable[[bytes, int], AdtsHeader | Mp3Header | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures that begin in a piece, and how many of them a decoder can start at."""
+
+    pictures: int
+    random_access: int
+
+
+class PictureCounter:
+    """Counts coded pictures of H.264 or H.265 by their first slices.
+
+    Each piece begins at a NAL unit, as access units in PES packets do. ``width`` and ``height``
+    (pixels) follow the newest sequence parameter set and are 0 before the first.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.width = 0
+        self.height = 0
+        self._is_h265 = codec is Codec.H265
+        self._sps = b""
+
+    def feed(self, data: bytes) -> Pictures:
+        """Looks at each NAL unit's first bytes."""
+        pictures = random_access = 0
+        last = len(data) - (6 if self._is_h265 else 5)
+        at = data.find(_START_CODE)
+        while 0 <= at <= last:
+            if self._is_h265:
+                nal_type = data[at + 3] >> 1 & 0x3F
+                is_first_slice = nal_type < 32 and data[at + 5] & 0x80
+                is_random_access, is_sps = 16 <= nal_type <= 21, nal_type == _H265_SPS
+            else:
+                nal_type = data[at + 3] & 0x1F
+                # first_mb_in_slice is ue(v), and 0 is the one value whose first bit is set.
+                is_first_slice = nal_type in (1, 2, _H264_IDR) and data[at + 4] & 0x80
+                is_random_access, is_sps = nal_type == _H264_IDR, nal_type == _H264_SPS
+            if is_first_slice:
+                pictures += 1
+                random_access += is_random_access
+            elif is_sps:
+                self._read_sps(data, at + 3)
+            at = data.find(_START_CODE, at + 3)
+        return Pictures(pictures, random_access)
+
+    def _read_sps(self, data: bytes, start: int) -> None:
+        end = data.find(_START_CODE, start, start + _LONGEST_SPS_BYTES)
+        nal = data[start : end if end >= 0 else start + _LONGEST_SPS_BYTES].rstrip(b"\0")
+        if nal == self._sps:
+            return
+        self._sps = nal
+        sps = parse_h265_sps(nal) if self._is_h265 else parse_sps(nal)
+        if sps is not None:
+            self.width, self.height = sps.width, sps.height
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrames:
+    """The frames complete with a piece: how many, their samples a channel, bytes that were no frame."""
+
+    frames: int
+    samples: int
+    lost_bytes: int
+
+
+class AudioFrameCounter:
+    """Counts frames of AAC in ADTS, MPEG audio, or Opus with control headers.
+
+    Frames may reach from one piece into the next (Opus excepted, where they do not).
+    ``sample_rate`` (Hz) and ``channels`` are those of the newest frame, 0 while unknown.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.sample_rate = 0
+        self.channels = 0
+        self._codec = codec
+        self._parse: _Parse = parse_adts if codec is Codec.AAC else parse_mp3
+        self._rest = b""
+        self._in_sync = False
+        self._joining = True  # until the first frame, which may lie inside the first piece
+
+    def forget(self) -> None:
+        """What comes next does not continue what came before."""
+        self._rest = b""
+        self._in_sync = False
+        self._joining = True
+
+    def feed(self, data: bytes) -> AudioFrames:
+        """Steps from header to header. Bytes before the first header of all do not count as lost."""
+        if self._codec is Codec.OPUS:
+            return self._feed_opus(data)
+        data = self._rest + data
+        at = frames = samples = lost = 0
+        while at + _HEADER_BYTES <= len(data):
+            header = self._parse(data, at)
+            if header is None or not self._is_confirmed(data, at + header.frame_length):
+                found = data.find(b"\xff", at + 1)
+                step = (found if found >= 0 else len(data)) - at
+                lost += 0 if self._joining else step
+                self._in_sync = False
+                at += step
+                continue
+            if at + header.frame_length > len(data):
+                break
+            frames += 1
+            samples += header.samples
+            self._in_sync, self._joining = True, False
+            self._note(header)
+            at += header.frame_length
+        self._rest = data[at:]
+        return AudioFrames(frames, samples, lost)
+
+    def _is_confirmed(self, data: bytes, following: int) -> bool:
+        """Out of sync, a header counts only if another follows its frame, or nothing does yet."""
+        if self._in_sync or following + _HEADER_BYTES > len(data):
+            return True
+        return self._parse(data, following) is not None
+
+    def _note(self, header: AdtsHeader | Mp3Header) -> None:
+        self.sample_rate = header.sample_rate
+        self.channels = header.channels or self.channels
+
+    def _feed_opus(self, data: bytes) -> AudioFrames:
+        at = frames = samples = 0
+        while at < len(data):
+            found = parse_opus_control_header(data, at)
+            if found is None or found[0] + found[1] > len(data):
+                break
+            start, length = found
+            count = opus_samples(data[start : start + length])
+            if not count:
+                break
+            frames, samples, at = frames + 1, samples + count, start + length
+            self.sample_rate = OPUS_RATE
+        return AudioFrames(frames, samples, len(data) - at)

@@ -1,0 +1,101 @@
+"""Decodes a whole file and says which coded units the decoders found fault with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.logging
+from av.audio.stream import AudioStream
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+_FOUND = tuple[str, int, int | None, str]
+"""Kind, count, offset of the first, words of the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Pictures or samples a channel by PID, the PIDs whose pictures are interlaced, and the faults."""
+
+    decoded: dict[int, int]
+    interlaced: frozenset[int]
+    problems: list[_FOUND]
+
+
+@contextmanager
+def _libav_errors() -> Iterator[list[tuple[int, str, str]]]:
+    """What the libraries log as errors on this thread; the levels are put back afterwards."""
+    level, skip_repeated = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture() as logs:
+            yield logs
+    finally:
+        av.logging.set_skip_repeated(skip_repeated)
+        av.logging.set_level(level)
+
+
+def decode_all(path: Path, advance: Callable[[int], None]) -> Decoded:
+    """Decodes every audio and video stream; ``advance`` is told the byte offset reached.
+
+    Each codec decodes on the calling thread: the libraries log on the thread that meets the
+    fault, and only so can it be told from what other decoders of this process log meanwhile.
+    """
+    decoded: dict[int, int] = {}
+    interlaced: set[int] = set()
+    problems: dict[str, _FOUND] = {}
+
+    def note(kind: str, offset: int | None, detail: str) -> None:
+        count, first_offset, first_detail = problems.get(kind, (kind, 0, offset, detail))[1:]
+        problems[kind] = kind, count + 1, first_offset, first_detail
+
+    with _libav_errors() as logs:
+        try:
+            with av.open(str(path), format="mpegts") as container:
+                for stream in container.streams:
+                    if isinstance(stream, AudioStream | VideoStream):
+                        stream.codec_context.thread_type = "NONE"
+                for packet in container.demux():
+                    if not isinstance(packet.stream, AudioStream | VideoStream):
+                        continue
+                    if packet.pos is not None:
+                        advance(packet.pos)
+                    logs.clear()
+                    _decode(packet, packet.stream, decoded, interlaced, note, logs)
+        except av.FFmpegError as error:
+            note("cannot be opened for decoding", None, error.strerror or str(error))
+    return Decoded(decoded, frozenset(interlaced), list(problems.values()))
+
+
+def _decode(
+    packet: av.Packet[Stream],
+    stream: AudioStream | VideoStream,
+    decoded: dict[int, int],
+    interlaced: set[int],
+    note: Callable[[str, int | None, str], None],
+    logs: list[tuple[int, str, str]],
+) -> None:
+    pid, offset = stream.id, packet.pos
+    try:
+        frames: Sequence[av.AudioFrame | av.VideoFrame] = stream.decode(packet)
+    except av.FFmpegError as error:
+        words = logs[0][2].strip() if logs else error.strerror or str(error)
+        note("undecodable unit", offset, f"{words} (PID 0x{pid:04X})")
+        return
+    faulty = False
+    for frame in frames:
+        if isinstance(frame, av.AudioFrame):
+            decoded[pid] = decoded.get(pid, 0) + frame.samples
+        else:
+            decoded[pid] = decoded.get(pid, 0) + 1
+            if frame.interlaced_frame:
+                interlaced.add(pid)
+        faulty |= bool(frame.is_corrupt)
+    if logs or faulty:
+        words = logs[0][2].strip() if logs else "a decoded picture or frame is marked as corrupt"
+        note("undecodable unit", offset, f"{words} (PID 0x{pid:04X})")

@@ -1,0 +1,169 @@
+"""What one elementary stream adds up to, from its PES packets one after the other."""
+
+from __future__ import annotations
+
+from .bitstream.counter import AudioFrameCounter, PictureCounter
+from .model import Codec
+from .mpegts.clock import TICKS_PER_SECOND
+from .mpegts.report import PesEvent
+from .mpegts.tables import MappedStream
+
+_SIZES_KEPT = 100
+_STEPS_KEPT = 4096
+
+
+class _TimeBase:
+    """The time that one time base covers, in ticks."""
+
+    __slots__ = ("end", "first")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.end = first
+
+
+class StreamFacts:
+    """Counts of one stream; constant memory. Times are ticks unless their names say otherwise."""
+
+    def __init__(self, stream: MappedStream) -> None:
+        self.pid = stream.pid
+        self.codec = stream.codec
+        self.language = stream.language
+        self.access_units = self.pictures = self.keyframes = self.bytes = 0
+        self.gaps = self.gap_duration = 0  # flagged discontinuities, and how long they last
+        self.sizes: list[tuple[int, int, float]] = []
+        self.lost_bytes = self.lost_places = 0
+        self.lost_at: int | None = None
+        self.first_offset: int | None = None
+        self.first_pts: int | None = None
+        self.time_bases = 0
+        self._stream_channels = stream.channels
+        known = stream.codec if stream.codec in tuple(Codec) else None
+        codec = None if known is None else Codec(known)
+        self._pictures = PictureCounter(codec) if codec is not None and codec.is_video else None
+        self._audio = AudioFrameCounter(codec) if codec is not None and not codec.is_video else None
+        self._base: _TimeBase | None = None
+        self._earlier = 0
+        self._last_dts: int | None = None
+        self._last_duration = 0
+        self._steps: dict[int, int] = {}
+
+    def describe(self, stream: MappedStream) -> None:
+        """A newer PMT says something else about the stream; its coding is taken to stay."""
+        self.language = stream.language or self.language
+        self._stream_channels = stream.channels or self._stream_channels
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, or 0."""
+        return 0 if self._audio is None else self._audio.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Channels, or 0."""
+        return self._stream_channels or (0 if self._audio is None else self._audio.channels)
+
+    @property
+    def end_pts(self) -> int:
+        """The end of the last unit, in the newest time base."""
+        if self._base is None:
+            return 0
+        return self._base.end + (self._picture_duration if self._audio is None else 0)
+
+    @property
+    def duration(self) -> int:
+        """From the first PTS to the end of the last unit, time base by time base."""
+        if self._base is None:
+            return 0
+        return self._earlier + self.end_pts - self._base.first
+
+    @property
+    def _picture_duration(self) -> int:
+        """The median distance of two pictures."""
+        rank = sum(self._steps.values()) // 2
+        for step in sorted(self._steps):
+            rank -= self._steps[step]
+            if rank < 0:
+                return step
+        return 0
+
+    def add(self, event: PesEvent) -> None:
+        """Takes the stream's next PES packet."""
+        self.bytes += event.payload_bytes
+        if self.first_offset is None:
+            self.first_offset = event.offset
+        units = self._count(event)
+        if event.pts is None or event.dts is None:
+            return
+        self._step(event, event.dts, event.pts, units)
+        self._last_dts = event.dts
+        if self._base is None:
+            self._base = _TimeBase(event.pts)
+            self.time_bases += 1
+            if self.first_pts is None:
+                self.first_pts = event.pts
+        self._base.first = min(self._base.first, event.pts)
+        if self.time_bases == 1:
+            self.first_pts = self._base.first
+        if self._audio is None:
+            between = self._picture_duration * (units - 1) if units > 1 else 0
+            self._base.end = max(self._base.end, event.pts + between)
+        else:
+            self._base.end = max(self._base.end, event.pts + self._last_duration)
+
+    def _step(self, event: PesEvent, dts: int, pts: int, units: int) -> None:
+        if self._last_dts is None:
+            return
+        step = dts - self._last_dts
+        if not event.discontinuity:
+            if self._audio is None and 0 < step <= 10 * TICKS_PER_SECOND:
+                self._note_step(step // max(units, 1), max(units, 1))
+            return
+        self.gaps += 1
+        usual = self._last_duration if self._audio is not None else self._picture_duration
+        if step > 0:
+            self.gap_duration += max(step - usual, 0)
+        elif self._base is not None:  # a time base of its own begins: the old one is done
+            self._earlier += self.end_pts - self._base.first
+            self._base = _TimeBase(pts)
+            self.time_bases += 1
+
+    def _note_step(self, step: int, count: int) -> None:
+        if step in self._steps or len(self._steps) < _STEPS_KEPT:
+            self._steps[step] = self._steps.get(step, 0) + count
+
+    def _count(self, event: PesEvent) -> int:
+        """Counts what is in a PES packet; how many access units that are."""
+        if self._pictures is not None:
+            found = self._pictures.feed(event.data)
+            self.pictures += found.pictures
+            self.keyframes += found.random_access or (event.random_access and found.pictures > 0)
+            self._note_size(event)
+            units = found.pictures
+        elif self._audio is not None:
+            if event.discontinuity:
+                self._audio.forget()
+            frames = self._audio.feed(event.data)
+            rate = self._audio.sample_rate
+            self._last_duration = frames.samples * TICKS_PER_SECOND // rate if rate else 0
+            if frames.lost_bytes:
+                self.lost_bytes += frames.lost_bytes
+                self.lost_places += 1
+                self.lost_at = event.offset if self.lost_at is None else self.lost_at
+            units = frames.frames
+            if not event.complete:
+                self._audio.forget()
+        else:
+            units = 1
+        self.access_units += units
+        return units
+
+    def _note_size(self, event: PesEvent) -> None:
+        counter = self._pictures
+        if counter is None or not counter.width or len(self.sizes) >= _SIZES_KEPT:
+            return
+        if self.sizes and self.sizes[-1][:2] == (counter.width, counter.height):
+            return
+        first = event.pts if self.first_pts is None else self.first_pts
+        from_s = 0.0 if event.pts is None or first is None else (event.pts - first) / TICKS_PER_SECOND
+        self.sizes.append((counter.width, counter.height, max(from_s, 0.0)))

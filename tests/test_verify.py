@@ -1,0 +1,307 @@
+"""verify: whole files, and files that are not."""
+
+import json
+import logging
+import os
+from fractions import Fraction
+
+import av
+import av.logging
+import numpy as np
+import pytest
+
+from recordkit.bitstream.audio import adts_header, opus_control_header, parse_audio_specific_config
+from recordkit.bitstream.h264 import ParameterSetFramer
+from recordkit.errors import SourceError
+from recordkit.model import AccessUnit, Codec, StreamFormat
+from recordkit.mpegts.packetiser import PacketBuffer, Packetiser
+from recordkit.verify import PictureSize, verify
+
+START = 90_000
+
+
+def pictures(count: int, width: int = 320, height: int = 180, first: int = 0, codec: Codec = Codec.H264):
+    """Access units of video, 25 a second, from picture number ``first`` on."""
+    context = av.CodecContext.create("libx265" if codec is Codec.H265 else "libx264", "w")
+    context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+    context.time_base = Fraction(1, 25)
+    context.options = {"preset": "ultrafast", "g": "10"}
+    if codec is Codec.H265:
+        context.options |= {"x265-params": "log-level=none:keyint=10:repeat-headers=1:bframes=0"}
+    chance = np.random.default_rng(7)
+    packets = []
+    for index in range(count):
+        blocks = chance.integers(0, 255, (height // 4, width // 4, 3), dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(blocks).reformat(width, height, "yuv420p")
+        frame.pts = index
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    framer = ParameterSetFramer(codec)
+    units = []
+    for packet in packets:
+        framed = framer.frame(bytes(packet), packet.is_keyframe)
+        pts, dts = (START + (first + time) * 3600 for time in (packet.pts, packet.dts))
+        data = bytes(packet)[framed.skip :]
+        units.append(AccessUnit(0, pts, dts, data, framed.prefix, framed.random_access))
+    return units
+
+
+def sounds(count: int, codec: Codec = Codec.AAC, stream: int = 1):
+    """Access units of stereo audio at 48 kHz."""
+    name, sample_format = {
+        Codec.AAC: ("aac", "fltp"),
+        Codec.MP3: ("libmp3lame", "fltp"),
+        Codec.OPUS: ("libopus", "flt"),
+    }[codec]
+    context = av.CodecContext.create(name, "w")
+    context.sample_rate, context.layout, context.format = 48_000, "stereo", sample_format
+    context.time_base = Fraction(1, 48_000)
+    context.open()
+    shape = (2, context.frame_size) if sample_format == "fltp" else (1, 2 * context.frame_size)
+    chance = np.random.default_rng(3)
+    packets = []
+    for index in range(count):
+        samples = chance.normal(0, 0.1, shape).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, sample_format, "stereo")
+        frame.sample_rate, frame.pts = 48_000, index * context.frame_size
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    config = parse_audio_specific_config(context.extradata or b"")
+    units = []
+    for index, packet in enumerate(packets[:count]):
+        data = bytes(packet)
+        prefix = b""
+        if codec is Codec.AAC:
+            prefix = adts_header(config, len(data))
+        elif codec is Codec.OPUS:
+            prefix = opus_control_header(len(data))
+        time = START + index * context.frame_size * 90_000 // 48_000
+        units.append(AccessUnit(stream, time, time, data, prefix, True))
+    return units
+
+
+def laid(*streams: list[AccessUnit], codecs=(Codec.H264, Codec.AAC)) -> bytes:
+    """The access units as a transport stream."""
+    packetiser, written = Packetiser(), b""
+    for index, codec in enumerate(codecs):
+        sound = {} if codec.is_video else {"sample_rate": 48_000, "channels": 2, "language": "eng"}
+        packetiser.declare(index, StreamFormat(codec, **sound))
+    for unit in sorted((unit for units in streams for unit in units), key=lambda unit: unit.dts):
+        buffer = PacketBuffer(np.zeros((packetiser.packets_for(unit), 188), np.uint8))
+        packetiser.lay(unit, buffer)
+        written += bytes(buffer.bytes[: buffer.used_bytes])
+    return written
+
+
+@pytest.fixture(scope="module")
+def recording() -> bytes:
+    return laid(pictures(50), sounds(94))
+
+
+def checked(tmp_path, data: bytes, **options):
+    path = tmp_path / "talk.ts"
+    path.write_bytes(data)
+    return verify(path, **options)
+
+
+def kinds(found) -> list[str]:
+    return [problem.kind for problem in found.problems]
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_a_sound_recording(tmp_path, recording, decode):
+    found = checked(tmp_path, recording, decode=decode)
+    assert found.ok
+    assert found.problems == ()
+    assert (found.bytes, found.packet_bytes, found.decoded) == (len(recording), 188, decode)
+    assert found.duration_s == pytest.approx(94 * 1024 / 48_000, abs=1e-3)
+    assert found.bit_rate == pytest.approx(len(recording) * 8 / found.duration_s)
+    video, audio = found.streams
+    assert (video.pid, video.codec, video.access_units, video.pictures, video.keyframes) == (256, "h264", 50, 50, 5)
+    assert (video.duration_s, video.frame_rate, video.sizes) == (2.0, 25.0, (PictureSize(320, 180, 0.0),))
+    assert (audio.pid, audio.codec, audio.language, audio.access_units) == (257, "aac", "eng", 94)
+    assert (audio.sample_rate, audio.channels, audio.pictures) == (48_000, 2, 0)
+    assert audio.duration_s == pytest.approx(94 * 1024 / 48_000, abs=1e-4)
+    assert (video.gaps, audio.gaps, video.is_video, audio.is_video) == (0, 0, True, False)
+    assert (video.decoded, audio.decoded) == ((50, 94 * 1024) if decode else (None, None))
+
+
+def test_json(tmp_path, recording):
+    found = checked(tmp_path, recording).to_dict()
+    again = json.loads(json.dumps(found))
+    assert again["streams"][0]["sizes"] == [{"width": 320, "height": 180, "from_s": 0.0}]
+    assert again["ok"] is True
+
+
+@pytest.mark.parametrize("codec", [Codec.MP3, Codec.OPUS])
+def test_other_audio(tmp_path, codec):
+    units = sounds(50, codec)
+    found = checked(tmp_path, laid(pictures(20), units, codecs=(Codec.H264, codec)), decode=True)
+    assert found.problems == ()
+    audio = found.streams[1]
+    assert (audio.codec, audio.access_units, audio.sample_rate, audio.channels) == (codec, 50, 48_000, 2)
+    assert audio.duration_s == pytest.approx(50 * (0.02 if codec is Codec.OPUS else 0.024), abs=1e-4)
+
+
+def test_h265(tmp_path):
+    found = checked(tmp_path, laid(pictures(20, codec=Codec.H265), codecs=(Codec.H265,)), decode=True)
+    assert found.problems == ()
+    video = found.streams[0]
+    assert (video.codec, video.pictures, video.keyframes, video.decoded) == ("hevc", 20, 2, 20)
+    assert video.sizes == (PictureSize(320, 180, 0.0),)
+
+
+def test_audio_alone(tmp_path):
+    found = checked(tmp_path, laid(sounds(47, stream=0), codecs=(Codec.AAC,)), decode=True)
+    assert found.ok
+    assert found.duration_s == pytest.approx(47 * 1024 / 48_000, abs=1e-4)
+
+
+def test_what_libavformat_muxed(tmp_path):
+    """It packs several audio frames into one PES packet."""
+    path = tmp_path / "other.ts"
+    with av.open(str(path), "w", options={"max_delay": "700000"}) as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
+        video.options = {"preset": "ultrafast", "bf": "2"}
+        audio = container.add_stream("aac", rate=48_000)
+        audio.layout = "stereo"
+        packets = []
+        for index in range(25):
+            frame = av.VideoFrame.from_ndarray(np.full((180, 320, 3), index * 9, np.uint8))
+            frame.pts = index
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        for index in range(47):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+            frame.sample_rate, frame.pts = 48_000, index * 1024
+            packets += audio.encode(frame)
+        packets += audio.encode(None)
+        count = sum(packet.stream is audio for packet in packets)
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
+    found = verify(path, decode=True)
+    assert found.problems == ()
+    assert (found.streams[0].pictures, found.streams[1].access_units) == (25, count)
+    assert (found.streams[0].duration_s, found.streams[0].frame_rate) == (1.0, 25.0)
+
+
+def test_a_change_of_size(tmp_path):
+    data = laid(pictures(25) + pictures(25, 480, 272, first=25), codecs=(Codec.H264,))
+    found = checked(tmp_path, data, decode=True)
+    assert found.problems == ()
+    assert found.streams[0].sizes == (PictureSize(320, 180, 0.0), PictureSize(480, 272, 1.0))
+
+
+def test_a_flagged_gap(tmp_path):
+    before, after = pictures(25), pictures(25, first=75)
+    first = after[0]
+    after[0] = AccessUnit(0, first.pts, first.dts, first.data, first.prefix, True, discontinuity=True)
+    found = checked(tmp_path, laid(before + after, codecs=(Codec.H264,)), decode=True)
+    assert found.problems == ()
+    video = found.streams[0]
+    assert (video.gaps, video.gaps_s, video.duration_s, video.frame_rate) == (1, 2.0, 4.0, 25.0)
+
+
+def test_a_lost_packet(tmp_path, recording):
+    cut = len(recording) // 188 // 2 * 188
+    found = checked(tmp_path, recording[:cut] + recording[cut + 188 :])
+    assert not found.ok
+    assert kinds(found) == ["continuity"]
+    assert found.problems[0].count == 1
+    assert found.problems[0].offset >= cut
+
+
+def test_a_cut_file(tmp_path, recording):
+    found = checked(tmp_path, recording[: len(recording) // 2 // 188 * 188 + 100])
+    assert "cut packet" in kinds(found)
+    assert found.streams[0].pictures > 10
+
+
+def test_damage_inside_a_picture_is_found_by_decoding(tmp_path, recording):
+    damaged = bytearray(recording)
+    packets = range(0, len(damaged), 188)
+    inner = [at for at in packets if damaged[at + 1 : at + 4] and damaged[at + 1] == 1 and damaged[at + 2] == 0]
+    for at in inner[40:44]:
+        damaged[at + 30 : at + 120] = bytes(range(90))
+    assert checked(tmp_path, bytes(damaged)).ok, "the packets are as they should be"
+    before = av.logging.get_level()
+    found = checked(tmp_path, bytes(damaged), decode=True)
+    assert not found.ok
+    assert "undecodable unit" in kinds(found)
+    assert "PID 0x0100" in found.problems[0].detail
+    assert av.logging.get_level() == before
+
+
+def test_decoding_says_nothing_to_the_loggers(tmp_path, recording, caplog):
+    damaged = bytearray(recording)
+    damaged[len(damaged) // 2 : len(damaged) // 2 + 60] = bytes(60)
+    with caplog.at_level(logging.DEBUG):
+        checked(tmp_path, bytes(damaged), decode=True)
+    assert caplog.records == []
+
+
+def test_pictures_without_a_keyframe(tmp_path):
+    found = checked(tmp_path, laid(pictures(20)[1:8], codecs=(Codec.H264,)), decode=True)
+    assert {"no keyframe", "no parameter sets"} <= set(kinds(found))
+
+
+def test_malformed_audio(tmp_path):
+    units = sounds(20)
+    damaged = units[7]
+    units[7] = AccessUnit(1, damaged.pts, damaged.dts, damaged.data, b"\0" * 7)
+    found = checked(tmp_path, laid(pictures(10), units))
+    assert kinds(found) == ["malformed audio"]
+    assert found.streams[1].access_units == 19
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"", "the file is empty"), (b"\x1aE\xdf\xa3" * 1000, "not an MPEG transport stream")],
+)
+@pytest.mark.parametrize("decode", [False, True])
+def test_no_transport_stream_at_all(tmp_path, data, words, decode):
+    found = checked(tmp_path, data, decode=decode)
+    assert not found.ok
+    assert kinds(found) == ["not a transport stream"]
+    assert words in found.problems[0].detail
+    assert (found.streams, found.duration_s, found.bit_rate) == ((), 0.0, 0.0)
+
+
+def test_tables_without_media(tmp_path, recording):
+    found = checked(tmp_path, recording[: 2 * 188])
+    assert kinds(found) == ["no media"]
+    assert [one.codec for one in found.streams] == ["h264", "aac"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("decode", [False, True])
+def test_random_damage_never_raises(tmp_path, recording, seed, decode):
+    chance = np.random.default_rng(seed)
+    damaged = bytearray(recording[: 188 * 400])
+    for at in chance.integers(0, len(damaged), 60):
+        damaged[at] = chance.integers(256)
+    assert checked(tmp_path, bytes(damaged), decode=decode).bytes == len(damaged)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for path in (tmp_path / "missing.ts", tmp_path):
+        with pytest.raises(SourceError) as raised:
+            verify(path)
+        assert raised.value.source == str(path)
+    with pytest.raises(SourceError):
+        verify("/dev/zero")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(SourceError):
+        verify(fifo)
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_progress(tmp_path, recording, decode):
+    seen: list[tuple[int, int]] = []
+    checked(tmp_path, recording, decode=decode, on_progress=lambda done, total: seen.append((done, total)))
+    total = len(recording) * (2 if decode else 1)
+    assert seen[-1] == (total, total)
+    assert {one for _, one in seen} == {total}
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen) or decode
