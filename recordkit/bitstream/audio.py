@@ -142,9 +142,7 @@ def parse_adts(data: bytes, at: int = 0) -> AdtsHeader | None:
     if length <= header_length or rate_index >= len(_AAC_RATES):
         return None
     channels = _AAC_CHANNELS[header >> 30 & 7]
-    return AdtsHeader(
-        length, header_length, _AAC_RATES[rate_index], channels, AAC_SAMPLES * ((header & 3) + 1)
-    )
+    return AdtsHeader(length, header_length, _AAC_RATES[rate_index], channels, AAC_SAMPLES * ((header & 3) + 1))
 
 
 def opus_control_header(payload_length: int) -> bytes:

@@ -57,9 +57,7 @@ class PesStream:
     ``keep`` says whether payload is collected, ``limit_bytes`` how much of one PES packet at most.
     """
 
-    def __init__(
-        self, stream: MappedStream, clock: ProgramClock | None, keep: bool, limit_bytes: int
-    ) -> None:
+    def __init__(self, stream: MappedStream, clock: ProgramClock | None, keep: bool, limit_bytes: int) -> None:
         self.stream = stream
         self.clock = clock
         self.pes_packets = self.random_access = 0
@@ -163,9 +161,7 @@ class PesStream:
         header = parse_pes_header(head)
         if header is None:
             self._open = None
-            detail = (
-                "no PES start code" if not head.startswith(b"\0\0\1") else "the PES header contradicts itself"
-            )
+            detail = "no PES start code" if not head.startswith(b"\0\0\1") else "the PES header contradicts itself"
             self._problem(batch, row, ProblemKind.MALFORMED_PES, detail)
             return
         unit.head = None
@@ -221,9 +217,7 @@ class PesStream:
             self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
         self._emit(batch, row, unit)
 
-    def _extend(
-        self, batch: Batch, unit: _Open, index: Index, sizes: npt.NDArray[np.int64], total: int
-    ) -> None:
+    def _extend(self, batch: Batch, unit: _Open, index: Index, sizes: npt.NDArray[np.int64], total: int) -> None:
         """Adds ``total`` bytes of the packets; the last one may carry more than belongs to the unit."""
         crosses = unit.size <= self._limit_bytes < unit.size + total
         row = int(index[-1])

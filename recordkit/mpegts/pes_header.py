@@ -36,11 +36,7 @@ def pes_header_length(head: bytes) -> int:
 
 def parse_pes_header(head: bytes) -> PesHeader | None:
     """Reads a PES header that is there as a whole; None where it is none or contradicts itself."""
-    if (
-        len(head) < max(_FIXED_BYTES, pes_header_length(head))
-        or not head.startswith(b"\0\0\1")
-        or head[3] < 0xBC
-    ):
+    if len(head) < max(_FIXED_BYTES, pes_header_length(head)) or not head.startswith(b"\0\0\1") or head[3] < 0xBC:
         return None
     length, stream_id = int.from_bytes(head[4:6]), head[3]
     if stream_id in _WITHOUT_FLAGS:

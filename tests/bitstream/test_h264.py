@@ -103,9 +103,7 @@ def test_nal_units_with_both_start_codes():
 
 
 @given(
-    st.lists(
-        st.binary(min_size=1, max_size=30).map(lambda raw: b"\x65" + raw.replace(b"\0", b"\1")), min_size=1
-    )
+    st.lists(st.binary(min_size=1, max_size=30).map(lambda raw: b"\x65" + raw.replace(b"\0", b"\1")), min_size=1)
 )
 def test_nal_units_find_what_was_joined(nals):
     for code in (b"\0\0\1", b"\0\0\0\1"):
