@@ -1,0 +1,43 @@
+# make demo    record 10 s and look at the result        make test    run all tests
+# make lab     open JupyterLab                           make check   ruff and mypy
+# make bench   the packetiser against libavformat's      make clean   remove what make made
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check lab bench clean
+
+demo: .venv/.base
+	mkdir -p recordings
+	$(BIN)/recordkit record --source synthetic --size 1280x720 --fps 30 --seconds 10 --overwrite recordings/demo.ts
+	$(BIN)/recordkit verify --decode recordings/demo.ts
+
+test: .venv/.all
+	$(BIN)/pytest
+	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+
+check: .venv/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: .venv/.all
+	$(BIN)/jupyter lab notebooks
+
+bench: .venv/.all
+	$(BIN)/python tests/benchmarks/packetiser.py
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.base: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/.all: .venv/.base
+	$(BIN)/python -m pip install --quiet --editable ".[notebook,test]"
+	touch $@
