@@ -123,7 +123,8 @@ class TableReader:
         if len(section) < 12:
             batch.problem(row, RANK_TABLES, ProblemKind.MALFORMED_TABLE, "a section is too short")
             return None
-        key = pid, int.from_bytes(section[3:5]), section[6]
+        identifier = int.from_bytes(section[3:5])
+        key = (pid, 0, section[6]) if pid == PAT_PID else (pid, identifier, 0)
         if self._good.get(key) == section:
             return False
         if crc32(section):
@@ -136,7 +137,8 @@ class TableReader:
             detail = f"{_name(pid)} contradicts itself"
             batch.problem(row, RANK_TABLES, ProblemKind.MALFORMED_TABLE, detail)
             return None
-        if not outcome or pid != PAT_PID:
+        worth_keeping = not outcome if pid == PAT_PID else identifier in self._map_pids
+        if worth_keeping:
             self._good[key] = section
         return outcome
 

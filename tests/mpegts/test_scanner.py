@@ -569,3 +569,27 @@ def test_the_report_stays_small():
     assert len(kinds(events)) == 200
     assert len(report.problems) == PROBLEMS_KEPT
     assert report.problems == tuple(event for event in events if isinstance(event, ProblemEvent))[:PROBLEMS_KEPT]
+
+
+def test_a_program_that_comes_back_is_read_again():
+    other = with_crc(bytes.fromhex("00B00D 0001 C3 00 00 0002 F001".replace(" ", "")))
+    stream = good(2)
+    stream.packets += section_packets(0, other, stream.counters[0] + 1)
+    stream.counters[0] += 1
+    stream.tables(FORMATS)
+    stream.pes(VIDEO, pes(0xE0, b"x", 90_000 + 5 * STEP, length=False), pcr=81_000 + 2 * STEP)
+    events, report = scan(stream.bytes())
+    assert kinds(events) == []
+    assert sum(isinstance(event, TablesEvent) for event in events) == 2
+    assert len(units(events, VIDEO)) == 3
+    assert [program.program for program in report.programs] == [1]
+
+
+def test_a_table_that_comes_later_applies_from_then_on():
+    stream = good(3)
+    coming = build_pmt(FORMATS[:1], VIDEO, 1)
+    coming = with_crc(coming[:5] + bytes([coming[5] & 0xFE]) + coming[6:-4])  # current_next_indicator 0
+    stream.packets += section_packets(0x1000, coming, stream.counters[0x1000] + 1)
+    events, report = scan(stream.bytes())
+    assert kinds(events) == []
+    assert len(report.programs[0].streams) == 2
