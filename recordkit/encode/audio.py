@@ -114,14 +114,8 @@ class AudioEncoder:
     def _resampled(self, frame: AudioFrame | None) -> list[_Samples]:
         if self._resampler is None:
             return []
-        if frame is None:
-            frames = self._resampler.resample(None)
-        else:
-            kept, frame.pts = frame.pts, None  # placed by counting: the resampler must not reckon with it
-            try:
-                frames = self._resampler.resample(frame)
-            finally:
-                frame.pts = kept
+        # Its own reckoning with timestamps is of no account: sound is placed by counting.
+        frames = self._resampler.resample(frame)
         return [np.asarray(piece.to_ndarray(), np.float32) for piece in frames if piece.samples]
 
     def _take(self, sound: list[_Samples], skip: int = 0) -> None:

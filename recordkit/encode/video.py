@@ -7,7 +7,9 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
 
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
@@ -41,7 +43,6 @@ class VideoEncoder:
 
         Raises MediaError where the frame or the settings cannot be encoded.
         """
-        kept = frame.pts, frame.time_base, frame.pict_type
         try:
             picture = self._converted(frame)
             coded: list[Coded] = []
@@ -63,11 +64,6 @@ class VideoEncoder:
             return coded + self._units(context.encode(picture), stream_format, discontinuity)
         except av.FFmpegError as error:
             raise MediaError(f"a picture could not be encoded: {error}", self._stream) from error
-        finally:
-            # The frame is the caller's, who may write it again with another time.
-            frame.pts, frame.pict_type = kept[0], PictureType(kept[2])
-            if kept[1] is not None:
-                frame.time_base = kept[1]
 
     def flush(self) -> list[Coded]:
         """End the encoder; a later frame starts a new one."""
@@ -98,7 +94,7 @@ class VideoEncoder:
         return True
 
     def _converted(self, frame: VideoFrame) -> VideoFrame:
-        """``frame`` as 4:2:0 of 8 bits and even size; ``frame`` itself where it is that already."""
+        """A new frame: ``frame`` as 4:2:0 of 8 bits and even size."""
         width, height = self._settings.size or (frame.width, frame.height)
         # Not tagged: a picture of RGB has no matrix of its own, so it gets the one that players
         # assume for its size; a picture of YUV keeps what it has.
@@ -112,7 +108,8 @@ class VideoEncoder:
             dst_colorspace=matrix,
             dst_color_range=ColorRange.MPEG if frame.format.is_rgb else None,
         )
-        return _even(picture) if width % 2 or height % 2 else picture
+        # The caller's frame stays as it is: it may be written again, with another time.
+        return _copy(picture) if picture is frame or width % 2 or height % 2 else picture
 
     def _opened(self, picture: VideoFrame) -> tuple[av.VideoCodecContext, StreamFormat]:
         if self._context is not None and self._format is not None:
@@ -159,14 +156,20 @@ class VideoEncoder:
         return units
 
 
-def _even(picture: VideoFrame) -> VideoFrame:
-    """``picture`` with its last column and row doubled where 4:2:0 needs an even count of them."""
-    even = VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, "yuv420p")
-    for source, target in zip(picture.planes, even.planes, strict=True):
-        rows = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)
-        rows = rows[: source.height, : source.width]
-        edges = ((0, target.height - source.height), (0, target.width - source.width))
-        copy = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
-        copy[: target.height, : target.width] = np.pad(rows, edges, mode="edge")
-    even.color_range, even.colorspace = picture.color_range, picture.colorspace
-    return even
+def _copy(picture: VideoFrame) -> VideoFrame:
+    """A copy of a 4:2:0 picture, its last column and row doubled where the size is odd."""
+    copy = VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, "yuv420p")
+    for source, target in zip(picture.planes, copy.planes, strict=True):
+        rows = _rows(source)
+        copied = _rows(target)
+        copied[: source.height, : source.width] = rows
+        copied[source.height :, : source.width] = rows[-1:]
+        copied[:, source.width :] = copied[:, source.width - 1 : source.width]
+    copy.color_range, copy.colorspace = picture.color_range, picture.colorspace
+    copy.color_primaries, copy.color_trc = picture.color_primaries, picture.color_trc
+    return copy
+
+
+def _rows(plane: VideoPlane) -> NDArray[np.uint8]:
+    whole = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
+    return whole.reshape(plane.height, plane.line_size)[:, : plane.width]
