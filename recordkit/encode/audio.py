@@ -48,6 +48,7 @@ class AudioEncoder:
         self._blocks: list[_Samples] = []
         self._waiting = 0
         self._discontinuity = False
+        self._cutting = False
 
     def encode(self, frame: AudioFrame, ticks: int | None, *, discontinuity: bool = False) -> list[Coded]:
         """Encode ``frame``, heard from ``ticks`` on; None: right behind the frame before.
@@ -69,8 +70,10 @@ class AudioEncoder:
                 away = round(Fraction((ticks - self._anchor) * self._rate, TICKS_PER_SECOND)) - self._received
                 if away > self._settings.gap_tolerance * self._rate:
                     coded = self._gap(away)
-                elif away < -self._settings.gap_tolerance * self._rate:
+                elif away < (0 if self._cutting else -self._settings.gap_tolerance * self._rate):
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
+                # Once begun the cut goes on to where the sound belongs, not just to the tolerance.
+                self._cutting = cut > 0
             sound = self._resampled(frame)
             self._received += round(frame.samples * self._rate / frame.sample_rate) - cut
             self.cut_samples += cut
