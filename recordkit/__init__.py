@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .settings import AudioSettings, VideoSettings
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
-    from .verification import Verification, verify
+    from .verification.verify import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -75,8 +75,8 @@ _HOMES = {
     "VideoSettings": ".settings",
     "MediaFile": ".sources.media_file",
     "Synthetic": ".sources.synthetic",
-    "Verification": ".verification",
-    "verify": ".verification",
+    "Verification": ".verification.verify",
+    "verify": ".verification.verify",
     "FlushReason": ".model",
     "FlushRecord": ".model",
     "StreamFormat": ".model",

@@ -15,7 +15,7 @@ from recordkit.bitstream.h264 import ParameterSetFramer
 from recordkit.errors import SourceError
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.packetiser import PacketBuffer, Packetiser
-from recordkit.verification import PictureSize, verify
+from recordkit.verification.verify import PictureSize, verify
 
 START = 90_000
 

@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import SourceError
-from .mpegts.clock import TICKS_PER_SECOND
-from .mpegts.report import Event, PesEvent, ProblemKind, ScanReport, TablesEvent
-from .mpegts.scanner import Scanner
-from .stream_facts import StreamFacts
+from ..errors import SourceError
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..mpegts.report import Event, PesEvent, ProblemKind, ScanReport, TablesEvent
+from ..mpegts.scanner import Scanner
+from .facts import StreamFacts
 
 _CHUNK_BYTES = 4 * 1024 * 1024
 
 Progress = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
+
+_NOTES = frozenset({ProblemKind.DTS_BEHIND_PCR.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,16 @@ class StreamVerification:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What is in a file, and what is wrong with it. ``ok`` is True if nothing is."""
+    """What is in a file, and what is wrong with it. ``ok`` is True if nothing is.
+
+    ``notes`` are what a strict reader of the standard minds and no player does: units that stand
+    in the file after their decoding time, as sound does that came late or filled a gap.
+    """
 
     path: str
     ok: bool
     problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
     streams: tuple[StreamVerification, ...]
     duration_s: float
     bytes: int
@@ -125,10 +132,13 @@ def verify(path: str | Path, *, decode: bool = False, on_progress: Progress | No
             on_progress(2 * total, 2 * total)
     streams = tuple(_stream(one, decoded.get(pid, 0) if decode else None) for pid, one in facts.items())
     duration_s = _duration(list(facts.values()))
+    notes = tuple(problem for problem in problems if problem.kind in _NOTES)
+    problems = [problem for problem in problems if problem.kind not in _NOTES]
     return Verification(
         path=str(path),
         ok=not problems,
         problems=tuple(problems),
+        notes=notes,
         streams=streams,
         duration_s=duration_s,
         bytes=report.bytes,

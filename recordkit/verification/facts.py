@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .bitstream.counter import AudioFrameCounter, PictureCounter
-from .model import Codec
-from .mpegts.clock import TICKS_PER_SECOND
-from .mpegts.report import PesEvent
-from .mpegts.tables import MappedStream
+from ..bitstream.counter import AudioFrameCounter, PictureCounter
+from ..model import Codec
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..mpegts.report import PesEvent
+from ..mpegts.tables import MappedStream
 
 _SIZES_KEPT = 100
 _STEPS_KEPT = 4096
