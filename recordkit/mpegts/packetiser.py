@@ -192,17 +192,20 @@ class Packetiser:
         else:
             self._pace(time, buffer)
         self._clock = time
+        # A stream that was silent for long, while others went on, jumps as well: say so.
+        silent = stream.last_dts is not None and unit.dts - stream.last_dts > LONGEST_PACED_GAP
+        discontinuity = unit.discontinuity or silent
         stream.last_dts = unit.dts
         if not self._tables_laid or jump or (unit.random_access and stream.is_video):
             self._lay_tables(time, buffer)
         restart = first or jump
         pcr = None
         if stream is self._pcr_stream:
-            if restart or unit.discontinuity or time > self._pcr_time:
+            if restart or discontinuity or time > self._pcr_time:
                 pcr = self._pcr_time = time
         elif restart:
             self._lay_pcr(time, buffer, discontinuity=jump)
-        self._lay_unit(unit, stream, buffer, pcr, discontinuity=unit.discontinuity or (jump and pcr is not None))
+        self._lay_unit(unit, stream, buffer, pcr, discontinuity=discontinuity or (jump and pcr is not None))
 
     def _checked_stream(self, unit: AccessUnit) -> _Stream:
         stream = self._streams.get(unit.stream)
