@@ -31,7 +31,7 @@ class Intake(Generic[T]):
     High mark: ``bound`` bytes. There ``overflow="block"`` lets ``put`` wait, and ``"drop"`` refuses
     everything of that stream until the queue is down to the low mark, half of ``bound``, and an
     item comes that a decoder can start from; that one is marked as a discontinuity.
-    ``dropped`` counts the items refused.
+    ``taken`` counts the items queued, ``dropped`` the items refused; markers count in neither.
 
     An item larger than the bound is taken when nothing else is there: refusing it would refuse
     it for ever.
@@ -45,6 +45,7 @@ class Intake(Generic[T]):
         self.bound = bound
         self.low_mark = bound // 2
         self.changed = threading.Condition()
+        self.taken = 0
         self.dropped = 0
         self._overflow = overflow
         self._clock = clock
@@ -67,15 +68,23 @@ class Intake(Generic[T]):
             if self._overflow == "block":
                 while self._bytes and self._bytes + size > self.bound and not self._closed:
                     self._clock.wait(self.changed, None)
-            elif self._refuses(index, size, entry):
+            if self._closed or (self._overflow == "drop" and self._refuses(index, size, entry)):
                 self.dropped += 1
-                return False
-            if self._closed:
                 return False
             again = index in self._dropping
             self._dropping.discard(index)
             self._items.append(Item(payload, index, ticks, size, discontinuity=again))
             self._bytes += size
+            self.taken += 1
+            self.changed.notify_all()
+            return True
+
+    def put_marker(self, payload: T, index: int) -> bool:
+        """Queue something without size behind what is queued, whatever the bound; False where closed."""
+        with self.changed:
+            if self._closed:
+                return False
+            self._items.append(Item(payload, index, None, 0))
             self.changed.notify_all()
             return True
 

@@ -92,11 +92,12 @@ class Pipeline:
         except RecordkitError as failure:
             error = failure
         finally:
+            self._intake.close()
             if error is not None:
-                self._intake.close()
                 self._writer.close(commit=False)
-                self._release_callers()
             self._on_end(error)
+            # Not before: who is let go asks how the recording ended.
+            self._let_go()
 
     def _step(self) -> bool:
         """Encode one item, or wait for one; False once there will be none any more."""
@@ -172,9 +173,13 @@ class Pipeline:
             self._first_coded_s = now
         return self._first_coded_s + LONGEST_HOLD_S - now
 
-    def _release_callers(self) -> None:
-        """Let go everybody who waits in ``flush``."""
+    def _let_go(self) -> None:
+        """Throw away what a failure has left over, and let go everybody who waits in ``flush``."""
+        left = sum(size for _, size in self._pending)
+        self._pending.clear()
         with self._intake.changed:
             while (item := self._intake.take()) is not None:
+                left += item.size
                 if isinstance(item.payload, threading.Event):
                     item.payload.set()
+        self._intake.release(left)

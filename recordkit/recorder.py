@@ -27,7 +27,8 @@ from .recording import Counters, Recording
 from .settings import AudioSettings, VideoSettings
 from .system import Clock, System
 from .telemetry import FlushLog, flush_frame
-from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD, Durability, QueueStatus, Writer
+from .writer.flusher import Durability, QueueStatus
+from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD, Writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ class Recorder:
         self._state = State.NEW
         self._error: RecordkitError | None = None
         self._recording: Recording | None = None
-        clock = clock or Clock()
+        self._clock = clock = clock or Clock()
         self._on_flush = on_flush
         self._intake: Intake[Media | threading.Event] = Intake(queue_bytes, overflow, clock)
         self._streams = Streams(video or VideoSettings(), self._audio)
@@ -128,7 +129,7 @@ class Recorder:
         self._flush_log = FlushLog()
         self._audio_streams: dict[int, int] = {}
         self._video_stream: int | None = None
-        self._taken_items = 0
+        self._starting = threading.Lock()
 
     # What it is and how it stands.
 
@@ -188,7 +189,7 @@ class Recorder:
         """What has happened to the media so far."""
         timeline = self._streams.timeline
         return Counters(
-            taken_items=self._taken_items,
+            taken_items=self._intake.taken,
             dropped_items=self._intake.dropped,
             late_items=timeline.late_items,
             rejected_items=self._streams.rejected_items,
@@ -220,11 +221,12 @@ class Recorder:
         Raises StateError, OutputExistsError, PartialExistsError, OutputBusyError,
         OutputAccessError or DiskSpaceError.
         """
-        if self._state is not State.NEW:
-            raise StateError(self._state, State.NEW, "a recorder records once: make a new one")
-        self._writer.start()
-        self._set_state(State.RECORDING)
-        self._pipeline.start()
+        with self._starting:
+            if self._state is not State.NEW:
+                raise StateError(self._state, State.NEW, "a recorder records once: make a new one")
+            self._writer.start()
+            self._set_state(State.RECORDING)
+            self._pipeline.start()
 
     def write(self, frame: VideoFrame | AudioFrame, stream: int = 0) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.
@@ -275,6 +277,7 @@ class Recorder:
             index = self._audio_index(stream)
         else:
             raise MediaError("the packet belongs to no video or audio stream")
+        self._streams.admit(packet.stream, index)
         time = packet.pts if packet.dts is None and index != VIDEO else packet.dts
         ticks = to_ticks(time, Fraction(packet.time_base)) if time is not None and packet.time_base else None
         entry = packet.is_keyframe or index != VIDEO
@@ -283,23 +286,33 @@ class Recorder:
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.
 
-        Gives False where that took longer than ``timeout`` seconds. Raises StateError, and the
-        recording's own error once it has failed.
+        Gives False where that took longer than ``timeout`` seconds. With durability="process" the
+        system is not told to sync, so that it is safe from a crash but not from a power cut.
+        Raises StateError (in ``on_flush`` too), and the recording's own error once it has failed.
         """
         self._check()
+        self._refuse_writer_thread()
+        deadline = None if timeout is None else self._clock.monotonic() + timeout
         reached = threading.Event()
-        if self._intake.put(reached, _NO_STREAM, None, 0, entry=True) and not reached.wait(timeout):
+        if not self._intake.put_marker(reached, _NO_STREAM):
+            # It is ending at this moment, which flushes too.
+            reached_in_time = self._pipeline.join(timeout)
+        else:
+            reached_in_time = reached.wait(timeout)
+        if not reached_in_time:
             return False
         self._check(State.STOPPING, State.STOPPED)
-        return self._writer.flush(timeout)
+        return self._writer.flush(None if deadline is None else max(0.0, deadline - self._clock.monotonic()))
 
     def stop(self, *, commit: bool = True, timeout: float | None = None) -> Recording:
         """Encode and write what is left, and commit; or, without ``commit``, leave a flushed partial.
 
         May be called again and gives the same. Raises StateError where the recorder was never
         started or did not end within ``timeout`` seconds (it goes on ending), and the error that
-        the recording failed with; what was written stays as a partial then.
+        the recording failed with; what was written stays as a partial then. Raises StateError in
+        ``on_flush`` as well, which the end would have to wait for.
         """
+        self._refuse_writer_thread()
         if self._state is State.NEW:
             raise StateError(self._state, State.RECORDING, "nothing to stop: call start() first")
         with self._intake.changed:
@@ -329,6 +342,12 @@ class Recorder:
             if kind is None:
                 raise
 
+    def _refuse_writer_thread(self) -> None:
+        if self._writer.is_own_thread:
+            raise StateError(
+                self._state, "another thread", "on_flush must not wait for the recorder that called it"
+            )
+
     def _set_state(self, state: State) -> None:
         if state not in _NEXT[self._state]:
             raise StateError(self._state, state, "this change of state does not exist")
@@ -351,9 +370,7 @@ class Recorder:
 
     def _put(self, media: Media, index: int, ticks: int | None, size: int, *, entry: bool) -> bool:
         taken = self._intake.put(media, index, ticks, size, entry=entry)
-        if taken:
-            self._taken_items += 1
-        else:
+        if not taken:
             self._check(State.STOPPING, State.STOPPED)
         return taken
 
@@ -369,7 +386,6 @@ class Recorder:
             if error is None:
                 self._recording = self._result()
             self._set_state(State.STOPPED if error is None else State.FAILED)
-        self._intake.close()
 
     def _result(self) -> Recording:
         path = self.temp_output_path if self.file_bytes else None

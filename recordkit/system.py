@@ -57,10 +57,14 @@ class System:
         os.fsync(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
-        """Bring a folder's names to the disk."""
+        """Bring a folder's names to the disk, where the file system knows such a thing."""
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            # What some network and FUSE file systems say of folders; there is nothing to be had then.
+            if error.errno not in (errno.EINVAL, errno.EBADF):
+                raise
         finally:
             os.close(descriptor)
 
@@ -82,8 +86,17 @@ class System:
         elif not self._rename_exclusively(source, target):
             # No such call here, or not on this file system. A second name can only be made where
             # none stands; a crash between the two steps leaves both names on one complete file.
-            target.hardlink_to(source)
-            source.unlink()
+            try:
+                target.hardlink_to(source)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                    raise
+                # Neither can be had (exFAT and the like): look first, and hope for that moment.
+                if os.path.lexists(target):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+                source.replace(target)
+            else:
+                source.unlink()
 
     def _rename_exclusively(self, source: Path, target: Path) -> bool:
         """renameat2 with RENAME_NOREPLACE; False where the system has no such thing."""

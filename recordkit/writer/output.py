@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from ..errors import (
     WriteError,
 )
 from ..system import System
+
+log = logging.getLogger("recordkit")
 
 SUFFIX = ".ts"
 PARTIAL_SUFFIX = ".recording.ts"
@@ -48,21 +51,25 @@ class Output:
     def open(self, *, overwrite: bool, needed_bytes: int) -> None:
         """Make the folder and the partial, and lock it.
 
-        Raises OutputExistsError, PartialExistsError, OutputBusyError, OutputAccessError or
-        DiskSpaceError; nothing is left behind then.
+        Raises OutputNameError, OutputExistsError, PartialExistsError, OutputBusyError,
+        OutputAccessError or DiskSpaceError; nothing is left behind then, but for the folder
+        itself where it had to be made.
         """
         folder = self.final_path.parent
+        try:
+            if self.final_path.is_dir():
+                raise OutputNameError(self.final_path, "is a folder: name a file in it")
+            free_bytes = self._system.free_bytes(_nearest(folder))
+        except OSError as error:
+            raise OutputAccessError(folder, f"cannot be looked at: {error.strerror}") from error
+        if not overwrite and os.path.lexists(self.final_path):
+            raise OutputExistsError(self.final_path, "exists already: choose another name, or ask to overwrite it")
+        if free_bytes < needed_bytes:
+            raise DiskSpaceError(self.final_path, needed_bytes, free_bytes)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputAccessError(folder, f"the folder cannot be made: {error.strerror}") from error
-        if self.final_path.is_dir():
-            raise OutputNameError(self.final_path, "is a folder: name a file in it")
-        if not overwrite and os.path.lexists(self.final_path):
-            raise OutputExistsError(self.final_path, "exists already: choose another name, or ask to overwrite it")
-        free_bytes = self._system.free_bytes(folder)
-        if free_bytes < needed_bytes:
-            raise DiskSpaceError(self.final_path, needed_bytes, free_bytes)
         try:
             descriptor = self._system.open(self.partial_path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
@@ -71,10 +78,26 @@ class Output:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskSpaceError(self.final_path, needed_bytes, free_bytes) from error
             raise OutputAccessError(folder, f"cannot be written to: {error.strerror}") from error
-        # Ours alone, by O_EXCL; another can hold the lock only for the moment of looking at it.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         self._descriptor = descriptor
-        self.inode = os.fstat(descriptor).st_ino
+        try:
+            # Ours alone, by O_EXCL; another can hold the lock only for the moment of looking at it.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self.inode = os.fstat(descriptor).st_ino
+            # That other may have been a recovery, which found an empty partial and cleared it away.
+            taken_away = self._inode_at_path() != self.inode
+        except OSError as error:
+            self.discard()
+            self.close()
+            raise OutputAccessError(folder, f"files cannot be locked there: {error.strerror}") from error
+        if taken_away:
+            self.close()
+            raise OutputBusyError(self.final_path, "another program took the partial away: try again")
+
+    def _inode_at_path(self) -> int | None:
+        try:
+            return self.partial_path.stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def _partial_in_the_way(self) -> OutputError:
         try:
@@ -85,6 +108,8 @@ class Output:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return OutputBusyError(self.final_path, "is being recorded right now: choose another name")
+        except OSError:
+            return PartialExistsError(self.final_path, self.partial_path)
         finally:
             self._system.close(descriptor)
         return PartialExistsError(self.final_path, self.partial_path)
@@ -94,9 +119,12 @@ class Output:
         done = 0
         while done < len(data):
             try:
-                done += self._system.write_at(self._open_descriptor, data[done:], offset + done)
+                count = self._system.write_at(self._open_descriptor, data[done:], offset + done)
+                if not count:
+                    raise OSError(errno.EIO, "the system takes no more bytes")
             except OSError as error:
                 raise WriteError(self.partial_path, offset + done, error, "writing") from error
+            done += count
 
     def sync_data(self, offset: int) -> None:
         """Bring what was written to the disk; raises WriteError (``offset``: the end of what was written)."""
@@ -112,16 +140,20 @@ class Output:
         except OSError as error:
             raise WriteError(self.final_path.parent, 0, error, "syncing the folder") from error
 
+    def sync(self, size: int) -> None:
+        """Bring all of the file, of ``size`` bytes, to the disk; raises WriteError."""
+        try:
+            self._system.sync(self._open_descriptor)
+        except OSError as error:
+            raise WriteError(self.partial_path, size, error, "syncing") from error
+
     def commit(self, size: int, *, overwrite: bool) -> None:
         """Sync the file, give it its final name, sync the folder: in that order.
 
         Raises OutputExistsError where the name was taken meanwhile (the partial stays, complete),
         WriteError where a call fails.
         """
-        try:
-            self._system.sync(self._open_descriptor)
-        except OSError as error:
-            raise WriteError(self.partial_path, size, error, "syncing") from error
+        self.sync(size)
         try:
             self._system.rename(self.partial_path, self.final_path, overwrite=overwrite)
         except FileExistsError:
@@ -140,11 +172,25 @@ class Output:
     def close(self) -> None:
         """Give back the file and its lock. May be called again."""
         descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
+        if descriptor is None:
+            return
+        try:
+            # By word, not by closing alone: a forked child may hold the descriptor too.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             self._system.close(descriptor)
+        except OSError as error:
+            # All that was promised has been synced before.
+            log.warning("%s: closing failed (%s)", self.partial_path, error.strerror)
 
     @property
     def _open_descriptor(self) -> int:
         if self._descriptor is None:
             raise WriteError(self.partial_path, 0, OSError(errno.EBADF, "the file is closed"), "writing")
         return self._descriptor
+
+
+def _nearest(folder: Path) -> Path:
+    """``folder``, or the folder that stands where it would be made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder

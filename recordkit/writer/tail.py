@@ -27,9 +27,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DiskSpaceError, OutputAccessError
+from ..errors import DiskSpaceError, OutputAccessError, PartialExistsError
 from ..mpegts.packetiser import PACKET_BYTES, PacketBuffer
 from ..system import System
+from .output import Output
 
 log = logging.getLogger("recordkit")
 
@@ -72,18 +73,24 @@ class Slot:
 class Tail:
     """The mapped file with its two slots; or private memory, where the file system cannot map one.
 
-    ``is_mapped`` says which. Raises DiskSpaceError where its space cannot be had.
+    ``is_mapped`` says which. Raises DiskSpaceError where its space cannot be had,
+    PartialExistsError where the tail of an earlier recording lies there that still holds bytes of
+    it, OutputAccessError where the file cannot be made; nothing is left behind then.
     """
 
-    def __init__(self, path: Path, recording_inode: int, packets: int, system: System) -> None:
-        self.path = path
+    def __init__(self, output: Output, packets: int, system: System) -> None:
+        path = self.path = output.tail_path
+        if os.path.lexists(path):
+            if not _is_spent(output):
+                raise PartialExistsError(output.final_path, path)
+            path.unlink(missing_ok=True)
         slot_bytes = -(-packets * PACKET_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE
         size = HEADER_BYTES + SLOTS * slot_bytes
         self._map = _mapped_file(path, size, system)
         self.is_mapped = self._map is not None
         memory = np.frombuffer(self._map if self._map is not None else bytearray(size), np.uint8)
         words = memory[:HEADER_BYTES].view(np.uint64)
-        words[1], words[2] = slot_bytes, recording_inode
+        words[1], words[2] = slot_bytes, output.inode
         memory[24:40] = np.frombuffer(_boot_id(), np.uint8)
         self.slots = tuple(
             Slot(words, number, memory[start : start + packets * PACKET_BYTES].reshape(packets, PACKET_BYTES))
@@ -101,6 +108,30 @@ class Tail:
                 log.warning("%s: could not be removed (%s); it holds nothing any more", self.path, error.strerror)
 
 
+def _is_spent(output: Output) -> bool:
+    """Whether nothing is lost with the tail that lies at ``output.tail_path``.
+
+    It is not, where its partial was moved away: then its slots are all that is left of the end.
+    """
+    try:
+        with output.tail_path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+        if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
+            return True
+        words = np.frombuffer(header, np.uint64)
+        slots = [
+            words[at + _OFFSET : at + _VALID + 1].tolist()
+            for at in range(0, SLOTS * _WORDS_PER_SLOT, _WORDS_PER_SLOT)
+        ]
+        end = max((offset + valid for offset, valid in slots if valid), default=0)
+        if not end:
+            return True
+        committed = output.final_path.stat()
+        return committed.st_ino == int(words[2]) and committed.st_size >= end
+    except OSError:
+        return False
+
+
 def _boot_id() -> bytes:
     """The boot that runs: pages mapped in an earlier one did not survive as they were."""
     try:
@@ -112,8 +143,10 @@ def _boot_id() -> bytes:
 
 def _mapped_file(path: Path, size: int, system: System) -> mmap.mmap | None:
     try:
-        descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    except PermissionError as error:
+        descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskSpaceError(path, size, system.free_bytes(path.parent)) from error
         raise OutputAccessError(path, f"cannot be made: {error.strerror}") from error
     try:
         # Really allocated: touching a page of a sparse file on a full disk is a SIGBUS.

@@ -8,43 +8,26 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, ParamSpec
 
 import numpy as np
-import psutil
 
 from ..errors import RecordkitError, SettingsError, StateError, WriteError
 from ..model import AccessUnit, FlushReason, FlushRecord
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.packetiser import PACKET_BYTES, PacketBuffer, Packetiser
 from ..system import Clock, System
+from .flusher import Durability, Flusher, Job, QueueStatus
 from .output import Output
 from .tail import HEADER_BYTES, SLOTS, Slot, Tail
 
 log = logging.getLogger("recordkit")
 
-Durability = Literal["flush", "process"]
+P = ParamSpec("P")
+
 DEFAULT_THRESHOLD = 4 * 1024 * 1024
 DEFAULT_INTERVAL_S = 2.0
 _HEADROOM_PACKETS = 1024 * 1024 // PACKET_BYTES
 """Room in a slot beyond the threshold: the unit that crosses it still goes in whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """What stands before the writer, for the flush log: bytes waiting, units dropped since the start."""
-
-    queue_bytes: int = 0
-    dropped_units: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    slot: Slot
-    reason: FlushReason
-    swapped_s: float
-    interval_s: float
 
 
 class Writer:
@@ -52,7 +35,8 @@ class Writer:
 
     ``lay`` may be called from one thread at a time; the rest from any. ``on_flush`` and
     ``on_room`` are called from the writer's thread, outside its lock: the first with each
-    FlushRecord, the second when a full buffer has room again or the writer has failed.
+    FlushRecord, the second when a full buffer has room again or the writer has failed. An
+    observer that raises is logged; the recording goes on.
 
     Raises SettingsError for settings that cannot be used, OutputNameError for a name that cannot.
     """
@@ -92,21 +76,23 @@ class Writer:
         self._clock = clock or Clock()
         self._on_flush = on_flush
         self._on_room = on_room
-        self._status = status or QueueStatus
         self._changed = threading.Condition()
-        self._jobs: deque[_Job] = deque()
+        self._flusher = Flusher(
+            self._output,
+            self._clock,
+            durability,
+            laid_bytes=lambda: self._laid_bytes,
+            status=status or QueueStatus,
+        )
+        self._jobs: deque[Job] = deque()
         self._filling: Slot | None = None
         self._free: Slot | None = None
         self._tail: Tail | None = None
         self._flush_wanted: FlushReason | None = None
         self._closing: Literal["commit", "leave"] | None = None
         self._starved = False
-        self._file_bytes = 0
         self._laid_bytes = 0
-        self._synced_bytes = 0
-        self._flushes = 0
-        self._started_s = self._last_flush_s = 0.0
-        self._process = psutil.Process()
+        self._last_flush_s = 0.0
         self._thread = threading.Thread(
             target=self._run, name=f"recordkit-write:{self.final_output_path.name}", daemon=True
         )
@@ -120,17 +106,22 @@ class Writer:
         tail_bytes = HEADER_BYTES + SLOTS * packets * PACKET_BYTES
         self._output.open(overwrite=self._overwrite, needed_bytes=tail_bytes + self.flush_threshold)
         try:
-            self._tail = Tail(self._output.tail_path, self._output.inode, packets, self._system)
+            self._tail = Tail(self._output, packets, self._system)
             if self.durability == "flush":
                 self._output.sync_folder()
-        except (RecordkitError, OSError):
+            self._filling, self._free = self._tail.slots
+            self._last_flush_s = self._flusher.begin()
+            log.info(
+                "Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", self.flush_threshold / 2**20
+            )
+            self._thread.start()
+        except BaseException:
+            if self._tail is not None:
+                self._tail.remove()
+            self._let_go()
             self._output.discard()
             self._output.close()
             raise
-        self._filling, self._free = self._tail.slots
-        self._started_s = self._last_flush_s = self._clock.monotonic()
-        log.info("Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", self.flush_threshold / 2**20)
-        self._thread.start()
 
     @property
     def bytes_since_last_flush(self) -> int:
@@ -146,20 +137,23 @@ class Writer:
     @property
     def file_bytes(self) -> int:
         """Bytes written to the main file so far."""
-        return self._file_bytes
+        return self._flusher.file_bytes
 
     @property
-    def closed(self) -> bool:
-        """Whether the writer has ended, committed or not."""
-        return not self._thread.is_alive()
+    def is_own_thread(self) -> bool:
+        """Whether the caller is the writer's thread, which must not wait for itself."""
+        return threading.current_thread() is self._thread
 
     def lay(self, unit: AccessUnit) -> bool:
         """Packetise ``unit`` into the buffer; False where both slots are full (try after ``on_room``).
 
-        Raises MediaError where the unit cannot be carried, WriteError where the writer has failed.
+        Raises MediaError where the unit cannot be carried, StateError where the writer has not
+        begun or is closing, WriteError where it has failed.
         """
         with self._changed:
             self.check()
+            if self._closing:
+                raise StateError("closed", "started", "nothing can be laid any more")
             packets = self._packetiser.packets_for(unit)
             slot = self._slot_with_room(packets)
             if slot is None:
@@ -205,7 +199,10 @@ class Writer:
         return self._filling
 
     def _lay_in_pieces(self, unit: AccessUnit, packets: int) -> None:
-        """A unit larger than a slot: laid in private memory, then copied through the slots in turn."""
+        """A unit larger than a slot: laid in private memory, then copied through the slots in turn.
+
+        Here the caller waits, since a unit half laid cannot be refused.
+        """
         whole = PacketBuffer(np.empty((packets, PACKET_BYTES), np.uint8))
         self._packetiser.lay(unit, whole)
         self._laid_bytes += whole.used_bytes
@@ -232,7 +229,7 @@ class Writer:
             self._flush_wanted = self._flush_wanted or reason
             return False
         now = self._clock.monotonic()
-        self._jobs.append(_Job(self._filling, reason, now, now - self._last_flush_s))
+        self._jobs.append(Job(self._filling, reason, now - self._last_flush_s))
         self._free.open(self._filling.offset + self._filling.buffer.used_bytes)
         self._filling, self._free = self._free, None
         self._last_flush_s = now
@@ -241,16 +238,18 @@ class Writer:
         return True
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Write everything laid so far; True once it is on the disk, False after ``timeout_s``.
+        """Write everything laid so far; True once that is done, False after ``timeout_s``.
 
-        Raises WriteError where the writer has failed.
+        With durability="flush" it is on the disk then, else in the file. Raises WriteError where
+        the writer has failed, StateError in ``on_flush``.
         """
+        self._refuse_own_thread()
         with self._changed:
             target = self._laid_bytes
             deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
-            while self._file_bytes < target:
+            while self._flusher.file_bytes < target:
                 self.check()
-                if not self._jobs and self._free is not None:
+                if self._filling is not None and self._filling.buffer.used and self._free is not None:
                     self._swap(FlushReason.EXPLICIT)
                 remaining = None if deadline is None else deadline - self._clock.monotonic()
                 if remaining is not None and remaining <= 0:
@@ -261,9 +260,12 @@ class Writer:
     def close(self, *, commit: bool, timeout_s: float | None = None) -> bool:
         """Flush, then commit or leave the partial; False where that was not done within ``timeout_s``.
 
-        May be called again, and after a failure: the thread's end is waited for, ``error`` says
-        what went wrong.
+        A partial that is left holds everything and is synced; its tail is removed. Only after a
+        failure the tail stays too, with what the partial has not got. May be called again, and
+        after a failure: the thread's end is waited for, ``error`` says what went wrong. The first
+        call decides between the two. Raises StateError in ``on_flush``.
         """
+        self._refuse_own_thread()
         with self._changed:
             self._closing = self._closing or ("commit" if commit else "leave")
             self._changed.notify_all()
@@ -276,40 +278,60 @@ class Writer:
         if self.error is not None:
             raise self.error
 
+    def _refuse_own_thread(self) -> None:
+        if self.is_own_thread:
+            raise StateError("flushing", "another thread", "on_flush must not wait for the writer that called it")
+
     # The thread.
 
     def _run(self) -> None:
+        # Until the end was reached: a fault of our own, which threading.excepthook shows.
+        fault = OSError(errno.EIO, "the writer's thread ended by a fault of its own; see the log")
+        error: RecordkitError | None = WriteError(self.temp_output_path, self.file_bytes, fault, "writing")
         try:
             while (job := self._next_job()) is not None:
-                record = self._write(job)
+                record = self._flusher.flush(job)
+                with self._changed:
+                    self._free = job.slot
+                    starved, self._starved = self._starved, False
+                    self._changed.notify_all()
+                if starved:
+                    self._tell(self._on_room)
                 if self._on_flush is not None:
-                    self._on_flush(record)
-                if self._starved and self._on_room is not None:
-                    self._starved = False
-                    self._on_room()
-            if self._closing == "commit":
-                self._commit()
-        except RecordkitError as error:
-            log.error("%s", error)
-            with self._changed:
-                self.error = error
-                self._changed.notify_all()
-            if self._on_room is not None:
-                self._on_room()
+                    self._tell(self._on_flush, record)
+            self.committed = self._flusher.finish(commit=self._closing == "commit", overwrite=self._overwrite)
+            if self._tail is not None:
+                self._tail.remove()
+            error = None
+        except RecordkitError as failure:
+            log.error("%s", failure)
+            error = failure
         finally:
             self._output.close()
             with self._changed:
-                if self.error is None and self._closing is None:
-                    # A fault of our own, which threading.excepthook shows: let nobody wait for ever.
-                    fault = OSError(errno.EIO, "the writer thread ended unexpectedly")
-                    self.error = WriteError(self.temp_output_path, self._file_bytes, fault, "writing")
+                self.error = error
+                self._let_go()
                 self._changed.notify_all()
+            if error is not None:
+                self._tell(self._on_room)
 
-    def _next_job(self) -> _Job | None:
+    def _tell(self, observer: Callable[P, None] | None, *args: P.args, **kwargs: P.kwargs) -> None:
+        if observer is not None:
+            try:
+                observer(*args, **kwargs)
+            except Exception:
+                # Whoever looks on must not be able to end the recording.
+                log.exception("%s: an observer failed", self.final_output_path)
+
+    def _let_go(self) -> None:
+        """Drop the mapping, which keeps memory, and the disk space of a tail that was removed."""
+        self._jobs.clear()
+        self._filling = self._free = self._tail = None
+
+    def _next_job(self) -> Job | None:
         with self._changed:
             while not self._jobs:
                 slot = self._filling
-                due_s = None
                 if slot is not None and slot.buffer.used:
                     due_s = self._last_flush_s + self.flush_interval - self._clock.monotonic()
                     if self._closing:
@@ -325,58 +347,3 @@ class Writer:
                 else:
                     self._clock.wait(self._changed, None)
             return self._jobs.popleft()
-
-    def _write(self, job: _Job) -> FlushRecord:
-        slot = job.slot
-        size = slot.buffer.used_bytes
-        started_s = self._clock.monotonic()
-        self._output.write(slot.buffer.bytes[:size], slot.offset)
-        written_s = self._clock.monotonic()
-        if self.durability == "flush":
-            self._output.sync_data(slot.offset + size)
-        synced_s = self._clock.monotonic()
-        status = self._status()
-        with self._changed:
-            self._flushes += 1
-            self._file_bytes = slot.offset + size
-            record = FlushRecord(
-                index=self._flushes - 1,
-                time_ns=self._clock.time_ns(),
-                elapsed_s=synced_s - self._started_s,
-                flush_bytes=size,
-                file_bytes=self._file_bytes,
-                write_s=written_s - started_s,
-                sync_s=synced_s - written_s,
-                reason=job.reason,
-                interval_s=job.interval_s,
-                video_units=slot.video_units,
-                audio_units=slot.audio_units,
-                media_s=(slot.end_dts - slot.first_dts) / TICKS_PER_SECOND,
-                dropped_units=status.dropped_units,
-                queue_bytes=status.queue_bytes,
-                bytes_at_risk=self._laid_bytes - self._synced_bytes,
-                rss_bytes=self._process.memory_info().rss,
-            )
-            if self.durability == "flush":
-                self._synced_bytes = self._file_bytes
-            self._free = slot
-            self._changed.notify_all()
-        log.info(
-            "Flushed buffer: %s bytes (%s) in %.0f ms, file %s bytes",
-            f"{size:,}",
-            job.reason,
-            (synced_s - started_s) * 1000,
-            f"{self._file_bytes:,}",
-        )
-        return record
-
-    def _commit(self) -> None:
-        if self._file_bytes == 0:
-            self._output.discard()
-            log.warning("%s: no media came, so that no file was made", self.final_output_path)
-        else:
-            self._output.commit(self._file_bytes, overwrite=self._overwrite)
-            self.committed = True
-            log.info("Committed %s (%s bytes)", self.final_output_path, f"{self._file_bytes:,}")
-        if self._tail is not None:
-            self._tail.remove()

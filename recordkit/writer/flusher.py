@@ -1,0 +1,130 @@
+"""What the writer's thread does with a full slot: write it, sync it, report it; and how a recording ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from ..model import FlushReason, FlushRecord
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..system import Clock
+from .output import Output
+from .tail import Slot
+
+log = logging.getLogger("recordkit")
+
+Durability = Literal["flush", "process"]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """What stands before the writer, for the flush log: bytes waiting, units dropped since the start."""
+
+    queue_bytes: int = 0
+    dropped_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A slot that is to be flushed; nothing is laid into it meanwhile."""
+
+    slot: Slot
+    reason: FlushReason
+    interval_s: float
+
+
+class Flusher:
+    """Flushes slots into ``output``, in order; called from one thread. ``file_bytes`` may be read from any.
+
+    ``laid_bytes`` tells how many bytes have been packetised, ``status`` what stands before them.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        clock: Clock,
+        durability: Durability,
+        *,
+        laid_bytes: Callable[[], int],
+        status: Callable[[], QueueStatus],
+    ) -> None:
+        self.file_bytes = 0
+        self._output = output
+        self._clock = clock
+        self._durability = durability
+        self._laid_bytes = laid_bytes
+        self._status = status
+        self._synced_bytes = 0
+        self._flushes = 0
+        self._started_s = 0.0
+        self._process = psutil.Process()
+
+    def begin(self) -> float:
+        """The time from which the records count: now."""
+        self._started_s = self._clock.monotonic()
+        return self._started_s
+
+    def flush(self, job: Job) -> FlushRecord:
+        """Write the job's slot where it belongs, and sync it if each flush is to be. Raises WriteError."""
+        slot = job.slot
+        size = slot.buffer.used_bytes
+        started_s = self._clock.monotonic()
+        self._output.write(slot.buffer.bytes[:size], slot.offset)
+        written_s = self._clock.monotonic()
+        end = slot.offset + size
+        if self._durability == "flush":
+            self._output.sync_data(end)
+        synced_s = self._clock.monotonic()
+        status = self._status()
+        record = FlushRecord(
+            index=self._flushes,
+            time_ns=self._clock.time_ns(),
+            elapsed_s=synced_s - self._started_s,
+            flush_bytes=size,
+            file_bytes=end,
+            write_s=written_s - started_s,
+            sync_s=synced_s - written_s,
+            reason=job.reason,
+            interval_s=job.interval_s,
+            video_units=slot.video_units,
+            audio_units=slot.audio_units,
+            media_s=(slot.end_dts - slot.first_dts) / TICKS_PER_SECOND,
+            dropped_units=status.dropped_units,
+            queue_bytes=status.queue_bytes,
+            bytes_at_risk=self._laid_bytes() - self._synced_bytes,
+            rss_bytes=self._process.memory_info().rss,
+        )
+        self._flushes += 1
+        self.file_bytes = end
+        if self._durability == "flush":
+            self._synced_bytes = end
+        log.info(
+            "Flushed buffer: %s bytes (%s) in %.0f ms, file %s bytes",
+            f"{size:,}",
+            job.reason,
+            (synced_s - started_s) * 1000,
+            f"{end:,}",
+        )
+        return record
+
+    def finish(self, *, commit: bool, overwrite: bool) -> bool:
+        """End the recording: commit it, or leave the partial, synced; True where it was committed.
+
+        A recording without a byte leaves no file. Raises WriteError or OutputExistsError.
+        """
+        final_path = self._output.final_path
+        if not self.file_bytes:
+            self._output.discard()
+            log.warning("%s: no media came, so that no file was made", final_path)
+            return False
+        if not commit:
+            self._output.sync(self.file_bytes)
+            log.warning("Left %s (%s bytes), not committed", self._output.partial_path, f"{self.file_bytes:,}")
+            return False
+        self._output.commit(self.file_bytes, overwrite=overwrite)
+        log.info("Committed %s (%s bytes)", final_path, f"{self.file_bytes:,}")
+        return True

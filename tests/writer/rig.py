@@ -1,0 +1,90 @@
+"""A writer on a fake clock and a faulty system, with what it told its observers."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recordkit.errors import RecordkitError
+from recordkit.model import AccessUnit, FlushRecord
+from recordkit.writer.flusher import QueueStatus
+from recordkit.writer.writer import Writer
+
+from ..steering import GUARD_S, FakeClock, FaultySystem, packetiser, recordkit_threads, unit
+
+WRITE_THREAD = "recordkit-write"
+SMALL = 64 * 1024
+
+
+class Rig:
+    def __init__(self, path: Path, *, audio: bool = False, **settings) -> None:
+        self.clock = FakeClock()
+        self.system = FaultySystem(folder=path.parent)
+        self.records: list[FlushRecord] = []
+        self.rooms = 0
+        self._told = threading.Condition()
+        settings = {"flush_threshold": SMALL} | settings
+        self.packetiser = packetiser(audio=audio)
+        self.writer = Writer(
+            path,
+            self.packetiser,
+            clock=self.clock,
+            system=self.system,
+            on_flush=self._flushed,
+            on_room=self._room,
+            status=lambda: QueueStatus(17, 3),
+            **settings,
+        )
+        self.partial, self.final = self.writer.temp_output_path, self.writer.final_output_path
+        self.tail = self.final.with_suffix(".recording.tail")
+        self.laid: list[AccessUnit] = []
+
+    def _flushed(self, record: FlushRecord) -> None:
+        with self._told:
+            self.records.append(record)
+            self._told.notify_all()
+
+    def _room(self) -> None:
+        with self._told:
+            self.rooms += 1
+            self._told.notify_all()
+
+    def lay(self, count: int = 1, size: int = 1000, stream: int = 0) -> int:
+        """Lay ``count`` more units; gives how many went in before the buffer was full."""
+        for done in range(count):
+            one = unit(len(self.laid), size, stream=stream)
+            if not self.writer.lay(one):
+                return done
+            self.laid.append(one)
+        return count
+
+    def until_flushed(self, count: int) -> FlushRecord:
+        with self._told:
+            assert self._told.wait_for(lambda: len(self.records) >= count, GUARD_S), "the flush never came"
+            return self.records[count - 1]
+
+    def until_room(self, count: int = 1) -> None:
+        with self._told:
+            assert self._told.wait_for(lambda: self.rooms >= count, GUARD_S), "room was never told of"
+
+    def idle(self) -> None:
+        """Wait until the writer's thread has nothing to do."""
+        self.clock.until_waiting(WRITE_THREAD)
+
+    def failure(self) -> RecordkitError:
+        """Wait for the thread's end by a fault, and give that."""
+        assert self.writer.close(commit=True, timeout_s=GUARD_S)
+        assert self.writer.error is not None
+        return self.writer.error
+
+
+@contextmanager
+def rigged(path: Path, **settings) -> Iterator[Rig]:
+    """A rig whose writer has begun; at the end no thread of it may be left."""
+    with recordkit_threads():
+        rig = Rig(path, **settings)
+        rig.writer.start()
+        try:
+            yield rig
+        finally:
+            rig.writer.close(commit=False, timeout_s=GUARD_S)

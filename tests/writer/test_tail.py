@@ -1,0 +1,169 @@
+"""The mapped buffer: its layout on disk, and the tails of earlier recordings."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from recordkit.errors import DiskSpaceError, OutputAccessError, PartialExistsError
+from recordkit.mpegts.packetiser import PACKET_BYTES
+from recordkit.system import System
+from recordkit.writer.output import Output
+from recordkit.writer.tail import Tail
+
+from ..steering import FaultySystem, read_tail
+
+
+@pytest.fixture
+def output(tmp_path):
+    made = Output(tmp_path / "talk.ts", System())
+    made.open(overwrite=True, needed_bytes=0)
+    yield made
+    made.close()
+
+
+def test_the_layout_on_disk(output):
+    tail = Tail(output, 50, System())
+    assert tail.is_mapped
+    data = output.tail_path.read_bytes()
+    assert data[:8] == b"RKTAIL\0\1"
+    slot_bytes = int.from_bytes(data[8:16], "little")
+    assert slot_bytes >= 50 * PACKET_BYTES
+    assert slot_bytes % 4096 == 0
+    assert len(data) == 4096 + 2 * slot_bytes
+    assert data[24:40] != bytes(16)
+    state = read_tail(output.tail_path)
+    assert state.inode == output.partial_path.stat().st_ino
+    assert state.slots == ((0, b""), (0, b""))
+
+
+def test_bytes_count_once_they_are_published(output):
+    tail = Tail(output, 50, System())
+    first, second = tail.slots
+    first.open(188)
+    first.buffer.bytes[: 2 * PACKET_BYTES] = b"a" * 2 * PACKET_BYTES
+    first.buffer.used = 2
+    assert read_tail(output.tail_path).slots[0] == (188, b"")
+    first.publish()
+    second.open(3 * 188)
+    second.buffer.bytes[:PACKET_BYTES] = b"b" * PACKET_BYTES
+    second.buffer.used = 1
+    second.publish()
+    assert read_tail(output.tail_path).slots == ((188, b"a" * 376), (564, b"b" * 188))
+    first.open(752)
+    assert read_tail(output.tail_path).slots[0] == (752, b"")
+    assert (first.buffer.used, first.offset, first.video_units, first.audio_units) == (0, 752, 0, 0)
+
+
+def test_a_slot_loses_its_count_before_its_offset_changes(output):
+    """A kill between the two stores must leave a header that is true."""
+    seen = []
+
+    class Words(np.ndarray):
+        def __setitem__(self, key, value):
+            super().__setitem__(key, value)
+            seen.append((int(self[8]), int(self[9])))
+
+    slot = Tail(output, 50, System()).slots[0]
+    slot.open(1000)
+    slot.buffer.used = 5
+    slot.publish()
+    slot._words = slot._words.view(Words)
+    slot.open(7000)
+    assert seen == [(1000, 0), (7000, 0)]
+
+
+def test_all_of_the_file_is_allocated(output):
+    tail = Tail(output, 1000, System())
+    status = output.tail_path.stat()
+    assert status.st_blocks * 512 >= status.st_size
+    tail.remove()
+    assert not output.tail_path.exists()
+    tail.remove()
+
+
+def test_private_memory_where_nothing_can_be_mapped(output, caplog):
+    system = FaultySystem()
+    system.fail("allocate", 1, errno.EOPNOTSUPP)
+    tail = Tail(output, 50, system)
+    assert not tail.is_mapped
+    assert not output.tail_path.exists()
+    assert "cannot keep a mapped buffer" in caplog.text
+    tail.slots[0].buffer.bytes[:3] = b"abc"
+    tail.slots[1].publish()
+    tail.remove()
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "error"),
+    [
+        ("allocate", errno.ENOSPC, DiskSpaceError),
+        ("open talk.recording.tail", errno.ENOSPC, DiskSpaceError),
+        ("open talk.recording.tail", errno.EACCES, OutputAccessError),
+        ("open talk.recording.tail", errno.EMFILE, OutputAccessError),
+    ],
+)
+def test_a_tail_that_cannot_be_made_leaves_nothing(output, call, number, error):
+    system = FaultySystem(free=123)
+    system.fail(call, 1, number)
+    with pytest.raises(error) as caught:
+        Tail(output, 50, system)
+    assert caught.value.path == output.tail_path
+    assert not output.tail_path.exists()
+    if error is DiskSpaceError:
+        assert caught.value.free_bytes == 123
+        assert caught.value.needed_bytes > 100 * PACKET_BYTES
+
+
+def test_a_tail_that_cannot_be_removed_is_only_warned_of(output, caplog):
+    tail = Tail(output, 50, System())
+    output.tail_path.unlink()
+    output.tail_path.mkdir()
+    tail.remove()
+    assert "could not be removed" in caplog.text
+
+
+# What an earlier recording of the name left.
+
+
+def left_behind(output, valid):
+    tail = Tail(output, 50, System())
+    tail.slots[0].buffer.used = valid
+    tail.slots[0].publish()
+    return output.tail_path.read_bytes()
+
+
+def test_the_tail_of_a_partial_that_was_moved_away_is_not_written_over(output):
+    before = left_behind(output, 3)
+    with pytest.raises(PartialExistsError) as caught:
+        Tail(output, 50, System())
+    assert (caught.value.path, caught.value.partial) == (output.final_path, output.tail_path)
+    assert output.tail_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["empty slots", "half made", "short"])
+def test_a_tail_that_holds_nothing_is_replaced(output, what):
+    left_behind(output, 0)
+    if what == "half made":
+        output.tail_path.write_bytes(bytes(8192))
+    elif what == "short":
+        output.tail_path.write_bytes(b"RKTAIL\0\1")
+    assert Tail(output, 50, System()).is_mapped
+
+
+@pytest.mark.parametrize(("size", "spent"), [(564, True), (563, False)])
+def test_a_tail_whose_bytes_are_in_the_committed_file_is_replaced(output, size, spent):
+    left_behind(output, 3)
+    output.partial_path.replace(output.final_path)
+    output.final_path.write_bytes(bytes(size))
+    if spent:
+        assert Tail(output, 50, System()).is_mapped
+    else:
+        with pytest.raises(PartialExistsError):
+            Tail(output, 50, System())
+
+
+def test_a_machine_without_a_boot_id(output, monkeypatch):
+    monkeypatch.setattr("recordkit.writer.tail.Path.read_text", lambda self, encoding: "no such thing")
+    Tail(output, 50, System())
+    assert output.tail_path.read_bytes()[24:40] == bytes(16)
