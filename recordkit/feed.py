@@ -12,7 +12,7 @@ from typing import Any
 
 import av
 
-from .errors import RecordkitError, SettingsError
+from .errors import RecordkitError, SettingsError, SourceError
 from .recorder import Recorder, State
 from .recording import Recording
 from .settings import AudioSettings, VideoSettings
@@ -57,7 +57,7 @@ def record(
     except BaseException:
         opened.close()
         raise
-    feed = _Feed(opened, given, recorder, seconds, stop, clock)
+    feed = _Feed(source.name, opened, given, recorder, seconds, stop, clock)
     try:
         feed.start()
         while recorder.state is State.RECORDING and not feed.ended.wait(PROGRESS_INTERVAL_S):
@@ -65,8 +65,11 @@ def record(
                 on_progress(recorder)
     except KeyboardInterrupt:
         log.info("Interrupted: the recording is brought to its end")
-    finally:
+    except BaseException:
         stop.set()
+        recorder.stop()
+        raise
+    stop.set()
     recording = recorder.stop()
     if on_progress is not None:
         on_progress(recorder)
@@ -93,6 +96,7 @@ class _Feed:
 
     def __init__(
         self,
+        name: str,
         opened: ExitStack,
         given: OpenSource,
         recorder: Recorder,
@@ -102,6 +106,7 @@ class _Feed:
     ) -> None:
         self.ended = threading.Event()
         self.error: RecordkitError | None = None
+        self._name = name
         self._opened = opened
         self._given = given
         self._recorder = recorder
@@ -117,14 +122,18 @@ class _Feed:
         self._thread.start()
 
     def _run(self) -> None:
+        fault: RecordkitError | None = SourceError(
+            self._name, "the source ended by a fault of its own; see the log"
+        )
         try:
             with self._opened:
                 self._feed()
+            fault = None
         except RecordkitError as error:
-            # An end that was asked for is none of the source's faults.
-            if not self._stop.is_set():
-                self.error = error
+            # What comes after an end that was asked for is no fault.
+            fault = None if self._stop.is_set() else error
         finally:
+            self.error = fault
             self.ended.set()
 
     def _feed(self) -> None:

@@ -51,17 +51,17 @@ class Streams:
     @property
     def gap_count(self) -> int:
         """Gaps in the sound, filled or marked."""
-        return sum(way.gap_count for way in self._ways.values() if isinstance(way, AudioEncoder))
+        return sum(way.gap_count for way in tuple(self._ways.values()) if isinstance(way, AudioEncoder))
 
     @property
     def gap_s(self) -> float:
         """Seconds of all gaps in the sound."""
-        return sum(way.gap_s for way in self._ways.values() if isinstance(way, AudioEncoder))
+        return sum(way.gap_s for way in tuple(self._ways.values()) if isinstance(way, AudioEncoder))
 
     @property
     def skipped_units(self) -> int:
         """Pictures left out because they came before the first that a decoder can start from."""
-        return sum(way.skipped_units for way in self._ways.values() if isinstance(way, Passthrough))
+        return sum(way.skipped_units for way in tuple(self._ways.values()) if isinstance(way, Passthrough))
 
     def code(self, media: Media, index: int, ticks: int | None, *, discontinuity: bool) -> list[Coded]:
         """The access units that come out for ``media`` of stream ``index`` at source time ``ticks``.
@@ -85,6 +85,20 @@ class Streams:
             return []
         self._failures.pop(index, None)
         return coded
+
+    def admit(self, stream: av.VideoStream | av.AudioStream, index: int) -> None:
+        """Learn what must be known of a demuxed stream; call it with the container still open.
+
+        A packet outlives its container, the stream that it points to does not. May be called from
+        any thread, before the stream's first packet is coded.
+
+        Raises MediaError where its packets cannot be passed through, or frames were given before.
+        """
+        way = self._ways.get(index)
+        if way is None:
+            self._ways[index] = Passthrough(stream, index, stream.language)
+        elif not isinstance(way, Passthrough):
+            raise MediaError("frames and packets cannot be mixed in one stream", index)
 
     def flush(self) -> list[Coded]:
         """What the encoders still hold, at the end of the recording. Raises MediaError."""
@@ -121,11 +135,6 @@ class Streams:
 
     def _packet(self, packet: CodedPacket, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
         way = self._ways.get(index)
-        if way is None:
-            stream = packet.stream
-            if not isinstance(stream, av.VideoStream | av.AudioStream):
-                raise MediaError("the packet belongs to no video or audio stream", index)
-            way = self._ways[index] = Passthrough(stream, index, stream.language)
         if not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
         # Matroska has no DTS, and libavformat finds none for the first pictures of a stream that

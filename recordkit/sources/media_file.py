@@ -113,8 +113,9 @@ class MediaFile:
         undecodable = 0
         try:
             for packet in container.demux(chosen):
-                number = numbers[packet.stream_index]
-                if passed[packet.stream_index]:
+                # Not packet.stream_index: the empty packets at the end have none.
+                number = numbers[packet.stream.index]
+                if passed[packet.stream.index]:
                     if packet.size:
                         yield SourceItem(packet, number)
                     continue
@@ -130,6 +131,8 @@ class MediaFile:
                         yield from (SourceItem(picture, number) for picture in pacer.paced(frame))
                     elif isinstance(frame, av.VideoFrame | av.AudioFrame):
                         yield SourceItem(frame, number)
+            if pacer is not None:
+                yield from (SourceItem(picture) for picture in pacer.flush())
         except IndexError:
             # PyAV 18 trips at the very end of a file in which streams appeared on the way.
             log.warning("%s: streams that appeared later on were left out", self.url)
@@ -150,7 +153,9 @@ class _FrameRate:
     def paced(self, frame: VideoFrame) -> list[VideoFrame]:
         """The pictures that ``frame`` makes due: none, one or several."""
         kind = (frame.width, frame.height, frame.format.name)
+        pictures: list[VideoFrame] = []
         if kind != self._kind or self._graph is None:
+            pictures = self.flush()
             self._graph, self._kind = av.filter.Graph(), kind
             self._graph.link_nodes(
                 self._graph.add_buffer(
@@ -160,10 +165,22 @@ class _FrameRate:
                 self._graph.add("buffersink"),
             ).configure()
         self._graph.push(frame)
+        return pictures + self._pulled(self._graph)
+
+    def flush(self) -> list[VideoFrame]:
+        """The pictures that the last frame makes due until its end."""
+        graph, self._graph = self._graph, None
+        if graph is None:
+            return []
+        graph.push(None)
+        return self._pulled(graph)
+
+    @staticmethod
+    def _pulled(graph: av.filter.Graph) -> list[VideoFrame]:
         pictures: list[VideoFrame] = []
         while True:
             try:
-                picture = self._graph.pull()
+                picture = graph.pull()
             except (av.BlockingIOError, av.EOFError):
                 return pictures
             if isinstance(picture, VideoFrame):

@@ -1,0 +1,75 @@
+"""Small media files of many kinds, made with PyAV and the synthetic source; for tests only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from recordkit.sources.synthetic import Synthetic
+
+
+def make_clip(
+    path: Path,
+    *,
+    video: str | None = "libx264",
+    audio: Sequence[str] = ("aac",),
+    seconds: float = 2,
+    size: tuple[int, int] = (160, 120),
+    fps: Fraction | int = 30,
+    pixel_format: str = "yuv420p",
+    sample_rate: int = 48_000,
+    channels: int = 2,
+    languages: Sequence[str | None] = (),
+    options: Mapping[str, str] | None = None,
+) -> Path:
+    """Encode ``seconds`` of the synthetic source into ``path``; the suffix says the container."""
+    source = Synthetic(
+        width=size[0],
+        height=size[1],
+        fps=Fraction(fps),
+        seconds=seconds,
+        sample_rate=sample_rate,
+        channels=channels,
+        video=video is not None,
+        audio=bool(audio),
+    )
+    with av.open(str(path), "w") as container:
+        pictures = None
+        if video is not None:
+            pictures = container.add_stream(video, rate=Fraction(fps), options=dict(options or {}))
+            pictures.width, pictures.height, pictures.pix_fmt = *size, pixel_format
+            pictures.codec_context.time_base = 1 / Fraction(fps)
+        sounds = []
+        for number, codec in enumerate(audio):
+            sound = container.add_stream(codec, rate=sample_rate)
+            sound.layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+            if number < len(languages) and languages[number]:
+                sound.metadata["language"] = languages[number]
+            sounds.append(sound)
+        for frame in source.frames():
+            if isinstance(frame, av.VideoFrame):
+                if pictures is not None:
+                    container.mux(pictures.encode(frame.reformat(format=pixel_format)))
+            else:
+                for sound in sounds:
+                    container.mux(sound.encode(frame))
+        for stream in (pictures, *sounds):
+            if stream is not None:
+                container.mux(stream.encode(None))
+    return path
+
+
+def coded_packets(path: Path, kind: str, number: int = 0) -> list[bytes]:
+    """The packets of the ``number``-th stream of ``kind`` as they stand in the file."""
+    with av.open(str(path)) as container:
+        stream = [one for one in container.streams if one.type == kind][number]
+        return [bytes(packet) for packet in container.demux(stream) if packet.size]
+
+
+def pictures(path: Path) -> list[bytes]:
+    """The luma of each decoded picture."""
+    with av.open(str(path)) as container:
+        return [bytes(frame.planes[0]) for frame in container.decode(video=0)]

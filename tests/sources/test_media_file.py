@@ -1,0 +1,177 @@
+"""Files of all kinds through the one write path: what can be is passed through untouched."""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from recordkit.errors import SourceError
+from recordkit.feed import record
+from recordkit.model import Codec
+from recordkit.recording import Recording
+from recordkit.settings import VideoSettings
+from recordkit.sources.media_file import MediaFile
+from recordkit.sources.readback import read_back
+from recordkit.verification.verify import verify
+from tests.media import coded_packets, make_clip, pictures
+
+FAST = VideoSettings(preset="ultrafast")
+
+
+def recorded(clip: Path, tmp_path: Path, **settings: object) -> Recording:
+    media = MediaFile(url=str(clip), **settings)  # type: ignore[arg-type]
+    recording = record(media, tmp_path / "out.ts", video=FAST)
+    assert recording.path is not None
+    found = verify(recording.path, decode=True)
+    assert found.ok, found.problems
+    return recording
+
+
+def test_h264_and_aac_of_an_mp4_are_passed_through_untouched(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", options={"bf": "3"})
+    recording = recorded(clip, tmp_path)
+    assert recording.path is not None
+    assert pictures(recording.path) == pictures(clip)
+    # ADTS puts seven bytes before each frame; the frames themselves are the same.
+    assert [packet[7:] for packet in coded_packets(recording.path, "audio")] == coded_packets(clip, "audio")
+    back = read_back(recording.path)
+    assert (back.pictures, back.lost, back.out_of_order) == (60, 0, 0)
+    assert abs(back.sync_worst_s or 1) < 0.005
+
+
+def test_matroska_without_decoding_times_loses_no_picture(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", audio=["libopus"], options={"bf": "4"})
+    recording = recorded(clip, tmp_path)
+    assert recording.path is not None
+    assert pictures(recording.path) == pictures(clip)
+    assert recording.streams[1].codec is Codec.OPUS
+    assert recording.counters.late_items == 0
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "aac", "libopus"])
+def test_sound_alone_is_passed_through(codec: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", video=None, audio=[codec])
+    recording = recorded(clip, tmp_path)
+    assert list(recording.streams) == [1]
+    assert recording.counters.audio_units == len(coded_packets(clip, "audio"))
+
+
+def test_a_transport_stream_is_passed_through(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts")
+    recording = recorded(clip, tmp_path)
+    assert recording.path is not None
+    assert pictures(recording.path) == pictures(clip)
+    assert coded_packets(recording.path, "audio") == coded_packets(clip, "audio")
+
+
+def test_h265_is_passed_through(tmp_path: Path) -> None:
+    if "libx265" not in av.codecs_available:
+        pytest.skip("this PyAV has no libx265 to make H.265 with")
+    clip = make_clip(tmp_path / "clip.mp4", video="libx265", options={"x265-params": "log-level=none"}, seconds=1)
+    recording = recorded(clip, tmp_path)
+    assert recording.path is not None
+    assert recording.streams[0].codec is Codec.H265
+    assert (recording.streams[0].width, recording.streams[0].height) == (160, 120)
+    assert pictures(recording.path) == pictures(clip)
+
+
+@pytest.mark.parametrize(
+    ("name", "video", "audio"),
+    [
+        ("clip.webm", "libvpx", ["libopus"]),
+        ("clip.mkv", "ffv1", ["flac"]),
+        ("clip.avi", "mpeg4", ["pcm_s16le"]),
+        ("clip.mkv", "mjpeg", ["pcm_s16le"]),
+    ],
+)
+def test_what_has_no_place_in_a_transport_stream_is_encoded(
+    name: str, video: str, audio: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pixel_format = "yuvj420p" if video == "mjpeg" else "yuv420p"
+    clip = make_clip(tmp_path / name, video=video, audio=audio, pixel_format=pixel_format)
+    with caplog.at_level(logging.INFO, "recordkit"):
+        recording = recorded(clip, tmp_path)
+    assert "encoded anew: MPEG-TS has no place for it as it is" in caplog.text
+    assert recording.path is not None
+    back = read_back(recording.path)
+    assert (back.pictures, back.lost, back.repeated, back.out_of_order, back.unreadable) == (60, 0, 0, 0, 0)
+    assert abs(back.sync_worst_s or 1) < 0.005
+
+
+def test_encoding_can_be_forced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = make_clip(tmp_path / "clip.mp4")
+    with caplog.at_level(logging.INFO, "recordkit"):
+        recording = recorded(clip, tmp_path, transcode=True, transcode_audio=True)
+    assert caplog.text.count("encoded anew, as asked") == 2
+    assert recording.path is not None
+    back = read_back(recording.path)
+    assert (back.pictures, back.lost) == (60, 0)
+
+
+@pytest.mark.parametrize(("fps", "count"), [(Fraction(15), 30), (Fraction(60), 120)])
+def test_a_frame_rate_can_be_asked_for(fps: Fraction, count: int, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", audio=[])
+    recording = recorded(clip, tmp_path, fps=fps)
+    assert recording.counters.video_units in (count - 1, count, count + 1)
+
+
+def test_several_sounds_keep_their_languages(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", audio=["aac", "flac"], languages=["deu", "eng"])
+    recording = recorded(clip, tmp_path)
+    assert [recording.streams[index].language for index in (1, 2)] == ["deu", "eng"]
+    assert recording.path is not None
+    assert [stream.language for stream in verify(recording.path).streams] == [None, "deu", "eng"]
+
+
+def test_sound_of_six_channels_becomes_stereo(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", video=None, audio=["flac"], channels=6, sample_rate=44_100)
+    recording = recorded(clip, tmp_path)
+    assert (recording.streams[1].channels, recording.streams[1].sample_rate) == (2, 44_100)
+
+
+def test_streams_can_be_left_out(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4")
+    assert list(recorded(clip, tmp_path, audio=False).streams) == [0]
+    (tmp_path / "out.ts").unlink()
+    assert list(recorded(clip, tmp_path, video=False).streams) == [1]
+
+
+def test_damaged_packets_are_left_out_and_the_rest_is_recorded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = make_clip(tmp_path / "clip.avi", video="mpeg4", audio=[])
+    data = bytearray(clip.read_bytes())
+    for at in range(len(data) // 3, len(data) // 3 + 3000):
+        data[at] = 0xA5
+    clip.write_bytes(data)
+    with caplog.at_level(logging.WARNING, "recordkit"):
+        recording = record(MediaFile(url=str(clip)), tmp_path / "out.ts", video=FAST)
+    assert 0 < recording.counters.video_units <= 60
+    assert recording.path is not None
+    assert verify(recording.path, decode=True).ok
+
+
+def test_what_cannot_be_opened_is_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    text = tmp_path / "notes.bin"
+    text.write_bytes(bytes(5000))
+    for url in (tmp_path / "missing.mp4", text, tmp_path):
+        with pytest.raises(SourceError) as caught:
+            record(MediaFile(url=str(url)), tmp_path / "out.ts")
+        assert caught.value.source == str(url)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.bin"]
+
+
+def test_a_file_without_what_was_asked_for_says_so(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", audio=[], seconds=0.5)
+    with pytest.raises(SourceError, match="neither video nor audio"):
+        record(MediaFile(url=str(clip), video=False), tmp_path / "out.ts")
+
+
+def test_a_device_of_libavformat_is_recorded(tmp_path: Path) -> None:
+    media = MediaFile(url="testsrc2=size=160x120:rate=25", format="lavfi")
+    recording = record(media, tmp_path / "out.ts", seconds=2, video=FAST)
+    assert recording.counters.video_units == 50

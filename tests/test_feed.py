@@ -1,0 +1,155 @@
+"""A source into a recording: its length, its ends of all kinds, its pace."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import av
+import pytest
+
+from recordkit.errors import OutputExistsError, SettingsError, SourceError
+from recordkit.feed import record
+from recordkit.recorder import Recorder
+from recordkit.settings import VideoSettings
+from recordkit.sources.readback import read_back
+from recordkit.sources.source import OpenSource, SourceItem
+from recordkit.sources.synthetic import Synthetic
+from recordkit.system import Clock
+
+FAST = VideoSettings(preset="ultrafast")
+
+
+class InstantClock(Clock):
+    """A clock whose sleeps take no time and are written down."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, interrupt: threading.Event) -> None:
+        self.slept.append(seconds)
+        self.now += max(0.0, seconds)
+
+
+@dataclass
+class Scripted:
+    """The synthetic source, with something that happens after ``after`` items."""
+
+    after: int
+    event: Exception | None = None
+    action: threading.Event | None = None
+    name: str = "scripted"
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        try:
+            yield OpenSource(self._items(), has_video=True, has_audio=True)
+        finally:
+            self.closed.set()
+
+    def _items(self) -> Iterator[SourceItem]:
+        source = Synthetic(width=64, height=48, seconds=60)
+        for number, frame in enumerate(source.frames()):
+            if number == self.after:
+                if self.event is not None:
+                    raise self.event
+                if self.action is not None:
+                    self.action.set()
+            yield SourceItem(frame)
+
+
+def synthetic(**settings: object) -> Synthetic:
+    return Synthetic(**({"width": 64, "height": 48, "realtime": False} | settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(2.0, 60), (0.2, 6), (1 / 30, 1)])
+def test_seconds_are_those_of_the_media(seconds: float, count: int, tmp_path: Path) -> None:
+    recording = record(synthetic(), tmp_path / "out.ts", seconds=seconds, video=FAST)
+    assert recording.counters.video_units == count
+    assert recording.path is not None
+    assert read_back(recording.path).lost == 0
+    # Sound comes in chunks of 20 ms, and AAC in units of 1024 samples after one of priming.
+    assert seconds <= recording.duration_s <= seconds + 0.02 + 2 * 1024 / 48_000
+
+
+def test_a_source_that_ends_is_committed(tmp_path: Path) -> None:
+    recording = record(synthetic(seconds=1), tmp_path / "out.ts", video=FAST)
+    assert recording.path == tmp_path / "out.ts"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ts"]
+
+
+def test_a_stop_ends_it(tmp_path: Path) -> None:
+    stop = threading.Event()
+    source = Scripted(after=50, action=stop)
+    recording = record(source, tmp_path / "out.ts", stop=stop, video=FAST)
+    assert recording.counters.taken_items == 50
+    assert source.closed.wait(10)
+
+
+def test_a_source_that_fails_is_told_and_what_came_before_is_committed(tmp_path: Path) -> None:
+    source = Scripted(after=100, event=SourceError("scripted", "the cable came loose"))
+    with pytest.raises(SourceError, match="cable"):
+        record(source, tmp_path / "out.ts", video=FAST)
+    assert source.closed.is_set()
+    back = read_back(tmp_path / "out.ts")
+    given = list(islice(Synthetic(width=64, height=48).frames(), 100))
+    assert back.pictures == sum(isinstance(frame, av.VideoFrame) for frame in given)
+    assert back.lost == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_source_with_a_fault_of_its_own_is_told_too(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="fault of its own"):
+        record(Scripted(after=100, event=ZeroDivisionError()), tmp_path / "out.ts", video=FAST)
+    assert (tmp_path / "out.ts").exists()
+
+
+def test_an_interrupt_ends_it_and_commits(tmp_path: Path) -> None:
+    def interrupt(recorder: Recorder) -> None:
+        if recorder.counters.taken_items and not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    interrupted = threading.Event()
+    recording = record(synthetic(), tmp_path / "out.ts", on_progress=interrupt, video=FAST)
+    assert interrupted.is_set()
+    assert recording.path is not None
+
+
+def test_a_progress_callback_that_fails_costs_nothing_that_was_recorded(tmp_path: Path) -> None:
+    def fail(recorder: Recorder) -> None:
+        raise LookupError("a fault in the caller's code")
+
+    with pytest.raises(LookupError):
+        record(synthetic(), tmp_path / "out.ts", on_progress=fail, video=FAST)
+    assert read_back(tmp_path / "out.ts").lost == 0
+
+
+def test_a_name_that_is_taken_closes_the_source(tmp_path: Path) -> None:
+    (tmp_path / "out.ts").write_bytes(b"precious")
+    source = Scripted(after=1)
+    with pytest.raises(OutputExistsError):
+        record(source, tmp_path / "out.ts")
+    assert source.closed.is_set()
+    assert (tmp_path / "out.ts").read_bytes() == b"precious"
+
+
+def test_a_live_source_is_paced_by_its_own_times(tmp_path: Path) -> None:
+    clock = InstantClock()
+    record(synthetic(realtime=True), tmp_path / "out.ts", seconds=1, clock=clock, video=FAST)
+    assert clock.now == pytest.approx(101.0, abs=0.05)
+    assert all(seconds <= 0.034 for seconds in clock.slept)
+
+
+def test_no_seconds_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError):
+        record(synthetic(), tmp_path / "out.ts", seconds=0)
