@@ -1,0 +1,169 @@
+"""The bounded queue: its marks, its two policies, and what it counts."""
+
+import threading
+
+import pytest
+
+from recordkit.errors import SettingsError
+from recordkit.intake import Intake
+
+from .steering import GUARD_S, FakeClock
+
+KIB = 1024
+BOUND = 64 * KIB
+
+
+def intake(overflow="drop", bound=BOUND):
+    made = Intake(bound, overflow, FakeClock())
+    return made, made._clock
+
+
+def taken(queue):
+    with queue.changed:
+        return queue.take()
+
+
+@pytest.mark.parametrize(
+    ("bound", "overflow", "name"), [(65_535, "drop", "queue_bytes"), (BOUND, "wait", "overflow")]
+)
+def test_settings_that_cannot_be_used(bound, overflow, name):
+    with pytest.raises(SettingsError) as caught:
+        Intake(bound, overflow, FakeClock())
+    assert caught.value.name == name
+
+
+def test_items_come_out_in_order_and_count_until_released():
+    queue, _ = intake()
+    assert queue.put("a", 0, 5, 1000, entry=True)
+    assert queue.put("b", 1, None, 500, entry=True)
+    assert (queue.bytes, queue.taken) == (1500, 2)
+    first = taken(queue)
+    assert (first.payload, first.index, first.ticks, first.size, first.discontinuity) == ("a", 0, 5, 1000, False)
+    assert taken(queue).payload == "b"
+    assert taken(queue) is None
+    assert queue.bytes == 1500
+    queue.release(1000)
+    assert queue.bytes == 500
+
+
+def test_the_high_mark_is_the_bound_exactly():
+    queue, _ = intake()
+    assert queue.put("a", 0, 0, BOUND - 1, entry=True)
+    assert queue.put("b", 0, 0, 1, entry=True)
+    assert not queue.put("c", 0, 0, 1, entry=True)
+    assert (queue.taken, queue.dropped) == (2, 1)
+
+
+def test_dropping_lasts_to_the_low_mark_and_to_an_item_a_decoder_can_start_from():
+    queue, _ = intake()
+    queue.put("full", 0, 0, BOUND, entry=True)
+    assert not queue.put("p", 0, 0, 10, entry=False)
+    queue.release(BOUND // 2 - 1)
+    assert not queue.put("i above the low mark", 0, 0, 10, entry=True)
+    queue.release(1)
+    assert not queue.put("p at the low mark", 0, 0, 10, entry=False)
+    assert queue.put("i", 0, 0, 10, entry=True)
+    assert queue.put("p", 0, 0, 10, entry=False)
+    assert queue.dropped == 3
+    assert [taken(queue).discontinuity for _ in range(3)] == [False, True, False]
+
+
+def test_one_stream_may_drop_while_another_goes_on():
+    queue, _ = intake()
+    queue.put("a", 0, 0, BOUND - 100, entry=True)
+    assert not queue.put("b", 0, 0, 5000, entry=True)
+    assert queue.put("sound", 1, 0, 50, entry=True)
+    assert not queue.put("b", 0, 0, 5000, entry=True)
+    assert queue.dropped == 2
+
+
+@pytest.mark.parametrize("overflow", ["drop", "block"])
+def test_an_item_larger_than_the_bound_is_taken_alone(overflow):
+    queue, _ = intake(overflow)
+    assert queue.put("huge", 0, 0, 10 * BOUND, entry=True)
+    assert queue.bytes == 10 * BOUND
+    queue.release(10 * BOUND)
+    assert queue.put("huge", 0, 0, 10 * BOUND, entry=True)
+
+
+def blocked(queue, clock, size=BOUND):
+    """A thread that waits in ``put``, and what that gave in the end."""
+    outcome = []
+    thread = threading.Thread(target=lambda: outcome.append(queue.put("b", 0, 0, size, entry=True)), name="caller")
+    thread.start()
+    clock.until_waiting("caller")
+    return thread, outcome
+
+
+def test_blocking_waits_until_there_is_room():
+    queue, clock = intake("block")
+    queue.put("a", 0, 0, BOUND, entry=True)
+    thread, outcome = blocked(queue, clock, 100)
+    queue.release(99)
+    clock.until_waiting("caller")
+    assert outcome == []
+    queue.release(1)
+    thread.join(GUARD_S)
+    assert outcome == [True]
+    assert (queue.bytes, queue.taken, queue.dropped) == (BOUND, 2, 0)
+
+
+def test_closing_lets_go_who_waits():
+    queue, clock = intake("block")
+    queue.put("a", 0, 0, BOUND, entry=True)
+    thread, outcome = blocked(queue, clock)
+    queue.close()
+    thread.join(GUARD_S)
+    assert outcome == [False]
+    assert (queue.taken, queue.dropped) == (1, 1)
+
+
+@pytest.mark.parametrize("overflow", ["drop", "block"])
+def test_a_closed_queue_takes_nothing_and_gives_what_it_has(overflow):
+    queue, _ = intake(overflow)
+    queue.put("a", 0, 0, 10, entry=True)
+    queue.close()
+    queue.close()
+    assert not queue.put("b", 0, 0, 10, entry=True)
+    assert not queue.put_marker("m", -1)
+    assert taken(queue).payload == "a"
+    assert taken(queue) is None
+
+
+@pytest.mark.parametrize("overflow", ["drop", "block"])
+def test_a_marker_goes_behind_what_is_queued_however_full_it_is(overflow):
+    queue, _ = intake(overflow)
+    queue.put("a", 0, 0, 2 * BOUND, entry=True)
+    assert queue.put_marker("m", -1)
+    assert (queue.taken, queue.dropped, queue.bytes) == (1, 0, 2 * BOUND)
+    assert [taken(queue).payload for _ in range(2)] == ["a", "m"]
+
+
+def test_many_threads_lose_nothing():
+    queue, _ = intake("block", 10 * BOUND)
+    out = []
+
+    def give(index):
+        for number in range(500):
+            queue.put((index, number), index, number, 1000, entry=True)
+
+    def take_all():
+        while len(out) < 2000:
+            with queue.changed:
+                item = queue.take()
+                if item is None:
+                    queue.changed.wait(GUARD_S)
+                    continue
+            out.append(item.payload)
+            queue.release(item.size)
+
+    threads = [threading.Thread(target=give, args=(index,)) for index in range(4)]
+    threads.append(threading.Thread(target=take_all))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(GUARD_S)
+    assert queue.bytes == 0
+    assert queue.taken == 2000
+    for index in range(4):
+        assert [number for stream, number in out if stream == index] == list(range(500))
