@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .encode.coded import Coded
 from .encode.streams import VIDEO, Media, Streams
 from .errors import MediaError, RecordkitError
-from .intake import Intake
+from .intake import Intake, Item
 from .mpegts.packetiser import Packetiser
 from .system import Clock
 from .writer.writer import Writer
@@ -53,6 +53,7 @@ class Pipeline:
         self._expected: set[int] | None = expected
         self._first_coded_s: float | None = None
         self._commit: bool | None = None
+        self._in_hand: Item[Media | threading.Event] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._room = True
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
@@ -112,14 +113,17 @@ class Pipeline:
                 elif self._expected is not None:
                     self._clock.wait(self._intake.changed, self._hold_left_s())
                 return True
+        self._in_hand = item
         if isinstance(item.payload, threading.Event):
             self._drain_all()
             item.payload.set()
+            self._in_hand = None
             return True
         coded = self._streams.code(item.payload, item.index, item.ticks, discontinuity=item.discontinuity)
         sizes = [len(one.unit.data) for one in coded]
         self._pending.extend(zip(coded, sizes, strict=True))
         # From here on the coded bytes count in place of the raw ones.
+        self._in_hand = None
         self._intake.release(item.size - sum(sizes))
         return True
 
@@ -177,9 +181,11 @@ class Pipeline:
         """Throw away what a failure has left over, and let go everybody who waits in ``flush``."""
         left = sum(size for _, size in self._pending)
         self._pending.clear()
+        item, self._in_hand = self._in_hand, None
         with self._intake.changed:
-            while (item := self._intake.take()) is not None:
+            while item is not None or (item := self._intake.take()) is not None:
                 left += item.size
                 if isinstance(item.payload, threading.Event):
                     item.payload.set()
+                item = None
         self._intake.release(left)
