@@ -13,12 +13,14 @@ the buffer.
 
 from __future__ import annotations
 
+from struct import Struct
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from .clock import TICKS_PER_SECOND, pcr_bytes, timestamp_bytes
+from .clock import TICKS_PER_SECOND, pcr_bytes
 from .tables import FIRST_STREAM_PID, PAT_PID, PMT_PID, build_pat, build_pmt
 
 PACKET_BYTES = 188
@@ -43,6 +45,9 @@ _STUFFING = tuple(
 
 _DISCONTINUITY, _RANDOM_ACCESS, _PCR = 0x80, 0x40, 0x10
 _FIELD_FLAGS = tuple(tuple(bytes([size, flags]) for flags in range(256)) for size in range(8))
+_PES_WITH_PTS = Struct(">4sHHBBHH").pack
+_PES_WITH_BOTH = Struct(">4sHHBBHHBHH").pack
+"""PES headers (2.4.3.6): stream_id, lengths and flags, then the 3, 15 and 15 bits of each time."""
 _LONGEST_PREFIX = 128
 """A longer one is joined to the unit: the headers and the prefix must fit into one packet."""
 _PAYLOAD = np.dtype((np.void, PAYLOAD_BYTES))
@@ -105,13 +110,12 @@ class Packetiser:
     def __init__(self) -> None:
         self.late_units = 0
         self._streams: dict[int, _Stream] = {}
-        self._tables: list[tuple[int, bytes]] = []
+        self._tables = bytearray()
         self._tables_version = 0
-        self._tables_counter = {PAT_PID: 0, PMT_PID: 0}
         self._tables_laid = False
-        self._tables_time = 0
+        self._tables_due = 0
         self._pcr_stream: _Stream | None = None
-        self._pcr_time = 0
+        self._pcr_due = 0
         self._clock: int | None = None
 
     @property
@@ -154,7 +158,9 @@ class Packetiser:
             self._tables_laid = False
         formats = [(stream.pid, stream.format) for stream in ordered]
         pmt = build_pmt(formats, pcr_stream.pid, self._tables_version)
-        self._tables = _section_packets(PAT_PID, build_pat()) + _section_packets(PMT_PID, pmt)
+        pat_counter, pmt_counter = self._tables[3::PACKET_BYTES][:2] or (0, 0)
+        self._tables = _section_packets(PAT_PID, build_pat(), pat_counter)
+        self._tables += _section_packets(PMT_PID, pmt, pmt_counter)
 
     def _stream_id(self, codec: Codec) -> int:
         """stream_id (table 2-22): 0xE0 and on for video, 0xC0 and on for audio, 0xBD for private data."""
@@ -167,7 +173,7 @@ class Packetiser:
         """How many packets ``lay`` may need for ``unit`` at the most, tables and PCRs included."""
         gap = 0 if self._clock is None else unit.dts - LEAD - self._clock
         paced = gap if 0 < gap <= LONGEST_PACED_GAP else 0
-        tables = len(self._tables) * (paced // TABLES_INTERVAL + 2)
+        tables = len(self._tables) // PACKET_BYTES * (paced // TABLES_INTERVAL + 2)
         # 32 bytes: the longest PES header (19) and adaptation field (8) that we lay, and some.
         unit_packets = (len(unit.data) + len(unit.prefix) + 32) // PAYLOAD_BYTES + 1
         return unit_packets + tables + paced // PCR_INTERVAL + 2
@@ -179,33 +185,35 @@ class Packetiser:
         not increase, or an audio unit that no PES packet can hold.
         """
         stream = self._checked_stream(unit)
-        time = unit.dts - LEAD
-        first, jump = self._clock is None, False
-        if self._clock is None:
-            self._tables_time = time
-        elif time < self._clock:
-            time = self._clock
+        time, clock, last_dts = unit.dts - LEAD, self._clock, stream.last_dts
+        jump = False
+        if clock is None:
+            self._tables_due = time + TABLES_INTERVAL
+        elif time < clock:
+            time = clock
             self.late_units += unit.dts - time < LEAST_LEAD
-        elif time - self._clock > LONGEST_PACED_GAP:
+        elif time - clock > LONGEST_PACED_GAP:
             jump = True
-            self._tables_time = time
-        else:
+        elif time > self._pcr_due or time > self._tables_due:
             self._pace(time, buffer)
         self._clock = time
-        # A stream that was silent for long, while others went on, jumps as well: say so.
-        silent = stream.last_dts is not None and unit.dts - stream.last_dts > LONGEST_PACED_GAP
-        discontinuity = unit.discontinuity or silent
         stream.last_dts = unit.dts
-        if not self._tables_laid or jump or (unit.random_access and stream.is_video):
+        is_entry = unit.random_access and stream.is_video
+        if not self._tables_laid or jump or is_entry:
             self._lay_tables(time, buffer)
-        restart = first or jump
-        pcr = None
+        flags = _RANDOM_ACCESS if is_entry else 0
+        # A stream that was silent for long, while others went on, jumps as well: say so.
+        if unit.discontinuity or (last_dts is not None and unit.dts - last_dts > LONGEST_PACED_GAP):
+            flags |= _DISCONTINUITY
+        field = _FIELD_FLAGS[1][flags] if flags else b""
         if stream is self._pcr_stream:
-            if restart or discontinuity or time > self._pcr_time:
-                pcr = self._pcr_time = time
-        elif restart:
+            if clock is None or jump or flags & _DISCONTINUITY or time > self._pcr_due - PCR_INTERVAL:
+                flags |= _PCR | (_DISCONTINUITY if jump else 0)
+                field = _FIELD_FLAGS[7][flags] + pcr_bytes(time)
+                self._pcr_due = time + PCR_INTERVAL
+        elif clock is None or jump:
             self._lay_pcr(time, buffer, discontinuity=jump)
-        self._lay_unit(unit, stream, buffer, pcr, discontinuity=discontinuity or (jump and pcr is not None))
+        self._lay_unit(unit, stream, buffer, field)
 
     def _checked_stream(self, unit: AccessUnit) -> _Stream:
         stream = self._streams.get(unit.stream)
@@ -220,8 +228,7 @@ class Packetiser:
     def _pace(self, time: int, buffer: PacketBuffer) -> None:
         """Lay the PCRs and tables that fall due before ``time``, in the order of their times."""
         while True:
-            pcr_due = self._pcr_time + PCR_INTERVAL
-            tables_due = self._tables_time + TABLES_INTERVAL
+            pcr_due, tables_due = self._pcr_due, self._tables_due
             if pcr_due < time and pcr_due <= tables_due:
                 self._lay_pcr(pcr_due, buffer, discontinuity=False)
             elif tables_due < time:
@@ -236,93 +243,95 @@ class Packetiser:
             flags = _PCR | (_DISCONTINUITY if discontinuity else 0)
             head = bytes([0x47, stream.pid >> 8, stream.pid & 0xFF, 0x20 | (stream.continuity - 1) & 15])
             packet = head + bytes([183, flags]) + pcr_bytes(time)
-            _lay_packet(packet + b"\xff" * (PACKET_BYTES - len(packet)), buffer)
-            self._pcr_time = time
+            at = buffer.used * PACKET_BYTES
+            buffer.bytes[at : at + PACKET_BYTES] = packet.ljust(PACKET_BYTES, b"\xff")
+            buffer.used += 1
+            self._pcr_due = time + PCR_INTERVAL
 
     def _lay_tables(self, time: int, buffer: PacketBuffer) -> None:
-        for pid, packet in self._tables:
-            counter = self._tables_counter[pid]
-            _lay_packet(packet[:3] + bytes([0x10 | counter]) + packet[4:], buffer)
-            self._tables_counter[pid] = (counter + 1) & 15
-        self._tables_time = time
+        """Lay PAT and PMT, and count on in the packets that are kept ready."""
+        tables = self._tables
+        at, size = buffer.used * PACKET_BYTES, len(tables)
+        buffer.bytes[at : at + size] = tables
+        buffer.used += size // PACKET_BYTES
+        pmt_packets = size // PACKET_BYTES - 1
+        tables[3] = 0x10 | (tables[3] + 1) & 15
+        for place in range(PACKET_BYTES + 3, size, PACKET_BYTES):
+            tables[place] = 0x10 | (tables[place] + pmt_packets) & 15
+        self._tables_due = time + TABLES_INTERVAL
         self._tables_laid = True
 
-    def _lay_unit(
-        self, unit: AccessUnit, stream: _Stream, buffer: PacketBuffer, pcr: int | None, *, discontinuity: bool
-    ) -> None:
-        flags = _DISCONTINUITY if discontinuity else 0
-        if unit.random_access and stream.is_video:
-            flags |= _RANDOM_ACCESS
-        if pcr is not None:
-            field = _FIELD_FLAGS[7][flags | _PCR] + pcr_bytes(pcr)
-        else:
-            field = _FIELD_FLAGS[1][flags] if flags else b""
+    def _lay_unit(self, unit: AccessUnit, stream: _Stream, buffer: PacketBuffer, field: bytes) -> None:
+        """Lay the unit's packets, the first with ``field`` as its adaptation field."""
         data = unit.data
-        pes = _pes_header(stream, unit)
+        start = _pes_header(stream, unit)
         if len(unit.prefix) <= _LONGEST_PREFIX:
-            pes += unit.prefix
+            start += unit.prefix
         else:
             data = unit.prefix + data
-        room = PAYLOAD_BYTES - len(field) - len(pes)
-        laid = buffer.bytes
+        laid, counter = buffer.bytes, stream.continuity
         at = buffer.used * PACKET_BYTES
-        counter = stream.continuity
-        if (spare := room - len(data)) >= 0:
-            stuffed = bytes([field[0] + spare]) + field[1:] + b"\xff" * spare if field else b""
-            field = stuffed or _STUFFING[spare]
-            laid[at : at + PACKET_BYTES] = stream.heads[counter + 16 if field else counter] + field + pes + data
+        room = PAYLOAD_BYTES - len(field) - len(start)
+        left = len(data) - room
+        if left <= 0:
+            if left:
+                field = bytes([field[0] - left]) + field[1:] + b"\xff" * -left if field else _STUFFING[-left]
+            laid[at : at + PACKET_BYTES] = stream.heads[counter + 16 if field else counter] + field + start + data
             stream.continuity = (counter + 1) & 15
             buffer.used += 1
             return
-        laid[at : at + PACKET_BYTES] = stream.heads[counter + 16 if field else counter] + field + pes + data[:room]
+        parts = [stream.heads[counter + 16 if field else counter], field, start, data[:room]]
         counter = (counter + 1) & 15
-        at += PACKET_BYTES
-        whole, rest = divmod(-spare, PAYLOAD_BYTES)
-        while whole >= _NUMPY_PAYS:
-            run = min(whole, _RUN)
-            row = at // PACKET_BYTES
-            buffer.heads[row : row + run] = stream.run[counter : counter + run]
-            buffer.payloads[row : row + run] = np.ndarray((run,), _PAYLOAD, data, room)
-            counter = (counter + run) & 15
-            at += run * PACKET_BYTES
-            room += run * PAYLOAD_BYTES
-            whole -= run
-        for _ in range(whole):
-            laid[at : at + PACKET_BYTES] = stream.bodies[counter] + data[room : room + PAYLOAD_BYTES]
-            counter = (counter + 1) & 15
+        whole, rest = divmod(left, PAYLOAD_BYTES)
+        if whole >= _NUMPY_PAYS:
+            laid[at : at + PACKET_BYTES] = b"".join(parts)
+            parts.clear()
             at += PACKET_BYTES
+            while whole:
+                run = min(whole, _RUN)
+                row = at // PACKET_BYTES
+                buffer.heads[row : row + run] = stream.run[counter : counter + run]
+                buffer.payloads[row : row + run] = np.ndarray((run,), _PAYLOAD, data, room)
+                counter = (counter + run) & 15
+                at += run * PACKET_BYTES
+                room += run * PAYLOAD_BYTES
+                whole -= run
+        for _ in range(whole):
+            parts += stream.bodies[counter], data[room : room + PAYLOAD_BYTES]
+            counter = (counter + 1) & 15
             room += PAYLOAD_BYTES
         if rest:
-            laid[at : at + PACKET_BYTES] = (
-                stream.bodies[counter + 16] + _STUFFING[PAYLOAD_BYTES - rest] + data[room:]
-            )
+            parts += stream.bodies[counter + 16], _STUFFING[PAYLOAD_BYTES - rest], data[room:]
             counter = (counter + 1) & 15
-            at += PACKET_BYTES
+        packets = b"".join(parts)
+        laid[at : at + len(packets)] = packets
         stream.continuity = counter
-        buffer.used = at // PACKET_BYTES
+        buffer.used = (at + len(packets)) // PACKET_BYTES
 
 
 def _pes_header(stream: _Stream, unit: AccessUnit) -> bytes:
     """PES header (2.4.3.6), aligned with the access unit; its length left open (0) only where it must be."""
-    if unit.pts == unit.dts:
-        times = b"\x84\x80\x05" + timestamp_bytes(2, unit.pts)
-    else:
-        times = b"\x84\xc0\x0a" + timestamp_bytes(3, unit.pts) + timestamp_bytes(1, unit.dts)
-    length = len(times) + len(unit.prefix) + len(unit.data)
-    return stream.start + (length if length <= 0xFFFF else 0).to_bytes(2) + times
+    pts, dts = unit.pts, unit.dts
+    size = len(unit.prefix) + len(unit.data)
+    if pts == dts:
+        length = size + 8 if size <= 0xFFFF - 8 else 0
+        return _PES_WITH_PTS(
+            stream.start, length, 0x8480, 5,
+            0x21 | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE,
+        )  # fmt: skip
+    length = size + 13 if size <= 0xFFFF - 13 else 0
+    return _PES_WITH_BOTH(
+        stream.start, length, 0x84C0, 10,
+        0x31 | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE,
+        0x11 | dts >> 29 & 14, 1 | dts >> 14 & 0xFFFE, 1 | dts << 1 & 0xFFFE,
+    )  # fmt: skip
 
 
-def _lay_packet(packet: bytes, buffer: PacketBuffer) -> None:
-    at = buffer.used * PACKET_BYTES
-    buffer.bytes[at : at + PACKET_BYTES] = packet
-    buffer.used += 1
-
-
-def _section_packets(pid: int, section: bytes) -> list[tuple[int, bytes]]:
+def _section_packets(pid: int, section: bytes, counter: int) -> bytearray:
     """A section in as many packets as it takes, 0xFF behind it, pointer_field 0 before it (2.4.4.1)."""
     content = b"\0" + section
-    pieces = [content[at : at + PAYLOAD_BYTES] for at in range(0, len(content), PAYLOAD_BYTES)]
-    return [
-        (pid, (_head(pid, 0, start=number == 0) + piece).ljust(PACKET_BYTES, b"\xff"))
-        for number, piece in enumerate(pieces)
-    ]
+    packets = bytearray()
+    for number, at in enumerate(range(0, len(content), PAYLOAD_BYTES)):
+        head = _head(pid, (counter + number) & 15, start=number == 0)
+        packets += (head + content[at : at + PAYLOAD_BYTES]).ljust(PACKET_BYTES, b"\xff")
+    return packets
