@@ -1,0 +1,123 @@
+"""The clock and the system calls as they really are."""
+
+import ctypes
+import errno
+import os
+import threading
+import time
+
+import pytest
+
+from recordkit.system import Clock, System
+
+
+def test_the_clock_is_the_machines():
+    clock = Clock()
+    before = time.monotonic()
+    assert before <= clock.monotonic() <= time.monotonic()
+    before = time.time_ns()
+    assert before <= clock.time_ns() <= time.time_ns()
+
+
+def test_waiting_ends_with_the_time_or_the_event():
+    clock, condition, event = Clock(), threading.Condition(), threading.Event()
+    with condition:
+        clock.wait(condition, 0.0)
+    event.set()
+    clock.sleep(3600, event)
+
+
+def test_files_are_written_where_they_are_told_and_not_inherited(tmp_path):
+    system = System()
+    descriptor = system.open(tmp_path / "f", os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        assert not os.get_inheritable(descriptor)
+        assert system.write_at(descriptor, memoryview(b"cd"), 2) == 2
+        assert system.write_at(descriptor, memoryview(b"ab"), 0) == 2
+        system.sync_data(descriptor)
+        system.sync(descriptor)
+        system.allocate(descriptor, 10_000)
+    finally:
+        system.close(descriptor)
+    assert (tmp_path / "f").read_bytes() == b"abcd" + bytes(9_996)
+    system.sync_folder(tmp_path)
+    assert system.free_bytes(tmp_path) > 0
+
+
+def test_where_nothing_can_be_allocated_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    with pytest.raises(OSError) as caught:
+        System().allocate(0, 10)
+    assert caught.value.errno == errno.EOPNOTSUPP
+
+
+def failing(number):
+    def call(*_):
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF])
+def test_a_file_system_that_cannot_sync_folders_is_no_failure(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", failing(number))
+    System().sync_folder(tmp_path)
+
+
+def test_a_folder_that_fails_to_sync_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+    with pytest.raises(OSError) as caught:
+        System().sync_folder(tmp_path)
+    assert caught.value.errno == errno.EIO
+
+
+def no_such_call(*_):
+    ctypes.set_errno(errno.ENOSYS)
+    return -1
+
+
+class NoCalls:
+    """A C library without renameat2, or with one that the file system refuses."""
+
+    def __init__(self, *_, **__):
+        pass
+
+
+class Refusing(NoCalls):
+    renameat2 = staticmethod(no_such_call)
+
+
+@pytest.fixture(params=["renameat2", "no renameat2", "refused", "no links either"])
+def system(request, monkeypatch):
+    if request.param != "renameat2":
+        monkeypatch.setattr(ctypes, "CDLL", Refusing if request.param == "refused" else NoCalls)
+    if request.param == "no links either":
+        monkeypatch.setattr(os, "link", failing(errno.EPERM))
+    return System()
+
+
+def test_a_rename_never_takes_over_a_name(tmp_path, system):
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+    with pytest.raises(FileExistsError):
+        system.rename(tmp_path / "a", tmp_path / "b", overwrite=False)
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"a", b"b")
+    system.rename(tmp_path / "a", tmp_path / "b", overwrite=True)
+    assert (tmp_path / "b").read_bytes() == b"a"
+    system.rename(tmp_path / "b", tmp_path / "c", overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_rename_that_fails_gives_the_systems_error(tmp_path, system):
+    with pytest.raises(FileNotFoundError):
+        system.rename(tmp_path / "a", tmp_path / "b", overwrite=False)
+
+
+def test_another_error_of_the_link_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", NoCalls)
+    monkeypatch.setattr(os, "link", failing(errno.EIO))
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(OSError) as caught:
+        System().rename(tmp_path / "a", tmp_path / "b", overwrite=False)
+    assert caught.value.errno == errno.EIO
+    assert (tmp_path / "a").exists()
