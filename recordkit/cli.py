@@ -243,6 +243,8 @@ def _progress(recorder: Recorder) -> Text:
 
 
 def _show(console: Console, recording: Recording) -> None:
+    if not console.is_terminal:
+        console.print()  # the progress line has no end of its own there
     if recording.path is None:
         console.print("No media came: no file was made.")
         return

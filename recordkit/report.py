@@ -35,11 +35,11 @@ def flush_table(recording: Recording) -> Table:
     """One row a flush; of a long recording the last ones."""
     records = recording.flush_records[-MOST_ROWS:]
     hidden = len(recording.flush_records) - len(records)
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     if hidden:
         table.title = f"the last {len(records)} of {len(recording.flush_records)} flushes"
     for name in ("flush", "at", "size", "why", "media", "write", "sync", "file", "memory"):
-        table.add_column(name, justify="left" if name == "why" else "right")
+        table.add_column(name, justify="left" if name == "why" else "right", no_wrap=True)
     for record in records:
         table.add_row(
             str(record.index + 1),
@@ -61,7 +61,7 @@ def verification_report(found: Verification) -> Group:
         (found.path, "bold"),
         f"   {time_text(found.duration_s)}, {size_text(found.bytes)}, {rate_text(found.bit_rate)}",
     )
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("PID", "codec", "what", "units", "duration", "bit rate", "gaps"):
         table.add_column(name, justify="left" if name in ("codec", "what") else "right")
     for stream in found.streams:
@@ -107,8 +107,8 @@ def _stream_text(stream: StreamVerification) -> str:
     if stream.is_video:
         sizes = ", ".join(f"{size.width}x{size.height}" for size in stream.sizes[:4])
         more = f" and {len(stream.sizes) - 4} more" if len(stream.sizes) > 4 else ""
-        rate = "" if stream.frame_rate is None else f", {stream.frame_rate:.2f} a second"
-        return f"{sizes}{more}{rate}, {stream.keyframes} key pictures"
+        rate = "" if stream.frame_rate is None else f", {round(stream.frame_rate, 2):g} fps"
+        return f"{sizes}{more}{rate}, {stream.keyframes} keyframes"
     parts = [f"{stream.sample_rate:,} Hz" if stream.sample_rate else ""]
     parts.append(f"{stream.channels} channel{'s' * (stream.channels != 1)}" if stream.channels else "")
     parts.append(stream.language or "")
