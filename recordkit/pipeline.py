@@ -15,6 +15,7 @@ from .system import Clock
 from .writer.writer import Writer
 
 LONGEST_HOLD_S = 0.5
+JOIN_SLICE_S = 0.1
 
 
 class Pipeline:
@@ -71,7 +72,12 @@ class Pipeline:
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread's end; False where it did not come within ``timeout`` seconds."""
-        self._thread.join(timeout)
+        # In slices: a signal that comes just before the main thread begins to wait is not seen
+        # before the wait ends, and an interrupt must not be lost while a disk hangs.
+        left = float("inf") if timeout is None else timeout
+        while self._thread.is_alive() and left > 0:
+            self._thread.join(min(left, JOIN_SLICE_S))
+            left -= JOIN_SLICE_S
         return not self._thread.is_alive()
 
     def room_again(self) -> None:
