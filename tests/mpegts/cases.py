@@ -118,6 +118,9 @@ def large_units() -> Iterator[Step]:
     yield Declare(VIDEO, H264)
     for number, size in enumerate((65_526, 65_527, 65_528, 100_000, 4097 * 184 + 50, 8193 * 184, 10)):
         yield bare(number, START + number * 3000, size, random_access=number == 0)
+    for number, size in enumerate((65_521, 65_522, 65_523, 65_527), 10):
+        dts = START + number * 3000
+        yield replace(bare(number, dts, size), pts=dts + 3000)
 
 
 def b_frames() -> Iterator[Step]:
@@ -269,11 +272,14 @@ def wrap(start: int = WRAP - 7200, rate: int = 25, pictures: int = 6) -> Iterato
 
 
 def many_streams() -> Iterator[Step]:
-    """So many that the PMT takes several packets."""
+    """So many that the PMT takes several packets, then one packet more."""
     yield Declare(VIDEO, H264)
-    for stream in range(1, 32):
+    for stream in range(1, 20):
         yield Declare(stream, replace(OPUS, language="abc"))
-    yield from mixed(video(3), *(audio(3, stream=stream) for stream in range(1, 32)))
+    yield from mixed(video(5, group=2), *(audio(8, stream=stream) for stream in range(1, 20)))
+    for stream in range(20, 32):
+        yield Declare(stream, replace(OPUS, language="abc"))
+    yield from mixed(video(6, first=5, group=2), *(audio(10, START + 18_000, stream) for stream in range(1, 32)))
 
 
 def format_change() -> Iterator[Step]:

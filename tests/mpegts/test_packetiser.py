@@ -174,6 +174,23 @@ def test_packets_for_is_an_upper_bound_and_not_far_off(size, prefix, gap, random
     assert buffer.used - used <= needed <= buffer.used - used + 10
 
 
+def test_packets_for_holds_where_everything_falls_due_at_once():
+    packetiser = Packetiser()
+    packetiser.declare(VIDEO, H264)
+    packetiser.declare(AUDIO, AAC)
+    buffer = PacketBuffer(np.zeros((100, PACKET_BYTES), np.uint8))
+    packetiser.lay(picture(0, START, idr=True), buffer)
+    packetiser.lay(picture(1, START + 3600), buffer)
+    packetiser.lay(picture(2, START + 5400), buffer)
+    packetiser.lay(sound(0, START + 8999), buffer)
+    # A PCR and the tables are due, an IDR brings them once more, and its last packet has one byte.
+    unit = replace(bare(3, START + 9001, 2 * 184 + 1 - 27, random_access=True), pts=START + 9002)
+    needed, used = packetiser.packets_for(unit), buffer.used
+    packetiser.lay(unit, buffer)
+    assert buffer.used - used == 1 + 2 + 2 + 3
+    assert needed == buffer.used - used + 1
+
+
 def started() -> tuple[Packetiser, PacketBuffer]:
     packetiser = Packetiser()
     packetiser.declare(VIDEO, H264)
