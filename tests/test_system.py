@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from recordkit.system import Clock, System
+from recordkit.system import Clock, System, give_back_freed_memory
 
 
 def test_the_clock_is_the_machines():
@@ -121,3 +121,9 @@ def test_another_error_of_the_link_is_told(tmp_path, monkeypatch):
         System().rename(tmp_path / "a", tmp_path / "b", overwrite=False)
     assert caught.value.errno == errno.EIO
     assert (tmp_path / "a").exists()
+
+
+def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch):
+    assert give_back_freed_memory() is hasattr(ctypes.CDLL(None), "mallopt")
+    monkeypatch.setattr(ctypes, "CDLL", NoCalls)
+    assert not give_back_freed_memory()
