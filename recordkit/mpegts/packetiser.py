@@ -30,6 +30,8 @@ LEAD = TICKS_PER_SECOND * 9 // 10
 LEAST_LEAD = TICKS_PER_SECOND // 10
 PCR_INTERVAL = TICKS_PER_SECOND * 40 // 1000
 TABLES_INTERVAL = TICKS_PER_SECOND * 100 // 1000
+_TABLES_PACE = TABLES_INTERVAL - PCR_INTERVAL
+"""A reader takes the time from the last PCR, and the next one may be so far away."""
 LONGEST_PACED_GAP = TICKS_PER_SECOND * 10
 """A longer gap in time is jumped over, with discontinuity_indicator, instead of paced through."""
 MOST_STREAMS = 32
@@ -173,7 +175,7 @@ class Packetiser:
         """How many packets ``lay`` may need for ``unit`` at the most, tables and PCRs included."""
         gap = 0 if self._clock is None else unit.dts - LEAD - self._clock
         paced = gap if 0 < gap <= LONGEST_PACED_GAP else 0
-        tables = len(self._tables) // PACKET_BYTES * (paced // TABLES_INTERVAL + 2)
+        tables = len(self._tables) // PACKET_BYTES * (paced // _TABLES_PACE + 2)
         # 32 bytes: the longest PES header (19) and adaptation field (8) that we lay, and some.
         unit_packets = (len(unit.data) + len(unit.prefix) + 32) // PAYLOAD_BYTES + 1
         return unit_packets + tables + paced // PCR_INTERVAL + 2
@@ -188,7 +190,7 @@ class Packetiser:
         time, clock, last_dts = unit.dts - LEAD, self._clock, stream.last_dts
         jump = False
         if clock is None:
-            self._tables_due = time + TABLES_INTERVAL
+            self._tables_due = time + _TABLES_PACE
         elif time < clock:
             time = clock
             self.late_units += unit.dts - time < LEAST_LEAD
@@ -207,7 +209,11 @@ class Packetiser:
             flags |= _DISCONTINUITY
         field = _FIELD_FLAGS[1][flags] if flags else b""
         if stream is self._pcr_stream:
-            if clock is None or jump or flags & _DISCONTINUITY or time > self._pcr_due - PCR_INTERVAL:
+            last_pcr = self._pcr_due - PCR_INTERVAL
+            if clock is None or jump or flags or time > last_pcr:
+                if clock is not None and time <= last_pcr:
+                    # Another stream has brought the clock here already; a PCR must not stand still.
+                    time = self._clock = last_pcr + 1
                 flags |= _PCR | (_DISCONTINUITY if jump else 0)
                 field = _FIELD_FLAGS[7][flags] + pcr_bytes(time)
                 self._pcr_due = time + PCR_INTERVAL
@@ -258,7 +264,7 @@ class Packetiser:
         tables[3] = 0x10 | (tables[3] + 1) & 15
         for place in range(PACKET_BYTES + 3, size, PACKET_BYTES):
             tables[place] = 0x10 | (tables[place] + pmt_packets) & 15
-        self._tables_due = time + TABLES_INTERVAL
+        self._tables_due = time + _TABLES_PACE
         self._tables_laid = True
 
     def _lay_unit(self, unit: AccessUnit, stream: _Stream, buffer: PacketBuffer, field: bytes) -> None:

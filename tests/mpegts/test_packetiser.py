@@ -181,10 +181,9 @@ def test_packets_for_holds_where_everything_falls_due_at_once():
     buffer = PacketBuffer(np.zeros((100, PACKET_BYTES), np.uint8))
     packetiser.lay(picture(0, START, idr=True), buffer)
     packetiser.lay(picture(1, START + 3600), buffer)
-    packetiser.lay(picture(2, START + 5400), buffer)
-    packetiser.lay(sound(0, START + 8999), buffer)
+    packetiser.lay(sound(0, START + 5400), buffer)
     # A PCR and the tables are due, an IDR brings them once more, and its last packet has one byte.
-    unit = replace(bare(3, START + 9001, 2 * 184 + 1 - 27, random_access=True), pts=START + 9002)
+    unit = replace(bare(3, START + 7201, 2 * 184 + 1 - 27, random_access=True), pts=START + 7202)
     needed, used = packetiser.packets_for(unit), buffer.used
     packetiser.lay(unit, buffer)
     assert buffer.used - used == 1 + 2 + 2 + 3
