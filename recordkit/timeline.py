@@ -16,7 +16,7 @@ class _Stream:
     def __init__(self, offset: int) -> None:
         self.offset = offset
         self.last: int | None = None
-        self.step = 1
+        self.step = TICKS_PER_SECOND // 30  # where neither times nor durations tell
 
 
 class Timeline:

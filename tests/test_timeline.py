@@ -64,7 +64,7 @@ def test_an_item_without_a_time_follows_the_one_before():
     assert line.place(0, None, 1500) == START + 3000
     assert line.place(0, None, 0) == START + 4500
     assert line.place(1, None, 0) == START
-    assert line.place(1, None, 0) == START + 1
+    assert line.place(1, None, 0) == START + 3000
     assert line.untimed_items == 5
 
 

@@ -122,6 +122,7 @@ class Streams:
 
     def _sound(self, frame: AudioFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
         encoder = self._ways.get(index)
+        is_first = encoder is None
         if encoder is None:
             settings = self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
             encoder = self._ways[index] = AudioEncoder(settings, index)
@@ -131,7 +132,9 @@ class Streams:
         place = self.timeline.place(index, ticks, duration)
         if place is None:
             return []
-        return encoder.encode(frame, None if ticks is None else place, discontinuity=discontinuity)
+        # Without times of its own, sound is placed by counting from its first frame on.
+        time = place if is_first or ticks is not None else None
+        return encoder.encode(frame, time, discontinuity=discontinuity)
 
     def _packet(self, packet: CodedPacket, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
         way = self._ways.get(index)
