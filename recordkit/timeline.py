@@ -39,7 +39,8 @@ class Timeline:
         """Where an item of stream ``index`` goes, or None where it comes too late to have a place.
 
         ``ticks`` is its time by the source, None where it has none: then it follows the item
-        before it. ``duration`` is its own length, or 0 where that is not known.
+        before it, and the first of a stream stands beside the newest of the others. ``duration``
+        is its own length, or 0 where that is not known.
         """
         if self._offset is None:
             self._offset = START - (ticks or 0)
@@ -48,7 +49,7 @@ class Timeline:
             stream = self._streams[index] = _Stream(self._offset)
         if ticks is None:
             self.untimed_items += 1
-            place = START if stream.last is None else stream.last + stream.step
+            place = self._newest() if stream.last is None else stream.last + stream.step
         else:
             place = ticks + stream.offset
             if stream.last is not None and place <= stream.last:
@@ -68,10 +69,12 @@ class Timeline:
         last = stream.last or 0
         if shared is None or not last < ticks + shared < last + RESTART:
             self.restarts += 1
-            newest = max(other.last or 0 for other in self._streams.values())
-            shared = self._offset = newest + stream.step - ticks
+            shared = self._offset = self._newest() + stream.step - ticks
         stream.offset = shared
         return ticks + shared
+
+    def _newest(self) -> int:
+        return max((stream.last for stream in self._streams.values() if stream.last is not None), default=START)
 
     def shift(self, index: int) -> int:
         """What is added to the source times of stream ``index`` now, in ticks."""

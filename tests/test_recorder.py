@@ -627,6 +627,28 @@ def test_media_that_cannot_be_encoded_are_counted_and_end_it_if_there_is_nothing
     assert decoded(one.temp_output_path)[0] == len(pictures)
 
 
+def test_flush_while_the_recording_is_failing_tells_of_it(tmp_path, pictures, finished):
+    system = FaultySystem()
+    gate = system.hold("sync", 1)
+    one = recorder(tmp_path, audio=None, system=system)
+    one.start()
+    for packet in packets_of(finished):
+        if packet.stream.type == "video":
+            one.write_packet(packet)
+    for _ in range(30):
+        one.write(pictures[0])
+    # The partial is being left: neither recording nor failed as yet.
+    gate.until_reached()
+    assert one.state is State.RECORDING
+    assert not one.write(pictures[0])
+    assert not one.flush(0.0)
+    gate.open()
+    with pytest.raises(MediaError):
+        one.flush(GUARD_S)
+    with pytest.raises(MediaError):
+        one.stop()
+
+
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputAccessError):

@@ -123,7 +123,17 @@ def test_another_error_of_the_link_is_told(tmp_path, monkeypatch):
     assert (tmp_path / "a").exists()
 
 
-def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch):
-    assert give_back_freed_memory() is hasattr(ctypes.CDLL(None), "mallopt")
+@pytest.mark.parametrize(("answer", "given_back"), [(1, True), (0, False)])
+def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch, answer, given_back):
+    asked = []
+
+    class Settable(NoCalls):
+        def mallopt(self, parameter, value):
+            asked.append((parameter, value))
+            return answer
+
+    monkeypatch.setattr(ctypes, "CDLL", Settable)
+    assert give_back_freed_memory() is given_back
+    assert asked == [(-3, 1 << 20)]  # M_MMAP_THRESHOLD
     monkeypatch.setattr(ctypes, "CDLL", NoCalls)
     assert not give_back_freed_memory()

@@ -63,9 +63,15 @@ def test_an_item_without_a_time_follows_the_one_before():
     assert line.place(0, None, 3000) == START
     assert line.place(0, None, 1500) == START + 3000
     assert line.place(0, None, 0) == START + 4500
-    assert line.place(1, None, 0) == START
-    assert line.place(1, None, 0) == START + 3000
-    assert line.untimed_items == 5
+    assert line.untimed_items == 3
+
+
+def test_the_first_item_without_a_time_of_a_stream_stands_beside_the_newest_of_the_others():
+    line = Timeline()
+    line.place(0, 0, 3000)
+    line.place(0, 10 * SECOND, 3000)
+    assert line.place(1, None, 1920) == START + 10 * SECOND
+    assert line.place(1, None, 1920) == START + 10 * SECOND + 1920
 
 
 def test_a_step_that_was_not_told_is_that_seen_last():
