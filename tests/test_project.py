@@ -40,5 +40,6 @@ def test_committed_notebooks_carry_neither_outputs_nor_counts() -> None:
 
 def test_no_tracked_file_is_larger_than_a_megabyte() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    large = [name for name in listed.splitlines() if (ROOT / name).is_file() and (ROOT / name).stat().st_size > 1 << 20]
+    files = [ROOT / name for name in listed.splitlines()]
+    large = [path.name for path in files if path.is_file() and path.stat().st_size > 1 << 20]
     assert large == []
