@@ -63,9 +63,7 @@ class Case:
         for number in range(SECONDS * 48000 // 1024):
             body = random.integers(1, 255, int(random.uniform(300, 380)), np.uint8).tobytes()
             length = len(body) + 7
-            header = bytes(
-                [0xFF, 0xF1, 0x4C, 0x80 | length >> 11, length >> 3 & 255, (length & 7) << 5 | 31, 252]
-            )
+            header = bytes([0xFF, 0xF1, 0x4C, 0x80 | length >> 11, length >> 3 & 255, (length & 7) << 5 | 31, 252])
             entries.append((Fraction(number * 1024, 48000), False, number * 1920, header + body, True))
         entries.sort(key=lambda entry: entry[0])
         base = 180_000
