@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .errors import (
         DiskSpaceError,
+        LogError,
         MediaError,
         OutputAccessError,
         OutputBusyError,
@@ -25,22 +26,31 @@ if TYPE_CHECKING:
         WriteError,
     )
     from .feed import record
-    from .model import FlushReason, FlushRecord, StreamFormat
+    from .model import Event, EventKind, FlushReason, FlushRecord, Sample, StreamFormat
     from .recorder import Recorder, State
     from .recording import Counters, Recording
     from .settings import AudioSettings, VideoSettings
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
+    from .telemetry.alerts import Alert, AlertSettings, Limit
+    from .telemetry.frames import Log, read_flush_log, read_flush_logs
     from .verification.verify import Verification, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alert",
+    "AlertSettings",
     "AudioSettings",
     "Counters",
     "DiskSpaceError",
+    "Event",
+    "EventKind",
     "FlushReason",
     "FlushRecord",
+    "Limit",
+    "Log",
+    "LogError",
     "MediaError",
     "MediaFile",
     "OutputAccessError",
@@ -52,6 +62,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordkitError",
+    "Sample",
     "SettingsError",
     "SourceError",
     "State",
@@ -61,6 +72,8 @@ __all__ = [
     "Verification",
     "VideoSettings",
     "WriteError",
+    "read_flush_log",
+    "read_flush_logs",
     "record",
     "verify",
 ]
@@ -77,6 +90,15 @@ _HOMES = {
     "Synthetic": ".sources.synthetic",
     "Verification": ".verification.verify",
     "verify": ".verification.verify",
+    "Alert": ".telemetry.alerts",
+    "AlertSettings": ".telemetry.alerts",
+    "Limit": ".telemetry.alerts",
+    "Log": ".telemetry.frames",
+    "read_flush_log": ".telemetry.frames",
+    "read_flush_logs": ".telemetry.frames",
+    "Event": ".model",
+    "EventKind": ".model",
+    "Sample": ".model",
     "FlushReason": ".model",
     "FlushRecord": ".model",
     "StreamFormat": ".model",

@@ -13,6 +13,7 @@ The type says whose fault it is, the message says what to do, the fields say whe
     │   ├── OutputAccessError    the folder cannot be made or written
     │   ├── DiskSpaceError       too little room                             needed_bytes, free_bytes
     │   └── WriteError           a write, sync or rename that failed         offset, errno
+    ├── LogError             a log of flushes that cannot be read            path
     ├── SourceError          the source cannot be opened or read             source
     └── MediaError           media that cannot be encoded or carried         stream
 """
@@ -110,6 +111,14 @@ class WriteError(OutputError):
         super().__init__(path, f"{doing} failed at byte {offset:,}: {cause.strerror or cause}")
         self.offset = offset
         self.errno = cause.errno
+
+
+class LogError(RecordkitError):
+    """A log of flushes cannot be read. Field: ``path``."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
 
 
 class SourceError(RecordkitError):

@@ -16,13 +16,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Item(Generic[T]):
-    """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none)."""
+    """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none).
+
+    ``dropped`` counts the items of its stream that were dropped right before it.
+    """
 
     payload: T
     index: int
     ticks: int | None
     size: int
-    discontinuity: bool = False
+    dropped: int = 0
 
 
 class Intake(Generic[T]):
@@ -51,7 +54,7 @@ class Intake(Generic[T]):
         self._clock = clock
         self._items: deque[Item[T]] = deque()
         self._bytes = 0
-        self._dropping: set[int] = set()
+        self._dropping: dict[int, int] = {}
         self._closed = False
 
     @property
@@ -71,9 +74,7 @@ class Intake(Generic[T]):
             if self._closed or (self._overflow == "drop" and self._refuses(index, size, entry)):
                 self.dropped += 1
                 return False
-            again = index in self._dropping
-            self._dropping.discard(index)
-            self._items.append(Item(payload, index, ticks, size, discontinuity=again))
+            self._items.append(Item(payload, index, ticks, size, self._dropping.pop(index, 0)))
             self._bytes += size
             self.taken += 1
             self.changed.notify_all()
@@ -89,12 +90,14 @@ class Intake(Generic[T]):
             return True
 
     def _refuses(self, index: int, size: int, entry: bool) -> bool:
-        if index in self._dropping:
-            return self._bytes > self.low_mark or not entry
-        if self._bytes and self._bytes + size > self.bound:
-            self._dropping.add(index)
-            return True
-        return False
+        dropped = self._dropping.get(index, 0)
+        if dropped:
+            refused = self._bytes > self.low_mark or not entry
+        else:
+            refused = bool(self._bytes) and self._bytes + size > self.bound
+        if refused:
+            self._dropping[index] = dropped + 1
+        return refused
 
     def take(self) -> Item[T] | None:
         """The oldest item, or None where there is none; the caller holds ``changed``."""

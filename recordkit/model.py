@@ -6,6 +6,7 @@ back at 33 bits); other times carry their unit as a suffix.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -118,3 +119,67 @@ class FlushRecord:
     queue_bytes: int
     bytes_at_risk: int
     rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How the recording process stood at one moment; times as in FlushRecord.
+
+    ``rss_bytes``, ``uss_bytes`` and ``peak_rss_bytes`` are of the whole process, ``cpu_share`` is
+    its CPU time since the sample before as a share of one core. ``file_bytes`` is the size of the
+    recording's file as the file system tells it; ``buffer_bytes`` waits for the next flush,
+    ``queue_bytes`` to be encoded. ``full_in_s`` is when the disk will be full at the rate of the
+    last minute. What a system does not tell, or does not apply, is None.
+    """
+
+    time_ns: int
+    elapsed_s: float
+    rss_bytes: int
+    uss_bytes: int | None
+    peak_rss_bytes: int | None
+    cpu_share: float
+    threads: int
+    open_files: int | None
+    file_bytes: int | None
+    buffer_bytes: int
+    queue_bytes: int
+    dropped_units: int
+    since_flush_s: float
+    silent_s: float
+    free_bytes: int | None
+    full_in_s: float | None
+    loop_lag_s: float | None
+
+
+class EventKind(StrEnum):
+    """What can happen to a recording."""
+
+    START = "start"
+    STREAM = "stream"
+    FIRST_BYTE = "first byte"
+    KEYFRAME = "keyframe"
+    SIZE_CHANGE = "size change"
+    GAP = "gap"
+    DROP = "drop"
+    STALL = "stall"
+    DISCONTINUITY = "discontinuity"
+    RECONNECT = "reconnect"
+    MARK = "mark"
+    ALERT_RAISED = "alert raised"
+    ALERT_CLEARED = "alert cleared"
+    STOP = "stop"
+    COMMIT = "commit"
+    FAILURE = "failure"
+
+
+Field = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; ``fields`` say what, and are plain values that JSON can carry."""
+
+    time_ns: int
+    elapsed_s: float
+    kind: EventKind
+    fields: Mapping[str, Field]

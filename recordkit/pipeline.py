@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 
 from .encode.coded import Coded
 from .encode.streams import VIDEO, Media, Streams
 from .errors import MediaError, RecordkitError
 from .intake import Intake, Item
+from .model import AccessUnit, EventKind, StreamFormat
+from .mpegts.clock import TICKS_PER_SECOND
 from .mpegts.packetiser import Packetiser
 from .system import Clock
 from .writer.writer import Writer
@@ -23,7 +26,8 @@ class Pipeline:
 
     Units for which the writer has no room wait here, and count in the intake's bound until they
     are laid; encoding goes on meanwhile. ``on_end`` is called once from the thread: with None
-    after the writer has closed, or with the error that ended the recording.
+    after the writer has closed, or with the error that ended the recording. ``on_event`` is called
+    with an EventKind and its fields by name.
 
     At the very start units wait for the first of each ``expected`` stream, half a second at the
     most, so that the first PMT names them all.
@@ -40,6 +44,7 @@ class Pipeline:
         *,
         expected: set[int],
         on_end: Callable[[RecordkitError | None], None],
+        on_event: Callable[..., object],
     ) -> None:
         self.video_units = 0
         self.audio_units = 0
@@ -51,6 +56,8 @@ class Pipeline:
         self._writer = writer
         self._clock = clock
         self._on_end = on_end
+        self._on_event = on_event
+        self._laid_s: dict[int, float] = {}
         self._expected: set[int] | None = expected
         self._first_coded_s: float | None = None
         self._commit: bool | None = None
@@ -125,7 +132,9 @@ class Pipeline:
             item.payload.set()
             self._in_hand = None
             return True
-        coded = self._streams.code(item.payload, item.index, item.ticks, discontinuity=item.discontinuity)
+        if item.dropped:
+            self._on_event(EventKind.DROP, stream=item.index, items=item.dropped)
+        coded = self._streams.code(item.payload, item.index, item.ticks, discontinuity=item.dropped > 0)
         sizes = [len(one.unit.data) for one in coded]
         self._pending.extend(zip(coded, sizes, strict=True))
         # From here on the coded bytes count in place of the raw ones.
@@ -147,7 +156,7 @@ class Pipeline:
         while self._pending:
             (stream_format, unit), size = self._pending[0]
             if self._packetiser.format(unit.stream) != stream_format:
-                self._packetiser.declare(unit.stream, stream_format)
+                self._declare(unit.stream, stream_format)
             # Before, not after: the writer may say that it has room again at any moment.
             self._room = False
             if not self._writer.lay(unit):
@@ -156,10 +165,7 @@ class Pipeline:
             self._pending.popleft()
             if size:
                 self._intake.release(size)
-            if unit.stream == VIDEO:
-                self.video_units += 1
-            else:
-                self.audio_units += 1
+            self._note(unit)
             if self.first_pts is None or unit.pts < self.first_pts:
                 self.first_pts = unit.pts
             self.end_pts = max(self.end_pts, unit.pts + unit.duration)
@@ -174,8 +180,34 @@ class Pipeline:
             return False
         self._expected = None
         for index in sorted(formats):
-            self._packetiser.declare(index, formats[index])
+            self._declare(index, formats[index])
         return True
+
+    def _declare(self, index: int, stream_format: StreamFormat) -> None:
+        known = self._packetiser.format(index)
+        self._packetiser.declare(index, stream_format)
+        kind = EventKind.STREAM if known is None else EventKind.SIZE_CHANGE
+        facts = {name: value for name, value in asdict(stream_format).items() if value}
+        self._on_event(kind, stream=index, **facts)
+
+    def _note(self, unit: AccessUnit) -> None:
+        """Count a unit that was laid, and tell of what is worth telling."""
+        self._laid_s[unit.stream] = self._clock.monotonic()
+        if unit.stream == VIDEO:
+            self.video_units += 1
+        else:
+            self.audio_units += 1
+        media_s = 0.0 if self.first_pts is None else (unit.pts - self.first_pts) / TICKS_PER_SECOND
+        if unit.discontinuity:
+            self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=media_s)
+        if unit.random_access:
+            self._on_event(EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, bytes=len(unit.data))
+
+    @property
+    def silent_s(self) -> float:
+        """How long the stream that has been silent longest has given no unit; 0 before the first."""
+        laid = tuple(self._laid_s.values())
+        return self._clock.monotonic() - min(laid) if laid else 0.0
 
     def _hold_left_s(self) -> float:
         now = self._clock.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -10,28 +11,29 @@ from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import av
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
+from . import __version__
 from .encode.streams import FIRST_AUDIO, MOST_AUDIO, VIDEO, Media, Streams
 from .errors import MediaError, RecordkitError, SettingsError, StateError
 from .intake import Intake, Overflow
-from .model import FlushRecord
+from .model import EventKind, FlushRecord
 from .mpegts.clock import TICKS_PER_SECOND, to_ticks
 from .mpegts.packetiser import Packetiser
 from .pipeline import Pipeline
 from .recording import Counters, Recording
 from .settings import AudioSettings, VideoSettings
 from .system import Clock, System
-from .telemetry import FlushLog, flush_frame
+from .telemetry.alerts import Alert, AlertSettings
+from .telemetry.frames import Log, Logged
+from .telemetry.instruments import Instruments
+from .telemetry.sampler import Standing
 from .writer.flusher import Durability, QueueStatus
 from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD, Writer
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 log = logging.getLogger("recordkit")
 
@@ -58,7 +60,7 @@ _NEXT = {
 }
 
 
-class Recorder:
+class Recorder(Logged):
     """Records one video and several audio streams into ``path``, which must end in ``.ts``.
 
     ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
@@ -67,6 +69,10 @@ class Recorder:
     ``"process"`` leaves that to the system. ``queue_bytes`` bounds what waits to be encoded or
     written; ``overflow`` says what happens beyond: ``"block"`` lets ``write`` wait, ``"drop"``
     drops whole groups of pictures and counts them.
+
+    A sample of the process is taken every ``sample_interval`` seconds (0: never); ``flush_log``
+    keeps flushes, samples and events beside the file in ``NAME.flushes.jsonl`` (a path: there;
+    False: nowhere). ``alerts`` says what raises an alert, ``on_alert`` is called with each.
 
     Use it as a context: a normal end commits the file, an exception leaves a flushed partial.
     Its methods may be called from any thread.
@@ -87,6 +93,10 @@ class Recorder:
         overflow: Overflow = "block",
         queue_bytes: int = DEFAULT_QUEUE_BYTES,
         on_flush: Callable[[FlushRecord], None] | None = None,
+        sample_interval: float = 1.0,
+        flush_log: bool | str | os.PathLike[str] = True,
+        alerts: AlertSettings = AlertSettings(),  # noqa: B008 - frozen
+        on_alert: Callable[[Alert], None] | None = None,
         clock: Clock | None = None,
         system: System | None = None,
     ) -> None:
@@ -100,7 +110,7 @@ class Recorder:
         self._clock = clock = clock or Clock()
         self._on_flush = on_flush
         self._intake: Intake[Media | threading.Event] = Intake(queue_bytes, overflow, clock)
-        self._streams = Streams(video or VideoSettings(), self._audio)
+        self._streams = Streams(video or VideoSettings(), self._audio, self._gap)
         self._packetiser = Packetiser()
         self._writer = Writer(
             path,
@@ -125,8 +135,32 @@ class Recorder:
             expected=({VIDEO} if self._has_video else set())
             | {FIRST_AUDIO + number for number in range(len(self._audio))},
             on_end=self._ended,
+            on_event=lambda kind, **fields: self._instruments.event(kind, **fields),
         )
-        self._flush_log = FlushLog()
+        if not 0 <= sample_interval <= 3600:
+            raise SettingsError("sample_interval", sample_interval, "give 0 (none) to 3600 seconds")
+        limits = {name: limit.threshold for name, limit in alerts.limits().items()}
+        self._instruments = Instruments(
+            self.final_output_path,
+            {
+                "recording": self.final_output_path.name,
+                "path": str(self.final_output_path),
+                "flush_threshold": flush_threshold,
+                "flush_interval": flush_interval,
+                "durability": durability,
+                "alert_thresholds": limits,
+                "recordkit": __version__,
+                "pid": os.getpid(),
+            },
+            self._standing,
+            interval_s=sample_interval,
+            log_file=flush_log if isinstance(flush_log, bool) else Path(flush_log),
+            alerts=alerts,
+            queue_bound=queue_bytes,
+            on_alert=on_alert,
+            clock=clock,
+            system=system or System(),
+        )
         self._audio_streams: dict[int, int] = {}
         self._video_stream: int | None = None
         self._starting = threading.Lock()
@@ -206,12 +240,12 @@ class Recorder:
     @property
     def flush_records(self) -> tuple[FlushRecord, ...]:
         """The newest flush records, oldest first."""
-        return self._flush_log.records
+        return self._instruments.flush_records
 
     @property
-    def flushes(self) -> pd.DataFrame:
-        """One row a flush, indexed by time."""
-        return flush_frame(self._flush_log.records)
+    def log(self) -> Log:
+        """All that is known of the recording so far."""
+        return self._instruments.log
 
     # What it does.
 
@@ -226,6 +260,7 @@ class Recorder:
                 raise StateError(self._state, State.NEW, "a recorder records once: make a new one")
             self._writer.start()
             self._set_state(State.RECORDING)
+            self._instruments.start(_running_loop())
             self._pipeline.start()
 
     def write(self, frame: VideoFrame | AudioFrame, stream: int = 0) -> bool:
@@ -318,14 +353,16 @@ class Recorder:
         with self._intake.changed:
             if self._state is State.RECORDING:
                 self._set_state(State.STOPPING)
+                self._instruments.event(EventKind.STOP)
         self._intake.close()
         self._pipeline.end(commit=commit)
         if not self._pipeline.join(timeout):
             raise StateError(self._state, State.STOPPED, f"the recording did not end within {timeout} s")
+        self._instruments.join()
         if self._error is not None:
             raise self._error
-        if self._recording is None:
-            raise StateError(self._state, State.STOPPED, "the encoding thread ended unexpectedly")
+        with self._starting:
+            self._recording = self._recording or self._result()
         return self._recording
 
     def __enter__(self) -> Self:
@@ -374,18 +411,40 @@ class Recorder:
             self._check(State.STOPPING, State.STOPPED)
         return taken
 
+    # Called by the threads.
+
     def _flushed(self, record: FlushRecord) -> None:
-        self._flush_log.append(record)
+        self._instruments.flushed(record)
         if self._on_flush is not None:
             self._on_flush(record)
 
+    def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
+        self._instruments.event(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)
+
+    def _standing(self) -> Standing:
+        return Standing(
+            self.final_output_path if self._writer.committed else self.temp_output_path,
+            buffer_bytes=self.bytes_since_last_flush,
+            queue_bytes=self._intake.bytes,
+            dropped_units=self._intake.dropped,
+            silent_s=self._pipeline.silent_s if self._state is State.RECORDING else 0.0,
+        )
+
     def _ended(self, error: RecordkitError | None) -> None:
-        """Called by the encoding thread when all is done, or has failed."""
+        """All is done, or has failed."""
+        if error is not None:
+            self._instruments.event(EventKind.FAILURE, error=type(error).__name__, message=str(error))
+        elif self._writer.committed:
+            self._instruments.event(
+                EventKind.COMMIT,
+                path=str(self.final_output_path),
+                bytes=self.file_bytes,
+                duration_s=self.duration_s,
+            )
         with self._intake.changed:
             self._error = error
-            if error is None:
-                self._recording = self._result()
             self._set_state(State.STOPPED if error is None else State.FAILED)
+        self._instruments.end(keep_log=self.file_bytes > 0)
 
     def _result(self) -> Recording:
         path = self.temp_output_path if self.file_bytes else None
@@ -395,5 +454,12 @@ class Recorder:
             duration_s=self.duration_s,
             streams=self._packetiser.streams,
             counters=self.counters,
-            flush_records=self._flush_log.records,
+            flush_log=self._instruments.log,
         )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

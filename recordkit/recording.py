@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .model import FlushRecord, StreamFormat
-from .telemetry import flush_frame
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .telemetry.frames import Log, Logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +35,26 @@ class Counters:
     gap_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A recording that has ended. ``path`` is None where no media came and no file was made."""
+@dataclass(frozen=True)
+class Recording(Logged):
+    """A recording that has ended. ``path`` is None where no media came and no file was made.
+
+    ``flushes``, ``samples``, ``events`` and ``alerts`` are DataFrames, built when they are asked for.
+    """
 
     path: Path | None
     bytes: int
     duration_s: float
     streams: dict[int, StreamFormat]
     counters: Counters
-    flush_records: tuple[FlushRecord, ...]
+    flush_log: Log = field(repr=False)
 
     @property
-    def flushes(self) -> pd.DataFrame:
-        """One row a flush, indexed by time."""
-        return flush_frame(self.flush_records)
+    def log(self) -> Log:
+        """All that is known of it."""
+        return self.flush_log
+
+    @property
+    def flush_records(self) -> tuple[FlushRecord, ...]:
+        """The newest flushes, oldest first."""
+        return self.flush_log.contents.flushes

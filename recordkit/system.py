@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import time
 from pathlib import Path
@@ -86,6 +87,17 @@ class System:
         if not hasattr(os, "posix_fallocate"):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         os.posix_fallocate(descriptor, 0, size)
+
+    def is_locked(self, path: Path) -> bool:
+        """Whether somebody, in this process or another, holds the lock of ``path``."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def free_bytes(self, folder: Path) -> int:
         """Bytes that this user may still write on the folder's disk."""

@@ -38,7 +38,7 @@ def test_items_come_out_in_order_and_count_until_released():
     assert queue.put("b", 1, None, 500, entry=True)
     assert (queue.bytes, queue.taken) == (1500, 2)
     first = taken(queue)
-    assert (first.payload, first.index, first.ticks, first.size, first.discontinuity) == ("a", 0, 5, 1000, False)
+    assert (first.payload, first.index, first.ticks, first.size, first.dropped) == ("a", 0, 5, 1000, 0)
     assert taken(queue).payload == "b"
     assert taken(queue) is None
     assert queue.bytes == 1500
@@ -65,7 +65,7 @@ def test_dropping_lasts_to_the_low_mark_and_to_an_item_a_decoder_can_start_from(
     assert queue.put("i", 0, 0, 10, entry=True)
     assert queue.put("p", 0, 0, 10, entry=False)
     assert queue.dropped == 3
-    assert [taken(queue).discontinuity for _ in range(3)] == [False, True, False]
+    assert [taken(queue).dropped for _ in range(3)] == [0, 3, 0]
 
 
 def test_one_stream_may_drop_while_another_goes_on():

@@ -79,6 +79,7 @@ class Rig:
             **settings,
         )
         self.outcome = []
+        self.events = []
         self.pipeline = Pipeline(
             "talk",
             self.intake,
@@ -88,6 +89,7 @@ class Rig:
             self.clock,
             expected=expected,
             on_end=self.outcome.append,
+            on_event=lambda kind, **fields: self.events.append((kind, fields)),
         )
         self.given = []
         self.partial, self.final = self.writer.temp_output_path, self.writer.final_output_path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
@@ -29,10 +30,13 @@ class AudioEncoder:
     the gaps and their seconds, ``cut_samples`` the samples cut because they overlapped.
     """
 
-    def __init__(self, settings: AudioSettings, stream: int) -> None:
+    def __init__(
+        self, settings: AudioSettings, stream: int, on_gap: Callable[[int, float, bool], None] | None = None
+    ) -> None:
         self.gap_count = 0
         self.gap_s = 0.0
         self.cut_samples = 0
+        self._on_gap = on_gap
         self._settings = settings
         self._stream = stream
         self._context: av.AudioCodecContext | None = None
@@ -137,7 +141,10 @@ class AudioEncoder:
         if self._input is not None:
             self._resampler = AudioResampler("fltp", self._layout, self._rate)
         self._received += samples
-        if self._settings.gaps == "silence" and samples <= LONGEST_SILENCE_S * self._rate:
+        is_filled = self._settings.gaps == "silence" and samples <= LONGEST_SILENCE_S * self._rate
+        if self._on_gap is not None:
+            self._on_gap(self._stream, samples / self._rate, is_filled)
+        if is_filled:
             channels = 1 if self._layout == "mono" else 2
             self._take([np.zeros((channels, samples), np.float32)])
             return self._drain()

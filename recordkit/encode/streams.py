@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -36,12 +36,19 @@ Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket"
 class Streams:
     """Encodes or passes through what it is given; not thread-safe.
 
-    ``rejected_items`` counts items that could not be encoded and were left out.
+    ``rejected_items`` counts items that could not be encoded and were left out. ``on_gap`` is told
+    of each gap in the sound: the stream, the seconds, and whether silence fills it.
     """
 
-    def __init__(self, video: VideoSettings, audio: Sequence[AudioSettings]) -> None:
+    def __init__(
+        self,
+        video: VideoSettings,
+        audio: Sequence[AudioSettings],
+        on_gap: Callable[[int, float, bool], None] | None = None,
+    ) -> None:
         self.timeline = Timeline()
         self.rejected_items = 0
+        self._on_gap = on_gap
         self._video = video
         self._audio = audio
         self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough] = {}
@@ -125,7 +132,7 @@ class Streams:
         is_first = encoder is None
         if encoder is None:
             settings = self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
-            encoder = self._ways[index] = AudioEncoder(settings, index)
+            encoder = self._ways[index] = AudioEncoder(settings, index, self._on_gap)
         if not isinstance(encoder, AudioEncoder):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
         duration = to_ticks(frame.samples, Fraction(1, frame.sample_rate))

@@ -1,0 +1,246 @@
+"""Alerts: rules over samples, with a threshold, a hold time and a clearing level."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ..errors import SettingsError
+from ..model import EventKind, Sample
+from ..system import Clock, System
+from .journal import Journal
+
+log = logging.getLogger("recordkit")
+
+PARTIALS = "*.recording.ts"
+_DROP_WINDOW_S = 60.0
+_FOLDER_INTERVAL_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An alert is raised once a figure has been at or beyond ``threshold`` for ``hold_s`` seconds.
+
+    It is cleared when the figure is back on the good side of ``clear``; None is the threshold
+    less a tenth (plus a tenth, where low is bad).
+    """
+
+    threshold: float
+    hold_s: float = 0.0
+    clear: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.threshold > 0:
+            raise SettingsError("threshold", self.threshold, "give a number above 0, or None for no such alert")
+        if not self.hold_s >= 0:
+            raise SettingsError("hold_s", self.hold_s, "give 0 or more seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as it is raised: ``value`` reached ``threshold``; ``message`` says it in words."""
+
+    rule: str
+    value: float
+    threshold: float
+    message: str
+
+
+OwnRule = Callable[[Sample], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """What raises an alert. A number is a threshold, a Limit says hold time and clearing level too, None: never.
+
+    ``memory_bytes`` resident; ``flush_gap_s`` without a flush; ``partial_age_s`` of an unfinished
+    recording in the folder that nobody is writing; ``disk_full_s`` until the disk is full;
+    ``dropped_units`` in a minute; ``silent_s`` that a stream gives nothing; ``queue_share`` of the
+    queue's bound; ``loop_lag_s`` of the event loop. ``own`` are functions that are given each
+    sample: a string is an alert, None is none.
+
+    Raises SettingsError.
+    """
+
+    memory_bytes: Limit | float | None = 300e6
+    flush_gap_s: Limit | float | None = 10.0
+    partial_age_s: Limit | float | None = 3600.0
+    disk_full_s: Limit | float | None = 600.0
+    dropped_units: Limit | float | None = 1.0
+    silent_s: Limit | float | None = 5.0
+    queue_share: Limit | float | None = 0.5
+    loop_lag_s: Limit | float | None = 0.1
+    own: tuple[OwnRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.limits()
+
+    def limits(self) -> dict[str, Limit]:
+        """The limits that are on, by the name of their setting."""
+        found = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "own" or value is None:
+                continue
+            if not isinstance(value, Limit):
+                try:
+                    value = Limit(float(value))
+                except (TypeError, ValueError):
+                    raise SettingsError(
+                        one.name, value, "give a number, a Limit, or None for no such alert"
+                    ) from None
+            found[one.name] = value
+        return found
+
+
+_LOW_IS_BAD = {"disk_full_s"}
+_WORDS: dict[str, str] = {
+    "memory_bytes": "memory is at {megabytes:.0f} MB, over {limit_megabytes:.0f} MB",
+    "flush_gap_s": "no flush for {value:.1f} s",
+    "partial_age_s": "an unfinished recording that nobody writes is {value:.0f} s old: {name}",
+    "disk_full_s": "the disk will be full in {value:.0f} s",
+    "dropped_units": "{value:.0f} units were dropped within a minute",
+    "silent_s": "a stream has been silent for {value:.1f} s",
+    "queue_share": "the queue is {percent:.0f}% full",
+    "loop_lag_s": "the event loop runs {milliseconds:.0f} ms late",
+}
+
+
+class Alerts:
+    """Holds samples against the rules; notes in ``journal`` what is raised and cleared.
+
+    ``on_alert`` is called with each alert raised; its errors are logged and go no further.
+    """
+
+    def __init__(
+        self,
+        settings: AlertSettings,
+        journal: Journal,
+        folder: Path,
+        queue_bound: int,
+        clock: Clock,
+        system: System,
+        on_alert: Callable[[Alert], None] | None,
+    ) -> None:
+        self._limits = settings.limits()
+        self._own = settings.own
+        self._journal = journal
+        self._folder = folder
+        self._queue_bound = queue_bound
+        self._clock = clock
+        self._system = system
+        self._on_alert = on_alert
+        self._since: dict[str, float] = {}
+        self._standing: dict[str, Alert] = {}
+        self._drops: deque[tuple[float, int]] = deque()
+        self._folder_looked_s: float | None = None
+        self._stale: tuple[str, float] | None = None
+
+    @property
+    def standing(self) -> tuple[Alert, ...]:
+        """The alerts that stand now."""
+        return tuple(self._standing.values())
+
+    def check(self, sample: Sample) -> None:
+        """Raise and clear what ``sample`` gives cause for."""
+        measured = self._measured(sample)
+        for rule, limit in self._limits.items():
+            self._hold(rule, limit, measured.get(rule), sample)
+        for own in self._own:
+            self._check_own(own, sample)
+
+    def _measured(self, sample: Sample) -> dict[str, float | None]:
+        self._drops.append((sample.elapsed_s, sample.dropped_units))
+        while len(self._drops) > 1 and self._drops[1][0] <= sample.elapsed_s - _DROP_WINDOW_S:
+            self._drops.popleft()
+        return {
+            "memory_bytes": sample.rss_bytes,
+            "flush_gap_s": sample.since_flush_s,
+            "partial_age_s": self._stale_age_s(sample.elapsed_s),
+            "disk_full_s": sample.full_in_s,
+            "dropped_units": sample.dropped_units - self._drops[0][1],
+            "silent_s": sample.silent_s,
+            "queue_share": sample.queue_bytes / self._queue_bound,
+            "loop_lag_s": sample.loop_lag_s,
+        }
+
+    def _hold(self, rule: str, limit: Limit, value: float | None, sample: Sample) -> None:
+        sign = -1 if rule in _LOW_IS_BAD else 1
+        beyond = value is not None and sign * value >= sign * limit.threshold
+        if rule in self._standing:
+            clear = limit.clear if limit.clear is not None else limit.threshold * (1 - sign * 0.1)
+            if value is None or sign * value < sign * clear:
+                self._clear(rule)
+        elif not beyond or value is None:
+            self._since.pop(rule, None)
+        elif sample.elapsed_s - self._since.setdefault(rule, sample.elapsed_s) >= limit.hold_s:
+            name = self._stale[0] if self._stale else ""
+            message = _WORDS[rule].format(
+                value=value,
+                name=name,
+                megabytes=value / 1e6,
+                limit_megabytes=limit.threshold / 1e6,
+                percent=value * 100,
+                milliseconds=value * 1000,
+            )
+            if rule == "silent_s":
+                self._journal.event(EventKind.STALL, silent_s=value)
+            self._raise(Alert(rule, float(value), limit.threshold, message))
+
+    def _check_own(self, own: OwnRule, sample: Sample) -> None:
+        rule = getattr(own, "__name__", "own rule")
+        try:
+            message = own(sample)
+        except Exception:
+            log.exception("The alert rule %s failed", rule)
+            return
+        if message is None:
+            if rule in self._standing:
+                self._clear(rule)
+        elif rule not in self._standing:
+            self._raise(Alert(rule, 1.0, 1.0, message))
+
+    def _raise(self, alert: Alert) -> None:
+        self._standing[alert.rule] = alert
+        log.warning("Alert: %s", alert.message)
+        self._journal.event(
+            EventKind.ALERT_RAISED,
+            rule=alert.rule,
+            value=alert.value,
+            threshold=alert.threshold,
+            message=alert.message,
+        )
+        if self._on_alert is not None:
+            try:
+                self._on_alert(alert)
+            except Exception:
+                log.exception("on_alert failed")
+
+    def _clear(self, rule: str) -> None:
+        alert = self._standing.pop(rule)
+        self._since.pop(rule, None)
+        log.info("Alert is over: %s", alert.message)
+        self._journal.event(EventKind.ALERT_CLEARED, rule=rule)
+
+    def _stale_age_s(self, elapsed_s: float) -> float | None:
+        """The age of the oldest unfinished recording in the folder that nobody holds the lock of."""
+        if self._folder_looked_s is None or elapsed_s - self._folder_looked_s >= _FOLDER_INTERVAL_S:
+            self._folder_looked_s = elapsed_s
+            found = stale_partials(self._folder, self._clock.time_ns(), self._system)
+            self._stale = max(found, key=lambda one: one[1], default=None)
+        return self._stale[1] if self._stale else None
+
+
+def stale_partials(folder: Path, now_ns: int, system: System) -> list[tuple[str, float]]:
+    """Unfinished recordings in ``folder`` that nobody writes: names, and seconds since the last write."""
+    found = []
+    try:
+        for path in folder.glob(PARTIALS):
+            if path.is_file() and not path.is_symlink() and not system.is_locked(path):
+                found.append((path.name, (now_ns - path.stat().st_mtime_ns) / 1e9))
+    except OSError as error:
+        log.debug("%s: cannot be looked through: %s", folder, error.strerror)
+    return found

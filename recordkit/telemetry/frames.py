@@ -1,0 +1,200 @@
+"""Records as DataFrames, live or read back from a log; pandas is imported here and nowhere below."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LogError
+from ..model import Event, EventKind, FlushRecord, Sample
+from .journal import Contents
+from .logfile import SCHEMA_VERSION, SUFFIX, Record, log_path, read_log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("recordkit")
+
+_OPTIONAL_SIZES = ("uss_bytes", "peak_rss_bytes", "open_files", "file_bytes", "free_bytes")
+_ALERT_COLUMNS = ("rule", "value", "threshold", "message")
+
+
+@dataclass(frozen=True)
+class Log:
+    """All that is known of one recording; each DataFrame is built when it is asked for.
+
+    ``header`` holds what is known from the start: path, settings, thresholds.
+    """
+
+    header: dict[str, Any]
+    contents: Contents = field(repr=False)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The header with the streams' codecs, as plain values that JSON can carry."""
+        streams = [event.fields for event in self.contents.events if event.kind is EventKind.STREAM]
+        codecs = {str(one.get("stream")): one.get("codec") for one in streams}
+        return {"schema_version": SCHEMA_VERSION, **self.header, "codecs": codecs}
+
+    @property
+    def flushes(self) -> pd.DataFrame:
+        """One row a flush, indexed by ``time`` (``datetime64[ns, UTC]``); columns as in FlushRecord."""
+        frame = _frame(self.contents.flushes, FlushRecord, drop=("index",))
+        whole = [name for name in map(str, frame) if name.endswith(("_bytes", "_units")) or name == "bytes_at_risk"]
+        frame = frame.astype(dict.fromkeys(whole, "int64") | {"reason": "str"})
+        frame.attrs.update(self.attrs)
+        return frame
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """One row a sample, indexed by ``time``; columns as in Sample, what is optional nullable."""
+        frame = _frame(self.contents.samples, Sample)
+        whole = ("rss_bytes", "threads", "buffer_bytes", "queue_bytes", "dropped_units")
+        frame = frame.astype(dict.fromkeys(whole, "int64") | dict.fromkeys(_OPTIONAL_SIZES, "Int64"))
+        frame = frame.astype(dict.fromkeys(("full_in_s", "loop_lag_s"), "Float64"))
+        frame.attrs.update(self.attrs)
+        return frame
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """One row an event, indexed by ``time``: ``elapsed_s``, ``kind`` and ``fields`` (a dict)."""
+        frame = _frame(self.contents.events, Event).astype({"kind": "str", "fields": "object"})
+        frame.attrs.update(self.attrs)
+        return frame
+
+    @property
+    def alerts(self) -> pd.DataFrame:
+        """One row an alert, indexed by the ``time`` it was raised.
+
+        ``cleared`` is when it ended (NaT while it stands); ``rule``, ``value``, ``threshold`` and
+        ``message`` say what it was.
+        """
+        import pandas as pd
+
+        raised: list[dict[str, Any]] = []
+        standing: dict[Any, dict[str, Any]] = {}
+        for event in self.contents.events:
+            rule = event.fields.get("rule")
+            if event.kind is EventKind.ALERT_RAISED:
+                row = {name: event.fields.get(name) for name in _ALERT_COLUMNS}
+                standing[rule] = {"time_ns": event.time_ns, "cleared": None, **row}
+                raised.append(standing[rule])
+            elif event.kind is EventKind.ALERT_CLEARED and rule in standing:
+                standing.pop(rule)["cleared"] = event.time_ns
+        frame = pd.DataFrame(raised, columns=["time_ns", "cleared", *_ALERT_COLUMNS])
+        frame["cleared"] = _times(frame["cleared"])
+        frame = _indexed(frame).astype(
+            {"rule": "str", "message": "str", "value": "Float64", "threshold": "Float64"}
+        )
+        frame.attrs.update(self.attrs)
+        return frame
+
+
+class Logged:
+    """What has a log offers its parts by their names."""
+
+    @property
+    def log(self) -> Log:
+        """All that is known of the recording so far."""
+        raise NotImplementedError
+
+    @property
+    def flushes(self) -> pd.DataFrame:
+        """One row a flush, indexed by time."""
+        return self.log.flushes
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """One row a second, indexed by time."""
+        return self.log.samples
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """One row an event, indexed by time."""
+        return self.log.events
+
+    @property
+    def alerts(self) -> pd.DataFrame:
+        """One row an alert, indexed by the time it was raised."""
+        return self.log.alerts
+
+
+def _frame(records: Sequence[Record], shape: type[Record], drop: Iterable[str] = ()) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = [one.name for one in fields(shape) if one.name not in drop]
+    if shape is Event:  # asdict would copy the fields' mapping into a dict of its own kind
+        rows = [{name: getattr(record, name) for name in columns} for record in records]
+    else:
+        rows = [asdict(record) for record in records]
+    return _indexed(pd.DataFrame(rows, columns=columns))
+
+
+def _indexed(frame: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    frame.index = pd.DatetimeIndex(_times(frame.pop("time_ns")), name="time")
+    return frame
+
+
+def _times(nanoseconds: pd.Series[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    # By way of nullable integers: a float cannot hold a nanosecond of our days.
+    return pd.to_datetime(nanoseconds.astype("Int64"), unit="ns", utc=True).astype("datetime64[ns, UTC]")
+
+
+def read_flush_log(path: str | Path) -> Log:
+    """The log of a recording, running, finished or crashed: what ``.flushes`` and the others gave.
+
+    ``path`` is the log's own, or the recording's (final or partial). Raises LogError where there
+    is no log, or it is none.
+    """
+    path = Path(path)
+    header, records = read_log(log_path(path) if path.suffix == ".ts" else path)
+    return Log(
+        header,
+        Contents(
+            tuple(record for record in records if isinstance(record, FlushRecord)),
+            tuple(record for record in records if isinstance(record, Sample)),
+            tuple(record for record in records if isinstance(record, Event)),
+        ),
+    )
+
+
+def read_flush_logs(folder: str | Path, *, on_progress: Callable[[int, int], None] | None = None) -> pd.DataFrame:
+    """The flushes of all recordings in ``folder`` (and below) in one frame, with a ``recording`` column.
+
+    ``recording`` is the log's path in the folder, without its ending. A log that cannot be read
+    is left out, with a warning in the log. ``on_progress`` is told (done, total) logs.
+
+    Raises LogError where ``folder`` is none.
+    """
+    import pandas as pd
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise LogError(folder, "is no folder")
+    paths = sorted(folder.rglob("*" + SUFFIX))
+    frames = []
+    for number, path in enumerate(paths):
+        try:
+            frame = read_flush_log(path).flushes
+        except LogError as error:
+            log.warning("%s; it is left out", error)
+        else:
+            frame.attrs = {}
+            frame.insert(0, "recording", path.relative_to(folder).as_posix().removesuffix(SUFFIX))
+            frames.append(frame)
+        if on_progress is not None:
+            on_progress(number + 1, len(paths))
+    if frames:
+        together = pd.concat(frames)
+    else:
+        together = Log({}, Contents((), (), ())).flushes
+        together.insert(0, "recording", pd.Series(dtype="str"))
+    together.attrs = {"schema_version": SCHEMA_VERSION, "folder": str(folder)}
+    return together

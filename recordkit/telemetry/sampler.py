@@ -1,0 +1,143 @@
+"""Measures the recording process; each figure comes from the system, not from our own counters."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ..model import Sample
+from ..system import Clock, System
+
+_RATE_WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What only the recorder knows: where its file is, and what waits.
+
+    ``silent_s`` is how long the stream that has been silent longest has given no unit.
+    """
+
+    path: Path
+    buffer_bytes: int = 0
+    queue_bytes: int = 0
+    dropped_units: int = 0
+    silent_s: float = 0.0
+
+
+class Sampler:
+    """Takes samples of this process, of ``standing``'s file and of its disk; not thread-safe."""
+
+    def __init__(
+        self, standing: Callable[[], Standing], clock: Clock, system: System, loop: asyncio.AbstractEventLoop | None
+    ) -> None:
+        self._standing = standing
+        self._clock = clock
+        self._system = system
+        self._process = psutil.Process()
+        self._loop = LoopProbe(loop, clock) if loop is not None else None
+        self._started_s = self._last_s = clock.monotonic()
+        self._cpu_s = self._cpu_seconds()
+        self._disk: deque[tuple[float, int, int]] = deque()
+
+    def sample(self, last_flush_s: float) -> Sample:
+        """A sample now; ``last_flush_s`` is when the last flush was, in seconds since the start."""
+        now = self._clock.monotonic()
+        standing = self._standing()
+        cpu_s = self._cpu_seconds()
+        share = (cpu_s - self._cpu_s) / (now - self._last_s) if now > self._last_s else 0.0
+        self._cpu_s, self._last_s = cpu_s, now
+        file_bytes = _size(standing.path)
+        free_bytes = self._free(standing.path.parent)
+        elapsed_s = now - self._started_s
+        return Sample(
+            time_ns=self._clock.time_ns(),
+            elapsed_s=elapsed_s,
+            rss_bytes=self._process.memory_info().rss,
+            uss_bytes=_proc_kilobytes("/proc/self/smaps_rollup", (b"Private_Clean:", b"Private_Dirty:")),
+            peak_rss_bytes=_proc_kilobytes("/proc/self/status", (b"VmHWM:",)),
+            cpu_share=share,
+            threads=self._process.num_threads(),
+            open_files=self._process.num_fds() if hasattr(self._process, "num_fds") else None,
+            file_bytes=file_bytes,
+            buffer_bytes=standing.buffer_bytes,
+            queue_bytes=standing.queue_bytes,
+            dropped_units=standing.dropped_units,
+            since_flush_s=elapsed_s - last_flush_s,
+            silent_s=standing.silent_s,
+            free_bytes=free_bytes,
+            full_in_s=self._full_in_s(now, file_bytes, free_bytes),
+            loop_lag_s=self._loop.lag_s() if self._loop is not None else None,
+        )
+
+    def _cpu_seconds(self) -> float:
+        times = self._process.cpu_times()
+        return times.user + times.system
+
+    def _free(self, folder: Path) -> int | None:
+        try:
+            return self._system.free_bytes(folder)
+        except OSError:
+            return None
+
+    def _full_in_s(self, now: float, file_bytes: int | None, free_bytes: int | None) -> float | None:
+        """Seconds until the disk is full, at the rate at which it filled, or we wrote, in the last minute."""
+        if file_bytes is None or free_bytes is None:
+            return None
+        self._disk.append((now, file_bytes, free_bytes))
+        while len(self._disk) > 2 and now - self._disk[0][0] > _RATE_WINDOW_S:
+            self._disk.popleft()
+        then, file_then, free_then = self._disk[0]
+        if now <= then:
+            return None
+        rate = max(file_bytes - file_then, free_then - free_bytes) / (now - then)
+        return free_bytes / rate if rate > 0 else None
+
+
+class LoopProbe:
+    """How late an event loop runs what it is given: one callback a sample."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._asked_s: float | None = None
+        self._answered_s: float | None = None
+
+    def lag_s(self) -> float | None:
+        """The lag of the callback asked for last, so far; None where the loop runs no more. Asks for the next."""
+        lag = None
+        if self._asked_s is not None:
+            answered = self._answered_s if self._answered_s is not None else self._clock.monotonic()
+            lag = answered - self._asked_s
+        if self._asked_s is None or self._answered_s is not None:
+            self._asked_s, self._answered_s = self._clock.monotonic(), None
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                self._loop.call_soon_threadsafe(self._answer)
+        return None if self._loop.is_closed() else lag
+
+    def _answer(self) -> None:
+        self._answered_s = self._clock.monotonic()
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _proc_kilobytes(path: str, names: tuple[bytes, ...]) -> int | None:
+    """The sum of the lines of a file of /proc that begin with ``names``, in bytes; None without /proc."""
+    try:
+        with Path(path).open("rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) for line in lines if line.startswith(names)]
+    return sum(found) * 1024 if found else None
