@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from .encode.coded import Coded
-from .encode.streams import VIDEO, Media, Streams
+from .encode.routing import VIDEO
+from .encode.streams import Media, Streams
 from .errors import MediaError, RecordkitError
 from .intake import Intake, Item
 from .model import AccessUnit, EventKind, StreamFormat

@@ -8,21 +8,21 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import av
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from . import __version__
-from .encode.streams import FIRST_AUDIO, MOST_AUDIO, VIDEO, Media, Streams
-from .errors import MediaError, RecordkitError, SettingsError, StateError
+from .encode.coded import CodedPacket
+from .encode.routing import FIRST_AUDIO, VIDEO, Route, Routing
+from .encode.streams import Media, Streams
+from .errors import RecordkitError, SettingsError, StateError
 from .intake import Intake, Overflow
 from .model import EventKind, FlushRecord
-from .mpegts.clock import TICKS_PER_SECOND, to_ticks
+from .mpegts.clock import TICKS_PER_SECOND
 from .mpegts.packetiser import Packetiser
 from .pipeline import Pipeline
 from .recording import Counters, Recording
@@ -102,7 +102,6 @@ class Recorder(Logged):
     ) -> None:
         if video is None and not audio:
             raise SettingsError("video", None, "there must be video or audio to record")
-        self._has_video = video is not None
         self._audio = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
         self._state = State.NEW
         self._error: RecordkitError | None = None
@@ -132,7 +131,7 @@ class Recorder(Logged):
             self._packetiser,
             self._writer,
             clock,
-            expected=({VIDEO} if self._has_video else set())
+            expected=(set() if video is None else {VIDEO})
             | {FIRST_AUDIO + number for number in range(len(self._audio))},
             on_end=self._ended,
             on_event=lambda kind, **fields: self._instruments.event(kind, **fields),
@@ -161,8 +160,7 @@ class Recorder(Logged):
             clock=clock,
             system=system or System(),
         )
-        self._audio_streams: dict[int, int] = {}
-        self._video_stream: int | None = None
+        self._routing = Routing(has_video=video is not None, has_audio=bool(self._audio))
         self._starting = threading.Lock()
 
     # What it is and how it stands.
@@ -273,21 +271,9 @@ class Recorder(Logged):
         no stream for, and the recording's own error once it has failed.
         """
         self._check()
-        if isinstance(frame, VideoFrame):
-            if not self._has_video:
-                raise MediaError("a picture for a recorder that was made without video")
-            index = VIDEO
-        elif isinstance(frame, AudioFrame):
-            index = self._audio_index(stream)
-        else:
-            raise MediaError(f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}")
-        ticks = None
-        if frame.pts is not None and frame.time_base:
-            ticks = to_ticks(frame.pts, Fraction(frame.time_base))
-        size = sum(plane.buffer_size for plane in frame.planes)
-        return self._put(frame, index, ticks, size, entry=True)
+        return self._put(frame, self._routing.frame(frame, stream))
 
-    def write_packet(self, packet: av.Packet[av.stream.Stream], stream: int | None = None) -> bool:
+    def write_packet(self, packet: CodedPacket, stream: int | None = None) -> bool:
         """Record a packet that is coded already (H.264, H.265, AAC, MP3, Opus) as it is.
 
         ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
@@ -299,24 +285,9 @@ class Recorder(Logged):
         self._check()
         if packet.size == 0:
             return True
-        if isinstance(packet.stream, av.VideoStream):
-            if not self._has_video:
-                raise MediaError("a video packet for a recorder that was made without video")
-            if self._video_stream not in (None, packet.stream_index):
-                raise MediaError("a second video stream: one recording has one")
-            self._video_stream = packet.stream_index
-            index = VIDEO
-        elif isinstance(packet.stream, av.AudioStream):
-            if stream is None:
-                stream = self._audio_streams.setdefault(packet.stream_index, len(self._audio_streams))
-            index = self._audio_index(stream)
-        else:
-            raise MediaError("the packet belongs to no video or audio stream")
-        self._streams.admit(packet.stream, index)
-        time = packet.pts if packet.dts is None and index != VIDEO else packet.dts
-        ticks = to_ticks(time, Fraction(packet.time_base)) if time is not None and packet.time_base else None
-        entry = packet.is_keyframe or index != VIDEO
-        return self._put(packet, index, ticks, packet.size, entry=entry)
+        route = self._routing.packet(packet, stream)
+        self._streams.admit(packet.stream, route.stream)
+        return self._put(packet, route)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.
@@ -398,15 +369,8 @@ class Recorder(Logged):
         advice = "call start() first, or use it as a context" if self._state is State.NEW else "it has ended"
         raise StateError(self._state, State.RECORDING, advice)
 
-    def _audio_index(self, stream: int) -> int:
-        if not self._audio:
-            raise MediaError("sound for a recorder that was made without audio")
-        if not 0 <= stream < MOST_AUDIO:
-            raise SettingsError("stream", stream, f"audio streams are numbered from 0 to {MOST_AUDIO - 1}")
-        return FIRST_AUDIO + stream
-
-    def _put(self, media: Media, index: int, ticks: int | None, size: int, *, entry: bool) -> bool:
-        taken = self._intake.put(media, index, ticks, size, entry=entry)
+    def _put(self, media: Media, route: Route) -> bool:
+        taken = self._intake.put(media, route.stream, route.ticks, route.size, entry=route.entry)
         if not taken:
             self._check(State.STOPPING, State.STOPPED)
         return taken

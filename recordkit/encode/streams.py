@@ -18,13 +18,11 @@ from ..timeline import Timeline
 from .audio import AudioEncoder
 from .coded import Coded, CodedPacket
 from .passthrough import Passthrough
+from .routing import FIRST_AUDIO, VIDEO
 from .video import VideoEncoder
 
 log = logging.getLogger("recordkit")
 
-VIDEO = 0
-FIRST_AUDIO = 1
-MOST_AUDIO = 16
 _MOST_FAILURES = 30
 """So many items of one stream in a row that cannot be encoded end the recording."""
 _MOST_UNDECIDED = 17
@@ -93,7 +91,7 @@ class Streams:
         self._failures.pop(index, None)
         return coded
 
-    def admit(self, stream: av.VideoStream | av.AudioStream, index: int) -> None:
+    def admit(self, stream: av.stream.Stream, index: int) -> None:
         """Learn what must be known of a demuxed stream; call it with the container still open.
 
         A packet outlives its container, the stream that it points to does not. May be called from
@@ -102,7 +100,7 @@ class Streams:
         Raises MediaError where its packets cannot be passed through, or frames were given before.
         """
         way = self._ways.get(index)
-        if way is None:
+        if way is None and isinstance(stream, av.VideoStream | av.AudioStream):
             self._ways[index] = Passthrough(stream, index, stream.language)
         elif not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)

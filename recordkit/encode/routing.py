@@ -1,0 +1,89 @@
+"""Which stream a frame or packet belongs to, and at which time: told before it is queued."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from ..errors import MediaError, SettingsError
+from ..mpegts.clock import to_ticks
+from .coded import CodedPacket
+
+VIDEO = 0
+FIRST_AUDIO = 1
+MOST_AUDIO = 16
+
+
+class Route(NamedTuple):
+    """Stream number, source time in ticks (None: it has none), size in bytes, whether a decoder can start there."""
+
+    stream: int
+    ticks: int | None
+    size: int
+    entry: bool
+
+
+class Routing:
+    """Numbers the streams of one recording: pictures are stream 0, sounds 1 and on."""
+
+    def __init__(self, *, has_video: bool, has_audio: bool) -> None:
+        self._has_video = has_video
+        self._has_audio = has_audio
+        self._video_stream: int | None = None
+        self._audio_streams: dict[int, int] = {}
+
+    def frame(self, frame: VideoFrame | AudioFrame, stream: int) -> Route:
+        """The way of a frame; ``stream`` numbers its audio stream.
+
+        Raises MediaError where the recording has no stream for it, SettingsError for the number.
+        """
+        if isinstance(frame, VideoFrame):
+            index = self._video_index()
+        elif isinstance(frame, AudioFrame):
+            index = self._audio_index(stream)
+        else:
+            raise MediaError(f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}")
+        size = sum(plane.buffer_size for plane in frame.planes)
+        return Route(index, _ticks(frame.pts, frame.time_base), size, entry=True)
+
+    def packet(self, packet: CodedPacket, stream: int | None) -> Route:
+        """The way of a packet; ``stream`` numbers its audio stream, None in the order they appear.
+
+        Raises as ``frame`` does.
+        """
+        if isinstance(packet.stream, av.VideoStream):
+            index = self._video_index()
+            if self._video_stream not in (None, packet.stream_index):
+                raise MediaError("a second video stream: one recording has one")
+            self._video_stream = packet.stream_index
+            # A picture's PTS says nothing about its place among the others.
+            time = packet.dts
+        elif isinstance(packet.stream, av.AudioStream):
+            if stream is None:
+                stream = self._audio_streams.setdefault(packet.stream_index, len(self._audio_streams))
+            index = self._audio_index(stream)
+            time = packet.pts if packet.dts is None else packet.dts
+        else:
+            raise MediaError("the packet belongs to no video or audio stream")
+        entry = packet.is_keyframe or index != VIDEO
+        return Route(index, _ticks(time, packet.time_base), packet.size, entry)
+
+    def _video_index(self) -> int:
+        if not self._has_video:
+            raise MediaError("a picture for a recorder that was made without video")
+        return VIDEO
+
+    def _audio_index(self, stream: int) -> int:
+        if not self._has_audio:
+            raise MediaError("sound for a recorder that was made without audio")
+        if not 0 <= stream < MOST_AUDIO:
+            raise SettingsError("stream", stream, f"audio streams are numbered from 0 to {MOST_AUDIO - 1}")
+        return FIRST_AUDIO + stream
+
+
+def _ticks(time: int | None, time_base: Fraction | None) -> int | None:
+    return to_ticks(time, Fraction(time_base)) if time is not None and time_base else None
