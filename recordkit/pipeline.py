@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from .mpegts.clock import TICKS_PER_SECOND
 from .mpegts.packetiser import Packetiser
 from .system import Clock
 from .writer.writer import Writer
+
+log = logging.getLogger("recordkit")
 
 LONGEST_HOLD_S = 0.5
 JOIN_SLICE_S = 0.1
@@ -49,6 +52,7 @@ class Pipeline:
     ) -> None:
         self.video_units = 0
         self.audio_units = 0
+        self.refused_units = 0
         self.first_pts: int | None = None
         self.end_pts = 0
         self._intake = intake
@@ -160,16 +164,19 @@ class Pipeline:
                 self._declare(unit.stream, stream_format)
             # Before, not after: the writer may say that it has room again at any moment.
             self._room = False
-            if not self._writer.lay(unit):
-                return False
+            try:
+                if not self._writer.lay(unit):
+                    return False
+                self._note(unit)
+            except MediaError as error:
+                # One unit that has no place in the file is no reason to lose all that follow.
+                self.refused_units += 1
+                if self.refused_units == 1:
+                    log.warning("%s; it was left out", error)
             self._room = True
             self._pending.popleft()
             if size:
                 self._intake.release(size)
-            self._note(unit)
-            if self.first_pts is None or unit.pts < self.first_pts:
-                self.first_pts = unit.pts
-            self.end_pts = max(self.end_pts, unit.pts + unit.duration)
         return True
 
     def _may_begin(self) -> bool:
@@ -194,11 +201,14 @@ class Pipeline:
     def _note(self, unit: AccessUnit) -> None:
         """Count a unit that was laid, and tell of what is worth telling."""
         self._laid_s[unit.stream] = self._clock.monotonic()
+        if self.first_pts is None or unit.pts < self.first_pts:
+            self.first_pts = unit.pts
+        self.end_pts = max(self.end_pts, unit.pts + unit.duration)
         if unit.stream == VIDEO:
             self.video_units += 1
         else:
             self.audio_units += 1
-        media_s = 0.0 if self.first_pts is None else (unit.pts - self.first_pts) / TICKS_PER_SECOND
+        media_s = (unit.pts - self.first_pts) / TICKS_PER_SECOND
         if unit.discontinuity:
             self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=media_s)
         if unit.random_access:

@@ -224,7 +224,7 @@ class Recorder(Logged):
             taken_items=self._intake.taken,
             dropped_items=self._intake.dropped,
             late_items=timeline.late_items,
-            rejected_items=self._streams.rejected_items,
+            rejected_items=self._streams.rejected_items + self._pipeline.refused_units,
             skipped_units=self._streams.skipped_units,
             untimed_items=timeline.untimed_items,
             restarts=timeline.restarts,

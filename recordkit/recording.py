@@ -14,7 +14,7 @@ class Counters:
     """What has happened to the media so far; every item given to the recorder stands in one of the first four.
 
     ``taken_items`` were queued; ``dropped_items`` were refused because the queue was full;
-    ``late_items`` had times that went back; ``rejected_items`` could not be encoded.
+    ``late_items`` had times that went back; ``rejected_items`` could not be encoded or carried.
     ``skipped_units`` are packets before the first picture that a decoder can start from.
     ``video_units`` and ``audio_units`` have been packetised; ``late_units`` of them came over 0.8 s
     behind another stream. ``untimed_items`` came without a time, ``restarts`` counts sources that

@@ -415,3 +415,29 @@ def test_the_first_word_on_how_to_end_counts(tmp_path):
         assert rig.end() is None
         assert not rig.final.exists()
         assert units_in(whole(rig.partial)) == rig.datas()
+
+
+def test_a_unit_that_cannot_be_carried_is_left_out_and_counted(tmp_path):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.put(0)
+        rig.put(1)
+        rig.put(1)
+        rig.put(2)
+        assert rig.end() is None
+        assert rig.pipeline.refused_units == 1
+        assert rig.pipeline.video_units == 3
+    del rig.given[2]
+    assert units_in(whole(rig.final)) == rig.datas()
+
+
+def test_it_tells_of_streams_sizes_and_key_pictures(tmp_path):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.put(0)
+        rig.idle()
+        rig.streams.video_format = replace(VIDEO, width=VIDEO.width * 2)
+        rig.put(1)
+        rig.end()
+    kinds = [kind.value for kind, _ in rig.events]
+    assert [kind for kind in kinds if kind != "keyframe"] == ["stream", "size change"]
+    sizes = [fields["width"] for kind, fields in rig.events if "width" in fields]
+    assert sizes == [VIDEO.width, VIDEO.width * 2]
