@@ -13,21 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, cast
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import SourceError
 from ..mpegts.clock import WRAP, Unwrapper
-from .synthetic import BEEP_HZ, BEEP_S, FLASH_S, RAMP_S, Synthetic, encode_number, layout, plane_rows
+from .marks import BEEP_S, FLASH_S, Mono, find_beeps, read_flash, read_frame_number
+from .synthetic import Synthetic
 
-_MIN_CONTRAST = 48.0
-_CLEAR = 0.12
-_FILTER_S, _SMOOTH_S = 0.003, 0.03
-_LENGTH_ERROR_S = 0.008
-_MIN_LEVEL = 0.01
 _WINDOW_S, _CARRY_S = 4.0, 0.4
 _GAP_S = 0.005
 _FPS_SAMPLE = 256
@@ -37,9 +32,7 @@ _COMMON_RATES = tuple(
     for rate in (Fraction(n), Fraction(n * 1000, 1001))
 )
 
-_Mono = NDArray[np.float32]
 _Packet: TypeAlias = "av.Packet[av.VideoStream] | av.Packet[av.AudioStream]"
-_Number = TypeVar("_Number", np.float64, np.complex128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,85 +72,6 @@ class Readback:
     sync_worst_s: float | None
     sizes: tuple[tuple[int, int], ...]
     damaged_packets: int
-
-
-def read_frame_number(frame: av.VideoFrame) -> int | None:
-    """The number that stands in a picture of any size and pixel format, or None if it cannot be trusted."""
-    luma = _luma(frame)
-    cells, _ = layout(frame.width, frame.height)
-    levels = np.array([luma[cell.inner()].mean() for cell in cells])
-    low, high = float(levels.min()), float(levels.max())
-    contrast = high - low
-    if contrast < _MIN_CONTRAST:
-        return None
-    threshold = (low + high) / 2
-    # A cell halfway between black and white is a guess, and guesses slip past 16 bits of CRC.
-    if float(np.abs(levels - threshold).min()) < _CLEAR * contrast:
-        return None
-    word = 0
-    for level in levels:
-        word = word << 1 | bool(level > threshold)
-    number = word >> 16
-    return number if encode_number(number) == word else None
-
-
-def read_flash(frame: av.VideoFrame) -> bool:
-    """Whether the flash patch of a picture is lit."""
-    _, flash = layout(frame.width, frame.height)
-    return bool(_luma(frame)[flash.inner()].mean() > 128)
-
-
-def _luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    if not (frame.format.name.startswith(("yuv4", "yuvj4", "nv")) and frame.format.components[0].bits == 8):
-        frame = frame.reformat(format="gray")
-    return plane_rows(frame.planes[0])[: frame.height, : frame.width]
-
-
-def find_beeps(samples: _Mono, sample_rate: int) -> list[float]:
-    """Where beeps begin, in seconds from the first of ``samples`` (mono, full scale 1.0).
-
-    A beep that is not whole, or lies within 3 ms of either end of ``samples``, is left out.
-    """
-    fine = round(_FILTER_S * sample_rate / 2) * 2 + 1
-    coarse = round(_SMOOTH_S * sample_rate / 2) * 2 + 1
-    if samples.size < 2 * coarse:
-        return []
-    envelope = _envelope(samples, sample_rate, fine)
-    # At low bit rates AAC lets the beep's amplitude waver: only its mean tells where a beep is at all.
-    smooth = _moving_mean(envelope, coarse)
-    peak = float(smooth.max())
-    # In sound without beeps the envelope is the tone's leakage and noise: low, and without a step.
-    if peak < _MIN_LEVEL or peak < 4 * float(np.percentile(smooth, 20)):
-        return []
-    loud = np.diff((smooth > peak / 3).astype(np.int8), prepend=np.int8(0), append=np.int8(0))
-    onsets = []
-    for start, end in zip(np.flatnonzero(loud == 1).tolist(), np.flatnonzero(loud == -1).tolist(), strict=True):
-        first, last = max(0, start - coarse), min(samples.size, end + coarse)
-        half = float(np.median(envelope[start:end])) / 2
-        above = np.flatnonzero(envelope[first:last] > half) + first
-        if above.size == 0 or above[0] < fine or above[-1] >= samples.size - fine:
-            continue
-        if abs((above[-1] - above[0]) / sample_rate - (BEEP_S - RAMP_S)) > _LENGTH_ERROR_S:
-            continue
-        at, low, high = int(above[0]), envelope[above[0] - 1], envelope[above[0]]
-        onsets.append((at - 1 + float((half - low) / (high - low))) / sample_rate - RAMP_S / 2)
-    return onsets
-
-
-def _envelope(samples: _Mono, sample_rate: int, width: int) -> NDArray[np.float64]:
-    """The amplitude at the beep's frequency around each sample, by quadrature demodulation."""
-    turn = np.arange(samples.size) * BEEP_HZ % sample_rate * (2 * np.pi / sample_rate)
-    # Two passes of a symmetric mean: the half-amplitude point of an edge stays in place.
-    base = _moving_mean(_moving_mean(samples * np.exp(-1j * turn), width), width)
-    amplitude: NDArray[np.float64] = 2 * np.abs(base)
-    return amplitude
-
-
-def _moving_mean(values: NDArray[_Number], width: int) -> NDArray[_Number]:
-    """The mean of ``width`` (odd) values around each one, zeros beyond the ends."""
-    total = np.cumsum(np.pad(values, (width // 2 + 1, width // 2)))
-    mean: NDArray[_Number] = (total[width:] - total[:-width]) / width
-    return mean
 
 
 class _Numbers:
@@ -275,7 +189,7 @@ class _Sound:
         self.seconds = Fraction(0)
         self.beeps: list[float] = []
         self._rate = 0
-        self._parts: deque[_Mono] = deque()
+        self._parts: deque[Mono] = deque()
         self._held = 0
         self._anchors: list[tuple[int, float]] = []
         self._next: float | None = None
@@ -325,7 +239,7 @@ class _Sound:
         return time + (position - index) / self._rate
 
 
-def _first_channel(frame: av.AudioFrame) -> _Mono:
+def _first_channel(frame: av.AudioFrame) -> Mono:
     sound = frame.to_ndarray()
     mono = sound[0] if frame.format.is_planar else sound[0, :: frame.layout.nb_channels]
     if np.issubdtype(mono.dtype, np.unsignedinteger):

@@ -12,16 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recordkit.errors import SettingsError, SourceError
-from recordkit.sources.readback import (
-    _Numbers,
-    _packets,
-    _Sound,
-    find_beeps,
-    read_back,
-    read_flash,
-    read_frame_number,
-)
-from recordkit.sources.synthetic import BEEP_HZ, Painter, Synthetic
+from recordkit.sources.marks import BEEP_HZ, find_beeps, read_flash, read_frame_number
+from recordkit.sources.picture import Painter
+from recordkit.sources.readback import _Numbers, _packets, _Sound, read_back
+from recordkit.sources.synthetic import Synthetic
 
 SMALL = {"width": 320, "height": 180, "sample_rate": 48_000, "channels": 1}
 

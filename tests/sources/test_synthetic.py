@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recordkit.errors import SettingsError
-from recordkit.sources.readback import read_flash, read_frame_number
-from recordkit.sources.synthetic import (
+from recordkit.sources.marks import (
     BEEP_HZ,
     BEEP_S,
     FLASH_S,
-    Painter,
-    Synthetic,
-    _Sound,
     encode_number,
     layout,
     plane_rows,
+    read_flash,
+    read_frame_number,
 )
+from recordkit.sources.picture import Painter
+from recordkit.sources.synthetic import Synthetic, _Sound
 
 TINY = {"width": 64, "height": 48}
 
