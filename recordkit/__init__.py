@@ -8,6 +8,8 @@ costs next to nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .errors import (
         DiskSpaceError,
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from .telemetry.frames import Log, read_flush_log, read_flush_logs
     from .verification.verify import Verification, verify
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Alert",

@@ -23,7 +23,6 @@ from rich.logging import RichHandler
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
-from . import __version__
 from .errors import RecordkitError, SettingsError
 from .feed import record as record_source
 from .recorder import Recorder
@@ -36,6 +35,7 @@ from .sources.source import Source
 from .sources.synthetic import Synthetic
 from .verification.verify import Verification
 from .verification.verify import verify as verify_file
+from .version import __version__
 
 FAULT, USAGE, INTERRUPTED = 1, 2, 130
 

@@ -15,7 +15,6 @@ from typing import Self
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from . import __version__
 from .encode.coded import CodedPacket
 from .encode.routing import FIRST_AUDIO, VIDEO, Route, Routing
 from .encode.streams import Media, Streams
@@ -32,6 +31,7 @@ from .telemetry.alerts import Alert, AlertSettings
 from .telemetry.frames import Log, Logged
 from .telemetry.instruments import Instruments
 from .telemetry.sampler import Standing
+from .version import __version__
 from .writer.flusher import Durability, QueueStatus
 from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD, Writer
 

@@ -17,7 +17,7 @@ PACKAGE = Path(recordkit.__file__).parent
 
 FLOORS: list[set[str]] = [
     # the ground: errors and what the system gives, then values that raise those errors
-    {"errors", "system"},
+    {"errors", "system", "version"},
     {"model", "settings"},
     # formats, without I/O
     {"mpegts", "bitstream"},
