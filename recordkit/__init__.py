@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
     from .telemetry.alerts import Alert, AlertSettings, Limit
+    from .telemetry.compare import compare
     from .telemetry.frames import Log, read_flush_log, read_flush_logs
     from .verification.verify import Verification, verify
 
@@ -73,6 +74,7 @@ __all__ = [
     "Verification",
     "VideoSettings",
     "WriteError",
+    "compare",
     "read_flush_log",
     "read_flush_logs",
     "record",
@@ -94,6 +96,7 @@ _HOMES = {
     "Alert": ".telemetry.alerts",
     "AlertSettings": ".telemetry.alerts",
     "Limit": ".telemetry.alerts",
+    "compare": ".telemetry.compare",
     "Log": ".telemetry.frames",
     "read_flush_log": ".telemetry.frames",
     "read_flush_logs": ".telemetry.frames",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,24 @@ from ..errors import LogError
 from ..model import Event, EventKind, FlushRecord, Sample
 from .journal import Contents
 from .logfile import SCHEMA_VERSION, SUFFIX, Record, log_path, read_log
+from .summary import summarise
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger("recordkit")
 
-_OPTIONAL_SIZES = ("uss_bytes", "peak_rss_bytes", "open_files", "file_bytes", "free_bytes")
-_ALERT_COLUMNS = ("rule", "value", "threshold", "message")
+# By the annotations of the records' fields, which are text (from __future__ import annotations).
+_DTYPES = {
+    "int": "int64",
+    "float": "float64",
+    "int | None": "Int64",
+    "float | None": "Float64",
+    "FlushReason": "str",
+    "EventKind": "str",
+    "Mapping[str, Field]": "object",
+}
+_ALERT_DTYPES = {"rule": "str", "value": "Float64", "threshold": "Float64", "message": "str"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,6 @@ class Log:
     def flushes(self) -> pd.DataFrame:
         """One row a flush, indexed by ``time`` (``datetime64[ns, UTC]``); columns as in FlushRecord."""
         frame = _frame(self.contents.flushes, FlushRecord, drop=("index",))
-        whole = [name for name in map(str, frame) if name.endswith(("_bytes", "_units")) or name == "bytes_at_risk"]
-        frame = frame.astype(dict.fromkeys(whole, "int64") | {"reason": "str"})
         frame.attrs.update(self.attrs)
         return frame
 
@@ -52,16 +60,13 @@ class Log:
     def samples(self) -> pd.DataFrame:
         """One row a sample, indexed by ``time``; columns as in Sample, what is optional nullable."""
         frame = _frame(self.contents.samples, Sample)
-        whole = ("rss_bytes", "threads", "buffer_bytes", "queue_bytes", "dropped_units")
-        frame = frame.astype(dict.fromkeys(whole, "int64") | dict.fromkeys(_OPTIONAL_SIZES, "Int64"))
-        frame = frame.astype(dict.fromkeys(("full_in_s", "loop_lag_s"), "Float64"))
         frame.attrs.update(self.attrs)
         return frame
 
     @property
     def events(self) -> pd.DataFrame:
         """One row an event, indexed by ``time``: ``elapsed_s``, ``kind`` and ``fields`` (a dict)."""
-        frame = _frame(self.contents.events, Event).astype({"kind": "str", "fields": "object"})
+        frame = _frame(self.contents.events, Event)
         frame.attrs.update(self.attrs)
         return frame
 
@@ -79,18 +84,22 @@ class Log:
         for event in self.contents.events:
             rule = event.fields.get("rule")
             if event.kind is EventKind.ALERT_RAISED:
-                row = {name: event.fields.get(name) for name in _ALERT_COLUMNS}
-                standing[rule] = {"time_ns": event.time_ns, "cleared": None, **row}
+                standing[rule] = {"time_ns": event.time_ns, "cleared": None, **_alert(event)}
                 raised.append(standing[rule])
             elif event.kind is EventKind.ALERT_CLEARED and rule in standing:
                 standing.pop(rule)["cleared"] = event.time_ns
-        frame = pd.DataFrame(raised, columns=["time_ns", "cleared", *_ALERT_COLUMNS])
-        frame["cleared"] = _times(frame["cleared"])
-        frame = _indexed(frame).astype(
-            {"rule": "str", "message": "str", "value": "Float64", "threshold": "Float64"}
-        )
+        columns = {
+            name: pd.Series([row[name] for row in raised], dtype=dtype)
+            for name, dtype in {"time_ns": "int64", "cleared": "Int64", **_ALERT_DTYPES}.items()
+        }
+        columns["cleared"] = _times(columns["cleared"])
+        frame = _indexed(pd.DataFrame(columns))
         frame.attrs.update(self.attrs)
         return frame
+
+    def summary(self) -> pd.DataFrame:
+        """One row of figures about the whole recording; see ``recordkit.telemetry.summary``."""
+        return summarise(self)
 
 
 class Logged:
@@ -121,16 +130,33 @@ class Logged:
         """One row an alert, indexed by the time it was raised."""
         return self.log.alerts
 
+    def summary(self) -> pd.DataFrame:
+        """One row of figures: sizes, rates, flush times, memory, drops, gaps, alerts."""
+        return self.log.summary()
+
+
+def _alert(event: Event) -> dict[str, Any]:
+    """What an alert raised says, in its columns' types even where the log holds something else."""
+    row: dict[str, Any] = {}
+    for name, dtype in _ALERT_DTYPES.items():
+        value = event.fields.get(name)
+        if dtype == "str":
+            row[name] = None if value is None else str(value)
+        else:
+            row[name] = value if isinstance(value, float) else None
+    return row
+
 
 def _frame(records: Sequence[Record], shape: type[Record], drop: Iterable[str] = ()) -> pd.DataFrame:
     import pandas as pd
 
-    columns = [one.name for one in fields(shape) if one.name not in drop]
-    if shape is Event:  # asdict would copy the fields' mapping into a dict of its own kind
-        rows = [{name: getattr(record, name) for name in columns} for record in records]
-    else:
-        rows = [asdict(record) for record in records]
-    return _indexed(pd.DataFrame(rows, columns=columns))
+    dtypes = {one.name: _DTYPES[str(one.type)] for one in fields(shape) if one.name not in drop}
+    columns = {}
+    for name, dtype in dtypes.items():
+        # Given as objects: on the way by a float, None and a large count would lose its last digits.
+        values = pd.Series([getattr(record, name) for record in records], dtype="object")
+        columns[name] = values.astype(dtype)
+    return _indexed(pd.DataFrame(columns))
 
 
 def _indexed(frame: pd.DataFrame) -> pd.DataFrame:

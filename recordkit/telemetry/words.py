@@ -1,0 +1,34 @@
+"""Sizes, times and counts in words, for people."""
+
+from __future__ import annotations
+
+
+def size_text(size: float) -> str:
+    """A count of bytes, in units of 1,000: ``4.2 MB``, three digits that matter."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(size) < 999.5 or unit == "TB":
+            digits = 0 if unit == "B" or abs(size) >= 99.95 else 1 if abs(size) >= 9.995 else 2
+            return f"{size:.{digits}f} {unit}"
+        size /= 1000
+    raise AssertionError("no unit")
+
+
+def time_text(seconds: float) -> str:
+    """Seconds as ``0:12``, ``12:30`` or ``3:04:05``, rounded to whole ones."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def span_text(seconds: float) -> str:
+    """A short span in the unit that suits it: ``0.21 ms``, ``4.9 ms``, ``2.0 s``, ``31 s``."""
+    if seconds < 0.9995:
+        milliseconds = seconds * 1000
+        return f"{milliseconds:.{0 if milliseconds >= 99.5 else 1 if milliseconds >= 0.995 else 2}f} ms"
+    return f"{seconds:.{1 if seconds < 9.95 else 0}f} s"
+
+
+def count_text(count: int, word: str, words: str | None = None) -> str:
+    """``no drops``, ``1 drop``, ``1,200 drops``; ``words`` is the plural where an s does not make it."""
+    number = f"{count:,}" if count else "no"
+    return f"{number} {word if count == 1 else words or word + 's'}"
