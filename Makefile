@@ -22,7 +22,7 @@ check: .venv/.all
 	$(BIN)/mypy
 
 lab: .venv/.all
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 bench: .venv/.all
 	$(BIN)/python tests/benchmarks/packetiser.py
