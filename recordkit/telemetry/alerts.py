@@ -71,7 +71,7 @@ class AlertSettings:
     disk_full_s: Limit | float | None = 600.0
     dropped_units: Limit | float | None = 1.0
     silent_s: Limit | float | None = 5.0
-    queue_share: Limit | float | None = 0.5
+    queue_share: Limit | float | None = Limit(0.5, hold_s=5.0)
     loop_lag_s: Limit | float | None = 0.1
     own: tuple[OwnRule, ...] = ()
 
@@ -87,16 +87,28 @@ class AlertSettings:
                 continue
             if not isinstance(value, Limit):
                 try:
+                    if isinstance(value, bool):
+                        raise TypeError
                     value = Limit(float(value))
                 except (TypeError, ValueError):
                     raise SettingsError(
                         one.name, value, "give a number, a Limit, or None for no such alert"
                     ) from None
+            sign = _sign(one.name)
+            if value.clear is not None and not sign * value.clear <= sign * value.threshold:
+                raise SettingsError(one.name, value, "clear must be on the good side of threshold")
             found[one.name] = value
         return found
 
 
 _LOW_IS_BAD = {"disk_full_s"}
+_STALL_S = 5.0
+
+
+def _sign(rule: str) -> int:
+    return -1 if rule in _LOW_IS_BAD else 1
+
+
 _WORDS: dict[str, str] = {
     "memory_bytes": "memory is at {megabytes:.0f} MB, over {limit_megabytes:.0f} MB",
     "flush_gap_s": "no flush for {value:.1f} s",
@@ -126,7 +138,10 @@ class Alerts:
         on_alert: Callable[[Alert], None] | None,
     ) -> None:
         self._limits = settings.limits()
-        self._own = settings.own
+        self._own = _named(settings.own, taken=set(_WORDS))
+        self._failed: set[str] = set()
+        self._stalled = False
+        self._stall_s = self._limits["silent_s"].threshold if "silent_s" in self._limits else _STALL_S
         self._journal = journal
         self._folder = folder
         self._queue_bound = queue_bound
@@ -146,11 +161,18 @@ class Alerts:
 
     def check(self, sample: Sample) -> None:
         """Raise and clear what ``sample`` gives cause for."""
+        self._note_stall(sample)
         measured = self._measured(sample)
         for rule, limit in self._limits.items():
             self._hold(rule, limit, measured.get(rule), sample)
-        for own in self._own:
-            self._check_own(own, sample)
+        for rule, own in self._own.items():
+            self._check_own(rule, own, sample)
+
+    def _note_stall(self, sample: Sample) -> None:
+        stalled = sample.silent_s >= self._stall_s
+        if stalled and not self._stalled:
+            self._journal.event(EventKind.STALL, silent_s=sample.silent_s)
+        self._stalled = stalled
 
     def _measured(self, sample: Sample) -> dict[str, float | None]:
         self._drops.append((sample.elapsed_s, sample.dropped_units))
@@ -168,7 +190,7 @@ class Alerts:
         }
 
     def _hold(self, rule: str, limit: Limit, value: float | None, sample: Sample) -> None:
-        sign = -1 if rule in _LOW_IS_BAD else 1
+        sign = _sign(rule)
         beyond = value is not None and sign * value >= sign * limit.threshold
         if rule in self._standing:
             clear = limit.clear if limit.clear is not None else limit.threshold * (1 - sign * 0.1)
@@ -186,22 +208,21 @@ class Alerts:
                 percent=value * 100,
                 milliseconds=value * 1000,
             )
-            if rule == "silent_s":
-                self._journal.event(EventKind.STALL, silent_s=value)
             self._raise(Alert(rule, float(value), limit.threshold, message))
 
-    def _check_own(self, own: OwnRule, sample: Sample) -> None:
-        rule = getattr(own, "__name__", "own rule")
+    def _check_own(self, rule: str, own: OwnRule, sample: Sample) -> None:
         try:
             message = own(sample)
         except Exception:
-            log.exception("The alert rule %s failed", rule)
+            if rule not in self._failed:  # once: it will hardly do better in a second
+                self._failed.add(rule)
+                log.exception("The alert rule %s failed", rule)
             return
-        if message is None:
+        if not message:
             if rule in self._standing:
                 self._clear(rule)
         elif rule not in self._standing:
-            self._raise(Alert(rule, 1.0, 1.0, message))
+            self._raise(Alert(rule, 1.0, 1.0, str(message)))
 
     def _raise(self, alert: Alert) -> None:
         self._standing[alert.rule] = alert
@@ -216,7 +237,7 @@ class Alerts:
         if self._on_alert is not None:
             try:
                 self._on_alert(alert)
-            except Exception:
+            except (Exception, SystemExit):
                 log.exception("on_alert failed")
 
     def _clear(self, rule: str) -> None:
@@ -234,13 +255,31 @@ class Alerts:
         return self._stale[1] if self._stale else None
 
 
+def _named(own: tuple[OwnRule, ...], taken: set[str]) -> dict[str, OwnRule]:
+    """Own rules by names that nothing else has."""
+    named: dict[str, OwnRule] = {}
+    for rule in own:
+        name = given = getattr(rule, "__name__", type(rule).__name__)
+        number = 1
+        while name in taken or name in named:
+            number += 1
+            name = f"{given} {number}"
+        named[name] = rule
+    return named
+
+
 def stale_partials(folder: Path, now_ns: int, system: System) -> list[tuple[str, float]]:
     """Unfinished recordings in ``folder`` that nobody writes: names, and seconds since the last write."""
-    found = []
     try:
-        for path in folder.glob(PARTIALS):
-            if path.is_file() and not path.is_symlink() and not system.is_locked(path):
-                found.append((path.name, (now_ns - path.stat().st_mtime_ns) / 1e9))
+        paths = sorted(folder.glob(PARTIALS))
     except OSError as error:
         log.debug("%s: cannot be looked through: %s", folder, error.strerror)
+        return []
+    found = []
+    for path in paths:
+        try:
+            if path.is_file() and not path.is_symlink() and not system.is_locked(path):
+                found.append((path.name, (now_ns - path.stat().st_mtime_ns) / 1e9))
+        except OSError as error:  # committed meanwhile, or not ours to look at
+            log.debug("%s: cannot be looked at: %s", path, error.strerror)
     return found

@@ -151,12 +151,11 @@ def _frame(records: Sequence[Record], shape: type[Record], drop: Iterable[str] =
     import pandas as pd
 
     dtypes = {one.name: _DTYPES[str(one.type)] for one in fields(shape) if one.name not in drop}
-    columns = {}
-    for name, dtype in dtypes.items():
-        # Given as objects: on the way by a float, None and a large count would lose its last digits.
-        values = pd.Series([getattr(record, name) for record in records], dtype="object")
-        columns[name] = values.astype(dtype)
-    return _indexed(pd.DataFrame(columns))
+    # First as objects: by way of a float a large count beside a None would lose its last digits.
+    columns = {
+        name: pd.Series([getattr(record, name) for record in records], dtype="object") for name in dtypes
+    }
+    return _indexed(pd.DataFrame(columns).astype(dtypes))
 
 
 def _indexed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..errors import SettingsError
 from ..model import Event, EventKind, Field, FlushRecord
 from ..system import Clock, System
 from .alerts import Alert, Alerts, AlertSettings
@@ -16,14 +18,21 @@ from .journal import Journal
 from .logfile import LogFile, log_path
 from .sampler import Sampler, Standing
 
+log = logging.getLogger("recordkit")
+
 _LONGEST_UNWRITTEN_S = 5.0
+_LONGEST_JOIN_S = 10.0
+_JOIN_SLICE_S = 0.1
 
 
 class Instruments:
     """Watches one recording. ``interval_s`` is the time between samples, 0 takes none.
 
-    ``log_file`` says where the log goes: True beside the recording, a path there, False nowhere.
-    The thread ``recordkit-sample:NAME`` belongs to this object and ends after ``end``.
+    ``log_file`` says where the log goes: True beside the recording, a path there (in a folder under the usual
+    name), False nowhere. The thread ``recordkit-sample:NAME`` belongs to this object and ends after
+    ``end``. Nothing that goes wrong in here ends the recording.
+
+    Raises SettingsError where the log would lie on the recording's own file.
     """
 
     def __init__(
@@ -44,7 +53,7 @@ class Instruments:
         self._system = system
         self._standing = standing
         self._interval_s = interval_s
-        self._path = log_path(final_path) if log_file is True else log_file or None
+        self._path = _path_of_log(final_path, log_file)
         self._header = header
         self._journal = Journal(clock)
         self._alerts = Alerts(alerts, self._journal, final_path.parent, queue_bound, clock, system, on_alert)
@@ -52,6 +61,7 @@ class Instruments:
         self._sampler: Sampler | None = None
         self._written_s = 0.0
         self._keep_log = True
+        self._faults = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"recordkit-sample:{final_path.name}", daemon=True)
 
@@ -61,11 +71,14 @@ class Instruments:
         self._header = {**self._header, "started_ns": self._clock.time_ns()}
         if self._path:
             self._file = LogFile(self._path, self._header)
-            self._journal.sinks = (self._file.add,)
+            self._journal.keeper = self._file.add
         self._journal.event(EventKind.START)
         if self._interval_s > 0:
             self._sampler = Sampler(self._standing, self._clock, self._system, loop)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                log.warning("%s: no samples are taken: %s", self._header.get("recording"), error)
 
     @property
     def log(self) -> Log:
@@ -82,7 +95,7 @@ class Instruments:
         if record.index == 0:
             self._journal.event(EventKind.FIRST_BYTE)
         self._journal.add(record)
-        self._written_s = self._journal.elapsed_s
+        self._write()
 
     def event(self, kind: EventKind, **fields: Field) -> Event:
         """Note that something happened."""
@@ -99,18 +112,39 @@ class Instruments:
             self._close_log()
 
     def join(self) -> None:
-        """Wait for the thread's end, except in the thread itself (a callback that stops the recording)."""
-        if self._thread.ident is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        """Wait for the thread's end, except in the thread itself (a callback that stops the recording).
+
+        A callback that hangs is not waited for for ever.
+        """
+        if self._thread.ident is None or self._thread is threading.current_thread():
+            return
+        # In slices, so that an interrupt is seen.
+        for _ in range(round(_LONGEST_JOIN_S / _JOIN_SLICE_S)):
+            self._thread.join(_JOIN_SLICE_S)
+            if not self._thread.is_alive():
+                return
+        log.warning("%s has not ended after %.0f s: does on_alert hang?", self._thread.name, _LONGEST_JOIN_S)
 
     def _run(self) -> None:
         try:
-            self._sample()
-            while not self._ended.is_set():
-                self._clock.sleep(self._interval_s, self._ended)
-                self._sample()
+            is_last = False
+            while not is_last:
+                # Seen before the sample: the last one is of the recording as it was left.
+                is_last = self._ended.is_set()
+                self._sample_safely()
+                if not is_last:
+                    self._clock.sleep(self._interval_s, self._ended)
         finally:
             self._close_log()
+
+    def _sample_safely(self) -> None:
+        try:
+            self._sample()
+        except Exception:
+            # No more files to be had, /proc gone: the flushes are still worth noting.
+            self._faults += 1
+            if self._faults == 1:
+                log.exception("A sample failed; there may be more")
 
     def _sample(self) -> None:
         if self._sampler is None:
@@ -119,9 +153,13 @@ class Instruments:
         sample = self._sampler.sample(last.elapsed_s if last is not None else 0.0)
         self._journal.add(sample)
         self._alerts.check(sample)
-        if self._file is not None and self._journal.elapsed_s - self._written_s > _LONGEST_UNWRITTEN_S:
+        if self._journal.elapsed_s - self._written_s > _LONGEST_UNWRITTEN_S:
             # No flush takes the lines along: a stall is just what one wants to read about afterwards.
-            self._written_s = self._journal.elapsed_s
+            self._write()
+
+    def _write(self) -> None:
+        self._written_s = self._journal.elapsed_s
+        if self._file is not None:
             self._file.write()
 
     def _close_log(self) -> None:
@@ -129,3 +167,19 @@ class Instruments:
             self._file.close()
             if not self._keep_log:
                 self._file.remove()
+
+
+def _path_of_log(final_path: Path, wanted: bool | Path) -> Path | None:
+    usual = log_path(final_path)
+    if isinstance(wanted, bool):
+        return usual if wanted else None
+    path = wanted.expanduser()
+    path = path / usual.name if path.is_dir() else path
+    stem = final_path.name.removesuffix(".ts")
+    if path.parent == final_path.parent and path.name in (
+        final_path.name,
+        f"{stem}.recording.ts",
+        f"{stem}.recording.tail",
+    ):
+        raise SettingsError("flush_log", str(wanted), "is where the recording itself goes: choose another name")
+    return path

@@ -6,19 +6,26 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import merge
 
 from ..model import Event, EventKind, Field, FlushRecord, Sample
 from ..system import Clock
 
 NEWEST_FLUSHES = 20_000
 """Eleven hours of one every two seconds; the log on disk keeps all."""
-NEWEST_EVENTS = 20_000
+NEWEST_EVENTS = 5_000
+"""Of all kinds but keyframes, which come every two seconds and would push the rest out, and those of
+``KEPT_FOR_GOOD``."""
+NEWEST_KEYFRAMES = 5_000
+KEPT_FOR_GOOD = (EventKind.START, EventKind.STREAM)
+"""One, and one a stream: what they say is needed to the end."""
 NEWEST_SAMPLES = 3_600
 """Samples kept one by one: the newest hour at one a second."""
 THINNED_SAMPLES = 4_096
 """Older samples kept at the most. Of each run of ``stride`` samples the one with the highest
 resident memory is kept, so that no peak is lost; when they are too many, every two are merged
 into the higher one and the stride doubles. A day keeps one in 32 or better."""
+_FIRST_STRIDE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +40,28 @@ class Contents:
 class Journal:
     """Takes flushes, samples and events as they happen.
 
-    ``sinks`` are called with each record, in the thread that brought it, outside the lock.
+    ``keeper`` is called with each record in the order in which they are held; it must be quick, and
+    must not call the journal. ``sinks`` are called after that, in the thread that brought the
+    record, outside the lock.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.keeper: Callable[[FlushRecord | Sample | Event], None] | None = None
         self.sinks: tuple[Callable[[FlushRecord | Sample | Event], None], ...] = ()
         self._clock = clock
         self._started_s = clock.monotonic()
         self._lock = threading.Lock()
         self._flushes: deque[FlushRecord] = deque(maxlen=NEWEST_FLUSHES)
-        self._events: deque[Event] = deque(maxlen=NEWEST_EVENTS)
+        # Numbered, to be put in order again: several may have happened at one reading of the clock.
+        self._event_count = 0
+        self._kept: list[tuple[int, Event]] = []
+        self._events: deque[tuple[int, Event]] = deque(maxlen=NEWEST_EVENTS)
+        self._keyframes: deque[tuple[int, Event]] = deque(maxlen=NEWEST_KEYFRAMES)
         self._newest: deque[Sample] = deque()
         self._thinned: list[Sample] = []
-        self._run: list[Sample] = []
-        self._stride = 8
+        self._peak: Sample | None = None
+        self._run_length = 0
+        self._stride = _FIRST_STRIDE
 
     def begin(self) -> None:
         """Count the seconds from now on."""
@@ -71,36 +86,55 @@ class Journal:
 
     def event(self, kind: EventKind, **fields: Field) -> Event:
         """Note that something happened now."""
-        event = Event(self._clock.time_ns(), self.elapsed_s, kind, fields)
-        self.add(event)
+        with self._lock:
+            # The time is taken inside, so that the events stand in the order of their times.
+            event = Event(self._clock.time_ns(), self.elapsed_s, kind, fields)
+            self._hold(event)
+        self._tell(event)
         return event
 
     def add(self, record: FlushRecord | Sample | Event) -> None:
         """Note a record."""
         with self._lock:
-            if isinstance(record, FlushRecord):
-                self._flushes.append(record)
-            elif isinstance(record, Event):
-                self._events.append(record)
-            else:
-                self._newest.append(record)
-                if len(self._newest) > NEWEST_SAMPLES:
-                    self._thin(self._newest.popleft())
-        for sink in self.sinks:
-            sink(record)
+            self._hold(record)
+        self._tell(record)
 
     def contents(self) -> Contents:
         """A copy of all that is held."""
         with self._lock:
-            samples = (*self._thinned, *self._run, *self._newest)
-            return Contents(tuple(self._flushes), samples, tuple(self._events))
+            run = () if self._peak is None else (self._peak,)
+            events = tuple(event for _, event in merge(self._kept, self._events, self._keyframes, key=_number))
+            return Contents(tuple(self._flushes), (*self._thinned, *run, *self._newest), events)
+
+    def _tell(self, record: FlushRecord | Sample | Event) -> None:
+        for sink in self.sinks:
+            sink(record)
+
+    def _hold(self, record: FlushRecord | Sample | Event) -> None:
+        if isinstance(record, FlushRecord):
+            self._flushes.append(record)
+        elif isinstance(record, Sample):
+            self._newest.append(record)
+            if len(self._newest) > NEWEST_SAMPLES:
+                self._thin(self._newest.popleft())
+        else:
+            self._event_count += 1
+            self._queue_of(record.kind).append((self._event_count, record))
+        if self.keeper is not None:
+            self.keeper(record)
+
+    def _queue_of(self, kind: EventKind) -> list[tuple[int, Event]] | deque[tuple[int, Event]]:
+        if kind in KEPT_FOR_GOOD:
+            return self._kept
+        return self._keyframes if kind is EventKind.KEYFRAME else self._events
 
     def _thin(self, sample: Sample) -> None:
-        self._run.append(sample)
-        if len(self._run) < self._stride:
+        self._peak = sample if self._peak is None else max(self._peak, sample, key=_memory)
+        self._run_length += 1
+        if self._run_length < self._stride:
             return
-        self._thinned.append(max(self._run, key=_memory))
-        self._run.clear()
+        self._thinned.append(self._peak)
+        self._peak, self._run_length = None, 0
         if len(self._thinned) >= THINNED_SAMPLES:
             pairs = zip(self._thinned[::2], self._thinned[1::2], strict=True)
             self._thinned = [max(pair, key=_memory) for pair in pairs]
@@ -109,3 +143,7 @@ class Journal:
 
 def _memory(sample: Sample) -> int:
     return sample.rss_bytes
+
+
+def _number(numbered: tuple[int, Event]) -> int:
+    return numbered[0]

@@ -6,14 +6,14 @@ The first line is the header, each further line a flush, a sample or an event, t
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import LogError
 from ..model import Event, EventKind, FlushReason, FlushRecord, Sample
@@ -21,8 +21,10 @@ from ..model import Event, EventKind, FlushReason, FlushRecord, Sample
 log = logging.getLogger("recordkit")
 
 SUFFIX = ".flushes.jsonl"
+OLD_SUFFIX = ".old"
 SCHEMA_VERSION = 1
 LONGEST_LINE_BYTES = 1 << 20
+_LARGEST_INT = 2**63 - 1
 Record = FlushRecord | Sample | Event
 
 
@@ -33,34 +35,47 @@ def log_path(recording: Path) -> Path:
 
 
 class LogFile:
-    """Writes the log. A log that cannot be written is given up with a warning: it harms no recording."""
+    """Writes the log. A log that cannot be written is given up with a warning: it harms no recording.
+
+    A log that lies there already, of an earlier recording of this name, is kept with ``.old``
+    behind its name.
+    """
 
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self.path = path
+        self._older: Path | None = None
+        # Two locks, so that nobody who notes something waits for the disk.
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._lines: list[bytes] = [_line({"type": "header", "schema_version": SCHEMA_VERSION, **header})]
         self._descriptor: int | None = None
         try:
-            if path.exists():  # of an earlier recording of this name, which may be somewhere else now
-                path.replace(path.with_name(path.name + ".old"))
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file() and path.stat().st_size:
+                older = path.with_name(path.name + OLD_SUFFIX)
+                path.replace(older)
+                self._older = older
+            # Not waiting for somebody to read from it, should it be a pipe.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
             self._descriptor = os.open(path, flags, 0o666)
         except OSError as error:
             log.warning("%s: no log of the flushes is kept: %s", path, error.strerror)
+        self._is_open = self._descriptor is not None
         self.write()
 
     def add(self, record: Record) -> None:
-        """Keep ``record`` for the next ``write``; a flush writes at once."""
+        """Keep ``record`` for the next ``write``."""
+        if not self._is_open:
+            return
+        line = _line({"type": _TYPES[type(record)], **asdict(record)})
         with self._lock:
-            if self._descriptor is not None:
-                self._lines.append(_line({"type": _TYPES[type(record)], **asdict(record)}))
-        if isinstance(record, FlushRecord):
-            self.write()
+            self._lines.append(line)
 
     def write(self) -> None:
         """Write what is kept."""
-        with self._lock:
-            lines, self._lines = b"".join(self._lines), []
+        with self._writing:
+            with self._lock:
+                lines, self._lines = b"".join(self._lines), []
             if self._descriptor is None or not lines:
                 return
             try:
@@ -69,21 +84,29 @@ class LogFile:
                     done += os.write(self._descriptor, lines[done:])
             except OSError as error:
                 log.warning("%s: the log of the flushes ends here: %s", self.path, error.strerror)
-                os.close(self._descriptor)
-                self._descriptor = None
+                self._close(self._descriptor)
 
     def close(self) -> None:
         """Write what is kept and close the file. May be called again."""
         self.write()
-        with self._lock:
+        with self._writing:
             if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
+                self._close(self._descriptor)
+
+    def _close(self, descriptor: int) -> None:
+        self._is_open, self._descriptor = False, None
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            log.warning("%s: closing failed: %s", self.path, error.strerror)
 
     def remove(self) -> None:
-        """Remove the file, once it is closed."""
+        """Remove the file, once it is closed; the older one gets its name back."""
         try:
-            self.path.unlink(missing_ok=True)
+            if self._older is not None:
+                self._older.replace(self.path)
+            else:
+                self.path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("%s: could not be removed: %s", self.path, error.strerror)
 
@@ -92,7 +115,10 @@ _TYPES: dict[type[Record], str] = {FlushRecord: "flush", Sample: "sample", Event
 
 
 def _line(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    # A file name that is no UTF-8 holds lone surrogates: replaced by a backslash and their number,
+    # they are what JSON writes for them. What JSON has no form for is written as its words.
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
@@ -105,9 +131,8 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
     damaged = 0
     try:
         with path.open("rb") as file:
-            # A line without its end was being written when the writer died.
-            while (line := file.readline(LONGEST_LINE_BYTES)).endswith(b"\n"):
-                parsed = _parsed(line)
+            for line in _whole_lines(file):
+                parsed = parse_line(line) if line is not None else None
                 if parsed is None:
                     damaged += 1
                 elif isinstance(parsed, dict):
@@ -116,15 +141,36 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
                     records.append(parsed)
     except OSError as error:
         raise LogError(path, f"cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a name with a NUL in it
+        raise LogError(path, f"cannot be read: {error}") from error
     if header is None:
         raise LogError(path, "is no log of a recording: it has no header")
+    if header["schema_version"] > SCHEMA_VERSION:
+        raise LogError(path, f"was written by a later recordkit (schema version {header['schema_version']})")
     if damaged:
         log.warning("%s: %d damaged lines were left out", path, damaged)
     return header, records
 
 
-def _parsed(line: bytes) -> dict[str, Any] | Record | None:
-    """A line as a header (dict) or a record, None where it is neither."""
+def _whole_lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """The lines of a file, None for one that is too long.
+
+    The last one is left out where it has no end: it was being written when the writer died.
+    """
+    while line := file.readline(LONGEST_LINE_BYTES):
+        if line.endswith(b"\n"):
+            yield line
+        elif len(line) == LONGEST_LINE_BYTES:
+            while (line := file.readline(LONGEST_LINE_BYTES)) and not line.endswith(b"\n"):
+                pass
+            yield None
+
+
+def parse_line(line: bytes) -> dict[str, Any] | Record | None:
+    """A line of a log as its header (a dict) or a record; None where it is neither, or damaged.
+
+    What a later version may add to a record is passed over; what is missing makes it damaged.
+    """
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):
@@ -133,28 +179,50 @@ def _parsed(line: bytes) -> dict[str, Any] | Record | None:
         return None
     kind = document.pop("type", None)
     if kind == "header":
-        version = document.get("schema_version")
-        return document if isinstance(version, int) and version <= SCHEMA_VERSION else None
-    shape = {name: type_ for type_, name in _TYPES.items()}.get(kind) if isinstance(kind, str) else None
+        return document if type(document.get("schema_version")) is int else None
+    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None:
         return None
-    with contextlib.suppress(TypeError, ValueError, KeyError):
-        # What a later version may add is passed over; what is missing makes the line damaged.
-        known = {field.name: document[field.name] for field in fields(shape)}
-        if not all(_fits(name, value) for name, value in known.items()):
-            return None
-        if shape is FlushRecord:
-            known["reason"] = FlushReason(known["reason"])
-        elif shape is Event:
-            known["kind"] = EventKind(known["kind"])
-            known["fields"] = dict(known["fields"])
-        return shape(**known)
-    return None
+    type_, readers = shape
+    try:
+        return type_(**{name: reader(document[name]) for name, reader in readers})
+    except (ValueError, OverflowError, KeyError):
+        return None
 
 
-def _fits(name: str, value: object) -> bool:
-    if name in ("reason", "kind"):
-        return isinstance(value, str)
-    if name == "fields":
-        return isinstance(value, dict)
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+def _whole(value: object) -> int:
+    if type(value) is not int or not -_LARGEST_INT <= value <= _LARGEST_INT:
+        raise ValueError(value)
+    return value
+
+
+def _real(value: object) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(value)
+    return float(value)  # type: ignore[arg-type]
+
+
+def _plain(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or any(isinstance(one, dict | list) for one in value.values()):
+        raise ValueError(value)
+    return value
+
+
+def _optional(reader: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else reader(value)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "int": _whole,
+    "float": _real,
+    "int | None": _optional(_whole),
+    "float | None": _optional(_real),
+    "FlushReason": FlushReason,
+    "EventKind": EventKind,
+    "Mapping[str, Field]": _plain,
+}
+# By the fields' annotations, which are text (from __future__ import annotations).
+_SHAPES: dict[str, tuple[type[Record], tuple[tuple[str, Callable[[Any], Any]], ...]]] = {
+    name: (type_, tuple((one.name, _READERS[str(one.type)]) for one in fields(type_)))
+    for type_, name in _TYPES.items()
+}

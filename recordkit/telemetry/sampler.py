@@ -69,7 +69,7 @@ class Sampler:
             buffer_bytes=standing.buffer_bytes,
             queue_bytes=standing.queue_bytes,
             dropped_units=standing.dropped_units,
-            since_flush_s=elapsed_s - last_flush_s,
+            since_flush_s=max(0.0, elapsed_s - last_flush_s),
             silent_s=standing.silent_s,
             free_bytes=free_bytes,
             full_in_s=self._full_in_s(now, file_bytes, free_bytes),
@@ -106,23 +106,32 @@ class LoopProbe:
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self._loop = loop
         self._clock = clock
-        self._asked_s: float | None = None
-        self._answered_s: float | None = None
+        self._question: _Question | None = None
 
     def lag_s(self) -> float | None:
-        """The lag of the callback asked for last, so far; None where the loop runs no more. Asks for the next."""
-        lag = None
-        if self._asked_s is not None:
-            answered = self._answered_s if self._answered_s is not None else self._clock.monotonic()
-            lag = answered - self._asked_s
-        if self._asked_s is None or self._answered_s is not None:
-            self._asked_s, self._answered_s = self._clock.monotonic(), None
+        """The lag of the callback asked for last, so far; None where the loop does not run. Asks for the next."""
+        asked = self._question
+        if not self._loop.is_running():
+            self._question = None  # what it answers later says nothing of its lag
+            return None
+        if asked is None or asked.answered_s is not None:
+            self._question = _Question(self._clock)
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                self._loop.call_soon_threadsafe(self._answer)
-        return None if self._loop.is_closed() else lag
+                self._loop.call_soon_threadsafe(self._question.answer)
+        return asked.lag_s() if asked is not None else None
 
-    def _answer(self) -> None:
-        self._answered_s = self._clock.monotonic()
+
+class _Question:
+    def __init__(self, clock: Clock) -> None:
+        self.answered_s: float | None = None
+        self._clock = clock
+        self._asked_s = clock.monotonic()
+
+    def answer(self) -> None:
+        self.answered_s = self._clock.monotonic()
+
+    def lag_s(self) -> float:
+        return (self._clock.monotonic() if self.answered_s is None else self.answered_s) - self._asked_s
 
 
 def _size(path: Path) -> int | None:
