@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from .feed import record
     from .model import Event, EventKind, FlushReason, FlushRecord, Sample, StreamFormat
+    from .plots.charts import plot_file_growth, plot_flushes, plot_memory, plot_overview
     from .recorder import Recorder, State
     from .recording import Counters, Recording
     from .settings import AudioSettings, VideoSettings
@@ -75,6 +76,10 @@ __all__ = [
     "VideoSettings",
     "WriteError",
     "compare",
+    "plot_file_growth",
+    "plot_flushes",
+    "plot_memory",
+    "plot_overview",
     "read_flush_log",
     "read_flush_logs",
     "record",
@@ -83,6 +88,10 @@ __all__ = [
 
 _HOMES = {
     "record": ".feed",
+    "plot_file_growth": ".plots.charts",
+    "plot_flushes": ".plots.charts",
+    "plot_memory": ".plots.charts",
+    "plot_overview": ".plots.charts",
     "Recorder": ".recorder",
     "State": ".recorder",
     "Counters": ".recording",

@@ -24,6 +24,9 @@ FLOORS: list[set[str]] = [
     {"timeline"},
     # one concern each
     {"writer", "encode", "intake", "telemetry"},
+    # pictures of what telemetry knows, and what a recording shows of itself
+    {"plots"},
+    {"preview"},
     # a recording, from its parts up to the recorder
     {"pipeline", "recording", "sources", "verification", "recovery"},
     {"recorder"},
@@ -32,7 +35,7 @@ FLOORS: list[set[str]] = [
     {"worker"},
     {"session"},
     # faces
-    {"report", "plots"},
+    {"report"},
     {"panel"},
     {"cli"},
 ]
