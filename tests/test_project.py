@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from .judges import judge
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -39,7 +41,7 @@ def test_committed_notebooks_carry_neither_outputs_nor_counts() -> None:
 
 
 def test_no_tracked_file_is_larger_than_a_megabyte() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run([judge("git"), "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     files = [ROOT / name for name in listed.splitlines()]
     large = [path.name for path in files if path.is_file() and path.stat().st_size > 1 << 20]
     assert large == []
