@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,7 +67,8 @@ class LogFile:
         """Keep ``record`` for the next ``write``."""
         if not self._is_open:
             return
-        line = _line({"type": _TYPES[type(record)], **asdict(record)})
+        values = {name: getattr(record, name) for name, _ in _SHAPES[_TYPES[type(record)]][1]}
+        line = _line({"type": _TYPES[type(record)], **values})
         with self._lock:
             self._lines.append(line)
 
@@ -148,7 +149,7 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
     if header["schema_version"] > SCHEMA_VERSION:
         raise LogError(path, f"was written by a later recordkit (schema version {header['schema_version']})")
     if damaged:
-        log.warning("%s: %d damaged lines were left out", path, damaged)
+        log.warning("%s: damaged lines were left out: %d", path, damaged)
     return header, records
 
 

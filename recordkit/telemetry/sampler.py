@@ -44,6 +44,7 @@ class Sampler:
         self._loop = LoopProbe(loop, clock) if loop is not None else None
         self._started_s = self._last_s = clock.monotonic()
         self._cpu_s = self._cpu_seconds()
+        self._peak_bytes = 0
         self._disk: deque[tuple[float, int, int]] = deque()
 
     def sample(self, last_flush_s: float) -> Sample:
@@ -56,12 +57,13 @@ class Sampler:
         file_bytes = _size(standing.path)
         free_bytes = self._free(standing.path.parent)
         elapsed_s = now - self._started_s
+        rss_bytes = self._process.memory_info().rss
         return Sample(
             time_ns=self._clock.time_ns(),
             elapsed_s=elapsed_s,
-            rss_bytes=self._process.memory_info().rss,
+            rss_bytes=rss_bytes,
             uss_bytes=_proc_kilobytes("/proc/self/smaps_rollup", (b"Private_Clean:", b"Private_Dirty:")),
-            peak_rss_bytes=_proc_kilobytes("/proc/self/status", (b"VmHWM:",)),
+            peak_rss_bytes=self._peak(rss_bytes),
             cpu_share=share,
             threads=self._process.num_threads(),
             open_files=self._process.num_fds() if hasattr(self._process, "num_fds") else None,
@@ -75,6 +77,14 @@ class Sampler:
             full_in_s=self._full_in_s(now, file_bytes, free_bytes),
             loop_lag_s=self._loop.lag_s() if self._loop is not None else None,
         )
+
+    def _peak(self, rss_bytes: int) -> int | None:
+        """The highest resident memory so far; Linux sums it up from several counters, and may take some back."""
+        told = _proc_kilobytes("/proc/self/status", (b"VmHWM:",))
+        if told is None:
+            return None
+        self._peak_bytes = max(self._peak_bytes, told, rss_bytes)
+        return self._peak_bytes
 
     def _cpu_seconds(self) -> float:
         times = self._process.cpu_times()
