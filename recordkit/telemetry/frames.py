@@ -46,7 +46,7 @@ class Log:
     def attrs(self) -> dict[str, Any]:
         """The header with the streams' codecs, as plain values that JSON can carry."""
         streams = [event.fields for event in self.contents.events if event.kind is EventKind.STREAM]
-        codecs = {str(one.get("stream")): one.get("codec") for one in streams}
+        codecs = {str(one.get("stream")): str(one.get("codec")) for one in streams}
         return {"schema_version": SCHEMA_VERSION, **self.header, "codecs": codecs}
 
     @property
@@ -152,7 +152,11 @@ def _frame(records: Sequence[Record], shape: type[Record], drop: Iterable[str] =
 
     dtypes = {one.name: _DTYPES[str(one.type)] for one in fields(shape) if one.name not in drop}
     # First as objects: by way of a float a large count beside a None would lose its last digits.
-    columns = {name: pd.Series([getattr(record, name) for record in records], dtype="object") for name in dtypes}
+    columns = {}
+    for name, dtype in dtypes.items():
+        values = [getattr(record, name) for record in records]
+        # A member of an enumeration passes for text, but is not what other programs expect.
+        columns[name] = pd.Series([str(one) for one in values] if dtype == "str" else values, dtype="object")
     return _indexed(pd.DataFrame(columns).astype(dtypes))
 
 

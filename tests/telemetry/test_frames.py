@@ -138,6 +138,8 @@ def test_attrs_carry_the_header_and_the_codecs():
 def test_reasons_and_kinds_are_plain_text():
     assert FULL.flushes["reason"].tolist() == ["interval", "interval"]
     assert FULL.events["kind"].tolist()[:2] == ["start", "stream"]
+    texts = [*FULL.flushes["reason"], *FULL.events["kind"], *FULL.attrs["codecs"].values()]
+    assert {type(text) for text in texts} == {str}
     assert (FULL.events.loc[FULL.events["kind"] == "alert raised", "fields"].str["rule"] == "silent_s").sum() == 2
 
 
