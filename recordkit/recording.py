@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import preview
 from .model import FlushRecord, StreamFormat
 from .telemetry.frames import Log, Logged
 
@@ -40,6 +41,7 @@ class Recording(Logged):
     """A recording that has ended. ``path`` is None where no media came and no file was made.
 
     ``flushes``, ``samples``, ``events`` and ``alerts`` are DataFrames, built when they are asked for.
+    In a terminal it prints as two lines, in a notebook it shows its figures, pictures and plots.
     """
 
     path: Path | None
@@ -58,3 +60,9 @@ class Recording(Logged):
     def flush_records(self) -> tuple[FlushRecord, ...]:
         """The newest flushes, oldest first."""
         return self.flush_log.contents.flushes
+
+    def __str__(self) -> str:
+        return preview.text(self)
+
+    def _repr_html_(self) -> str:
+        return preview.html(self)

@@ -138,6 +138,12 @@ def test_what_is_never_synced_stays_at_risk():
     assert {(0, 0), (2, 0), (4, 0), (2, 1), (4, 2)} <= corners
 
 
+def test_of_a_very_long_live_recording_the_newest_flushes_are_drawn():
+    newest = log([flush(index, 2.0 * index + 2) for index in (7, 8)])
+    assert lines(rk.plot_file_growth(newest))["on disk"] == [[14, 7], [16, 8], [18, 9]]
+    assert "the newest 2 flushes" in rk.plot_overview(newest)[0].figure.get_suptitle()
+
+
 def test_flushes():
     sizes, intervals, spans = rk.plot_flushes(TALK)
     assert lines(sizes) == {"size": [[2, 1], [4, 1], [6, 1]]}
@@ -167,7 +173,7 @@ def test_the_overview_has_it_all():
     assert memory.figure is growth.figure is sizes.figure is intervals.figure is spans.figure
     assert (
         memory.figure.get_suptitle()
-        == "talk.ts  ·  0:06  ·  3.00 MB  ·  3 flushes  ·  no units dropped  ·  2 alerts"
+        == "talk.ts  ·  0:06 elapsed  ·  3.00 MB  ·  3 flushes  ·  no units dropped  ·  2 alerts"
     )
 
 

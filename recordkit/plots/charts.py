@@ -111,14 +111,20 @@ def _chart() -> Axes:
 
 
 def _heading(found: Tables) -> str:
-    parts = [str(found.attrs.get("recording", "recording")), time_text(found.end_s)]
+    parts = [str(found.attrs.get("recording", "recording")), f"{time_text(found.end_s)} elapsed"]
     if len(found.flushes):
         parts.append(size_text(found.flush("file_bytes")[-1]))
-    parts.append(count_text(len(found.flushes), "flush", "flushes"))
+    newest = "the newest " if _is_cut(found) else ""
+    parts.append(newest + count_text(len(found.flushes), "flush", "flushes"))
     dropped = [found.flush("dropped_units")[-1:], found.sample("dropped_units")[-1:]]
     parts.append(count_text(int(np.concatenate(dropped).max(initial=0)), "unit") + " dropped")
     parts.append(count_text(len(found.alerts), "alert"))
     return "  ·  ".join(parts)
+
+
+def _is_cut(found: Tables) -> bool:
+    """Whether the oldest flushes have made room for the newest."""
+    return bool((found.flush("file_bytes")[:1] > found.flush("flush_bytes")[:1]).any())
 
 
 def _memory(ax: Axes, found: Tables) -> None:
@@ -162,12 +168,14 @@ def _growth(ax: Axes, found: Tables) -> None:
         return
     scale, unit = size_unit(size[-1])
     times = found.flush("elapsed_s") / divisor
+    start_s = max(times[0] - found.flush("interval_s")[0] / divisor, 0.0)
+    start_size = size[0] - found.flush("flush_bytes")[0]
     title = f"File: {size_text(size[-1])}, never more than {size_text(risk.max())} of it at risk"
     dress(ax, title, unit, size.max() / scale)
     steps = thinned(size)
     ax.plot(
-        np.concatenate(([0.0], times[steps])),
-        np.concatenate(([size[0] - found.flush("flush_bytes")[0]], size[steps])) / scale,
+        np.concatenate(([start_s], times[steps])),
+        np.concatenate(([start_size], size[steps])) / scale,
         color=BLUE,
         linewidth=1.4,
         drawstyle="steps-post",
@@ -179,8 +187,8 @@ def _growth(ax: Axes, found: Tables) -> None:
     # From one flush to the next what is recorded grows, and what is safe stays.
     some = thinned(risk)
     before = np.maximum(some - 1, 0)
-    begin_s = np.where(some > 0, times[before], 0.0)
-    begin_size = np.where(some > 0, size[before], size[0] - found.flush("flush_bytes")[0])
+    begin_s = np.where(some > 0, times[before], start_s)
+    begin_size = np.where(some > 0, size[before], start_size)
     safe = size[some] - risk[some]
     ax.fill_between(
         np.column_stack((begin_s, times[some])).ravel(),
