@@ -9,7 +9,8 @@ BIN := .venv/bin
 
 demo: .venv/.base
 	mkdir -p recordings
-	$(BIN)/recordkit record --source synthetic --size 1280x720 --fps 30 --seconds 10 --overwrite recordings/demo.ts
+	$(BIN)/recordkit record --source synthetic --size 1280x720 --fps 30 --seconds 10 --overwrite \
+		--plot recordings/demo.png recordings/demo.ts
 	$(BIN)/recordkit verify --decode recordings/demo.ts
 
 test: .venv/.all

@@ -7,11 +7,13 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Annotated, Any
 
@@ -27,17 +29,20 @@ from .errors import RecordkitError, SettingsError
 from .feed import record as record_source
 from .recorder import Recorder
 from .recording import Recording
-from .report import flush_table, readback_text, size_text, time_text, verification_report
+from .report import flush_table, readback_text, size_text, time_text, verification_report, watch_table
 from .settings import AudioSettings, VideoSettings
 from .sources.media_file import MediaFile
 from .sources.readback import read_back
 from .sources.source import Source
 from .sources.synthetic import Synthetic
+from .system import Clock, System
 from .verification.verify import Verification
 from .verification.verify import verify as verify_file
+from .watch import Watched, WatchState, scan
 from .version import __version__
 
 FAULT, USAGE, INTERRUPTED = 1, 2, 130
+WATCH_INTERVAL_S = 1.0
 
 app = typer.Typer(
     name="recordkit",
@@ -129,6 +134,7 @@ def record(
     ] = DurabilityKind.FLUSH,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Synthetic source: as fast as possible.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw memory, growth and flushes into this picture.")] = None,
 ) -> None:
     """Record INPUT, or the built-in synthetic source, into OUTPUT.
 
@@ -181,6 +187,9 @@ def record(
             on_progress=lambda recorder: live.update(_progress(recorder), refresh=True),
         )
     _show(console, recording)
+    if plot is not None and recording.path is not None:
+        _plot(recording, plot)
+        console.print(Text.assemble("  ", (str(plot), "bold")), soft_wrap=True)
 
 
 @app.command(no_args_is_help=True)
@@ -212,6 +221,44 @@ def verify(
         shown = documents[0] if len(documents) == 1 else documents
         console.file.write(json.dumps(shown, indent=2, default=str) + "\n")
     if not all(found.ok for found in verified):
+        raise typer.Exit(FAULT)
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="The folder that is recorded into.")] = Path(),
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line a look.")] = False,
+) -> None:
+    """Show the running and stale recordings of a folder, whoever started them; Ctrl-C ends it.
+
+    The exit code is 1 while an alert stands, else 0.
+    """
+    if not folder.is_dir():
+        raise SettingsError("folder", str(folder), "give a folder")
+    console: Console = context.obj
+    signal.signal(signal.SIGTERM, _interrupt)
+    clock, system, known = Clock(), System(), WatchState()
+    found: list[Watched] = []
+    with ExitStack() as shown:
+        live = None
+        if not once and not as_json:
+            live = shown.enter_context(Live(Text(), console=console, auto_refresh=False, vertical_overflow="crop"))
+        with suppress(KeyboardInterrupt):
+            while True:
+                found = scan(folder, clock.time_ns(), system, known)
+                if as_json:
+                    console.file.write(json.dumps([asdict(one) for one in found]) + "\n")
+                    console.file.flush()
+                elif live is None:
+                    console.print(watch_table(found, console.width))
+                else:
+                    live.update(watch_table(found, console.width, max(4, console.height - 5)), refresh=True)
+                if once:
+                    break
+                clock.sleep(WATCH_INTERVAL_S, Event())
+    if any(one.alerts for one in found):
         raise typer.Exit(FAULT)
 
 
@@ -255,6 +302,18 @@ def _show(console: Console, recording: Recording) -> None:
         f"   {time_text(recording.duration_s)}, {size_text(recording.bytes)}",
     )
     console.print(line, soft_wrap=True)
+
+
+def _plot(recording: Recording, path: Path) -> None:
+    from .plots.charts import plot_overview
+    from .plots.style import page
+
+    figure = page(10, 5.6)
+    plot_overview(recording, figure=figure)
+    try:
+        figure.savefig(path, dpi=110, facecolor="white")
+    except (OSError, ValueError) as error:
+        raise SettingsError("plot", str(path), f"cannot be written: {error}") from error
 
 
 def _exactly(paths: list[str], count: int, form: str) -> list[str]:

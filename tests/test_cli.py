@@ -45,6 +45,17 @@ def test_the_synthetic_source_is_recorded_and_found_sound(tmp_path: Path) -> Non
     assert "60 pictures, 0 lost, 0 repeated, 0 out of order, 0 unreadable" in shown
 
 
+def test_an_overview_is_drawn_where_it_was_asked_for(tmp_path: Path) -> None:
+    picture = tmp_path / "overview.png"
+    code, shown, _ = call(*SYNTHETIC, "--seconds", 1, "--plot", picture, tmp_path / "out.ts")
+    assert code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    code, _, errors = call(*SYNTHETIC, "--seconds", 1, "--plot", tmp_path / "no" / "x.png", tmp_path / "two.ts")
+    assert code == USAGE
+    assert "cannot be written" in errors
+    assert (tmp_path / "two.ts").exists()
+
+
 def test_a_file_is_recorded_with_all_its_options(tmp_path: Path) -> None:
     clip, out = make_clip(tmp_path / "clip.mp4"), tmp_path / "deep" / "er" / "out.ts"
     code, _, errors = call(
