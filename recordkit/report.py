@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 from rich import box
 from rich.console import Group
 from rich.table import Table
@@ -10,8 +14,18 @@ from rich.text import Text
 from .recording import Recording
 from .sources.readback import Readback
 from .verification.verify import Problem, StreamVerification, Verification
+from .watch import Watched, WatchedState
+
+T = TypeVar("T")
 
 MOST_ROWS = 24
+_WIDE = 100
+_STATE_STYLES = {
+    WatchedState.RECORDING: ("●", "bold red"),
+    WatchedState.STALE: ("◌", "yellow"),
+    WatchedState.FINISHED: ("✔", "green"),
+    WatchedState.UNREADABLE: ("?", "dim"),
+}
 
 
 def size_text(size: float) -> str:
@@ -96,6 +110,77 @@ def readback_text(back: Readback) -> Text:
         f"{back.out_of_order} out of order, {back.unreadable} unreadable; {back.sound_s:.2f} s of sound; "
         f"flash and beep {sync}"
     )
+
+
+def watch_table(found: Sequence[Watched], width: int, most_rows: int | None = None) -> Group:
+    """The recordings of a folder, their alerts, and a line of sums, for a terminal of ``width`` columns.
+
+    ``most_rows`` bounds the lines of recordings and alerts together; what is left out is counted.
+    """
+    alerts = [(one.name, alert.message) for one in found for alert in one.alerts]
+    shown_alerts = alerts if most_rows is None else alerts[: max(1, most_rows // 3)]
+    shown = found if most_rows is None else found[: max(1, most_rows - len(shown_alerts))]
+    parts: list[Table | Text] = [_watched_rows(shown, width >= _WIDE)] if shown else []
+    for name, message in shown_alerts:
+        line = Text.assemble(("▲ ", "bold yellow"), (printable(name), "bold"), "  ", printable(message))
+        line.truncate(width, overflow="ellipsis")
+        parts.append(line)
+    if len(shown) < len(found) or len(shown_alerts) < len(alerts):
+        hidden = f"… and {len(found) - len(shown)} recordings, {len(alerts) - len(shown_alerts)} alerts more"
+        parts.append(Text(hidden, style="dim"))
+    parts.append(_watch_sums(found))
+    return Group(*parts)
+
+
+def _watched_rows(shown: Sequence[Watched], wide: bool) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("recording", no_wrap=True, overflow="ellipsis", min_width=8, ratio=1 if wide else None)
+    table.add_column("state", no_wrap=True)
+    columns = ("elapsed", "size", "bit rate", "flushed", "flushes", "memory", "drops")
+    for name in columns if wide else columns[:4] + columns[5:6]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in shown:
+        sign, style = _STATE_STYLES[one.state]
+        figures = [
+            _known(one.elapsed_s, lambda seconds: time_text(seconds)[:-3]),
+            _known(one.file_bytes, size_text),
+            _known(one.bit_rate, rate_text),
+            _known(one.last_flush_s, age_text),
+            _known(one.flushes, lambda count: f"{count:,}"),
+            _known(one.rss_bytes, size_text),
+            _known(one.dropped_units, lambda count: f"{count:,}"),
+        ]
+        state = Text(f"{sign} {one.state}", style)
+        name = Text(printable(one.name), "bold yellow" if one.alerts else "bold")
+        table.add_row(name, state, *(figures if wide else figures[:4] + figures[5:6]))
+    return table
+
+
+def _watch_sums(found: Sequence[Watched]) -> Text:
+    counts = Counter(one.state for one in found)
+    words = [f"{counts[state]} {state}" for state in WatchedState if counts[state]] or ["no recordings"]
+    free = next((one.free_bytes for one in found if one.free_bytes is not None), None)
+    full = min((one.full_in_s for one in found if one.full_in_s is not None), default=None)
+    if free is not None:
+        words.append(f"disk {size_text(free)} left" + (f", full in {age_text(full)}" if full is not None else ""))
+    return Text("   ".join(words), style="dim")
+
+
+def age_text(seconds: float) -> str:
+    """A length of time in one unit: ``1.4 s``, ``12 min``, ``3.5 h``, ``90 d``."""
+    for size, unit, most in ((1, "s", 100), (60, "min", 100), (3600, "h", 72)):
+        if seconds / size < most:
+            return f"{seconds / size:.1f} {unit}" if seconds / size < 10 else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:,.0f} d"
+
+
+def printable(text: str) -> str:
+    """``text`` with nothing in it that a terminal would obey or could not show; file names may hold anything."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def _known(value: T | None, words: Callable[[T], str]) -> str:
+    return "–" if value is None else words(value)
 
 
 def rate_text(bit_rate: float) -> str:

@@ -47,7 +47,7 @@ def test_the_synthetic_source_is_recorded_and_found_sound(tmp_path: Path) -> Non
 
 def test_an_overview_is_drawn_where_it_was_asked_for(tmp_path: Path) -> None:
     picture = tmp_path / "overview.png"
-    code, shown, _ = call(*SYNTHETIC, "--seconds", 1, "--plot", picture, tmp_path / "out.ts")
+    code, _, _ = call(*SYNTHETIC, "--seconds", 1, "--plot", picture, tmp_path / "out.ts")
     assert code == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     code, _, errors = call(*SYNTHETIC, "--seconds", 1, "--plot", tmp_path / "no" / "x.png", tmp_path / "two.ts")
