@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from recordkit.feed import record
+from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
 from tests.media import make_clip
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+RECORDING, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_clip(tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
-    exec(example, {})  # noqa: S102 - our own README
+    exec(RECORDING, {})  # noqa: S102 - our own README
     for name in ("talk.ts", "test.ts"):
         assert verify(tmp_path / name, decode=True).ok
+
+
+def test_the_analysis_example_runs_as_a_script(tmp_path: Path) -> None:
+    for name in ("talk", "walk"):
+        source = Synthetic(width=64, height=48, realtime=False)
+        record(source, tmp_path / "recordings" / f"{name}.ts", seconds=2, flush_interval=0.1)
+    done = subprocess.run(
+        [sys.executable, "-c", ANALYSIS], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^talk\b.*^walk\b", done.stdout, re.MULTILINE | re.DOTALL)
+    for name in ("memory.png", "talk.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_links_lead_somewhere() -> None:
