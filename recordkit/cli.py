@@ -38,8 +38,8 @@ from .sources.synthetic import Synthetic
 from .system import Clock, System
 from .verification.verify import Verification
 from .verification.verify import verify as verify_file
-from .watch import Watched, WatchState, scan
 from .version import __version__
+from .watch import Watched, WatchState, scan
 
 FAULT, USAGE, INTERRUPTED = 1, 2, 130
 WATCH_INTERVAL_S = 1.0

@@ -133,26 +133,29 @@ def watch_table(found: Sequence[Watched], width: int, most_rows: int | None = No
 
 
 def _watched_rows(shown: Sequence[Watched], wide: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("recording", no_wrap=True, overflow="ellipsis", min_width=8, ratio=1 if wide else None)
-    table.add_column("state", no_wrap=True)
-    columns = ("elapsed", "size", "bit rate", "flushed", "flushes", "memory", "drops")
-    for name in columns if wide else columns[:4] + columns[5:6]:
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(wide), 0, 0))
+    # Where it is narrow the names give way, not the figures.
+    table.add_column("recording", no_wrap=True, overflow="ellipsis", min_width=8, max_width=48)
+    table.add_column("state", no_wrap=True, min_width=11)
+    columns = {"elapsed": 8, "size": 8, "bit rate": 11, "flushed": 7, "flushes": 7, "memory": 8, "drops": 5}
+    narrow = ("flushes", "drops")
+    for name, least in columns.items():
+        if wide or name not in narrow:
+            table.add_column(name, justify="right", no_wrap=True, min_width=least)
     for one in shown:
         sign, style = _STATE_STYLES[one.state]
-        figures = [
-            _known(one.elapsed_s, lambda seconds: time_text(seconds)[:-3]),
-            _known(one.file_bytes, size_text),
-            _known(one.bit_rate, rate_text),
-            _known(one.last_flush_s, age_text),
-            _known(one.flushes, lambda count: f"{count:,}"),
-            _known(one.rss_bytes, size_text),
-            _known(one.dropped_units, lambda count: f"{count:,}"),
-        ]
+        figures = {
+            "elapsed": _known(one.elapsed_s, lambda seconds: time_text(seconds)[:-3]),
+            "size": _known(one.file_bytes, size_text),
+            "bit rate": _known(one.bit_rate, rate_text),
+            "flushed": _known(one.last_flush_s, age_text),
+            "flushes": _known(one.flushes, lambda count: f"{count:,}"),
+            "memory": _known(one.rss_bytes, size_text),
+            "drops": _known(one.dropped_units, lambda count: f"{count:,}"),
+        }
         state = Text(f"{sign} {one.state}", style)
-        name = Text(printable(one.name), "bold yellow" if one.alerts else "bold")
-        table.add_row(name, state, *(figures if wide else figures[:4] + figures[5:6]))
+        title = Text(printable(one.name), "bold yellow" if one.alerts else "bold")
+        table.add_row(title, state, *(text for name, text in figures.items() if wide or name not in narrow))
     return table
 
 
@@ -180,7 +183,7 @@ def printable(text: str) -> str:
 
 
 def _known(value: T | None, words: Callable[[T], str]) -> str:
-    return "–" if value is None else words(value)
+    return "-" if value is None else words(value)
 
 
 def rate_text(bit_rate: float) -> str:

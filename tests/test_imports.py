@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
     {"plots"},
     {"preview"},
     # a recording, from its parts up to the recorder
-    {"pipeline", "recording", "sources", "verification", "recovery"},
+    {"pipeline", "recording", "sources", "verification", "recovery", "watch"},
     {"recorder"},
     # what runs recorders
     {"feed"},
