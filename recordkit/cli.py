@@ -254,7 +254,7 @@ def watch(
                 elif live is None:
                     console.print(watch_table(found, console.width))
                 else:
-                    live.update(watch_table(found, console.width, max(4, console.height - 5)), refresh=True)
+                    live.update(watch_table(found, console.width, max(4, console.height - 7)), refresh=True)
                 if once:
                     break
                 clock.sleep(WATCH_INTERVAL_S, Event())

@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 MOST_ROWS = 24
 _WIDE = 100
+_STATE_COLUMNS = 12
 _STATE_STYLES = {
     WatchedState.RECORDING: ("●", "bold red"),
     WatchedState.STALE: ("◌", "yellow"),
@@ -120,7 +121,7 @@ def watch_table(found: Sequence[Watched], width: int, most_rows: int | None = No
     alerts = [(one.name, alert.message) for one in found for alert in one.alerts]
     shown_alerts = alerts if most_rows is None else alerts[: max(1, most_rows // 3)]
     shown = found if most_rows is None else found[: max(1, most_rows - len(shown_alerts))]
-    parts: list[Table | Text] = [_watched_rows(shown, width >= _WIDE)] if shown else []
+    parts: list[Table | Text] = [_watched_rows(shown, width)] if shown else []
     for name, message in shown_alerts:
         line = Text.assemble(("▲ ", "bold yellow"), (printable(name), "bold"), "  ", printable(message))
         line.truncate(width, overflow="ellipsis")
@@ -132,16 +133,18 @@ def watch_table(found: Sequence[Watched], width: int, most_rows: int | None = No
     return Group(*parts)
 
 
-def _watched_rows(shown: Sequence[Watched], wide: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(wide), 0, 0))
-    # Where it is narrow the names give way, not the figures.
-    table.add_column("recording", no_wrap=True, overflow="ellipsis", min_width=8, max_width=48)
-    table.add_column("state", no_wrap=True, min_width=11)
+def _watched_rows(shown: Sequence[Watched], width: int) -> Table:
+    wide = width >= _WIDE
     columns = {"elapsed": 8, "size": 8, "bit rate": 11, "flushed": 7, "flushes": 7, "memory": 8, "drops": 5}
     narrow = ("flushes", "drops")
+    columns = {name: least for name, least in columns.items() if wide or name not in narrow}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, int(wide), 0, 0))
+    # Where it is narrow the names give way, not the figures.
+    left = width - _STATE_COLUMNS - sum(columns.values()) - (len(columns) + 2) * (1 + wide) - 1
+    table.add_column("recording", no_wrap=True, overflow="ellipsis", min_width=8, max_width=max(9, left))
+    table.add_column("state", no_wrap=True, min_width=_STATE_COLUMNS)
     for name, least in columns.items():
-        if wide or name not in narrow:
-            table.add_column(name, justify="right", no_wrap=True, min_width=least)
+        table.add_column(name, justify="right", no_wrap=True, min_width=least)
     for one in shown:
         sign, style = _STATE_STYLES[one.state]
         figures = {
@@ -155,7 +158,7 @@ def _watched_rows(shown: Sequence[Watched], wide: bool) -> Table:
         }
         state = Text(f"{sign} {one.state}", style)
         title = Text(printable(one.name), "bold yellow" if one.alerts else "bold")
-        table.add_row(title, state, *(text for name, text in figures.items() if wide or name not in narrow))
+        table.add_row(title, state, *(text for name, text in figures.items() if name in columns))
     return table
 
 
