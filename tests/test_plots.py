@@ -155,6 +155,15 @@ def test_flushes():
     assert sizes.get_title(loc="left") == "Flush sizes: 1.00 MB median, 1.00 MB largest"
 
 
+def test_the_longest_times_of_many_flushes_are_drawn():
+    slow = [flush(index, 2.0 * index + 2, sync_s=0.5 if index == 777 else 0.001) for index in range(4000)]
+    *_, spans = rk.plot_flushes(log(slow))
+    stems = {one.get_label(): np.array(one.get_segments()) for one in spans.collections}
+    assert stems["sync"][:, 1, 1].max() == pytest.approx(501)
+    assert len(stems["sync"]) <= MOST_POINTS
+    assert lines(spans) == {}
+
+
 def test_the_flush_threshold_is_drawn_where_it_is_within_sight():
     sizes, *_ = rk.plot_flushes(log([flush(0, 2.0, flush_bytes=3_000_000)]))
     assert lines(sizes)["limit"] == [[0, 4], [1, 4]]

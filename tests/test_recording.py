@@ -13,7 +13,9 @@ from recordkit.telemetry.journal import Contents
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory):
-    return rk.record(rk.Synthetic(width=320, height=180), tmp_path_factory.mktemp("talk") / "talk.ts", seconds=5)
+    return rk.record(
+        rk.Synthetic(width=320, height=180, realtime=False), tmp_path_factory.mktemp("talk") / "talk.ts", seconds=5
+    )
 
 
 def test_its_frames_are_those_of_its_log(talk):

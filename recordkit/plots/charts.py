@@ -225,7 +225,7 @@ def _sizes(ax: Axes, found: Tables) -> None:
     top = max(size.max(), limit) if size.max() >= limit / 2 else size.max()
     title = f"Flush sizes: {size_text(float(np.median(size)))} median, {size_text(size.max())} largest"
     dress(ax, title, unit, top / scale)
-    _stems(ax, found, np.zeros(len(size)), size / scale, BLUE, "size")
+    _steps(ax, found, size / scale, BLUE, "size")
     if limit_line(ax, limit / scale, INK):
         label_ends(ax, [(limit / scale, "threshold", INK)])
 
@@ -239,7 +239,7 @@ def _intervals(ax: Axes, found: Tables) -> None:
     dress(
         ax, f"Intervals: {span_text(float(np.median(interval)))} median, {span_text(longest)} longest", "s", longest
     )
-    _stems(ax, found, np.zeros(len(interval)), interval, GREEN, "interval")
+    _steps(ax, found, interval, GREEN, "interval")
 
 
 def _spans(ax: Axes, found: Tables) -> None:
@@ -261,12 +261,22 @@ def _line(ax: Axes, times: Numbers, values: Numbers, colour: str, name: str) -> 
 
 
 def _stems(ax: Axes, found: Tables, bottom: Numbers, top: Numbers, colour: str, name: str) -> None:
-    """A stem with a dot a flush; a line, where there are too many for that."""
+    """A stem with a dot a flush; thin stems without dots, where there are many."""
     divisor, _ = time_unit(found.end_s)
     times = found.flush("elapsed_s") / divisor
-    if len(times) > MOST_MARKS:
-        some = thinned(top)
-        ax.plot(times[some], top[some], color=colour, linewidth=0.9, label=name)
+    some, is_many = thinned(top), len(times) > MOST_MARKS
+    width, alpha = (0.8, 1.0) if is_many else (1.6, 0.75)
+    ax.vlines(times[some], bottom[some], top[some], color=colour, linewidth=width, alpha=alpha, label=name)
+    if not is_many:
+        ax.plot(times, top, "o", color=colour, markersize=3.2, label=name, clip_on=False)
+
+
+def _steps(ax: Axes, found: Tables, values: Numbers, colour: str, name: str) -> None:
+    """A stem a flush; where there are many a line, that has a flush's figure from the flush before on."""
+    if len(values) <= MOST_MARKS:
+        _stems(ax, found, np.zeros(len(values)), values, colour, name)
         return
-    ax.vlines(times, bottom, top, color=colour, linewidth=1.6, alpha=0.75)
-    ax.plot(times, top, "o", color=colour, markersize=3.2, label=name, clip_on=False)
+    divisor, _ = time_unit(found.end_s)
+    some = thinned(values)
+    times = found.flush("elapsed_s")[some] / divisor
+    ax.plot(times, values[some], color=colour, linewidth=0.9, drawstyle="steps-pre", label=name)
