@@ -102,8 +102,7 @@ def test_memory():
     ax = rk.plot_memory(TALK)
     drawn = lines(ax)
     assert drawn["RSS"] == [[0, 80], [3, 95], [6, 85]]
-    assert drawn["USS"][:2] == [[0, 50], [3, 50]]
-    assert math.isnan(drawn["USS"][2][1])
+    assert drawn["USS"] == [[0, 50], [3, 50]]
     assert [time for time, _ in drawn["flushes"]] == [2, 4, 6]
     assert "limit" not in drawn
     assert {"RSS", "USS", "flushes", "silence", "$own_{rule$"} == words(ax)
@@ -115,6 +114,11 @@ def test_memory():
 
 def test_the_memory_alert_is_drawn_where_it_is_within_sight():
     assert lines(rk.plot_memory(log(samples=[sample(0.0, 160_000_000)])))["limit"] == [[0, 300], [1, 300]]
+
+
+def test_a_figure_that_is_measured_seldom_is_one_line():
+    seldom = [sample(float(second), uss_bytes=None if second % 10 else 40_000_000) for second in range(31)]
+    assert lines(rk.plot_memory(log(samples=seldom)))["USS"] == [[0, 40], [10, 40], [20, 40], [30, 40]]
 
 
 def test_without_samples_memory_is_that_of_the_flushes():

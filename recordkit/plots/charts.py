@@ -255,7 +255,8 @@ def _spans(ax: Axes, found: Tables) -> None:
 
 
 def _line(ax: Axes, times: Numbers, values: Numbers, colour: str, name: str) -> None:
-    some = thinned(values)
+    known = np.flatnonzero(~np.isnan(values))  # some figures are not measured at each sample
+    some = known[thinned(values[known])]
     marker = "o" if len(some) == 1 else None
     ax.plot(times[some], values[some], color=colour, linewidth=1.5, label=name, marker=marker, markersize=4)
 
