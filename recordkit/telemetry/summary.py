@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..model import Event, EventKind, FlushRecord, Sample
-from .journal import NEWEST_EVENTS, Contents
+from .journal import KEPT_FOR_GOOD, NEWEST_EVENTS, Contents
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,11 +204,12 @@ def _dropped(flushes: Sequence[FlushRecord], samples: Sequence[Sample]) -> int:
 
 
 def _counts(events: Sequence[Event]) -> dict[str, Any]:
-    if len(events) >= NEWEST_EVENTS and events[0].kind is not EventKind.START:
+    counted = [event for event in events if event.kind not in (EventKind.KEYFRAME, *KEPT_FOR_GOOD)]
+    if len(counted) == NEWEST_EVENTS:  # the journal is full: older ones have made room
         names = ("gaps", "gap_s", "discontinuities", "size_changes", "alerts")
         return dict.fromkeys(names)
-    kinds = [event.kind for event in events]
-    lengths = [_number(event.fields.get("seconds")) for event in events if event.kind is EventKind.GAP]
+    kinds = [event.kind for event in counted]
+    lengths = [_number(event.fields.get("seconds")) for event in counted if event.kind is EventKind.GAP]
     return {
         "gaps": len(lengths),
         "gap_s": math.fsum(length for length in lengths if not math.isnan(length)),

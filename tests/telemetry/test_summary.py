@@ -174,11 +174,18 @@ def test_the_slope_is_that_of_the_line_through_the_samples():
 
 
 def test_counts_that_made_room_for_newer_rows_are_unknown():
-    old = log([flush(7, 16.0)], events=[event(16.0, EventKind.KEYFRAME)] * NEWEST_EVENTS)
+    old = log(
+        [flush(7, 16.0)], events=[event(0.0, EventKind.START), *[event(16.0, EventKind.DROP)] * NEWEST_EVENTS]
+    )
     found = figures(old)
     assert found["flush_count"] == 8
     for name in ("video_units", "audio_units", "gaps", "gap_s", "alerts", "size_changes", "discontinuities"):
         assert pd.isna(found[name]), name
+
+
+def test_counts_are_known_however_many_key_pictures_there_were():
+    events = [event(0.0, EventKind.START), *[event(16.0, EventKind.KEYFRAME)] * NEWEST_EVENTS]
+    assert figures(log(events=events))["gaps"] == 0
 
 
 def test_damaged_fields_are_unknown_figures():
