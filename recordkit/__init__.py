@@ -22,9 +22,11 @@ if TYPE_CHECKING:
         OutputNameError,
         PartialExistsError,
         RecordkitError,
+        RecoveryError,
         SettingsError,
         SourceError,
         StateError,
+        StillRecordingError,
         WriteError,
     )
     from .feed import record
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from .plots.charts import plot_file_growth, plot_flushes, plot_memory, plot_overview
     from .recorder import Recorder, State
     from .recording import Counters, Recording
+    from .recovery.listing import partials
+    from .recovery.outcome import Cut, Outcome, Partial, Recovery
+    from .recovery.recover import recover
     from .settings import AudioSettings, VideoSettings
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
@@ -46,6 +51,7 @@ __all__ = [
     "AlertSettings",
     "AudioSettings",
     "Counters",
+    "Cut",
     "DiskSpaceError",
     "Event",
     "EventKind",
@@ -56,26 +62,32 @@ __all__ = [
     "LogError",
     "MediaError",
     "MediaFile",
+    "Outcome",
     "OutputAccessError",
     "OutputBusyError",
     "OutputError",
     "OutputExistsError",
     "OutputNameError",
+    "Partial",
     "PartialExistsError",
     "Recorder",
     "Recording",
     "RecordkitError",
+    "Recovery",
+    "RecoveryError",
     "Sample",
     "SettingsError",
     "SourceError",
     "State",
     "StateError",
+    "StillRecordingError",
     "StreamFormat",
     "Synthetic",
     "Verification",
     "VideoSettings",
     "WriteError",
     "compare",
+    "partials",
     "plot_file_growth",
     "plot_flushes",
     "plot_memory",
@@ -83,6 +95,7 @@ __all__ = [
     "read_flush_log",
     "read_flush_logs",
     "record",
+    "recover",
     "verify",
 ]
 
@@ -96,6 +109,12 @@ _HOMES = {
     "State": ".recorder",
     "Counters": ".recording",
     "Recording": ".recording",
+    "partials": ".recovery.listing",
+    "Cut": ".recovery.outcome",
+    "Outcome": ".recovery.outcome",
+    "Partial": ".recovery.outcome",
+    "Recovery": ".recovery.outcome",
+    "recover": ".recovery.recover",
     "AudioSettings": ".settings",
     "VideoSettings": ".settings",
     "MediaFile": ".sources.media_file",

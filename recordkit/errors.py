@@ -10,6 +10,8 @@ The type says whose fault it is, the message says what to do, the fields say whe
     │   ├── OutputExistsError    the final name is taken
     │   ├── PartialExistsError   an unfinished recording lies there          partial
     │   ├── OutputBusyError      another recorder holds the partial's lock
+    │   │   └── StillRecordingError  what was to be recovered is being recorded
+    │   ├── RecoveryError        a file that cannot be recovered or repaired
     │   ├── OutputAccessError    the folder cannot be made or written
     │   ├── DiskSpaceError       too little room                             needed_bytes, free_bytes
     │   └── WriteError           a write, sync or rename that failed         offset, errno
@@ -81,6 +83,14 @@ class PartialExistsError(OutputError, FileExistsError):
 
 class OutputBusyError(OutputError):
     """Another recorder, in this process or another, is writing this recording."""
+
+
+class StillRecordingError(OutputBusyError):
+    """What was to be recovered or repaired is being recorded, or recovered, right now; it was not touched."""
+
+
+class RecoveryError(OutputError):
+    """A file cannot be recovered or repaired; the message says why, and nothing of it is lost."""
 
 
 class OutputAccessError(OutputError, PermissionError):

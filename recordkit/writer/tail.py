@@ -22,6 +22,8 @@ import errno
 import logging
 import mmap
 import os
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,7 @@ HEADER_BYTES = 4096
 SLOTS = 2
 _OFFSET, _VALID = 8, 9
 _WORDS_PER_SLOT = 8
+_LARGEST = 1 << 60
 
 
 class Slot:
@@ -115,21 +118,76 @@ def _is_spent(output: Output) -> bool:
     """
     try:
         with output.tail_path.open("rb") as file:
-            header = file.read(HEADER_BYTES)
-        if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
+            header = read_header(file.read(HEADER_BYTES))
+        if header is None:
             return True
-        words = np.frombuffer(header, np.uint64)
-        slots = [
-            words[at + _OFFSET : at + _VALID + 1].tolist()
-            for at in range(0, SLOTS * _WORDS_PER_SLOT, _WORDS_PER_SLOT)
-        ]
-        end = max((offset + valid for offset, valid in slots if valid), default=0)
+        if not header.is_sane:
+            return False
+        end = max((slot.end for slot in header.slots), default=0)
         if not end:
             return True
         committed = output.final_path.stat()
-        return committed.st_ino == int(words[2]) and committed.st_size >= end
+        return committed.st_ino == header.inode and committed.st_size >= end
     except OSError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class TailSlot:
+    """A slot as read: ``bytes`` are valid from ``start`` of the tail on, and belong at ``offset``.
+
+    ``ends_a_unit`` says that the last of them ends an access unit: only a unit that is larger
+    than a slot is published in pieces, and each but the last fills its slot.
+    """
+
+    offset: int
+    start: int
+    bytes: int
+    ends_a_unit: bool
+
+    @property
+    def end(self) -> int:
+        """Where in the recording its bytes end."""
+        return self.offset + self.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TailHeader:
+    """A tail's header as read; ``slots`` are those with valid bytes, in the order of their offsets.
+
+    ``is_sane`` is False where it says what no writer ever said; a slot that cannot be has been
+    left out then.
+    """
+
+    inode: int
+    is_same_boot: bool
+    is_sane: bool
+    slots: tuple[TailSlot, ...]
+
+
+def read_header(data: bytes | bytearray) -> TailHeader | None:
+    """Reads the first ``HEADER_BYTES`` of a tail; None where they are no header."""
+    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
+        return None
+    words: list[int] = np.frombuffer(data[:HEADER_BYTES], np.uint64).tolist()
+    slot_bytes, inode = words[1], words[2]
+    is_sane = 0 < slot_bytes <= _LARGEST
+    slots = []
+    for number in range(SLOTS):
+        at = number * _WORDS_PER_SLOT
+        offset, valid = words[at + _OFFSET], words[at + _VALID]
+        if not valid:
+            continue
+        if not is_sane or valid > slot_bytes or offset > _LARGEST or valid % PACKET_BYTES or offset % PACKET_BYTES:
+            is_sane = False
+            continue
+        start = HEADER_BYTES + number * slot_bytes
+        slots.append(TailSlot(offset, start, valid, valid <= slot_bytes - mmap.PAGESIZE))
+    slots.sort(key=lambda slot: slot.offset)
+    is_sane &= all(one.end == other.offset for one, other in pairwise(slots))
+    boot = _boot_id()
+    is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
+    return TailHeader(inode, is_same_boot, is_sane, tuple(slots))
 
 
 def _boot_id() -> bytes:

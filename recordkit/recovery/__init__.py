@@ -1,0 +1,1 @@
+"""Unfinished recordings: found, put together, committed; and broken transport streams repaired."""

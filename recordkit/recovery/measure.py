@@ -1,0 +1,79 @@
+"""What is in a recording, told from one scan: seconds, and faults in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..mpegts.report import PesEvent, ProblemKind, ScanReport
+from ..mpegts.scanner import Scanner
+from .view import View
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes are done, and of how many."""
+
+_LONGEST_STEP = 10 * TICKS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """``duration_s`` seconds, ``later_s`` of them from the given offset on; faults in words."""
+
+    duration_s: float
+    later_s: float
+    problems: tuple[str, ...]
+
+
+class _Length:
+    """How long one stream is, in ticks; jumps that the stream does not flag do not count."""
+
+    __slots__ = ("before", "last_dts", "step", "total")
+
+    def __init__(self) -> None:
+        self.total = self.step = 0
+        self.before: int | None = None
+        self.last_dts: int | None = None
+
+    def add(self, event: PesEvent, boundary: int) -> None:
+        if self.before is None and event.offset >= boundary:
+            self.before = self.total + self.step
+        if event.dts is None:
+            return
+        step = 0 if self.last_dts is None else event.dts - self.last_dts
+        if step > 0 and (step <= _LONGEST_STEP or event.discontinuity):
+            self.total += step
+            self.step = self.step if event.discontinuity else step
+        self.last_dts = event.dts
+
+
+def measure(view: View, end: int, boundary: int, on_progress: Progress | None) -> Measure:
+    """Scans the first ``end`` bytes; what begins from ``boundary`` on is what was there later."""
+    scanner = Scanner(payload=False)
+    lengths: dict[int, _Length] = {}
+
+    def take(events: list[PesEvent]) -> None:
+        for event in events:
+            lengths.setdefault(event.pid, _Length()).add(event, boundary)
+
+    for at, data in view.chunks(0, end):
+        take([event for event in scanner.feed(data) if isinstance(event, PesEvent)])
+        if on_progress is not None:
+            on_progress(at + len(data), end)
+    take([event for event in scanner.close() if isinstance(event, PesEvent)])
+    totals = {pid: length.total + length.step for pid, length in lengths.items()}
+    later = max((totals[pid] - one.before for pid, one in lengths.items() if one.before is not None), default=0)
+    total = max(totals.values(), default=0)
+    return Measure(total / TICKS_PER_SECOND, later / TICKS_PER_SECOND, problems_in_words(scanner.report))
+
+
+def problems_in_words(report: ScanReport) -> tuple[str, ...]:
+    """One sentence for each kind of fault; units that come late are none."""
+    sentences = []
+    for kind, count in report.problem_counts.items():
+        if kind is ProblemKind.DTS_BEHIND_PCR:
+            continue
+        first = next(problem for problem in report.problems if problem.kind is kind)
+        where = "" if first.pid is None else f" (PID 0x{first.pid:04X})"
+        sentences.append(f"{kind}, {count:,} times, first at byte {first.offset:,}: {first.detail}{where}")
+    return tuple(sentences)

@@ -1,0 +1,104 @@
+"""What partials and recoveries are told as."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """How a recovery ended."""
+
+    RECOVERED = "recovered"
+    """It has its final name, durably; in a dry run: it would get it."""
+    CLEANED = "cleaned"
+    """It had been committed before; what was left lying beside it is gone."""
+    REMOVED = "removed"
+    """Neither the partial nor its tail had a byte; both are gone."""
+    NOTHING = "nothing"
+    """There was nothing that can be recovered; everything was left as it is."""
+    RECORDING = "recording"
+    """It is being recorded right now and was not touched (folders only; else an error)."""
+    FAILED = "failed"
+    """``message`` says why; nothing is lost (folders only; else an error)."""
+    REPAIRED = "repaired"
+    """Its valid packets were copied to another file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Bytes that are not in the result: ``bytes`` from ``offset`` on.
+
+    ``source`` is ``"file"``, ``"slot"`` (``offset`` is then where they belong in the recording)
+    or ``"tail"`` (``offset`` in the tail itself).
+    """
+
+    source: str
+    offset: int
+    bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """An unfinished recording that lies in a folder.
+
+    ``path`` is the partial, ``final_path`` the name it was to get. ``bytes`` are in the file,
+    ``tail_bytes`` valid in the tail, of which some may be in the file too; ``recoverable_bytes``
+    is what ``recover`` would bring. ``age_s`` is how long ago it was last written to,
+    ``last_flush_ns`` (since the epoch, UTC) is told by its log, None without one. ``problem`` says
+    what stands against its recovery, or None.
+    """
+
+    path: Path
+    final_path: Path
+    age_s: float
+    bytes: int
+    tail_bytes: int
+    last_flush_ns: int | None
+    is_recording: bool
+    recoverable_bytes: int
+    problem: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values that JSON can carry."""
+        return asdict(self) | {"path": str(self.path), "final_path": str(self.final_path)}
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What became of one file.
+
+    ``path`` is what was recovered, ``final_path`` where it is now (None: nowhere). Of its
+    ``bytes``, and of the ``duration_s`` seconds that they cover, ``tail_bytes`` and ``tail_s``
+    came from the tail. ``cuts`` are not in it; they stand in ``rejected_path``, each behind a
+    line that says where it was. ``problems`` are damage that stayed inside, in words.
+    """
+
+    path: Path
+    final_path: Path | None
+    outcome: Outcome
+    message: str
+    dry_run: bool = False
+    bytes: int = 0
+    tail_bytes: int = 0
+    duration_s: float = 0.0
+    tail_s: float = 0.0
+    cuts: tuple[Cut, ...] = ()
+    rejected_path: Path | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def cut_bytes(self) -> int:
+        """Bytes of all cuts."""
+        return sum(cut.bytes for cut in self.cuts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values that JSON can carry."""
+        paths = {"path": str(self.path)} | {
+            name: None if path is None else str(path)
+            for name, path in (("final_path", self.final_path), ("rejected_path", self.rejected_path))
+        }
+        return asdict(self) | paths

@@ -1,0 +1,209 @@
+"""What is to be done with a partial and its tail; nothing is changed here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from ..mpegts.report import ProblemEvent, ProblemKind
+from ..mpegts.scanner import Scanner
+from ..mpegts.sync import PACKET_BYTES, SYNC_BYTE
+from ..writer.tail import HEADER_BYTES, TailHeader, TailSlot, read_header
+from .ending import Piece, packets_end, usable_end, whole_packets_end
+from .outcome import Cut
+from .view import CHUNK_BYTES, Overlay, View, difference, read_at
+
+_CONTEXT_BYTES = 8 * 1024 * 1024 // PACKET_BYTES * PACKET_BYTES
+"""So much of the file is read to tell whether packets continue it."""
+_HARMLESS = frozenset({ProblemKind.DTS_BEHIND_PCR, ProblemKind.MISSING_TABLES})
+_ENDS = frozenset({ProblemKind.SYNC_LOST, ProblemKind.CUT_PACKET, ProblemKind.NOT_TRANSPORT_STREAM})
+
+
+@dataclass
+class Plan:
+    """``size`` is the file's now, ``end`` what it will be; ``overlays`` are written over it first.
+
+    Of ``end`` bytes ``tail_bytes`` come from the tail. ``cuts`` go to the rejected file before
+    anything is changed, read from ``sources`` at their offsets. ``uses_tail`` says whether the
+    tail is of this file, or has no owner, so that it has had its day when all is done; ``owns_tail``
+    that its header names this file, ``keeps_whole_tail`` that all of it is among the cuts.
+    """
+
+    size: int
+    end: int = 0
+    tail_bytes: int = 0
+    overlays: list[Overlay] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    sources: list[View] = field(default_factory=list)
+    uses_tail: bool = False
+    owns_tail: bool = False
+    keeps_whole_tail: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the file will not be as it is."""
+        return self.end != self.size or self.tail_bytes > 0
+
+    def cut(self, source: View, kind: str, begin: int, end: int, reason: str) -> None:
+        """Note a cut."""
+        if begin < end:
+            self.cuts.append(Cut(kind, begin, end - begin, reason))
+            self.sources.append(source)
+
+
+def make_plan(descriptor: int, tail: int | None) -> Plan:
+    """The plan for an open partial and its open tail. Raises OSError where they cannot be read."""
+    status = os.fstat(descriptor)
+    plan = Plan(status.st_size)
+    header = None
+    if tail is not None:
+        header = _header(plan, tail, status.st_ino)
+    file = View(descriptor, plan.size)
+    slots = [] if header is None or tail is None else [_overlay(tail, slot) for slot in header.slots]
+    if header is None or tail is None or not slots:
+        _settle(plan, descriptor, file, [], usable_end(file))
+        return plan
+    if header.is_same_boot and header.is_sane and all(_is_in_sync(slot) for slot in slots):
+        plan.overlays = _without_holes(plan.size, slots)
+        view = View(descriptor, plan.size, plan.overlays)
+        _settle(plan, descriptor, view, slots, usable_end(view, _unit_ends(header.slots)))
+    else:
+        boot = "the machine was started anew since" if not header.is_same_boot else "its header contradicts itself"
+        plan.problems.append(f"the tail is believed only where it continues the file: {boot}")
+        _settle_doubtful(plan, descriptor, slots)
+    return plan
+
+
+def _header(plan: Plan, tail: int, inode: int) -> TailHeader | None:
+    size = os.fstat(tail).st_size
+    header = read_header(read_at(tail, 0, HEADER_BYTES))
+    if header is None:
+        plan.uses_tail = True
+        whole = View(tail, size)
+        if any(data.strip(b"\0") for _, data in whole.chunks(0, size)):
+            plan.cut(whole, "tail", 0, size, "a tail without a header that can be read")
+        return None
+    if header.inode != inode:
+        plan.problems.append("the tail that lies there belongs to another file; it was left alone")
+        return None
+    plan.uses_tail = plan.owns_tail = True
+    if not header.is_sane and len(header.slots) < 2:
+        # What its slots hold cannot be told from what they held before.
+        whole = View(tail, size)
+        plan.keeps_whole_tail = True
+        plan.cut(whole, "tail", 0, size, "a tail whose header contradicts itself")
+    return header
+
+
+def _overlay(tail: int, slot: TailSlot) -> Overlay:
+    there = max(0, min(slot.bytes, os.fstat(tail).st_size - slot.start))
+    return Overlay(tail, slot.start, slot.offset, there)
+
+
+def _is_in_sync(slot: Overlay) -> bool:
+    step = CHUNK_BYTES // PACKET_BYTES * PACKET_BYTES
+    for at in range(0, slot.bytes, step):
+        data = read_at(slot.descriptor, slot.start + at, min(step, slot.bytes - at))
+        if data[::PACKET_BYTES].strip(bytes([SYNC_BYTE])):
+            return False
+    return slot.bytes % PACKET_BYTES == 0
+
+
+def _without_holes(size: int, slots: list[Overlay]) -> list[Overlay]:
+    kept = []
+    for slot in slots:
+        if slot.offset > size:
+            break
+        kept.append(slot)
+        size = max(size, slot.end)
+    return kept
+
+
+def _unit_ends(slots: Collection[TailSlot]) -> set[int]:
+    return {slot.end for slot in slots if slot.ends_a_unit}
+
+
+def _settle_doubtful(plan: Plan, descriptor: int, slots: list[Overlay]) -> None:
+    """Takes of the slots what continues the packets of the file without a fault."""
+    begin = packets_end(View(descriptor, plan.size))
+    file = View(descriptor, plan.size)
+    end = begin
+    for slot in slots:
+        if slot.offset > end:
+            continue
+        held = View(slot.descriptor, 0, [slot])
+        skipped = 0
+        if difference(file, held, slot.offset, min(end, slot.end)) is not None:
+            skipped = end - slot.offset
+        if skipped < slot.bytes and skipped % PACKET_BYTES == 0:
+            # Whole where it agrees: written again, it is on the disk even if a sync of it has failed.
+            plan.overlays.append(
+                Overlay(slot.descriptor, slot.start + skipped, slot.offset + skipped, slot.bytes - skipped)
+            )
+            end = max(end, slot.end)
+    if plan.overlays:
+        view = View(descriptor, begin, plan.overlays)
+        good = whole_packets_end(view, _first_fault(view, begin), begin)
+        plan.overlays = [
+            Overlay(one.descriptor, one.start, one.offset, min(one.end, good) - one.offset)
+            for one in plan.overlays
+            if one.offset < good
+        ]
+    view = View(descriptor, begin, plan.overlays) if plan.overlays else View(descriptor, plan.size)
+    _settle(plan, descriptor, view, slots, usable_end(view))
+
+
+def _first_fault(view: View, begin: int) -> int:
+    """The first fault from ``begin`` on, by what stands before it; or the end."""
+    start = begin - min(begin // PACKET_BYTES * PACKET_BYTES, _CONTEXT_BYTES)
+    scanner = Scanner(payload=False)
+    faults = []
+    for _, data in view.chunks(start, view.size):
+        faults += [event for event in scanner.feed(data) if _is_fault(event)]
+    faults += [event for event in scanner.close() if isinstance(event, ProblemEvent) and event.kind in _ENDS]
+    offsets = [start + event.offset for event in faults if isinstance(event, ProblemEvent)]
+    return min((offset for offset in offsets if offset >= begin), default=view.size)
+
+
+def _is_fault(event: object) -> bool:
+    return isinstance(event, ProblemEvent) and event.kind not in _HARMLESS
+
+
+def _settle(plan: Plan, descriptor: int, view: View, slots: list[Overlay], ending: tuple[int, list[Piece]]) -> None:
+    """Notes what ``view`` up to its usable end takes from the tail, and leaves out of file and slots."""
+    end, pieces = ending
+    plan.end = end
+    plan.overlays = [
+        Overlay(one.descriptor, one.start, one.offset, min(one.end, end) - one.offset)
+        for one in plan.overlays
+        if one.offset < end
+    ]
+    file = View(descriptor, plan.size)
+    for one in plan.overlays:
+        plan.tail_bytes += max(0, one.end - max(one.offset, plan.size))
+        unlike = difference(file, view, one.offset, min(one.end, plan.size))
+        if unlike is not None:
+            plan.tail_bytes += unlike[1] - unlike[0]
+            plan.cut(file, "file", *unlike, "the tail holds other bytes for this place")
+    pieces = [*pieces, Piece(max(end, view.size), plan.size, "no transport packets")]
+    held = [View(slot.descriptor, 0, [slot]) for slot in slots]
+    for begin, stop, reason in sorted(pieces):
+        # What a slot holds too goes aside with the slot: it does so again after an interruption.
+        at, stop = begin, min(stop, plan.size)
+        for slot, its in zip(slots, held, strict=True):
+            first, last = max(at, slot.offset), min(stop, slot.end)
+            if first < last and difference(file, its, first, last) is None:
+                plan.cut(file, "file", at, first, reason)
+                at = last
+        plan.cut(file, "file", at, stop, reason)
+    if plan.keeps_whole_tail:
+        return
+    for slot, its in zip(slots, held, strict=True):
+        unlike = difference(its, view, slot.offset, min(slot.end, end))
+        first = max(end, slot.offset) if unlike is None else unlike[0]
+        reason = next((piece.reason for piece in pieces if piece.begin <= first < piece.end), "")
+        if slot.offset > max(plan.size, view.size):
+            reason = "bytes of the tail behind a hole in the file"
+        plan.cut(its, "slot", first, slot.end, reason or "bytes of the tail that do not continue the file")

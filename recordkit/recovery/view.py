@@ -1,0 +1,82 @@
+"""A recording as it will be once its tail is put back, before a byte of it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+CHUNK_BYTES = 1024 * 1024
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """``size`` bytes from ``offset`` on; fewer where the file ends before."""
+    parts = []
+    while size > 0:
+        data = os.pread(descriptor, size, offset)
+        if not data:
+            break
+        parts.append(data)
+        offset += len(data)
+        size -= len(data)
+    return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """``bytes`` from ``start`` of the file ``descriptor`` on, which belong at ``offset``."""
+
+    descriptor: int
+    start: int
+    offset: int
+    bytes: int
+
+    @property
+    def end(self) -> int:
+        """Where they end."""
+        return self.offset + self.bytes
+
+
+class View:
+    """The file of ``size`` bytes with ``overlays`` laid over it, later ones over earlier; there are no holes."""
+
+    def __init__(self, descriptor: int, size: int, overlays: Sequence[Overlay] = ()) -> None:
+        self._layers = (Overlay(descriptor, 0, 0, size), *overlays)
+        self.size = max(layer.end for layer in self._layers)
+
+    def read(self, begin: int, end: int) -> bytes:
+        """The bytes from ``begin`` to ``end``, or to the end of all."""
+        end = min(end, self.size)
+        data = bytearray(max(end - begin, 0))
+        for layer in self._layers:
+            first, last = max(begin, layer.offset), min(end, layer.end)
+            if first < last:
+                piece = read_at(layer.descriptor, layer.start + first - layer.offset, last - first)
+                data[first - begin : first - begin + len(piece)] = piece
+        return bytes(data)
+
+    def chunks(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """The bytes from ``begin`` to ``end`` in pieces, each with its offset."""
+        end = min(end, self.size)
+        for at in range(begin, end, CHUNK_BYTES):
+            yield at, self.read(at, min(at + CHUNK_BYTES, end))
+
+
+def difference(one: View, other: View, begin: int, end: int) -> tuple[int, int] | None:
+    """From where to where two views differ between ``begin`` and ``end``; what one has not got differs."""
+    first = last = -1
+    for at in range(begin, end, CHUNK_BYTES):
+        stop = min(at + CHUNK_BYTES, end)
+        left, right = one.read(at, stop), other.read(at, stop)
+        if left == right and len(left) == stop - at:
+            continue
+        both = min(len(left), len(right))
+        here = np.frombuffer(left, np.uint8, both) != np.frombuffer(right, np.uint8, both)
+        unlike = np.flatnonzero(here)[[0, -1]].tolist() if here.any() else []
+        if both < stop - at:
+            unlike += [both, stop - at - 1]
+        first = at + unlike[0] if first < 0 else first
+        last = at + unlike[-1] + 1
+    return None if first < 0 else (first, last)

@@ -1,0 +1,97 @@
+"""Unfinished recordings, laid out by hand: real media, a partial of any bytes, a tail of any kind."""
+
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from recordkit.mpegts.packetiser import PacketBuffer
+from recordkit.recorder import Recorder
+from recordkit.settings import VideoSettings
+from recordkit.sources.synthetic import Synthetic
+
+from ..steering import PACKET, packetiser, unit
+
+
+@functools.cache
+def media(crf: int = 40, seconds: float = 1.0, size: tuple[int, int] = (160, 90)) -> bytes:
+    """A recording as recordkit commits it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "talk.ts"
+        source = Synthetic(width=size[0], height=size[1], fps=25, seconds=seconds)
+        with Recorder(path, video=VideoSettings(preset="ultrafast", crf=crf), flush_log=False) as recorder:
+            for frame in source.frames():
+                recorder.write(frame)
+        return path.read_bytes()
+
+
+@functools.cache
+def large_units() -> bytes:
+    """Units of 1,000 and 100,000 bytes in turn; the second kind has no stated length."""
+    made = packetiser()
+    buffer = PacketBuffer(np.empty((4000, PACKET), np.uint8))
+    for number in range(8):
+        made.lay(unit(number, 100_000 if number % 2 else 1000), buffer)
+    return bytes(buffer.bytes[: buffer.used_bytes])
+
+
+def unit_starts(data: bytes) -> list[int]:
+    """Where access units begin: packets with payload_unit_start_indicator that carry no table."""
+    starts = []
+    for at in range(0, len(data) - PACKET + 1, PACKET):
+        pid = int.from_bytes(data[at + 1 : at + 3]) & 0x1FFF
+        if data[at + 1] & 0x40 and pid not in (0, 0x1000):
+            starts.append(at)
+    return starts
+
+
+def boot_id() -> bytes:
+    return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))
+
+
+def tail_bytes(inode: int, slots=(), *, boot: bytes | None = None, slot_bytes: int = 1 << 20) -> bytes:
+    """A tail's bytes, laid out as recordkit/writer/tail.py documents it."""
+    header = bytearray(4096)
+    header[:8] = b"RKTAIL\0\1"
+    header[8:16] = slot_bytes.to_bytes(8, "little")
+    header[16:24] = inode.to_bytes(8, "little")
+    header[24:40] = boot_id() if boot is None else boot
+    body = bytearray(2 * slot_bytes)
+    for number, (offset, data) in enumerate(slots):
+        at = 64 * (number + 1)
+        header[at : at + 8] = offset.to_bytes(8, "little")
+        header[at + 8 : at + 16] = len(data).to_bytes(8, "little")
+        body[number * slot_bytes : number * slot_bytes + len(data)] = data
+    return bytes(header + body)
+
+
+class Lying:
+    """The files of one unfinished recording in a folder."""
+
+    def __init__(self, folder: Path, name: str = "talk") -> None:
+        self.final = folder / f"{name}.ts"
+        self.partial = folder / f"{name}.recording.ts"
+        self.tail = folder / f"{name}.recording.tail"
+        self.rejected = folder / f"{name}.rejected"
+        self.folder = folder
+
+    def lay(self, data: bytes, slots=None, **tail) -> "Lying":
+        self.partial.write_bytes(data)
+        if slots is not None:
+            self.tail.write_bytes(tail_bytes(tail.pop("inode", self.partial.stat().st_ino), slots, **tail))
+        return self
+
+    def names(self) -> list[str]:
+        return sorted(one.name for one in self.folder.iterdir())
+
+    def rejects(self) -> list[bytes]:
+        """The pieces in the rejected file, without the lines before them."""
+        pieces, data = [], self.rejected.read_bytes() if self.rejected.exists() else b""
+        while data:
+            assert data.startswith(b"\n=== recordkit: ")
+            line, data = data[1:].split(b"\n", 1)
+            size = int(line.split()[2])
+            pieces.append(data[:size])
+            data = data[size:]
+        return pieces
