@@ -124,10 +124,13 @@ def test_what_is_read_back_is_what_the_live_recording_gave(tmp_path, frames):
 
 
 def test_while_it_is_recorded_the_log_ends_with_the_last_flush(tmp_path, frames):
-    with recorder(tmp_path) as one:
+    told = threading.Event()
+    with recorder(tmp_path, on_flush=lambda flush: told.set(), flush_interval=3600.0) as one:
         for frame in frames:
             one.write(frame)
         one.flush()
+        # flush() comes back when the bytes are in the file, which is before its record is noted.
+        assert told.wait(GUARD_S)
         log = read_flush_log(one.temp_output_path)
         assert_frame_equal(log.flushes, one.flushes)
         assert log.attrs == one.log.attrs
