@@ -95,3 +95,17 @@ class Lying:
             pieces.append(data[:size])
             data = data[size:]
         return pieces
+
+
+def lay_awkwardly(lying: Lying) -> bytes:
+    """Everything at once: other bytes in the place of a slot, a slot full to the brim, a unit without its end.
+
+    Gives what is to be recovered.
+    """
+    data = media()
+    starts = unit_starts(data)
+    last = next(number for number in range(65, len(starts)) if starts[number + 1] - starts[number] > 2 * PACKET)
+    end = starts[last] + PACKET
+    slots = [(starts[40], data[starts[40] : starts[45]]), (starts[45], data[starts[45] : end])]
+    lying.lay(data[: starts[40]] + b"wrong" * 100, slots, slot_bytes=-(-len(slots[1][1]) // 4096) * 4096)
+    return data[: starts[last]]
