@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 from ..mpegts.report import ProblemEvent, ProblemKind
 from ..mpegts.scanner import Scanner
-from ..mpegts.sync import PACKET_BYTES, SYNC_BYTE
+from ..mpegts.sync import PACKET_BYTES
 from ..writer.tail import HEADER_BYTES, TailHeader, TailSlot, read_header
 from .ending import Piece, packets_end, usable_end, whole_packets_end
 from .outcome import Cut
-from .view import CHUNK_BYTES, Overlay, View, difference, read_at
+from .view import Overlay, View, difference, read_at
 
 _CONTEXT_BYTES = 8 * 1024 * 1024 // PACKET_BYTES * PACKET_BYTES
 """So much of the file is read to tell whether packets continue it."""
+_PAGE_BYTES = 4096
 _HARMLESS = frozenset({ProblemKind.DTS_BEHIND_PCR, ProblemKind.MISSING_TABLES})
 _ENDS = frozenset({ProblemKind.SYNC_LOST, ProblemKind.CUT_PACKET, ProblemKind.NOT_TRANSPORT_STREAM})
 
@@ -65,13 +66,16 @@ def make_plan(descriptor: int, tail: int | None) -> Plan:
     if header is None or tail is None or not slots:
         _settle(plan, descriptor, file, [], usable_end(file))
         return plan
-    if header.is_same_boot and header.is_sane and all(_is_in_sync(slot) for slot in slots):
-        plan.overlays = _without_holes(plan.size, slots)
-        view = View(descriptor, plan.size, plan.overlays)
+    plan.overlays = _without_holes(plan.size, slots)
+    view = View(descriptor, plan.size, plan.overlays)
+    if header.is_same_boot and header.is_sane and _is_sound(view, plan.overlays):
         _settle(plan, descriptor, view, slots, usable_end(view, _unit_ends(header.slots)))
     else:
-        boot = "the machine was started anew since" if not header.is_same_boot else "its header contradicts itself"
-        plan.problems.append(f"the tail is believed only where it continues the file: {boot}")
+        why = "it does not agree with itself, or with the file"
+        if not header.is_same_boot:
+            why = "the machine was started anew since"
+        plan.problems.append(f"the tail is believed only where it continues the file: {why}")
+        plan.overlays = []
         _settle_doubtful(plan, descriptor, slots)
     return plan
 
@@ -100,15 +104,6 @@ def _header(plan: Plan, tail: int, inode: int) -> TailHeader | None:
 def _overlay(tail: int, slot: TailSlot) -> Overlay:
     there = max(0, min(slot.bytes, os.fstat(tail).st_size - slot.start))
     return Overlay(tail, slot.start, slot.offset, there)
-
-
-def _is_in_sync(slot: Overlay) -> bool:
-    step = CHUNK_BYTES // PACKET_BYTES * PACKET_BYTES
-    for at in range(0, slot.bytes, step):
-        data = read_at(slot.descriptor, slot.start + at, min(step, slot.bytes - at))
-        if data[::PACKET_BYTES].strip(bytes([SYNC_BYTE])):
-            return False
-    return slot.bytes % PACKET_BYTES == 0
 
 
 def _without_holes(size: int, slots: list[Overlay]) -> list[Overlay]:
@@ -145,7 +140,9 @@ def _settle_doubtful(plan: Plan, descriptor: int, slots: list[Overlay]) -> None:
             end = max(end, slot.end)
     if plan.overlays:
         view = View(descriptor, begin, plan.overlays)
-        good = whole_packets_end(view, _first_fault(view, begin), begin)
+        good = whole_packets_end(
+            view, _believed_end(plan.overlays, _faults(view, begin)[1], begin, view.size), begin
+        )
         plan.overlays = [
             Overlay(one.descriptor, one.start, one.offset, min(one.end, good) - one.offset)
             for one in plan.overlays
@@ -155,16 +152,43 @@ def _settle_doubtful(plan: Plan, descriptor: int, slots: list[Overlay]) -> None:
     _settle(plan, descriptor, view, slots, usable_end(view))
 
 
-def _first_fault(view: View, begin: int) -> int:
-    """The first fault from ``begin`` on, by what stands before it; or the end."""
-    start = begin - min(begin // PACKET_BYTES * PACKET_BYTES, _CONTEXT_BYTES)
+def _is_sound(view: View, slots: list[Overlay]) -> bool:
+    """Whether the slots hold what was laid into them, as they do after a kill.
+
+    A disk that was lost while the machine went on leaves old pages in them; those are packets, too.
+    """
+    if not slots:
+        return True
+    if any(slot.bytes % PACKET_BYTES for slot in slots):
+        return False
+    begin = slots[0].offset
+    before, after = _faults(view, begin)
+    if not after:
+        return True
+    # Where the file itself is damaged before them, they are judged by themselves.
+    return bool(before) and not any(_faults(View(slots[0].descriptor, 0, slots), begin, 0))
+
+
+def _believed_end(slots: list[Overlay], faults: list[int], begin: int, end: int) -> int:
+    """The end of the packets before the page that the first fault lies in: it is lost, or old, as a whole."""
+    for slot in slots:
+        if faults and slot.offset <= faults[0] < slot.end:
+            page = (slot.start + faults[0] - slot.offset) // _PAGE_BYTES * _PAGE_BYTES
+            good = max(0, page - slot.start) // PACKET_BYTES * PACKET_BYTES
+            return max(begin, slot.offset + good)
+    return faults[0] if faults else end
+
+
+def _faults(view: View, begin: int, context_bytes: int = _CONTEXT_BYTES) -> tuple[list[int], list[int]]:
+    """Where faults are: shortly before ``begin``, and from there on."""
+    start = begin - min(begin // PACKET_BYTES * PACKET_BYTES, context_bytes)
     scanner = Scanner(payload=False)
     faults = []
     for _, data in view.chunks(start, view.size):
         faults += [event for event in scanner.feed(data) if _is_fault(event)]
     faults += [event for event in scanner.close() if isinstance(event, ProblemEvent) and event.kind in _ENDS]
-    offsets = [start + event.offset for event in faults if isinstance(event, ProblemEvent)]
-    return min((offset for offset in offsets if offset >= begin), default=view.size)
+    offsets = sorted(start + event.offset for event in faults if isinstance(event, ProblemEvent))
+    return [offset for offset in offsets if offset < begin], [offset for offset in offsets if offset >= begin]
 
 
 def _is_fault(event: object) -> bool:

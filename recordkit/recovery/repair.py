@@ -53,7 +53,7 @@ def repair(
     # A copy has no need of being recovered: it goes by a name of its own until it is complete.
     files.partial_path = files.final_path.with_name(files.final_path.name.removesuffix(SUFFIX) + _TEMPORARY_SUFFIX)
     try:
-        with told(path, 0, "reading"), locked(path, system, writes=False) as descriptor:
+        with locked(path, system, writes=False) as descriptor, told(path, 0, "reading"):
             return _repair(path, descriptor, files, dry_run, on_progress, system)
     except FileNotFoundError:
         raise RecoveryError(path, "there is no such file") from None

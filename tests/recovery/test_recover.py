@@ -294,6 +294,36 @@ def test_a_file_that_lost_its_end_while_the_tail_kept_it(lying):
     assert lying.rejects() == [bytes(5000)]
 
 
+@pytest.mark.parametrize("old", ["a page", "all of it"])
+def test_old_pages_of_a_disk_that_was_lost_while_the_machine_went_on(lying, old):
+    data = media(crf=0, size=(640, 360))
+    starts = unit_starts(data)
+    cut = starts[40]
+    slot = bytearray(data[cut:])
+    earlier = data[starts[4] :][: len(slot)]
+    if old == "a page":
+        slot[4096:8192] = earlier[4096:8192]
+    else:
+        slot[:] = earlier
+    lying.lay(data[:cut], [(cut, bytes(slot))])
+    rk.recover(lying.final)
+    kept = lying.final.read_bytes()
+    assert data.startswith(kept)
+    assert cut <= len(kept) <= cut + 4096
+    assert rk.verify(lying.final, decode=True).ok
+    assert lying.rejects() == [bytes(slot)[len(kept) - cut :]]
+
+
+def test_a_file_that_is_damaged_before_its_tail(lying):
+    data = media()
+    cut = unit_starts(data)[50]
+    hurt = data[: cut - 4 * PACKET] + bytes(4 * PACKET)
+    lying.lay(hurt, [(cut, data[cut:])])
+    found = rk.recover(lying.final)
+    assert lying.final.read_bytes() == hurt + data[cut:]
+    assert found.problems
+
+
 # Names, links and the living.
 
 
