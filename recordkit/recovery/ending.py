@@ -36,7 +36,8 @@ class Piece(NamedTuple):
 def usable_end(view: View, unit_ends: Collection[int] = ()) -> tuple[int, list[Piece]]:
     """The end of the last whole access unit, and what stands behind it, in pieces from the back.
 
-    0 where there is none. ``unit_ends`` are offsets at which a unit is known to end.
+    0 where there is none. ``unit_ends`` are offsets at which a unit is known to end,
+    should it not say so itself.
     """
     end, window = view.size, WINDOW_BYTES
     pieces: list[Piece] = []
@@ -118,12 +119,12 @@ def _last_unit(
             if data[last - begin] == 0 and _is_torn(data[last - PACKET_BYTES - begin : last - begin], last):
                 _add(pieces, Piece(last - PACKET_BYTES, last, "a packet that ends in zeros"))
                 last -= PACKET_BYTES
-        elif ends_a_unit:
-            return last, True
+            ends_a_unit = False
         rows = np.frombuffer(data, np.uint8)[first - begin : last - begin].reshape(-1, PACKET_BYTES)
-        end, is_whole = _walk_back(Batch(first, rows, PACKET_BYTES), pieces)
+        end, is_whole = _walk_back(Batch(first, rows, PACKET_BYTES), ends_a_unit, pieces)
         if is_whole:
             return end, True
+        ends_a_unit = False
         if begin == 0 or first - begin >= PACKET_BYTES:
             # Damage lies before them, and whatever these packets belonged to began before it.
             _add(pieces, Piece(first, end, "packets of access units without their beginnings"))
@@ -148,7 +149,7 @@ def _what_is_left(data: bytes) -> str:
     return "no transport packets"
 
 
-def _walk_back(batch: Batch, pieces: list[Piece]) -> tuple[int, bool]:
+def _walk_back(batch: Batch, ends_a_unit: bool, pieces: list[Piece]) -> tuple[int, bool]:
     """Goes back from the end to the last unit that is whole; cuts those that are not."""
     end = batch.offset + len(batch) * PACKET_BYTES
     is_media = batch.usable & (batch.size > 0) & ~np.isin(batch.pid, (PAT_PID, PMT_PID, NULL_PID))
@@ -167,8 +168,9 @@ def _walk_back(batch: Batch, pieces: list[Piece]) -> tuple[int, bool]:
         sizes[pid] = sizes.get(pid, 0) + counts[place]
         last_rows.setdefault(pid, row)
         if starts[place]:
-            if _is_whole(batch, row, last_rows[pid], sizes[pid]):
+            if _is_whole(batch, row, last_rows[pid], sizes[pid], ends_a_unit):
                 return end, True
+            ends_a_unit = False
             _add(pieces, Piece(batch.offset_of(row), end, "an access unit without its end"))
             end = batch.offset_of(row)
             sizes.clear()
@@ -176,7 +178,7 @@ def _walk_back(batch: Batch, pieces: list[Piece]) -> tuple[int, bool]:
     return end, False
 
 
-def _is_whole(batch: Batch, row: int, last_row: int, size: int) -> bool:
+def _is_whole(batch: Batch, row: int, last_row: int, size: int, ends_a_unit: bool) -> bool:
     """Whether the PES packet that begins in ``row`` and fills ``size`` bytes of payload has its end."""
     head = batch.payload(row)
     header = parse_pes_header(head)
@@ -184,5 +186,5 @@ def _is_whole(batch: Batch, row: int, last_row: int, size: int) -> bool:
         return False
     if header.payload_length is not None:
         return size >= header.header_length + header.payload_length
-    # Where no length is stated, the last packet tells: it alone is stuffed.
-    return last_row != row and int(batch.size[last_row]) < PACKET_BYTES - 4
+    # Where no length is stated, the last packet tells: it alone is stuffed, if it is not just full.
+    return ends_a_unit or (last_row != row and int(batch.size[last_row]) < PACKET_BYTES - 4)
