@@ -16,6 +16,8 @@ from ..system import System
 from .view import View
 
 REJECTED_SUFFIX = ".rejected"
+_MARK = "\n=== recordkit: "
+"""The line before each piece begins so; less of it may just as well end another piece."""
 
 
 def open_regular(path: Path, flags: int, system: System) -> int:
@@ -127,7 +129,7 @@ class Rejected:
             checksum = 0
             for _, data in source.chunks(begin, end):
                 checksum = zlib.crc32(data, checksum)
-            text = f"\n=== recordkit: {end - begin} bytes, {title}, CRC-32 {checksum:08x} ===\n"
+            text = f"{_MARK}{end - begin} bytes, {title}, CRC-32 {checksum:08x} ===\n"
             head = text.encode("utf-8", "surrogateescape")
             at = self._place(head)
         write_all(self._system, self._descriptor, self.path, head, at)
@@ -148,7 +150,7 @@ class Rejected:
             if found >= 0:
                 return at + found
         last = mine.read(max(0, mine.size - len(head)), mine.size)
-        written = next((count for count in range(len(last), 0, -1) if last.endswith(head[:count])), 0)
+        written = next((count for count in range(len(last), len(_MARK) - 1, -1) if last.endswith(head[:count])), 0)
         return mine.size - written
 
     def finish(self) -> None:

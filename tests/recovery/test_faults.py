@@ -10,7 +10,7 @@ from recordkit.recovery import files, recover
 from recordkit.recovery.outcome import Outcome
 
 from ..steering import FaultySystem
-from .material import Lying, lay_awkwardly
+from .material import Lying, lay_awkwardly, media
 
 
 def lay(folder):
@@ -119,4 +119,14 @@ def test_what_was_rejected_before_stays(tmp_path):
     lying, _ = lay(tmp_path)
     lying.rejected.write_bytes(b"of an earlier one\n")
     rk.recover(lying.final)
-    assert lying.rejected.read_bytes().startswith(b"of an earlier one\n=== recordkit: ")
+    assert lying.rejected.read_bytes().startswith(b"of an earlier one\n\n=== recordkit: ")
+
+
+def test_a_piece_that_ends_as_a_line_does(tmp_path):
+    data = media()
+    lying = Lying(tmp_path).lay(data + b"one\n" + bytes(3), [(len(data) + 188, data)])
+    rk.recover(lying.final)
+    assert lying.rejects() == [b"one\n" + bytes(3), data]
+    lying.lay(data + b"two\n")
+    rk.recover(lying.final)
+    assert lying.rejects()[2:] == [b"two\n"]
