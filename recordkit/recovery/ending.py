@@ -14,7 +14,7 @@ from ..mpegts.batch import NULL_PID, Batch
 from ..mpegts.pes_header import parse_pes_header
 from ..mpegts.sync import PACKET_BYTES, SYNC_BYTE, PacketFramer
 from ..mpegts.tables import PAT_PID, PMT_PID
-from .view import View
+from .view import View, is_zero
 
 WINDOW_BYTES = 16 * 1024 * 1024
 _LARGEST_WINDOW_BYTES = 64 * 1024 * 1024
@@ -92,6 +92,8 @@ def _is_torn(packet: bytes, end: int) -> bool:
 
 def _stretches(data: bytes, begin: int) -> list[tuple[int, int]]:
     """Where runs of packets of 188 bytes begin and end."""
+    if is_zero(data):
+        return []
     framer = PacketFramer()
     found: list[tuple[int, int]] = []
     for items in (framer.feed(data), framer.close()):
@@ -142,7 +144,7 @@ def _add(pieces: list[Piece], piece: Piece) -> None:
 
 def _what_is_left(data: bytes) -> str:
     """What bytes that are no packets are."""
-    if not data.strip(b"\0"):
+    if is_zero(data):
         return "zeros"
     if len(data) < PACKET_BYTES and data[0] == SYNC_BYTE:
         return "part of a packet"

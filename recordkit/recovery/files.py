@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
 from ..system import System
-from .view import View
+from .view import View, is_zero
 
 REJECTED_SUFFIX = ".rejected"
 _MARK = "\n=== recordkit: "
@@ -139,7 +139,7 @@ class Rejected:
             if os.fstat(self._descriptor).st_size < at + end - begin:
                 os.ftruncate(self._descriptor, at + end - begin)
         for offset, data in source.chunks(begin, end):
-            if data.strip(b"\0"):
+            if not is_zero(data):
                 write_all(self._system, self._descriptor, self.path, data, at + offset - begin)
 
     def _place(self, head: bytes) -> int:

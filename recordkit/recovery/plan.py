@@ -12,7 +12,7 @@ from ..mpegts.sync import PACKET_BYTES
 from ..writer.tail import HEADER_BYTES, TailHeader, TailSlot, read_header
 from .ending import Piece, packets_end, usable_end, whole_packets_end
 from .outcome import Cut
-from .view import Overlay, View, difference, read_at
+from .view import Overlay, View, difference, is_zero, read_at
 
 _CONTEXT_BYTES = 8 * 1024 * 1024 // PACKET_BYTES * PACKET_BYTES
 """So much of the file is read to tell whether packets continue it."""
@@ -86,7 +86,7 @@ def _header(plan: Plan, tail: int, inode: int) -> TailHeader | None:
     if header is None:
         plan.uses_tail = True
         whole = View(tail, size)
-        if any(data.strip(b"\0") for _, data in whole.chunks(0, size)):
+        if any(not is_zero(data) for _, data in whole.chunks(0, size)):
             plan.cut(whole, "tail", 0, size, "a tail without a header that can be read")
         return None
     if header.inode != inode:

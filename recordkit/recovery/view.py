@@ -24,6 +24,11 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
     return b"".join(parts)
 
 
+def is_zero(data: bytes) -> bool:
+    """Whether there is nothing but zeros; compared in one go, which is much faster than to strip them."""
+    return data == bytes(len(data))
+
+
 @dataclass(frozen=True, slots=True)
 class Overlay:
     """``bytes`` from ``start`` of the file ``descriptor`` on, which belong at ``offset``."""
