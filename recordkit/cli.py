@@ -25,7 +25,7 @@ from rich.logging import RichHandler
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
-from .errors import RecordkitError, SettingsError
+from .errors import RecordkitError, SettingsError, SourceError
 from .feed import record as record_source
 from .recorder import Recorder
 from .recording import Recording
@@ -35,13 +35,22 @@ from .sources.media_file import MediaFile
 from .sources.readback import read_back
 from .sources.source import Source
 from .sources.synthetic import Synthetic
-from .system import Clock, System
-from .verification.verify import Verification
+from .system import Clock, System, give_back_freed_memory
 from .verification.verify import verify as verify_file
 from .version import __version__
 from .watch import Watched, WatchState, scan
 
 FAULT, USAGE, INTERRUPTED = 1, 2, 130
+_WORTH_TELLING = {
+    "dropped_items",
+    "late_items",
+    "mistimed_items",
+    "rejected_items",
+    "skipped_units",
+    "restarts",
+    "late_units",
+    "gap_count",
+}
 WATCH_INTERVAL_S = 1.0
 
 app = typer.Typer(
@@ -85,7 +94,7 @@ def run(argv: Sequence[str], console: Console | None = None, errors: Console | N
         errors.print(Text.assemble(("error ", "bold red"), str(error)))
         return FAULT
     except KeyboardInterrupt:
-        errors.print("Interrupted again: the unfinished recording was left as it is.")
+        errors.print("Interrupted: what was not committed by now was left as it is.")
         return INTERRUPTED
     return 0
 
@@ -172,7 +181,9 @@ def record(
             transcode_audio=transcode,
             fps=rate,
         )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    give_back_freed_memory()
     with Live(Text(), console=console, auto_refresh=False) as live:
         recording = record_source(
             media,
@@ -204,15 +215,23 @@ def verify(
 ) -> None:
     """Say what is in transport streams, and what is wrong with them; exit code 0 only when nothing is."""
     console: Console = context.obj
-    verified: list[Verification] = []
     documents: list[dict[str, Any]] = []
+    all_ok = True
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
         for path in paths:
             task = progress.add_task(path.name, total=None)
-            found = verify_file(path, decode=decode, on_progress=partial(_advance, progress, task))
-            progress.remove_task(task)
+            try:
+                found = verify_file(path, decode=decode, on_progress=partial(_advance, progress, task))
+            except SourceError as error:
+                all_ok = False
+                documents.append({"path": str(path), "ok": False, "error": str(error)})
+                if not as_json:
+                    console.print(Text.assemble(("✘ ", "bold red"), str(error)))
+                continue
+            finally:
+                progress.remove_task(task)
             back = read_back(path) if synthetic and found.streams else None
-            verified.append(found)
+            all_ok &= found.ok
             documents.append(found.to_dict() | ({"synthetic": asdict(back)} if back else {}))
             if not as_json:
                 console.print(verification_report(found))
@@ -220,7 +239,7 @@ def verify(
     if as_json:
         shown = documents[0] if len(documents) == 1 else documents
         console.file.write(json.dumps(shown, indent=2, default=str) + "\n")
-    if not all(found.ok for found in verified):
+    if not all_ok:
         raise typer.Exit(FAULT)
 
 
@@ -302,6 +321,10 @@ def _show(console: Console, recording: Recording) -> None:
         f"   {time_text(recording.duration_s)}, {size_text(recording.bytes)}",
     )
     console.print(line, soft_wrap=True)
+    told = {name: value for name, value in asdict(recording.counters).items() if value and name in _WORTH_TELLING}
+    if told:
+        words = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in told.items())
+        console.print(Text.assemble(("note ", "yellow"), words), soft_wrap=True)
 
 
 def _plot(recording: Recording, path: Path) -> None:
@@ -348,5 +371,5 @@ def _count(name: str, text: str, kilo: int) -> int:
     factor = {"k": kilo, "m": kilo**2, "g": kilo**3}.get(unit)
     try:
         return round(float(text) if factor is None else float(number) * factor)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise SettingsError(name, text, "give a number, with k or M behind it if you like") from None

@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,10 @@ from .system import Clock
 log = logging.getLogger("recordkit")
 
 PROGRESS_INTERVAL_S = 0.25
+_LONGEST_OVERRUN_S = 1.0
+"""So far one stream may be beyond the seconds asked for while another has not reached them."""
+_LONGEST_CLOSE_S = 2.0
+_VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
 
 
 def record(
@@ -49,39 +52,57 @@ def record(
         raise SettingsError("seconds", seconds, "give a time above 0, or None for no end")
     clock = clock or Clock()
     stop = stop or threading.Event()
-    opened = ExitStack()
+    feed = _Feed(source, seconds, stop, clock)
+    given = feed.open()
     try:
-        given = opened.enter_context(source.open())
         recorder = Recorder(path, video=_video(given, video), audio=_audio(given, audio), clock=clock, **settings)
         recorder.start()
     except BaseException:
-        opened.close()
+        feed.cancel()
         raise
-    feed = _Feed(source.name, opened, given, recorder, seconds, stop, clock)
+    interrupted = False
     try:
-        feed.start()
+        feed.begin(recorder)
         while recorder.state is State.RECORDING and not feed.ended.wait(PROGRESS_INTERVAL_S):
             if on_progress is not None:
                 on_progress(recorder)
     except KeyboardInterrupt:
+        interrupted = True
         log.info("Interrupted: the recording is brought to its end")
     except BaseException:
         stop.set()
         recorder.stop()
         raise
     stop.set()
-    recording = recorder.stop()
+    recording = _stopped(recorder, interrupted)
     if on_progress is not None:
         on_progress(recorder)
     if feed.error is not None:
+        if recording.path is not None:
+            log.warning("%s: what came before the source failed is committed", recording.path)
         raise feed.error
     return recording
+
+
+def _stopped(recorder: Recorder, interrupted: bool) -> Recording:
+    """Wait for the end; the first interrupt of all only asks for what is going on anyway."""
+    while True:
+        try:
+            return recorder.stop()
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
 
 
 def _video(given: OpenSource, settings: VideoSettings | None) -> VideoSettings | None:
     if settings is None or not given.has_video:
         return None
-    return replace(settings, frame_rate=settings.frame_rate or given.frame_rate)
+    return replace(
+        settings,
+        frame_rate=settings.frame_rate or given.frame_rate,
+        pixel_aspect=settings.pixel_aspect or given.pixel_aspect,
+    )
 
 
 def _audio(given: OpenSource, settings: AudioSettings | None) -> tuple[AudioSettings, ...] | None:
@@ -92,70 +113,92 @@ def _audio(given: OpenSource, settings: AudioSettings | None) -> tuple[AudioSett
 
 
 class _Feed:
-    """The thread that reads the source, and closes it: one that hangs in a read holds up nobody else."""
+    """The thread that opens, reads and closes the source: one that hangs holds up nobody else."""
 
-    def __init__(
-        self,
-        name: str,
-        opened: ExitStack,
-        given: OpenSource,
-        recorder: Recorder,
-        seconds: float | None,
-        stop: threading.Event,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, source: Source, seconds: float | None, stop: threading.Event, clock: Clock) -> None:
         self.ended = threading.Event()
         self.error: RecordkitError | None = None
-        self._name = name
-        self._opened = opened
-        self._given = given
-        self._recorder = recorder
+        self._source = source
         self._seconds = seconds
         self._stop = stop
         self._clock = clock
+        self._given: OpenSource | None = None
+        self._recorder: Recorder | None = None
+        self._opened = threading.Event()
+        self._may_begin = threading.Event()
         self._first_s: float | None = None
-        self._full: set[tuple[str, int]] = set()
-        self._seen: set[tuple[str, int]] = set()
+        self._full: set[tuple[bool, int]] = set()
+        self._seen: set[tuple[bool, int]] = set()
         self._thread = threading.Thread(target=self._run, name="recordkit-source", daemon=True)
 
-    def start(self) -> None:
+    def open(self) -> OpenSource:
+        """Open the source in the thread; raises SourceError. An interrupt gets through meanwhile."""
         self._thread.start()
+        try:
+            while not self._opened.wait(PROGRESS_INTERVAL_S):
+                pass
+        except BaseException:
+            self.cancel()
+            raise
+        if self._given is None:
+            raise self.error or SourceError(self._source.name, "gave nothing")
+        return self._given
+
+    def begin(self, recorder: Recorder) -> None:
+        """Let the source's media go to ``recorder``."""
+        self._recorder = recorder
+        self._may_begin.set()
+
+    def cancel(self) -> None:
+        """Close the source unused; one that hangs is left to its thread."""
+        self._stop.set()
+        self._may_begin.set()
+        self._thread.join(_LONGEST_CLOSE_S)
 
     def _run(self) -> None:
         fault: RecordkitError | None = SourceError(
-            self._name, "the source ended by a fault of its own; see the log"
+            self._source.name, "the source ended by a fault of its own; see the log"
         )
         try:
-            with self._opened:
-                self._feed()
+            with self._source.open() as given:
+                self._given = given
+                self._opened.set()
+                self._may_begin.wait()
+                if self._recorder is not None:
+                    self._feed(given, self._recorder)
             fault = None
         except RecordkitError as error:
             # What comes after an end that was asked for is no fault.
-            fault = None if self._stop.is_set() else error
+            fault = None if self._stop.is_set() and self._given is not None else error
         finally:
             self.error = fault
+            self._opened.set()
             self.ended.set()
 
-    def _feed(self) -> None:
+    def _feed(self, given: OpenSource, recorder: Recorder) -> None:
         began_s = self._clock.monotonic()
-        for item in self._given.items:
+        for item in given.items:
             if item.due_s is not None:
                 self._clock.sleep(began_s + item.due_s - self._clock.monotonic(), self._stop)
-            if self._stop.is_set() or self._is_full(item.media, item.stream):
+            media = item.media
+            key = (isinstance(media.stream if isinstance(media, av.Packet) else media, _VIDEO_TYPES), item.stream)
+            if self._stop.is_set() or self._is_full(media, key, recorder):
                 return
-            if (type(item.media).__name__, item.stream) in self._full:
+            if key in self._full:
                 continue
-            if isinstance(item.media, av.Packet):
-                self._recorder.write_packet(item.media, item.stream)
+            if isinstance(media, av.Packet):
+                recorder.write_packet(media, item.stream)
             else:
-                self._recorder.write(item.media, item.stream)
+                recorder.write(media, item.stream)
 
-    def _is_full(self, media: Media, stream: int) -> bool:
-        """Whether every stream seen has given its ``seconds``; notes which have."""
+    def _is_full(self, media: Media, key: tuple[bool, int], recorder: Recorder) -> bool:
+        """Whether every stream seen has given its ``seconds``, or one is well beyond; notes which have."""
         if self._seconds is None:
             return False
-        key = (type(media).__name__, stream)
         self._seen.add(key)
+        # Times may begin anew, or a stream may have fallen silent: the recording's own length counts too.
+        if recorder.duration_s >= self._seconds + _LONGEST_OVERRUN_S:
+            return True
         pts = media.dts if isinstance(media, av.Packet) and media.dts is not None else media.pts
         if pts is None or not media.time_base:
             return False
@@ -164,4 +207,4 @@ class _Feed:
             self._first_s = time_s
         if time_s - self._first_s >= self._seconds:
             self._full.add(key)
-        return self._full == self._seen
+        return self._full == self._seen or time_s - self._first_s >= self._seconds + _LONGEST_OVERRUN_S

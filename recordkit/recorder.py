@@ -224,6 +224,7 @@ class Recorder(Logged):
             taken_items=self._intake.taken,
             dropped_items=self._intake.dropped,
             late_items=timeline.late_items,
+            mistimed_items=timeline.mistimed_items,
             rejected_items=self._streams.rejected_items + self._pipeline.refused_units,
             skipped_units=self._streams.skipped_units,
             untimed_items=timeline.untimed_items,
@@ -370,6 +371,7 @@ class Recorder(Logged):
         raise StateError(self._state, State.RECORDING, advice)
 
     def _put(self, media: Media, route: Route) -> bool:
+        self._refuse_writer_thread()
         taken = self._intake.put(media, route.stream, route.ticks, route.size, entry=route.entry)
         if not taken:
             self._check(State.STOPPING, State.STOPPED)

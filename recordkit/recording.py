@@ -12,19 +12,21 @@ from .telemetry.frames import Log, Logged
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What has happened to the media so far; every item given to the recorder stands in one of the first four.
+    """What has happened to the media so far.
 
     ``taken_items`` were queued; ``dropped_items`` were refused because the queue was full;
-    ``late_items`` had times that went back; ``rejected_items`` could not be encoded or carried.
-    ``skipped_units`` are packets before the first picture that a decoder can start from.
-    ``video_units`` and ``audio_units`` have been packetised; ``late_units`` of them came over 0.8 s
-    behind another stream. ``untimed_items`` came without a time, ``restarts`` counts sources that
-    began anew, ``gap_count`` and ``gap_s`` gaps in the sound.
+    ``late_items`` had times that went back a little, ``mistimed_items`` times that were not
+    believed; ``rejected_items`` could not be encoded or carried. ``skipped_units`` are packets
+    before the first picture that a decoder can start from. ``video_units`` and ``audio_units``
+    have been packetised; ``late_units`` of them came over 0.8 s behind another stream.
+    ``untimed_items`` came without a time, ``restarts`` counts sources that began anew,
+    ``gap_count`` and ``gap_s`` gaps in the sound.
     """
 
     taken_items: int = 0
     dropped_items: int = 0
     late_items: int = 0
+    mistimed_items: int = 0
     rejected_items: int = 0
     skipped_units: int = 0
     untimed_items: int = 0

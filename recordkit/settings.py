@@ -20,7 +20,8 @@ class VideoSettings:
     ``size`` is (width, height) in pixels, None keeps that of the frames. ``bit_rate`` is in bits a
     second; without it the quality is constant at ``crf`` (0 to 51, lower is better).
     ``keyframe_interval`` is in seconds. ``frame_rate`` is a hint for the rate control: timestamps
-    alone say when a picture is shown.
+    alone say when a picture is shown. ``pixel_aspect`` is the width of a pixel over its height,
+    None where they are square or nobody knows.
 
     Raises SettingsError.
     """
@@ -31,6 +32,7 @@ class VideoSettings:
     keyframe_interval: float = 2.0
     size: tuple[int, int] | None = None
     frame_rate: Fraction | None = None
+    pixel_aspect: Fraction | None = None
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -45,6 +47,8 @@ class VideoSettings:
             raise SettingsError("size", self.size, f"give (width, height), each 16 to {LARGEST_SIDE} pixels")
         if self.frame_rate is not None and not 0 < self.frame_rate <= 1000:
             raise SettingsError("frame_rate", self.frame_rate, "give more than 0, at most 1000 a second")
+        if self.pixel_aspect is not None and not Fraction(1, 100) <= self.pixel_aspect <= 100:
+            raise SettingsError("pixel_aspect", self.pixel_aspect, "give 1/100 to 100")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,7 @@ def test_a_file_is_passed_through(tmp_path: Path) -> None:
         (["record", "--source", "synthetic", "--fps", "0", "a.ts"], "pictures a second"),
         (["record", "--source", "synthetic", "--fps", "1/0", "a.ts"], "pictures a second"),
         (["record", "--source", "synthetic", "--bit-rate", "lots", "a.ts"], "give a number"),
+        (["record", "--source", "synthetic", "--bit-rate", "inf", "a.ts"], "give a number"),
         (["record", "--source", "synthetic", "--preset", "warp", "a.ts"], "choose one of"),
         (["record", "--source", "synthetic", "--flush-threshold", "1k", "a.ts"], "64 KiB to 1 GiB"),
         (["record", "--source", "synthetic", "--flush-interval", "0", "a.ts"], "seconds"),
@@ -134,16 +135,17 @@ def test_verify_prints_json_and_fails_for_any_damaged_file(
     code, shown, _ = call("verify", bad)
     assert code == FAULT
     assert "continuity" in shown
-    code, _, errors = call("verify", tmp_path / "missing.ts")
+    code, shown, _ = call("verify", tmp_path / "missing.ts", tmp_path / "ours.ts")
     assert code == FAULT
-    assert "cannot be read" in errors
+    assert "cannot be read" in shown
+    assert "nothing is wrong" in shown
 
 
 def test_the_version_is_printed() -> None:
     assert call("--version") == (0, "recordkit 0.1.0\n", "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_stops_and_commits(number: signal.Signals, tmp_path: Path) -> None:
     out = tmp_path / "out.ts"
     with recording_child(out) as child:

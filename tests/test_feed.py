@@ -81,6 +81,24 @@ def test_seconds_are_those_of_the_media(seconds: float, count: int, tmp_path: Pa
     assert seconds <= recording.duration_s <= seconds + 0.02 + 2 * 1024 / 48_000
 
 
+@dataclass
+class Silenced:
+    """The synthetic source, whose microphone is unplugged after a second."""
+
+    name: str = "silenced"
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        frames = Synthetic(width=64, height=48, seconds=60).frames()
+        heard = (one for one in frames if isinstance(one, av.VideoFrame) or (one.pts or 0) < 48_000)
+        yield OpenSource((SourceItem(frame) for frame in heard), has_video=True, has_audio=True)
+
+
+def test_seconds_end_it_where_one_stream_falls_silent(tmp_path: Path) -> None:
+    recording = record(Silenced(), tmp_path / "out.ts", seconds=4, video=FAST)
+    assert 4 <= recording.duration_s < 5.5
+
+
 def test_a_source_that_ends_is_committed(tmp_path: Path) -> None:
     recording = record(synthetic(seconds=1), tmp_path / "out.ts", video=FAST)
     assert recording.path == tmp_path / "out.ts"

@@ -16,6 +16,7 @@ from .coded import CodedPacket
 VIDEO = 0
 FIRST_AUDIO = 1
 MOST_AUDIO = 16
+_LOWEST_RATE, _HIGHEST_RATE = 1_000, 768_000
 
 
 class Route(NamedTuple):
@@ -44,6 +45,10 @@ class Routing:
         if isinstance(frame, VideoFrame):
             index = self._video_index()
         elif isinstance(frame, AudioFrame):
+            if not _LOWEST_RATE <= frame.sample_rate <= _HIGHEST_RATE or frame.samples <= 0:
+                raise MediaError(
+                    f"a frame of {frame.samples} samples at {frame.sample_rate} Hz: set sample_rate and give sound"
+                )
             index = self._audio_index(stream)
         else:
             raise MediaError(f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}")

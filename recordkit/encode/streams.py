@@ -24,9 +24,10 @@ from .video import VideoEncoder
 log = logging.getLogger("recordkit")
 
 _MOST_FAILURES = 30
-"""So many items of one stream in a row that cannot be encoded end the recording."""
+"""So many items of one stream in a row that cannot be encoded end the stream."""
 _MOST_UNDECIDED = 17
 """A picture is reordered by 16 at the most (H.264, A.3.1)."""
+_FURTHEST_REORDER = 20 * TICKS_PER_SECOND
 
 Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket"
 
@@ -51,6 +52,8 @@ class Streams:
         self._audio = audio
         self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough] = {}
         self._failures: dict[int, int] = {}
+        self._seen: set[int] = set()
+        self._given_up: set[int] = set()
         self._undecided: dict[int, list[tuple[CodedPacket, bool]] | None] = {}
 
     @property
@@ -71,8 +74,13 @@ class Streams:
     def code(self, media: Media, index: int, ticks: int | None, *, discontinuity: bool) -> list[Coded]:
         """The access units that come out for ``media`` of stream ``index`` at source time ``ticks``.
 
-        Raises MediaError when item after item of a stream cannot be encoded.
+        A stream of which item after item cannot be encoded is given up; raises MediaError when
+        there is no other.
         """
+        self._seen.add(index)
+        if index in self._given_up:
+            self.rejected_items += 1
+            return []
         try:
             if isinstance(media, VideoFrame):
                 coded = self._picture(media, index, ticks, discontinuity)
@@ -84,8 +92,11 @@ class Streams:
             self.rejected_items += 1
             self._failures[index] = self._failures.get(index, 0) + 1
             if self._failures[index] >= _MOST_FAILURES:
-                raise
-            if self._failures[index] == 1:
+                self._given_up.add(index)
+                if self._given_up >= self._seen:
+                    raise
+                log.error("%s; the stream is given up, the others go on", error)
+            elif self._failures[index] == 1:
                 log.warning("%s; it was left out", error)
             return []
         self._failures.pop(index, None)
@@ -106,13 +117,19 @@ class Streams:
             raise MediaError("frames and packets cannot be mixed in one stream", index)
 
     def flush(self) -> list[Coded]:
-        """What the encoders still hold, at the end of the recording. Raises MediaError."""
+        """What the encoders still hold, at the end of the recording."""
         coded: list[Coded] = []
         for index, way in self._ways.items():
-            if isinstance(way, Passthrough):
-                coded += self._decided(way, index, None, self._undecided.get(index) or [])
-            else:
-                coded += way.flush()
+            if index in self._given_up:
+                continue
+            try:
+                if isinstance(way, Passthrough):
+                    coded += self._decided(way, index, None, self._undecided.get(index) or [])
+                else:
+                    coded += way.flush()
+            except MediaError as error:
+                self.rejected_items += 1
+                log.warning("%s; the end of the stream was left out", error)
         return coded
 
     def _picture(self, frame: VideoFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
@@ -162,11 +179,14 @@ class Streams:
         coded = []
         for before, (packet, discontinuity) in zip(range(len(held) - 1, -1, -1), held, strict=True):
             time = None if ticks is None else ticks - before * way.step(packet)
-            place = self.timeline.place(index, time, way.step(packet))
+            place = self.timeline.place(index, time, way.step(packet), keep_late=True)
             if place is None:
                 continue
             pts = None
             if packet.pts is not None:
-                pts = to_ticks(packet.pts, Fraction(packet.time_base)) + self.timeline.shift(index)
+                shift = self.timeline.shift(index) if time is None else place - time
+                pts = to_ticks(packet.pts, Fraction(packet.time_base)) + shift
+                # A damaged PTS must not move a picture by hours either.
+                pts = pts if pts - place <= _FURTHEST_REORDER else None
             coded += way.units(packet, place, pts, discontinuity=discontinuity)
         return coded

@@ -19,6 +19,9 @@ from .coded import Coded, CodedPacket
 
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 _HD_LINES = 720
+_LONGEST_SHOWN = 2 * TICKS_PER_SECOND
+_RGB = 0
+"""matrix_coefficients of RGB (ITU-T H.273): palettes and bitmaps carry it too."""
 
 
 class VideoEncoder:
@@ -37,6 +40,8 @@ class VideoEncoder:
         self._frame_rate = settings.frame_rate or Fraction(30)
         self._group_start: int | None = None
         self._group_frames = 0
+        self._last_ticks: int | None = None
+        self._step = round(TICKS_PER_SECOND / self._frame_rate)
 
     def encode(self, frame: VideoFrame, ticks: int, *, discontinuity: bool = False) -> list[Coded]:
         """Encode ``frame``, shown at ``ticks``, later than the frame before it.
@@ -60,6 +65,10 @@ class VideoEncoder:
                 picture.pict_type = PictureType.NONE
             self._group_frames += 1
             context, stream_format = self._opened(picture)
+            if self._last_ticks is not None:
+                # How long a picture will be shown is told by the next one; the last step is the best guess.
+                self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
+            self._last_ticks = ticks
             picture.pts, picture.time_base = ticks, _TIME_BASE
             return coded + self._units(context.encode(picture), stream_format, discontinuity)
         except av.FFmpegError as error:
@@ -99,14 +108,15 @@ class VideoEncoder:
         # Not tagged: a picture of RGB has no matrix of its own, so it gets the one that players
         # assume for its size; a picture of YUV keeps what it has.
         matrix = None
-        if frame.format.is_rgb:
+        is_rgb = frame.format.is_rgb or frame.format.has_palette or frame.colorspace == _RGB
+        if is_rgb:
             matrix = Colorspace.ITU709 if height >= _HD_LINES else Colorspace.ITU601
         picture = frame.reformat(
             width=width,
             height=height,
             format="yuv420p",
             dst_colorspace=matrix,
-            dst_color_range=ColorRange.MPEG if frame.format.is_rgb else None,
+            dst_color_range=ColorRange.MPEG if is_rgb else None,
         )
         # The caller's frame stays as it is: it may be written again, with another time.
         return _copy(picture) if picture is frame or width % 2 or height % 2 else picture
@@ -122,6 +132,8 @@ class VideoEncoder:
         context.color_range, context.colorspace = int(picture.color_range), int(picture.colorspace)
         context.color_primaries = int(picture.color_primaries)
         context.color_trc = int(picture.color_trc)
+        if self._settings.pixel_aspect is not None:
+            context.sample_aspect_ratio = self._settings.pixel_aspect
         options = {
             "preset": self._settings.preset,
             "tune": "zerolatency",
@@ -150,7 +162,7 @@ class VideoEncoder:
                 data=bytes(packet),
                 random_access=packet.is_keyframe,
                 discontinuity=discontinuity,
-                duration=round(TICKS_PER_SECOND / self._frame_rate),
+                duration=self._step,
             )
             units.append(Coded(stream_format, unit))
         return units

@@ -14,6 +14,8 @@ from .pes_header import PesHeader, parse_pes_header, pes_header_length
 from .report import PesEvent, ProblemEvent, ProblemKind
 from .tables import MappedStream
 
+FAR_BEHIND_S = 61
+"""Sound that fills a gap of up to a minute comes so late; beyond, the streams have come apart."""
 _FULL_PAYLOAD = 184
 _LONGEST_STEP = 10 * TICKS_PER_SECOND
 _SECTION_TYPES = frozenset({0x05, 0x0A, 0x0B, 0x0C, 0x0D, 0x86})
@@ -279,7 +281,9 @@ class PesStream:
             late = 0 if pcr is None else (pcr - unit.dts + WRAP // 2) % WRAP - WRAP // 2
             if late > 0:
                 detail = f"arrives {late / TICKS_PER_SECOND:.3f} s after its decoding time"
-                self._problem(batch, row, ProblemKind.DTS_BEHIND_PCR, detail)
+                far = late > FAR_BEHIND_S * TICKS_PER_SECOND
+                kind = ProblemKind.DTS_FAR_BEHIND_PCR if far else ProblemKind.DTS_BEHIND_PCR
+                self._problem(batch, row, kind, detail)
         if self.first_pts is None:
             self.first_pts, self.first_dts = unit.pts, unit.dts
         self.last_pts, self.last_dts = unit.pts, unit.dts

@@ -34,6 +34,7 @@ class ProblemKind(StrEnum):
     PCR_GAP = "PCR gap"
     PCR_BACK = "PCR goes back"
     DTS_BEHIND_PCR = "DTS behind PCR"
+    DTS_FAR_BEHIND_PCR = "DTS far behind PCR"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 
 from ..encode.passthrough import passthrough_codec
+from ..encode.routing import MOST_AUDIO
 from ..errors import SourceError
 from .source import OpenSource, SourceItem
 
@@ -22,6 +24,7 @@ log = logging.getLogger("recordkit")
 
 _OPEN_TIMEOUT_S = 30.0
 _READ_TIMEOUT_S = 30.0
+_WITHOUT_DISPLAY_TIMES = {"avi", "h264", "hevc"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,9 @@ class MediaFile:
         with container:
             video = self._video_stream(container)
             audio = list(container.streams.audio) if self.audio else []
+            if len(audio) > MOST_AUDIO:
+                log.warning("%s: of %d audio streams the first %d are taken", self.url, len(audio), MOST_AUDIO)
+                audio = audio[:MOST_AUDIO]
             if video is None and not audio:
                 raise SourceError(self.url, "holds neither video nor audio that was asked for")
             chosen: list[Any] = ([video] if video is not None else []) + audio
@@ -78,6 +84,7 @@ class MediaFile:
                 has_video=video is not None,
                 has_audio=bool(audio),
                 frame_rate=self.fps or (Fraction(rate) if rate else None),
+                pixel_aspect=_pixel_aspect(video),
                 languages=tuple(None if stream.language == "und" else stream.language for stream in audio),
             )
 
@@ -95,6 +102,8 @@ class MediaFile:
         )
         if wanted:
             reason = "encoded anew, as asked"
+        elif _lacks_display_times(stream):
+            reason = "encoded anew: its pictures are reordered, and it does not say when they are shown"
         elif passthrough_codec(stream) is None:
             reason = "encoded anew: MPEG-TS has no place for it as it is"
         else:
@@ -111,6 +120,8 @@ class MediaFile:
         numbers |= {index: number for number, index in enumerate(audio)}
         pacer = _FrameRate(self.fps) if self.fps is not None else None
         undecodable = 0
+        order = _DisplayOrder()
+        reordered = next((stream.index for stream in chosen if _lacks_display_times(stream)), None)
         try:
             for packet in container.demux(chosen):
                 # Not packet.stream_index: the empty packets at the end have none.
@@ -126,6 +137,8 @@ class MediaFile:
                     if undecodable == 1:
                         log.warning("%s: a packet cannot be decoded (%s); it is left out", self.url, _words(error))
                     continue
+                if reordered == packet.stream.index:
+                    order.give_times(packet, frames)
                 for frame in frames:
                     if isinstance(frame, VideoFrame) and pacer is not None:
                         yield from (SourceItem(picture, number) for picture in pacer.paced(frame))
@@ -140,6 +153,36 @@ class MediaFile:
             raise SourceError(self.url, f"cannot be read on: {_words(error)}") from error
         if undecodable:
             log.warning("%s: %d packets could not be decoded", self.url, undecodable)
+
+
+class _DisplayOrder:
+    """Times of pictures whose packets say only when they are decoded: in order, those are when they are shown."""
+
+    def __init__(self) -> None:
+        self._times: list[int] = []
+
+    def give_times(self, packet: Any, frames: list[Any]) -> None:  # noqa: ANN401 - PyAV's generics
+        """Note ``packet``'s time, and give the frames that came out of it theirs."""
+        if packet.dts is not None:
+            heapq.heappush(self._times, packet.dts)
+        for frame in frames:
+            if self._times:
+                frame.pts = heapq.heappop(self._times)
+
+
+def _lacks_display_times(stream: av.VideoStream | av.AudioStream) -> bool:
+    """Whether the container has no PTS of its own (raw streams, AVI) while pictures are coded out of order.
+
+    libavformat makes some up then, in the order of decoding.
+    """
+    if not isinstance(stream, av.VideoStream) or not stream.codec_context.has_b_frames:
+        return False
+    return stream.container.format.name in _WITHOUT_DISPLAY_TIMES
+
+
+def _pixel_aspect(stream: av.VideoStream | None) -> Fraction | None:
+    aspect = stream.codec_context.sample_aspect_ratio if stream is not None else None
+    return Fraction(aspect) if aspect and Fraction(1, 100) <= aspect <= 100 else None
 
 
 class _FrameRate:
@@ -188,4 +231,6 @@ class _FrameRate:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, av.ExitError):
+        return f"nothing came for {_READ_TIMEOUT_S:.0f} s"
     return getattr(error, "strerror", None) or str(error)

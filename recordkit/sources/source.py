@@ -32,7 +32,7 @@ class OpenSource:
     """A source that gives media: the items, and what is known of them before the first.
 
     ``frame_rate`` is that of the pictures that will have to be encoded, ``languages`` are those of
-    the audio streams, in order.
+    the audio streams, in order; ``pixel_aspect`` is a pixel's width over its height.
     """
 
     items: Iterator[SourceItem]
@@ -40,6 +40,7 @@ class OpenSource:
     has_audio: bool
     frame_rate: Fraction | None = None
     languages: tuple[str | None, ...] = ()
+    pixel_aspect: Fraction | None = None
 
 
 class Source(Protocol):

@@ -16,6 +16,7 @@ from recordkit.recording import Recording
 from recordkit.settings import VideoSettings
 from recordkit.sources.media_file import MediaFile
 from recordkit.sources.readback import read_back
+from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
 from tests.media import coded_packets, make_clip, pictures
 
@@ -175,3 +176,45 @@ def test_a_device_of_libavformat_is_recorded(tmp_path: Path) -> None:
     media = MediaFile(url="testsrc2=size=160x120:rate=25", format="lavfi")
     recording = record(media, tmp_path / "out.ts", seconds=2, video=FAST)
     assert recording.counters.video_units == 50
+
+
+@pytest.mark.parametrize("settings", [{}, {"transcode": True}, {"fps": Fraction(30)}])
+def test_reordered_pictures_without_display_times_come_out_in_order(
+    settings: dict[str, object], tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "clip.avi", audio=["libmp3lame"], options={"bf": "2"})
+    recording = recorded(clip, tmp_path, **settings)
+    assert recording.path is not None
+    back = read_back(recording.path)
+    assert (back.lost, back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0, 0)
+    assert back.pictures >= 59
+
+
+def test_seconds_hold_for_each_stream_that_is_passed_through(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", audio=["aac", "aac"], seconds=4)
+    recording = record(MediaFile(url=str(clip)), tmp_path / "out.ts", seconds=2)
+    assert recording.path is not None
+    for stream in verify(recording.path).streams:
+        assert stream.duration_s == pytest.approx(2, abs=0.15)  # pictures are cut by DTS
+
+
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    with av.open(str(clip), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(64, 45)
+        for frame in Synthetic(width=160, height=120, seconds=1, audio=False).frames():
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    recording = recorded(clip, tmp_path, transcode=True)
+    assert recording.path is not None
+    with av.open(str(recording.path)) as container:
+        assert container.streams.video[0].codec_context.sample_aspect_ratio == Fraction(64, 45)
+
+
+def test_of_very_many_sounds_the_first_sixteen_are_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", video=None, audio=["flac"] * 18, seconds=0.5)
+    recording = recorded(clip, tmp_path)
+    assert len(recording.streams) == 16
+    assert "of 18 audio streams the first 16 are taken" in caplog.text
