@@ -671,3 +671,13 @@ def test_sound_without_a_rate_or_samples_is_refused_at_the_call(tmp_path, frame)
         with pytest.raises(MediaError, match="set sample_rate"):
             one.write(frame)
         assert one.state is State.RECORDING
+
+
+def test_after_a_flush_its_record_is_there(tmp_path, frames):
+    with recorder(tmp_path) as one:
+        for number, frame in enumerate(frames[:40]):
+            one.write(frame)
+            if number % 10 == 9:
+                assert one.flush(GUARD_S)
+                assert sum(record.flush_bytes for record in one.flush_records) == one.file_bytes > 0
+                assert one.flushes.file_bytes.iloc[-1] == one.file_bytes

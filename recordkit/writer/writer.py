@@ -92,6 +92,7 @@ class Writer:
         self._closing: Literal["commit", "leave"] | None = None
         self._starved = False
         self._laid_bytes = 0
+        self._told_bytes = 0
         self._last_flush_s = 0.0
         self._thread = threading.Thread(
             target=self._run, name=f"recordkit-write:{self.final_output_path.name}", daemon=True
@@ -238,7 +239,7 @@ class Writer:
         return True
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Write everything laid so far; True once that is done, False after ``timeout_s``.
+        """Write everything laid so far; True once that is done and told, False after ``timeout_s``.
 
         With durability="flush" it is on the disk then, else in the file. Raises WriteError where
         the writer has failed, StateError in ``on_flush``.
@@ -247,7 +248,7 @@ class Writer:
         with self._changed:
             target = self._laid_bytes
             deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
-            while self._flusher.file_bytes < target:
+            while self._told_bytes < target:
                 self.check()
                 if self._filling is not None and self._filling.buffer.used and self._free is not None:
                     self._swap(FlushReason.EXPLICIT)
@@ -297,8 +298,10 @@ class Writer:
                     self._changed.notify_all()
                 if starved:
                     self._tell(self._on_room)
-                if self._on_flush is not None:
-                    self._tell(self._on_flush, record)
+                self._tell(self._on_flush, record)
+                with self._changed:
+                    self._told_bytes = record.file_bytes
+                    self._changed.notify_all()
             self.committed = self._flusher.finish(commit=self._closing == "commit", overwrite=self._overwrite)
             if self._tail is not None:
                 self._tail.remove()
