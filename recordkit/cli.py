@@ -182,7 +182,8 @@ def record(
             fps=rate,
         )
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
+            signal.signal(number, _interrupt)
     give_back_freed_memory()
     with Live(Text(), console=console, auto_refresh=False) as live:
         recording = record_source(
