@@ -1,6 +1,16 @@
 """What all tests share."""
 
+import signal
+
 import pytest
+
+
+def pytest_configure() -> None:
+    # Run in the background, or under nohup, these are ignored, and the children of the tests would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

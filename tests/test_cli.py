@@ -170,9 +170,7 @@ def test_a_second_interrupt_leaves_the_partial(tmp_path: Path) -> None:
 @contextmanager
 def recording_child(out: Path, prelude: str = "") -> Iterator[subprocess.Popen[str]]:
     """A child that records, once it has flushed for the first time."""
-    # Whoever runs the tests may have been told to ignore a hang-up.
-    default = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
-    code = f"import sys, time\n{default}\n{prelude}\nfrom recordkit.cli import run\nsys.exit(run(sys.argv[1:]))"
+    code = f"import sys, time\n{prelude}\nfrom recordkit.cli import run\nsys.exit(run(sys.argv[1:]))"
     arguments = ["--verbose", "record", "--source", "synthetic", "--size", "64x48", "--flush-interval", "0.1"]
     # Syncing the folder at the start is left out where fsync hangs.
     arguments += ["--durability", "process"]
