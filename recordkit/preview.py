@@ -173,8 +173,7 @@ def _thumbnail(frame: VideoFrame, at_s: float, pixel_aspect: Fraction | None) ->
     width = THUMBNAIL_WIDTH if aspect >= 1 else round(THUMBNAIL_WIDTH * max(aspect, 0.1))
     height = max(round(width / aspect), 16)
     size = (width + width % 2, height + height % 2)
-    encoder = av.CodecContext.create("mjpeg", "w")
-    assert isinstance(encoder, av.VideoCodecContext)  # noqa: S101 - for mypy
+    encoder = av.VideoCodecContext.create("mjpeg", "w")
     encoder.width, encoder.height = size
     encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 25)
     encoder.options = {"qmin": "4", "qmax": "8"}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -121,8 +121,7 @@ def _sorted_out(frames: Iterable[pd.DataFrame]) -> Tables:
             raise SettingsError("recording", "several in one frame", "choose one of them, or use groupby")
         kinds[kind] = frame
         attrs = attrs | _named(frame)
-    flushes, samples = kinds["flush_bytes"], kinds["cpu_share"]
-    assert flushes is not None and samples is not None  # noqa: S101, PT018 - for mypy
+    flushes, samples = cast("pd.DataFrame", kinds["flush_bytes"]), cast("pd.DataFrame", kinds["cpu_share"])
     alerts: tuple[AlertSpan, ...] = ()
     if kinds["kind"] is not None:
         alerts = _spans_of_events(kinds["kind"])
