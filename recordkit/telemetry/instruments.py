@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
 from ..model import Event, EventKind, Field, FlushRecord
@@ -17,6 +16,9 @@ from .frames import Log
 from .journal import Journal
 from .logfile import LogFile, log_path
 from .sampler import Sampler, Standing
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = logging.getLogger("recordkit")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 from collections import deque
@@ -10,11 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import thread_time
+from typing import TYPE_CHECKING
 
 import psutil
 
 from ..model import Sample
 from ..system import Clock, System
+
+if TYPE_CHECKING:
+    import asyncio
 
 _RATE_WINDOW_S = 60.0
 _USS_SHARE = 0.003
