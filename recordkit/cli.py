@@ -29,13 +29,14 @@ from .errors import RecordkitError, SettingsError, SourceError
 from .feed import record as record_source
 from .recorder import Recorder
 from .recording import Recording
-from .report import flush_table, readback_text, size_text, time_text, verification_report, watch_table
+from .report import flush_table, readback_text, time_text, verification_report, watch_table
 from .settings import AudioSettings, VideoSettings
 from .sources.media_file import MediaFile
 from .sources.readback import read_back
 from .sources.source import Source
 from .sources.synthetic import Synthetic
 from .system import Clock, System, give_back_freed_memory
+from .telemetry.words import size_text
 from .verification.verify import verify as verify_file
 from .version import __version__
 from .watch import Watched, WatchState, scan

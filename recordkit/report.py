@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .recording import Recording
 from .sources.readback import Readback
+from .telemetry.words import size_text
 from .verification.verify import Problem, StreamVerification, Verification
 from .watch import Watched, WatchedState
 
@@ -27,15 +28,6 @@ _STATE_STYLES = {
     WatchedState.FINISHED: ("✔", "green"),
     WatchedState.UNREADABLE: ("?", "dim"),
 }
-
-
-def size_text(size: float) -> str:
-    """A count of bytes in words, in units of 1,000: ``4.2 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def time_text(seconds: float) -> str:

@@ -401,9 +401,9 @@ def test_the_table_shows_every_figure_at_80_columns(folder):
     )
     found = folder.look(3723.0)
     text = shown(found)
-    for words in ("● recording", "01:02:03", "188.0 kB", "0 kbit/s", "62 min", "123.5 MB", "▲ a lecture", "hot"):
+    for words in ("● recording", "01:02:03", "188 kB", "0 kbit/s", "62 min", "123 MB", "▲ a lecture", "hot"):
         assert words in text, text
-    assert "1 recording   disk 1.0 GB left, full in 12 d" in text
+    assert "1 recording   disk 1.00 GB left, full in 12 d" in text
     assert {len(line) for line in text.splitlines()[1:3]} <= {79, 80}
     wide = shown(found, 120)
     assert "flushes" in wide

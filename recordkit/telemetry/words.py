@@ -5,12 +5,13 @@ from __future__ import annotations
 
 def size_text(size: float) -> str:
     """A count of bytes, in units of 1,000: ``4.2 MB``, three digits that matter."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(size) < 999.5 or unit == "TB":
-            digits = 0 if unit == "B" or abs(size) >= 99.95 else 1 if abs(size) >= 9.995 else 2
-            return f"{size:.{digits}f} {unit}"
+    units = iter(("B", "kB", "MB", "GB"))
+    unit = next(units)
+    while abs(size) >= 999.5 and unit != "TB":
         size /= 1000
-    raise AssertionError("no unit")
+        unit = next(units, "TB")
+    digits = 0 if unit == "B" or abs(size) >= 99.95 else 1 if abs(size) >= 9.995 else 2
+    return f"{size:.{digits}f} {unit}"
 
 
 def time_text(seconds: float) -> str:
