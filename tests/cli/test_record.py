@@ -1,9 +1,7 @@
-"""The command line, as it is used: arguments, exit codes, what it prints, Ctrl-C."""
+"""``recordkit record``, as it is used: arguments, exit codes, what it prints, Ctrl-C."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import signal
 import subprocess
@@ -13,24 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from recordkit.cli import FAULT, INTERRUPTED, USAGE, run
+from recordkit.cli import FAULT, INTERRUPTED, USAGE
 from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
+from tests.cli.driving import SYNTHETIC, call, wait_for_line
 from tests.media import make_clip
-
-SYNTHETIC = ["record", "--source", "synthetic", "--size", "64x48", "--preset", "ultrafast", "--fast"]
-
-
-def call(*argv: object) -> tuple[int, str, str]:
-    shown, errors = io.StringIO(), io.StringIO()
-    code = run(
-        [str(argument) for argument in argv],
-        Console(file=shown, width=120),
-        Console(file=errors, width=120, soft_wrap=True),
-    )
-    return code, shown.getvalue(), errors.getvalue()
 
 
 def test_the_synthetic_source_is_recorded_and_found_sound(tmp_path: Path) -> None:
@@ -107,42 +93,10 @@ def test_bad_arguments_are_named_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_options_and_missing_arguments_exit_with_2(capfd: pytest.CaptureFixture[str]) -> None:
-    assert call("record", "--warp", "a.ts")[0] == USAGE
-    assert call("verify")[0] == USAGE
-    capfd.readouterr()
-
-
 def test_a_source_that_cannot_be_opened_exits_with_1(tmp_path: Path) -> None:
     code, _, errors = call("record", tmp_path / "missing.mp4", tmp_path / "out.ts")
     assert code == FAULT
     assert "cannot be opened" in errors
-
-
-def test_verify_prints_json_and_fails_for_any_damaged_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    good, bad = make_clip(tmp_path / "good.ts", seconds=1), tmp_path / "bad.ts"
-    call(*SYNTHETIC, "--seconds", 1, tmp_path / "ours.ts")
-    data = (tmp_path / "ours.ts").read_bytes()
-    bad.write_bytes(data[: 188 * 20] + data[188 * 23 : -50])
-    assert good.exists()
-    code, shown, _ = call("verify", "--json", tmp_path / "ours.ts", bad)
-    assert code == FAULT
-    first, second = json.loads(shown)
-    assert (first["ok"], second["ok"]) == (True, False)
-    assert {"continuity", "cut packet"} <= {problem["kind"] for problem in second["problems"]}
-    code, shown, _ = call("verify", bad)
-    assert code == FAULT
-    assert "continuity" in shown
-    code, shown, _ = call("verify", tmp_path / "missing.ts", tmp_path / "ours.ts")
-    assert code == FAULT
-    assert "cannot be read" in shown
-    assert "nothing is wrong" in shown
-
-
-def test_the_version_is_printed() -> None:
-    assert call("--version") == (0, "recordkit 0.1.0\n", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -186,11 +140,3 @@ def recording_child(out: Path, prelude: str = "") -> Iterator[subprocess.Popen[s
             yield child
         finally:
             child.kill()
-
-
-def wait_for_line(child: subprocess.Popen[str], words: str) -> None:
-    assert child.stderr is not None
-    for line in child.stderr:
-        if words in line:
-            return
-    raise AssertionError(f"the child ended without saying {words!r}")

@@ -1,0 +1,75 @@
+"""The commands put together: their options in common, their exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.text import Text
+
+from ..errors import RecordkitError, SettingsError
+from ..version import __version__
+from .record import record
+from .shared import FAULT, INTERRUPTED, USAGE
+from .verify import verify
+from .watch import watch
+
+app = typer.Typer(
+    name="recordkit",
+    help="Record live audio and video straight to disk: flat memory, a file that grows, nothing lost in a crash.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(no_args_is_help=True)(record)
+app.command(no_args_is_help=True)(verify)
+app.command()(watch)
+
+
+def run(argv: Sequence[str], console: Console | None = None, errors: Console | None = None) -> int:
+    """Run the command line with ``argv`` (without the program's name) and give its exit code.
+
+    0: all well; 1: the recording failed, or a file has something wrong with it; 2: bad arguments;
+    130: interrupted, the partial was left.
+    """
+    errors = errors or Console(stderr=True, soft_wrap=True)
+    try:
+        app(list(argv), prog_name="recordkit", obj=console or Console())
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else FAULT
+    except SettingsError as error:
+        errors.print(Text.assemble(("error ", "bold red"), str(error)))
+        return USAGE
+    except RecordkitError as error:
+        errors.print(Text.assemble(("error ", "bold red"), str(error)))
+        return FAULT
+    except KeyboardInterrupt:
+        errors.print("Interrupted: what was not committed by now was left as it is.")
+        return INTERRUPTED
+    return 0
+
+
+def main() -> None:
+    """Entry point of the ``recordkit`` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is logged, each flush too.")] = False,
+) -> None:
+    """Set up what all commands share."""
+    if version:
+        context.obj.print(f"recordkit {__version__}", highlight=False)
+        raise typer.Exit
+    handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler]
+    )

@@ -1,0 +1,187 @@
+"""``recordkit record``: a source into a file."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import asdict
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ..errors import SettingsError
+from ..feed import record as record_source
+from ..recorder import Recorder
+from ..recording import Recording
+from ..report import flush_table, time_text
+from ..settings import AudioSettings, VideoSettings
+from ..sources.media_file import MediaFile
+from ..sources.source import Source
+from ..sources.synthetic import Synthetic
+from ..system import give_back_freed_memory
+from ..telemetry.words import size_text
+from .arguments import count, exactly, frame_rate, picture_size
+from .shared import interrupt
+
+_WORTH_TELLING = {
+    "dropped_items",
+    "late_items",
+    "mistimed_items",
+    "rejected_items",
+    "skipped_units",
+    "restarts",
+    "late_units",
+    "gap_count",
+}
+
+
+class SourceKind(StrEnum):
+    """Where the media comes from."""
+
+    FILE = "file"
+    SYNTHETIC = "synthetic"
+
+
+class DurabilityKind(StrEnum):
+    """What a flush does for the power cut."""
+
+    FLUSH = "flush"
+    PROCESS = "process"
+
+
+def record(
+    context: typer.Context,
+    paths: Annotated[list[str], typer.Argument(metavar="[INPUT] OUTPUT", help="A file, URL or device; and a .ts.")],
+    source: Annotated[SourceKind, typer.Option(help="Where the media comes from.")] = SourceKind.FILE,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds of media.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the pictures, such as 1280x720.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 30 or 30000/1001.")] = None,
+    bit_rate: Annotated[str | None, typer.Option(help="Of the video, in bits a second; 4M and 800k work.")] = None,
+    preset: Annotated[str | None, typer.Option(help="libx264 preset, ultrafast to veryslow.")] = None,
+    transcode: Annotated[
+        bool, typer.Option("--transcode", help="Encode anew what could be passed through.")
+    ] = False,
+    no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave the sound out.")] = False,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Leave the pictures out.")] = False,
+    input_format: Annotated[str | None, typer.Option(help="libavformat's name of the input format.")] = None,
+    flush_threshold: Annotated[str, typer.Option(help="Bytes that make a flush; 4M and 512k work.")] = "4M",
+    flush_interval: Annotated[float, typer.Option(help="Seconds after which a flush comes anyway.")] = 2.0,
+    durability: Annotated[
+        DurabilityKind, typer.Option(help="Sync each flush to the disk, or leave that to the system.")
+    ] = DurabilityKind.FLUSH,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Synthetic source: as fast as possible.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Draw memory, growth and flushes into this picture.")] = None,
+) -> None:
+    """Record INPUT, or the built-in synthetic source, into OUTPUT.
+
+    Ctrl-C stops and commits; a second one leaves the unfinished recording.
+    """
+    console: Console = context.obj
+    wanted_size = picture_size(size)
+    rate = frame_rate(fps)
+    encodes_video = transcode or wanted_size is not None or bit_rate is not None or preset is not None
+    video = VideoSettings(
+        preset=preset or VideoSettings().preset,
+        bit_rate=count("bit_rate", bit_rate, 1000) if bit_rate else None,
+        size=wanted_size,
+    )
+    if source is SourceKind.SYNTHETIC:
+        (output,) = exactly(paths, 1, "OUTPUT")
+        width, height = wanted_size or (1280, 720)
+        media: Source = Synthetic(
+            width=width,
+            height=height,
+            fps=rate or Fraction(30),
+            seconds=seconds,
+            realtime=not fast,
+            video=not no_video,
+            audio=not no_audio,
+        )
+    else:
+        url, output = exactly(paths, 2, "INPUT OUTPUT")
+        media = MediaFile(
+            url=url,
+            format=input_format,
+            video=not no_video,
+            audio=not no_audio,
+            transcode=encodes_video,
+            transcode_audio=transcode,
+            fps=rate,
+        )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
+            signal.signal(number, interrupt)
+    give_back_freed_memory()
+    with Live(Text(), console=console, auto_refresh=False) as live:
+        recording = record_source(
+            media,
+            output,
+            seconds=seconds,
+            video=None if no_video else video,
+            audio=None if no_audio else AudioSettings(),
+            flush_threshold=count("flush_threshold", flush_threshold, 1024),
+            flush_interval=flush_interval,
+            durability=durability.value,
+            overwrite=overwrite,
+            on_progress=lambda recorder: live.update(_progress(recorder), refresh=True),
+        )
+    _show(console, recording)
+    if plot is not None and recording.path is not None:
+        _plot(recording, plot)
+        console.print(Text.assemble("  ", (str(plot), "bold")), soft_wrap=True)
+
+
+def _progress(recorder: Recorder) -> Text:
+    counters = recorder.counters
+    memory = psutil.Process().memory_info().rss
+    parts: list[str | tuple[str, str]] = [
+        ("● REC ", "bold red"),
+        (time_text(recorder.duration_s), "bold"),
+        "   file ",
+        (size_text(recorder.file_bytes), "bold"),
+        "   flushes ",
+        (str(len(recorder.flush_records)), "bold"),
+        "   memory ",
+        (size_text(memory), "bold"),
+    ]
+    if counters.dropped_items:
+        parts += ["   dropped ", (str(counters.dropped_items), "bold yellow")]
+    return Text.assemble(*parts)
+
+
+def _show(console: Console, recording: Recording) -> None:
+    if not console.is_terminal:
+        console.print()  # the progress line has no end of its own there
+    if recording.path is None:
+        console.print("No media came: no file was made.")
+        return
+    console.print(flush_table(recording))
+    line = Text.assemble(
+        ("✔ ", "bold green"),
+        (str(recording.path), "bold"),
+        f"   {time_text(recording.duration_s)}, {size_text(recording.bytes)}",
+    )
+    console.print(line, soft_wrap=True)
+    told = {name: value for name, value in asdict(recording.counters).items() if value and name in _WORTH_TELLING}
+    if told:
+        words = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in told.items())
+        console.print(Text.assemble(("note ", "yellow"), words), soft_wrap=True)
+
+
+def _plot(recording: Recording, path: Path) -> None:
+    from ..plots.charts import plot_overview
+    from ..plots.style import page
+
+    figure = page(10, 5.6)
+    plot_overview(recording, figure=figure)
+    try:
+        figure.savefig(path, dpi=110, facecolor="white")
+    except (OSError, ValueError) as error:
+        raise SettingsError("plot", str(path), f"cannot be written: {error}") from error

@@ -1,0 +1,26 @@
+"""What the commands share: exit codes, how they end, how they show their progress."""
+
+from __future__ import annotations
+
+import json
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+FAULT, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler that takes a signal as Ctrl-C from the keyboard, so that the command ends as it does then."""
+    raise KeyboardInterrupt
+
+
+def advance(progress: Progress, task: TaskID, done: int, total: int) -> None:
+    """Show that ``done`` of ``total`` bytes of a task have been looked at."""
+    progress.update(task, completed=done, total=total)
+
+
+def print_json(console: Console, document: object) -> None:
+    """Print JSON as it is: not wrapped, not coloured."""
+    console.file.write(json.dumps(document, indent=2, default=str) + "\n")

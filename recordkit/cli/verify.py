@@ -1,0 +1,57 @@
+"""``recordkit verify``: what is in a file, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.text import Text
+
+from ..errors import SourceError
+from ..report import readback_text, verification_report
+from ..sources.readback import read_back
+from ..verification.verify import verify as verify_file
+from .shared import FAULT, advance, print_json
+
+
+def verify(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files to look at.")],
+    decode: Annotated[bool, typer.Option("--decode", help="Decode everything, too.")] = False,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="Read back the marks of the synthetic source, too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what is in transport streams, and what is wrong with them; exit code 0 only when nothing is."""
+    console: Console = context.obj
+    documents: list[dict[str, Any]] = []
+    all_ok = True
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+        for path in paths:
+            task = progress.add_task(path.name, total=None)
+            try:
+                found = verify_file(path, decode=decode, on_progress=partial(advance, progress, task))
+            except SourceError as error:
+                all_ok = False
+                documents.append({"path": str(path), "ok": False, "error": str(error)})
+                if not as_json:
+                    console.print(Text.assemble(("✘ ", "bold red"), str(error)))
+                continue
+            finally:
+                progress.remove_task(task)
+            back = read_back(path) if synthetic and found.streams else None
+            all_ok &= found.ok
+            documents.append(found.to_dict() | ({"synthetic": asdict(back)} if back else {}))
+            if not as_json:
+                console.print(verification_report(found))
+                console.print(readback_text(back) if back else "")
+    if as_json:
+        print_json(console, documents[0] if len(documents) == 1 else documents)
+    if not all_ok:
+        raise typer.Exit(FAULT)
