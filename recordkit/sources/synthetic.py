@@ -95,7 +95,7 @@ class Synthetic:
         pictures, samples = self.picture_count, self.sample_count
         rate = self.rate
         painter = Painter(self) if self.video else None
-        sound = _Sound(self) if self.audio else None
+        sound = Sound(self) if self.audio else None
         number = chunk = 0
         while True:
             start, end = (i * self.sample_rate // CHUNKS_PER_SECOND for i in (chunk, chunk + 1))
@@ -156,7 +156,7 @@ def _exact_rate(fps: Fraction | float | str) -> Fraction:
     return rate
 
 
-class _Sound:
+class Sound:
     """The sound as two tables of one second each: all frequencies are whole numbers of Hz."""
 
     def __init__(self, settings: Synthetic) -> None:
@@ -178,6 +178,7 @@ class _Sound:
         return np.rint(sound * 32767).astype(np.int16)
 
     def chunk(self, start: int, end: int) -> av.AudioFrame:
+        """The samples from ``start`` up to ``end``, which lie within one second, as a new frame."""
         second, offset = divmod(start, self._rate)
         table = self._beeping if second else self._quiet
         frame = av.AudioFrame(format="s16", layout=self._layout, samples=end - start)

@@ -24,7 +24,7 @@ from recordkit.sources.marks import (
     read_frame_number,
 )
 from recordkit.sources.picture import Painter
-from recordkit.sources.synthetic import Synthetic, _Sound
+from recordkit.sources.synthetic import Sound, Synthetic
 
 TINY = {"width": 64, "height": 48}
 
@@ -297,6 +297,6 @@ def test_sound_is_the_same_after_many_days() -> None:
     _, chunks = split(source)
     one = chunks[60]
     start = one.pts + 48_000 * 86_400 * 365
-    later = _Sound(source).chunk(start, start + one.samples)
+    later = Sound(source).chunk(start, start + one.samples)
     assert later.pts == start
     assert bytes(later.planes[0]) == bytes(one.planes[0])

@@ -1,0 +1,1 @@
+"""Media that comes by WebRTC, through aiortc: what arrives is recorded as it arrives."""
