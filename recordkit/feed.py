@@ -12,6 +12,8 @@ from typing import Any
 import av
 
 from .errors import RecordkitError, SettingsError, SourceError
+from .model import EncodedUnit
+from .mpegts.clock import TICKS_PER_SECOND
 from .recorder import Recorder, State
 from .recording import Recording
 from .settings import AudioSettings, VideoSettings
@@ -181,13 +183,15 @@ class _Feed:
             if item.due_s is not None:
                 self._clock.sleep(began_s + item.due_s - self._clock.monotonic(), self._stop)
             media = item.media
-            key = (isinstance(media.stream if isinstance(media, av.Packet) else media, _VIDEO_TYPES), item.stream)
+            key = (_is_video(media), item.stream)
             if self._stop.is_set() or self._is_full(media, key, recorder):
                 return
             if key in self._full:
                 continue
             if isinstance(media, av.Packet):
                 recorder.write_packet(media, item.stream)
+            elif isinstance(media, EncodedUnit):
+                recorder.write_unit(media, item.stream)
             else:
                 recorder.write(media, item.stream)
 
@@ -199,12 +203,24 @@ class _Feed:
         # Times may begin anew, or a stream may have fallen silent: the recording's own length counts too.
         if recorder.duration_s >= self._seconds + _LONGEST_OVERRUN_S:
             return True
-        pts = media.dts if isinstance(media, av.Packet) and media.dts is not None else media.pts
-        if pts is None or not media.time_base:
+        time_s = _time_s(media)
+        if time_s is None:
             return False
-        time_s = float(pts * media.time_base)
         if self._first_s is None:
             self._first_s = time_s
         if time_s - self._first_s >= self._seconds:
             self._full.add(key)
         return self._full == self._seen or time_s - self._first_s >= self._seconds + _LONGEST_OVERRUN_S
+
+
+def _is_video(media: Media) -> bool:
+    if isinstance(media, EncodedUnit):
+        return media.is_video
+    return isinstance(media.stream if isinstance(media, av.Packet) else media, _VIDEO_TYPES)
+
+
+def _time_s(media: Media) -> float | None:
+    if isinstance(media, EncodedUnit):
+        return None if media.ticks is None else media.ticks / TICKS_PER_SECOND
+    time = media.dts if isinstance(media, av.Packet) and media.dts is not None else media.pts
+    return None if time is None or not media.time_base else float(time * media.time_base)

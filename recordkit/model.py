@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from .errors import MediaError
 
+VIDEO_CODINGS = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
+"""What live sources code pictures in; all other codings are sound."""
+
 
 class Codec(StrEnum):
     """The codings that an elementary stream may have, under libavcodec's names."""
@@ -81,6 +84,34 @@ class AccessUnit:
             raise MediaError(f"DTS {self.dts} is after PTS {self.pts}", self.stream)
         if not self.data:
             raise MediaError("an access unit without bytes", self.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedUnit:
+    """One coded picture or audio frame as a live source gives it, not yet of any recording.
+
+    ``codec`` is libavcodec's name of the coding ("h264", "vp8", "opus", "pcm_mulaw"); ``data`` one
+    whole unit, H.264 as an Annex B byte stream. ``ticks`` is when it is shown, unwrapped, on the
+    timeline that all streams of the source share; None where nobody knows. ``is_entry`` says that
+    a decoder can start here, ``discontinuity`` that media is missing before it. ``duration`` is in
+    ticks, 0 where it is not known.
+    """
+
+    codec: str
+    data: bytes
+    ticks: int | None
+    is_entry: bool
+    discontinuity: bool = False
+    duration: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise MediaError(f"a unit of {self.codec} without bytes")
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a picture."""
+        return self.codec in VIDEO_CODINGS
 
 
 class FlushReason(StrEnum):

@@ -20,7 +20,7 @@ from .encode.routing import FIRST_AUDIO, VIDEO, Route, Routing
 from .encode.streams import Media, Streams
 from .errors import RecordkitError, SettingsError, StateError
 from .intake import Intake, Overflow
-from .model import EventKind, FlushRecord
+from .model import EncodedUnit, EventKind, Field, FlushRecord
 from .mpegts.clock import TICKS_PER_SECOND
 from .mpegts.packetiser import Packetiser
 from .pipeline import Pipeline
@@ -249,6 +249,10 @@ class Recorder(Logged):
         """All that is known of the recording so far."""
         return self._instruments.log
 
+    def note(self, kind: EventKind, **fields: Field) -> None:
+        """Put an event of whoever feeds the recorder into the log."""
+        self._instruments.event(kind, **fields)
+
     # What it does.
 
     def start(self) -> None:
@@ -292,6 +296,22 @@ class Recorder(Logged):
         route = self._routing.packet(packet, stream)
         self._streams.admit(packet.stream, route.stream)
         return self._put(packet, route)
+
+    def write_unit(self, unit: EncodedUnit, stream: int = 0) -> bool:
+        """Record a unit that a live source gives coded: kept as it is, or decoded and encoded anew.
+
+        H.264 and H.265 are kept unless VideoSettings asks for something else, Opus where
+        AudioSettings asks for it; the log tells the choice. Times are believed as they come.
+        ``stream`` numbers the audio stream. Gives False where the source had better be asked for
+        a unit that a decoder can start from: the queue was full and this one was dropped, or an
+        earlier one could not be decoded.
+
+        Raises as ``write`` does.
+        """
+        self._check()
+        route = self._routing.unit(unit, stream)
+        taken = self._put(unit, route)
+        return taken and (route.entry or not self._streams.needs_entry(route.stream))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.

@@ -23,6 +23,9 @@ class VideoSettings:
     alone say when a picture is shown. ``pixel_aspect`` is the width of a pixel over its height,
     None where they are square or nobody knows.
 
+    Pictures that come coded as H.264 from a live source are kept as they are, unless a ``size``, a
+    ``bit_rate`` or ``transcode`` asks for them to be decoded and encoded anew; other codings always are.
+
     Raises SettingsError.
     """
 
@@ -33,6 +36,7 @@ class VideoSettings:
     size: tuple[int, int] | None = None
     frame_rate: Fraction | None = None
     pixel_aspect: Fraction | None = None
+    transcode: bool = False
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -53,7 +57,9 @@ class VideoSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioSettings:
-    """How sound is encoded (AAC-LC).
+    """How sound is encoded: AAC-LC, or Opus with ``codec="opus"``, which fewer players read.
+
+    Opus that comes from a live source is kept as it is where Opus is asked for.
 
     ``bit_rate`` is in bits a second; ``sample_rate`` in Hz, None keeps that of the frames where AAC
     has it, and takes 48,000 where not; ``channels`` is 1 or 2, None keeps mono and makes all else
@@ -73,8 +79,11 @@ class AudioSettings:
     language: str | None = None
     gaps: Literal["silence", "mark"] = "silence"
     gap_tolerance: float = 0.03
+    codec: Literal["aac", "opus"] = "aac"
 
     def __post_init__(self) -> None:
+        if self.codec not in ("aac", "opus"):
+            raise SettingsError("codec", self.codec, "give 'aac' or 'opus'")
         if not 8_000 <= self.bit_rate <= 512_000:
             raise SettingsError("bit_rate", self.bit_rate, "give 8,000 to 512,000 bits a second")
         if self.sample_rate is not None and self.sample_rate not in AAC_RATES:

@@ -1,4 +1,4 @@
-"""Sound to AAC: any rate, layout and sample format; gaps told apart from jitter."""
+"""Sound to AAC or Opus: any rate, layout and sample format; gaps told apart from jitter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from ..bitstream.audio import AAC_SAMPLES, AudioSpecificConfig, adts_header, parse_audio_specific_config
+from ..bitstream.audio import (
+    AAC_SAMPLES,
+    OPUS_RATE,
+    AudioSpecificConfig,
+    adts_header,
+    opus_control_header,
+    parse_audio_specific_config,
+)
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
@@ -20,6 +27,8 @@ from .coded import Coded, CodedPacket
 
 LONGEST_SILENCE_S = 60
 """A longer gap is marked even where silence was asked for: an hour of it helps nobody."""
+OPUS_BLOCK = OPUS_RATE // 50
+"""Samples a channel in one packet of Opus: 20 ms, as everybody sends it."""
 _Samples = NDArray[np.float32]
 
 
@@ -43,6 +52,7 @@ class AudioEncoder:
         self._config: AudioSpecificConfig | None = None
         self._format: StreamFormat | None = None
         self._rate = 0
+        self._block = AAC_SAMPLES
         self._layout = "stereo"
         self._resampler: AudioResampler | None = None
         self._input: tuple[str, str, int] | None = None
@@ -54,8 +64,12 @@ class AudioEncoder:
         self._discontinuity = False
         self._cutting = False
 
-    def encode(self, frame: AudioFrame, ticks: int | None, *, discontinuity: bool = False) -> list[Coded]:
+    def encode(
+        self, frame: AudioFrame, ticks: int | None, *, discontinuity: bool = False, exact: bool = False
+    ) -> list[Coded]:
         """Encode ``frame``, heard from ``ticks`` on; None: right behind the frame before.
+
+        ``exact`` says that a difference from the count of samples is no jitter, however small.
 
         Raises MediaError where the frame or the settings cannot be encoded.
         """
@@ -72,9 +86,10 @@ class AudioEncoder:
             cut = 0
             if ticks is not None:
                 away = round(Fraction((ticks - self._anchor) * self._rate, TICKS_PER_SECOND)) - self._received
-                if away > self._settings.gap_tolerance * self._rate:
+                tolerance = 0.0 if exact else self._settings.gap_tolerance * self._rate
+                if away > tolerance:
                     coded = self._gap(away)
-                elif away < (0 if self._cutting else -self._settings.gap_tolerance * self._rate):
+                elif away < (0 if self._cutting else -tolerance):
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
                 # Once begun the cut goes on to where the sound belongs, not just to the tolerance.
                 self._cutting = cut > 0
@@ -101,22 +116,26 @@ class AudioEncoder:
             raise MediaError(f"sound could not be encoded: {error}", self._stream) from error
 
     def _open(self, frame: AudioFrame, ticks: int) -> None:
+        is_opus = self._settings.codec == "opus"
         rate = self._settings.sample_rate or frame.sample_rate
-        self._rate = rate if rate in AAC_RATES else 48_000
+        self._rate = OPUS_RATE if is_opus or rate not in AAC_RATES else rate
+        self._block = OPUS_BLOCK if is_opus else AAC_SAMPLES
         channels = self._settings.channels or min(2, frame.layout.nb_channels)
         self._layout = "mono" if channels == 1 else "stereo"
-        context = av.AudioCodecContext.create("aac", "w")
-        context.sample_rate, context.layout, context.format = self._rate, self._layout, "fltp"
+        context = av.AudioCodecContext.create("libopus" if is_opus else "aac", "w")
+        context.sample_rate, context.layout = self._rate, self._layout
+        context.format = "flt" if is_opus else "fltp"
         context.bit_rate = self._settings.bit_rate
         context.time_base = Fraction(1, self._rate)
         context.open()
-        self._config = parse_audio_specific_config(context.extradata or b"")
-        if self._config is None:
+        self._config = None if is_opus else parse_audio_specific_config(context.extradata or b"")
+        if self._config is None and not is_opus:
             raise MediaError("the AAC encoder gave no configuration", self._stream)
         self._context = context
         self._anchor = ticks
         language = self._settings.language
-        self._format = StreamFormat(Codec.AAC, sample_rate=self._rate, channels=channels, language=language)
+        codec = Codec.OPUS if is_opus else Codec.AAC
+        self._format = StreamFormat(codec, sample_rate=self._rate, channels=channels, language=language)
 
     def _resampled(self, frame: AudioFrame | None) -> list[_Samples]:
         if self._resampler is None:
@@ -153,32 +172,35 @@ class AudioEncoder:
         if begun:
             coded += self._pad_block()
             # What the padding has covered is no longer missing.
-            samples = max(0, samples - (AAC_SAMPLES - begun))
+            samples = max(0, samples - (self._block - begun))
         self._position += samples
         self._discontinuity = True
         return coded
 
     def _pad_block(self) -> list[Coded]:
         channels = 1 if self._layout == "mono" else 2
-        self._take([np.zeros((channels, AAC_SAMPLES - self._waiting), np.float32)])
+        self._take([np.zeros((channels, self._block - self._waiting), np.float32)])
         return self._drain()
 
     def _drain(self) -> list[Coded]:
-        """Encode the whole blocks of 1024 samples that wait."""
-        if self._waiting < AAC_SAMPLES or self._context is None:
+        """Encode the whole blocks that wait: 1024 samples of AAC, 20 ms of Opus."""
+        if self._waiting < self._block or self._context is None:
             return []
         sound = np.concatenate(self._blocks, axis=1)
         coded = []
-        whole = sound.shape[1] // AAC_SAMPLES * AAC_SAMPLES
-        for at in range(0, whole, AAC_SAMPLES):
-            block = np.ascontiguousarray(sound[:, at : at + AAC_SAMPLES])
-            frame = AudioFrame.from_ndarray(block, "fltp", self._layout)
+        whole = sound.shape[1] // self._block * self._block
+        packed = self._config is None
+        for at in range(0, whole, self._block):
+            block = np.ascontiguousarray(sound[:, at : at + self._block])
+            if packed:
+                block = np.ascontiguousarray(block.T).reshape(1, -1)
+            frame = AudioFrame.from_ndarray(block, "flt" if packed else "fltp", self._layout)
             frame.sample_rate, frame.pts, frame.time_base = (
                 self._rate,
                 self._position,
                 Fraction(1, self._rate),
             )
-            self._position += AAC_SAMPLES
+            self._position += self._block
             coded += self._units(self._context.encode(frame))
         self._blocks = [sound[:, whole:]] if whole < sound.shape[1] else []
         self._waiting = sound.shape[1] - whole
@@ -187,7 +209,7 @@ class AudioEncoder:
     def _units(self, packets: list[CodedPacket]) -> list[Coded]:
         coded = []
         for packet in packets:
-            if packet.pts is None or self._config is None or self._format is None:
+            if packet.pts is None or self._format is None:
                 continue
             data = bytes(packet)
             base = Fraction(1, self._rate)
@@ -197,9 +219,9 @@ class AudioEncoder:
                 pts=self._anchor + time,
                 dts=self._anchor + time,
                 data=data,
-                prefix=adts_header(self._config, len(data)),
+                prefix=adts_header(self._config, len(data)) if self._config else opus_control_header(len(data)),
                 discontinuity=self._discontinuity,
-                duration=to_ticks(packet.pts + AAC_SAMPLES, base) - time,
+                duration=to_ticks(packet.pts + self._block, base) - time,
             )
             self._discontinuity = False
             coded.append(Coded(self._format, unit))

@@ -39,6 +39,32 @@ def passthrough_codec(stream: av.VideoStream | av.AudioStream) -> Codec | None:
     return codec
 
 
+class PictureFramer:
+    """Makes coded pictures fit for a transport stream, and follows their size.
+
+    ``skipped_units`` counts pictures before the first from which a decoder can start.
+    """
+
+    def __init__(self, codec: Codec, extradata: bytes = b"") -> None:
+        self.skipped_units = 0
+        self._framer = ParameterSetFramer(codec, extradata)
+        self._format = StreamFormat(codec)
+
+    def framed(self, unit: AccessUnit, *, is_key_picture: bool) -> Coded | None:
+        """The unit with its delimiter and parameter sets; None where no decoder could start yet."""
+        framed = self._framer.frame(unit.data, is_key_picture)
+        size = (self._framer.width, self._framer.height)
+        if framed.random_access and size != (self._format.width, self._format.height):
+            self._format = replace(self._format, width=size[0], height=size[1])
+        if not self._format.width:
+            self.skipped_units += 1
+            return None
+        data = unit.data[framed.skip :] if framed.skip else unit.data
+        return Coded(
+            self._format, replace(unit, data=data, prefix=framed.prefix, random_access=framed.random_access)
+        )
+
+
 class Passthrough:
     """Turns the packets of one demuxed stream into access units of stream ``index``.
 
@@ -51,10 +77,9 @@ class Passthrough:
         if codec is None:
             raise MediaError(f"{stream.codec_context.name} cannot be passed through: decode it first", index)
         language = None if language == "und" else language
-        self.skipped_units = 0
         self._index = index
         self._filter: av.BitStreamFilterContext | None = None
-        self._framer: ParameterSetFramer | None = None
+        self._framer: PictureFramer | None = None
         self._config: AudioSpecificConfig | None = None
         self._duration = 0
         extradata = stream.codec_context.extradata or b""
@@ -63,8 +88,7 @@ class Passthrough:
                 name = "h264_mp4toannexb" if codec is Codec.H264 else "hevc_mp4toannexb"
                 self._filter = av.BitStreamFilterContext(name, stream)
                 extradata = b""
-            self._framer = ParameterSetFramer(codec, extradata)
-            self._format = StreamFormat(codec)
+            self._framer = PictureFramer(codec, extradata)
             if stream.average_rate:
                 self._duration = round(TICKS_PER_SECOND / stream.average_rate)
         else:
@@ -101,24 +125,16 @@ class Passthrough:
                 discontinuity=discontinuity,
                 duration=self.step(packet),
             )
-            framed = self._picture(unit, packet.is_keyframe) if self._framer else self._sound(unit)
-            if framed is not None:
-                coded.append(Coded(self._format, framed))
+            if self._framer is None:
+                coded.append(Coded(self._format, self._sound(unit)))
+            elif (framed := self._framer.framed(unit, is_key_picture=packet.is_keyframe)) is not None:
+                coded.append(framed)
         return coded
 
-    def _picture(self, unit: AccessUnit, is_key_picture: bool) -> AccessUnit | None:
-        framer = self._framer
-        if framer is None:
-            return None
-        framed = framer.frame(unit.data, is_key_picture)
-        size = (framer.width, framer.height)
-        if framed.random_access and size != (self._format.width, self._format.height):
-            self._format = replace(self._format, width=size[0], height=size[1])
-        if not self._format.width:
-            self.skipped_units += 1
-            return None
-        data = unit.data[framed.skip :] if framed.skip else unit.data
-        return replace(unit, data=data, prefix=framed.prefix, random_access=framed.random_access)
+    @property
+    def skipped_units(self) -> int:
+        """Pictures left out so far."""
+        return self._framer.skipped_units if self._framer is not None else 0
 
     def _sound(self, unit: AccessUnit) -> AccessUnit:
         data = unit.data

@@ -10,6 +10,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from ..errors import MediaError, SettingsError
+from ..model import EncodedUnit
 from ..mpegts.clock import to_ticks
 from .coded import CodedPacket
 
@@ -76,6 +77,11 @@ class Routing:
             raise MediaError("the packet belongs to no video or audio stream")
         entry = packet.is_keyframe or index != VIDEO
         return Route(index, _ticks(time, packet.time_base), packet.size, entry)
+
+    def unit(self, unit: EncodedUnit, stream: int) -> Route:
+        """The way of a live unit; ``stream`` numbers its audio stream. Raises as ``frame`` does."""
+        index = self._video_index() if unit.is_video else self._audio_index(stream)
+        return Route(index, unit.ticks, len(unit.data), entry=unit.is_entry or index != VIDEO)
 
     def _video_index(self) -> int:
         if not self._has_video:

@@ -12,11 +12,13 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from ..errors import MediaError
+from ..model import EncodedUnit
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AudioSettings, VideoSettings
 from ..timeline import Timeline
 from .audio import AudioEncoder
 from .coded import Coded, CodedPacket
+from .live import LivePictures, LiveSound
 from .passthrough import Passthrough
 from .routing import FIRST_AUDIO, VIDEO
 from .video import VideoEncoder
@@ -29,7 +31,7 @@ _MOST_UNDECIDED = 17
 """A picture is reordered by 16 at the most (H.264, A.3.1)."""
 _FURTHEST_REORDER = 20 * TICKS_PER_SECOND
 
-Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket"
+Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket | EncodedUnit"
 
 
 class Streams:
@@ -50,7 +52,7 @@ class Streams:
         self._on_gap = on_gap
         self._video = video
         self._audio = audio
-        self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough] = {}
+        self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough | LivePictures | LiveSound] = {}
         self._failures: dict[int, int] = {}
         self._seen: set[int] = set()
         self._given_up: set[int] = set()
@@ -59,17 +61,28 @@ class Streams:
     @property
     def gap_count(self) -> int:
         """Gaps in the sound, filled or marked."""
-        return sum(way.gap_count for way in tuple(self._ways.values()) if isinstance(way, AudioEncoder))
+        ways = tuple(self._ways.values())
+        return sum(way.gap_count for way in ways if isinstance(way, AudioEncoder | LiveSound))
 
     @property
     def gap_s(self) -> float:
         """Seconds of all gaps in the sound."""
-        return sum(way.gap_s for way in tuple(self._ways.values()) if isinstance(way, AudioEncoder))
+        ways = tuple(self._ways.values())
+        return sum(way.gap_s for way in ways if isinstance(way, AudioEncoder | LiveSound))
 
     @property
     def skipped_units(self) -> int:
         """Pictures left out because they came before the first that a decoder can start from."""
-        return sum(way.skipped_units for way in tuple(self._ways.values()) if isinstance(way, Passthrough))
+        ways = tuple(self._ways.values())
+        return sum(way.skipped_units for way in ways if isinstance(way, Passthrough | LivePictures))
+
+    def needs_entry(self, index: int) -> bool:
+        """Whether the decoder of stream ``index`` failed, and needs a live unit that it can start from.
+
+        May be called from any thread.
+        """
+        way = self._ways.get(index)
+        return isinstance(way, LivePictures) and way.failed
 
     def code(self, media: Media, index: int, ticks: int | None, *, discontinuity: bool) -> list[Coded]:
         """The access units that come out for ``media`` of stream ``index`` at source time ``ticks``.
@@ -86,6 +99,8 @@ class Streams:
                 coded = self._picture(media, index, ticks, discontinuity)
             elif isinstance(media, AudioFrame):
                 coded = self._sound(media, index, ticks, discontinuity)
+            elif isinstance(media, EncodedUnit):
+                coded = self._unit(media, index, ticks, discontinuity)
             else:
                 coded = self._packet(media, index, ticks, discontinuity)
         except MediaError as error:
@@ -146,8 +161,7 @@ class Streams:
         encoder = self._ways.get(index)
         is_first = encoder is None
         if encoder is None:
-            settings = self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
-            encoder = self._ways[index] = AudioEncoder(settings, index, self._on_gap)
+            encoder = self._ways[index] = AudioEncoder(self._audio_settings(index), index, self._on_gap)
         if not isinstance(encoder, AudioEncoder):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
         duration = to_ticks(frame.samples, Fraction(1, frame.sample_rate))
@@ -157,6 +171,23 @@ class Streams:
         # Without times of its own, sound is placed by counting from its first frame on.
         time = place if is_first or ticks is not None else None
         return encoder.encode(frame, time, discontinuity=discontinuity)
+
+    def _unit(self, unit: EncodedUnit, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
+        way = self._ways.get(index)
+        if way is None and unit.is_video:
+            way = LivePictures(self._video, index)
+        elif way is None:
+            way = LiveSound(self._audio_settings(index), index, self._on_gap)
+        if not isinstance(way, LivePictures if unit.is_video else LiveSound):
+            raise MediaError("live units and frames or packets cannot be mixed in one stream", index)
+        self._ways[index] = way
+        place = self.timeline.place(index, ticks, unit.duration, keep_late=unit.is_video, trusted=True)
+        if place is None:
+            return []
+        return way.code(unit, place, discontinuity=discontinuity or unit.discontinuity)
+
+    def _audio_settings(self, index: int) -> AudioSettings:
+        return self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
 
     def _packet(self, packet: CodedPacket, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
         way = self._ways.get(index)

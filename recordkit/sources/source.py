@@ -12,11 +12,13 @@ import av
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-Media: TypeAlias = "VideoFrame | AudioFrame | av.Packet[Any]"
+from ..model import EncodedUnit
+
+Media: TypeAlias = "VideoFrame | AudioFrame | av.Packet[Any] | EncodedUnit"
 
 
 class SourceItem(NamedTuple):
-    """A frame, or a packet to be passed through; ``stream`` numbers its audio stream.
+    """A frame, a packet to be passed through, or a live unit; ``stream`` numbers its audio stream.
 
     ``due_s`` is when it is to be handed on, in seconds since the source was opened; None as soon
     as it is there.

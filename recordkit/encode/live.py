@@ -1,0 +1,250 @@
+"""Units of a live source: kept as they are where the file can carry them, else decoded and encoded anew."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from ..bitstream.audio import OPUS_RATE, opus_control_header, opus_samples
+from ..errors import MediaError
+from ..model import AccessUnit, Codec, EncodedUnit, StreamFormat
+from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
+from ..settings import AudioSettings, VideoSettings
+from .audio import LONGEST_SILENCE_S, AudioEncoder
+from .coded import Coded
+from .passthrough import PictureFramer
+from .video import VideoEncoder
+
+log = logging.getLogger("recordkit")
+
+_KEPT = {"h264": Codec.H264, "hevc": Codec.H265}
+_TELEPHONE = {"pcm_mulaw": 8_000, "pcm_alaw": 8_000, "g722": 16_000}
+"""Codings without a header: their sample rates, of one channel (RFC 3551, 4.5)."""
+_SILENCE = bytes.fromhex("fc fffe")
+_SILENCE_TICKS = TICKS_PER_SECOND // 50
+"""An Opus packet of 20 ms in stereo that decodes to silence, and its length."""
+
+
+class LivePictures:
+    """The pictures of stream ``index``; not thread-safe.
+
+    ``failed`` says that the decoder refused a unit, and waits for one that it can start from.
+    ``skipped_units`` counts those left out while nothing could be decoded: before the first
+    entry, and from one that the decoder refused to the next entry.
+    """
+
+    def __init__(self, settings: VideoSettings, index: int) -> None:
+        self.failed = False
+        self._waits = True
+        self._settings = settings
+        self._index = index
+        self._codec = ""
+        self._framer: PictureFramer | None = None
+        self._encoder: VideoEncoder | None = None
+        self._decoder: av.VideoCodecContext | None = None
+        self._skipped = 0
+        self._broken = False
+
+    @property
+    def skipped_units(self) -> int:
+        """Units left out so far."""
+        return self._skipped + (self._framer.skipped_units if self._framer is not None else 0)
+
+    def code(self, unit: EncodedUnit, place: int, *, discontinuity: bool) -> list[Coded]:
+        """The access units that come out for ``unit``, shown at ``place``.
+
+        Raises MediaError where it cannot be decoded or encoded.
+        """
+        coded: list[Coded] = []
+        if unit.codec != self._codec:
+            coded = self._choose(unit.codec)
+        if self._waits and not unit.is_entry:
+            self._skipped += 1
+            return coded
+        self._broken |= discontinuity
+        if self._framer is not None:
+            access_unit = AccessUnit(
+                self._index, place, place, unit.data, discontinuity=self._broken, duration=unit.duration
+            )
+            framed = self._framer.framed(access_unit, is_key_picture=unit.is_entry)
+            if framed is not None:
+                coded.append(framed)
+        else:
+            for picture in self._decoded(unit, place):
+                coded += self._encode(picture)
+        self._waits = self.failed = False
+        if coded:
+            self._broken = False
+        return coded
+
+    def flush(self) -> list[Coded]:
+        """What the decoder and the encoder still hold."""
+        coded = []
+        if self._decoder is not None and not self._waits:
+            try:
+                for picture in self._decoder.decode(None):
+                    coded += self._encode(picture)
+            except av.FFmpegError as error:
+                raise MediaError(f"pictures of {self._codec} could not be decoded: {error}", self._index) from error
+        return coded + (self._encoder.flush() if self._encoder is not None else [])
+
+    def _choose(self, name: str) -> list[Coded]:
+        coded = self.flush()
+        self._codec = name
+        self._skipped = self.skipped_units
+        self._framer = self._encoder = self._decoder = None
+        self._waits = True
+        asked = self._settings.transcode or self._settings.size or self._settings.bit_rate
+        if name in _KEPT and not asked:
+            self._framer = PictureFramer(_KEPT[name])
+            log.info("stream %d: %s is kept as it comes", self._index, name)
+            return coded
+        reason = "a size, a bit rate or transcoding was asked for" if asked else f"MPEG-TS does not carry {name}"
+        log.info("stream %d: %s is decoded and encoded as H.264: %s", self._index, name, reason)
+        self._encoder = VideoEncoder(self._settings, self._index)
+        return coded
+
+    def _decoded(self, unit: EncodedUnit, place: int) -> list[VideoFrame]:
+        try:
+            decoder = self._decoder
+            if decoder is None:
+                decoder = self._decoder = cast(av.VideoCodecContext, av.VideoCodecContext.create(unit.codec, "r"))
+                # In order and at once; what is damaged is an error, not a picture.
+                decoder.thread_count = 1
+                decoder.options = {"flags": "low_delay", "err_detect": "explode"}
+            packet = av.Packet(unit.data)
+            packet.pts = packet.dts = place
+            packet.time_base = Fraction(1, TICKS_PER_SECOND)
+            pictures = decoder.decode(packet)
+        except (av.FFmpegError, ValueError) as error:
+            self._fail()
+            raise MediaError(f"a picture of {unit.codec} could not be decoded: {error}", self._index) from error
+        if any(picture.is_corrupt for picture in pictures):
+            self._fail()
+            raise MediaError(f"a picture of {unit.codec} came out damaged", self._index)
+        return pictures
+
+    def _fail(self) -> None:
+        self._decoder = None
+        self._waits = self.failed = True
+        self._broken = True
+
+    def _encode(self, picture: VideoFrame) -> list[Coded]:
+        if self._encoder is None or picture.pts is None:
+            return []
+        return self._encoder.encode(picture, picture.pts, discontinuity=self._broken)
+
+
+class LiveSound:
+    """The sound of stream ``index``; not thread-safe. Counts gaps as AudioEncoder does."""
+
+    def __init__(
+        self, settings: AudioSettings, index: int, on_gap: Callable[[int, float, bool], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._index = index
+        self._on_gap = on_gap
+        self._codec = ""
+        self._encoder = AudioEncoder(settings, index, on_gap)
+        self._decoder: av.AudioCodecContext | None = None
+        self._kept_gaps = 0
+        self._kept_gap_s = 0.0
+        self._end: int | None = None
+        self._format: StreamFormat | None = None
+
+    @property
+    def gap_count(self) -> int:
+        """Gaps so far, filled or marked."""
+        return self._kept_gaps + self._encoder.gap_count
+
+    @property
+    def gap_s(self) -> float:
+        """Seconds of all gaps."""
+        return self._kept_gap_s + self._encoder.gap_s
+
+    def code(self, unit: EncodedUnit, place: int, *, discontinuity: bool) -> list[Coded]:
+        """The access units that come out for ``unit``, heard from ``place`` on; raises as for pictures."""
+        coded: list[Coded] = []
+        if unit.codec != self._codec:
+            coded = self._choose(unit.codec)
+        if self._format is not None:
+            return coded + self._kept(unit, place, self._format, discontinuity)
+        for number, frame in enumerate(self._decoded(unit)):
+            # Times of live sound count samples: behind a loss the smallest gap is a real one.
+            coded += self._encoder.encode(frame, place if number == 0 else None, exact=discontinuity)
+        return coded
+
+    def flush(self) -> list[Coded]:
+        """What the encoder still holds."""
+        return self._encoder.flush()
+
+    def _choose(self, name: str) -> list[Coded]:
+        was_kept = self._format is not None
+        self._codec = name
+        self._decoder = None
+        self._format = None
+        if name == "opus" and self._settings.codec == "opus":
+            # What the encoder holds of another coding comes before what is kept from here on.
+            coded = self._encoder.flush()
+            language = self._settings.language
+            self._format = StreamFormat(Codec.OPUS, sample_rate=OPUS_RATE, channels=2, language=language)
+            log.info("stream %d: opus is kept as it comes, as asked", self._index)
+            return coded
+        if was_kept:
+            self._encoder = AudioEncoder(self._settings, self._index, self._on_gap)
+        log.info("stream %d: %s is decoded and encoded as %s", self._index, name, self._settings.codec)
+        return []
+
+    def _decoded(self, unit: EncodedUnit) -> list[AudioFrame]:
+        try:
+            decoder = self._decoder
+            if decoder is None:
+                name = "libopus" if unit.codec == "opus" else unit.codec
+                decoder = self._decoder = cast(av.AudioCodecContext, av.AudioCodecContext.create(name, "r"))
+                rate = _TELEPHONE.get(unit.codec)
+                decoder.sample_rate = rate or OPUS_RATE
+                decoder.layout = "mono" if rate else "stereo"
+            return decoder.decode(av.Packet(unit.data))
+        except (av.FFmpegError, ValueError) as error:
+            self._decoder = None
+            raise MediaError(f"sound of {unit.codec} could not be decoded: {error}", self._index) from error
+
+    def _kept(self, unit: EncodedUnit, place: int, stream_format: StreamFormat, discontinuity: bool) -> list[Coded]:
+        samples = opus_samples(unit.data)
+        if not samples:
+            raise MediaError("not an Opus packet", self._index)
+        duration = to_ticks(samples, Fraction(1, OPUS_RATE))
+        coded = []
+        tolerance = 0 if discontinuity else self._settings.gap_tolerance * TICKS_PER_SECOND
+        missing = 0 if self._end is None else place - self._end
+        is_gap = missing >= _SILENCE_TICKS and missing > tolerance
+        is_filled = is_gap and self._settings.gaps == "silence" and missing <= LONGEST_SILENCE_S * TICKS_PER_SECOND
+        if is_gap:
+            self._kept_gaps += 1
+            self._kept_gap_s += missing / TICKS_PER_SECOND
+            if self._on_gap is not None:
+                self._on_gap(self._index, missing / TICKS_PER_SECOND, is_filled)
+        if is_filled:
+            silence = AccessUnit(
+                self._index, place, place, _SILENCE, opus_control_header(len(_SILENCE)), duration=_SILENCE_TICKS
+            )
+            for time in range(place - missing, place - _SILENCE_TICKS + 1, _SILENCE_TICKS):
+                coded.append(Coded(stream_format, replace(silence, pts=time, dts=time)))
+        whole = AccessUnit(
+            self._index,
+            place,
+            place,
+            unit.data,
+            opus_control_header(len(unit.data)),
+            discontinuity=is_gap and not is_filled,
+            duration=duration,
+        )
+        self._end = place + duration
+        return [*coded, Coded(stream_format, whole)]
