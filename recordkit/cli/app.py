@@ -14,7 +14,9 @@ from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError
 from ..version import __version__
+from .partials import partials
 from .record import record
+from .recover import recover
 from .shared import FAULT, INTERRUPTED, USAGE
 from .verify import verify
 from .watch import watch
@@ -29,13 +31,15 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(record)
 app.command(no_args_is_help=True)(verify)
 app.command()(watch)
+app.command(no_args_is_help=True)(recover)
+app.command()(partials)
 
 
 def run(argv: Sequence[str], console: Console | None = None, errors: Console | None = None) -> int:
     """Run the command line with ``argv`` (without the program's name) and give its exit code.
 
-    0: all well; 1: the recording failed, or a file has something wrong with it; 2: bad arguments;
-    130: interrupted, the partial was left.
+    0: all well; 1: the recording failed, or a file has something wrong with it or cannot be
+    recovered; 2: bad arguments; 130: interrupted, the partial was left.
     """
     errors = errors or Console(stderr=True, soft_wrap=True)
     try:

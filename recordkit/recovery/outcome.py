@@ -91,6 +91,12 @@ class Recovery:
     problems: tuple[str, ...] = ()
 
     @property
+    def ok(self) -> bool:
+        """Whether nothing is left to be done: it has its final name, or had never had a byte."""
+        done = (Outcome.RECOVERED, Outcome.CLEANED, Outcome.REMOVED, Outcome.REPAIRED)
+        return self.outcome in done or (self.outcome is Outcome.NOTHING and self.final_path is not None)
+
+    @property
     def cut_bytes(self) -> int:
         """Bytes of all cuts."""
         return sum(cut.bytes for cut in self.cuts)

@@ -51,7 +51,9 @@ def recover(
     if output is not None:
         return repair(path, output, dry_run=dry_run, on_progress=on_progress, system=system)
     if path.is_dir():
-        return [_told(one, dry_run, on_progress, system) for one in unfinished(path)]
+        return [
+            recover_one(one, dry_run=dry_run, on_progress=on_progress, system=system) for one in unfinished(path)
+        ]
     return _recover(output_of(path, system), dry_run, on_progress, system)
 
 
@@ -77,7 +79,8 @@ def output_of(path: Path, system: System) -> Output:
     return Output(path, system)
 
 
-def _told(path: Path, dry_run: bool, on_progress: Progress | None, system: System) -> Recovery:
+def recover_one(path: Path, *, dry_run: bool, on_progress: Progress | None, system: System) -> Recovery:
+    """Recovers one recording as ``recover`` does, but a failure is told in what it gives."""
     output = None
     try:
         output = output_of(path, system)

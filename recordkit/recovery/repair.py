@@ -22,6 +22,7 @@ from .view import View
 
 _TEMPORARY_SUFFIX = ".repairing.ts"
 _CUTS_KEPT = 1000
+_NO_PACKET = "not one transport packet was found"
 
 
 class _Ends:
@@ -81,8 +82,9 @@ def _repair(
     ends.finish([event for event in scanner.close() if isinstance(event, PesEvent)])
     if dry_run:
         kept, cuts = _copy(view, ends, None, lambda done: advance(view.size + done))
-        outcome = Outcome.REPAIRED if kept else Outcome.NOTHING
-        return Recovery(path, files.final_path, outcome, _words(kept, cuts), True, kept, cuts=cuts)
+        if not kept:
+            return Recovery(path, None, Outcome.NOTHING, _NO_PACKET, True, cuts=cuts)
+        return Recovery(path, files.final_path, Outcome.REPAIRED, _words(kept, cuts), True, kept, cuts=cuts)
     if os.path.lexists(files.final_path):
         raise OutputExistsError(files.final_path, "exists already: choose another name")
     _clear_away(files, system)
@@ -91,7 +93,7 @@ def _repair(
         kept, cuts = _copy(view, ends, files, lambda done: advance(view.size + done))
         if not kept:
             files.discard()
-            return Recovery(path, None, Outcome.NOTHING, "not one transport packet was found", cuts=cuts)
+            return Recovery(path, None, Outcome.NOTHING, _NO_PACKET, cuts=cuts)
         copy = system.open(files.partial_path, os.O_RDONLY)
         try:
             measured = measure(View(copy, kept), kept, kept, lambda done, _: advance(2 * view.size + done))

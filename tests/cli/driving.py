@@ -12,11 +12,11 @@ from recordkit.cli import run
 SYNTHETIC = ["record", "--source", "synthetic", "--size", "64x48", "--preset", "ultrafast", "--fast"]
 
 
-def call(*argv: object) -> tuple[int, str, str]:
+def call(*argv: object, width: int = 120) -> tuple[int, str, str]:
     shown, errors = io.StringIO(), io.StringIO()
     code = run(
         [str(argument) for argument in argv],
-        Console(file=shown, width=120),
+        Console(file=shown, width=width),
         Console(file=errors, width=120, soft_wrap=True),
     )
     return code, shown.getvalue(), errors.getvalue()

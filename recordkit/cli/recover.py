@@ -1,0 +1,126 @@
+"""``recordkit recover``: unfinished recordings to their final names, broken files repaired."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from ..errors import RecordkitError, SettingsError, StillRecordingError
+from ..recovery.measure import Progress as ProgressCallback
+from ..recovery.outcome import Outcome, Recovery
+from ..recovery.recover import recover_one, unfinished
+from ..recovery.repair import repair
+from ..report import printable
+from ..system import System
+from ..telemetry.words import count_text
+from .recovery_report import recovery_block, recovery_table
+from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json
+
+
+def recover(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Folders, or recordings by any of their names.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a list of one entry a recording.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FIXED.ts", help="Copy the valid packets of PATH, of any writer, to this new file."),
+    ] = None,
+) -> None:
+    """Put unfinished recordings together with their tails, and commit them without overwriting.
+
+    What is being recorded is not touched; what cannot be used is set aside in a .rejected file. May
+    be interrupted and run again. The exit code is 0 only when everything asked for is recovered or
+    was finished before; in a folder, a running recording is no fault.
+    """
+    if output is not None and (len(paths) != 1 or paths[0].is_dir()):
+        raise SettingsError("output", str(output), "give one file to be repaired, no folder")
+    console: Console = context.obj
+    signal.signal(signal.SIGTERM, interrupt)
+    found: list[Recovery] = []
+    ok = True
+    try:
+        for path in paths:
+            is_folder = path.is_dir()
+            here: list[Recovery] = []
+            try:
+                _recover_path(path, dry_run, output, here)
+            finally:
+                found += here
+                ok &= all(one.ok or (is_folder and one.outcome is Outcome.RECORDING) for one in here)
+                if not as_json:
+                    _show(console, path, here)
+    except KeyboardInterrupt:
+        ok = False
+        _tell_interruption(paths, len(found))
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        if as_json:
+            print_json(console, [one.to_dict() for one in found])
+    if not ok:
+        raise typer.Exit(FAULT)
+
+
+def _recover_path(path: Path, dry_run: bool, output: Path | None, found: list[Recovery]) -> None:
+    """Recovers one recording, or those of a folder; what became of each is added to ``found``."""
+    try:
+        names = unfinished(path) if path.is_dir() else [path]
+    except RecordkitError as error:
+        found.append(Recovery(path, None, Outcome.FAILED, str(error), dry_run))
+        return
+    errors = Console(stderr=True)
+    # Only while the work goes on: while it shows, it takes over what is printed.
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    ) as progress:
+        for number, name in enumerate(names, 1):
+            count = f"{number}/{len(names)} " if len(names) > 1 else ""
+            task = progress.add_task(f"{count}{printable(name.name)}", total=None)
+            found.append(_recover(name, dry_run, output, partial(advance, progress, task)))
+            progress.remove_task(task)
+
+
+def _recover(path: Path, dry_run: bool, output: Path | None, on_progress: ProgressCallback) -> Recovery:
+    system = System()
+    if output is None:
+        return recover_one(path, dry_run=dry_run, on_progress=on_progress, system=system)
+    try:
+        return repair(path, output, dry_run=dry_run, on_progress=on_progress, system=system)
+    except RecordkitError as error:
+        outcome = Outcome.RECORDING if isinstance(error, StillRecordingError) else Outcome.FAILED
+        return Recovery(path, None, outcome, str(error), dry_run)
+
+
+def _show(console: Console, path: Path, found: Sequence[Recovery]) -> None:
+    if path.is_dir():
+        console.print(recovery_table(found, console.width))
+    else:
+        for one in found:
+            console.print(recovery_block(one, path), crop=False)
+
+
+def _tell_interruption(paths: Sequence[Path], done: int) -> None:
+    again = " ".join(shlex.quote(str(path)) for path in paths)
+    line = Text.assemble(
+        ("Interrupted: ", "bold yellow"),
+        f"{count_text(done, 'recording')} done, all else is as recoverable as before. To go on: ",
+        (f"recordkit recover {printable(again)}", "bold"),
+    )
+    Console(stderr=True, soft_wrap=True).print(line)
