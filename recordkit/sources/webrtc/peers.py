@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -18,6 +18,7 @@ from aiortc import (
 
 from ...errors import SourceError
 from . import peer_internals
+from .network import Network
 
 VideoCodec = Literal["h264", "vp8"]
 _LONGEST_CONNECT_S = 20.0
@@ -30,12 +31,14 @@ class Peers:
     ``receivers`` are the receiving peer's, in the order in which the tracks were given.
     """
 
-    def __init__(self, codec: VideoCodec) -> None:
+    def __init__(self, codec: VideoCodec = "h264", network: Network | None = None) -> None:
         # A list of servers that is left out is not empty: it names a public one.
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self.sender = RTCPeerConnection(configuration)
         self.receiver = RTCPeerConnection(configuration)
         self._codec = codec
+        self._network = network
+        self._diverted = False
         self._sending: list[RTCRtpTransceiver] = []
         self._receiving: list[RTCRtpTransceiver] = []
 
@@ -73,8 +76,12 @@ class Peers:
 
     async def close(self) -> None:
         """Close both peers; the sender goes first, so that the receiver hears its goodbye."""
-        await self.sender.close()
-        await self.receiver.close()
+        try:
+            if self._network is not None:
+                await self._network.close()
+            await self.sender.close()
+        finally:
+            await self.receiver.close()
 
     def _prefer(self, transceiver: RTCRtpTransceiver) -> None:
         wanted = (f"video/{self._codec}", "video/rtx", "audio/opus")
@@ -82,11 +89,20 @@ class Peers:
         codecs = capabilities.codecs if capabilities is not None else []
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType.lower() in wanted])
 
+    def _divert(self, network: Network) -> None:
+        """Put the network between the peers, which use one transport each for all they send."""
+        paths = network.between(lambda: self.sender.localDescription.sdp)
+        for transceiver, path in zip((self._sending[0], self._receiving[0]), paths, strict=True):
+            peer_internals.divert_datagrams(transceiver.sender.transport, path)
+        self._diverted = True
+
     async def _negotiate(self) -> None:
         peer_internals.keep_to_localhost(self.sender)
         peer_internals.keep_to_localhost(self.receiver)
         await self.sender.setLocalDescription(await self.sender.createOffer())
         await self.receiver.setRemoteDescription(self.sender.localDescription)
+        if self._network is not None and not self._diverted:
+            self._divert(self._network)
         await self.receiver.setLocalDescription(await self.receiver.createAnswer())
         await self.sender.setRemoteDescription(self.receiver.localDescription)
 
@@ -96,21 +112,20 @@ async def connected_peers(
     tracks: Iterable[MediaStreamTrack],
     *,
     codec: VideoCodec = "h264",
-    before_connecting: Callable[[Peers], None] = lambda peers: None,
+    network: Network | None = None,
 ) -> AsyncIterator[Peers]:
     """Two peers of which one receives the ``tracks`` of the other, from connected to closed.
 
-    ``codec`` is that of the video; sound is Opus. ``before_connecting`` is called once all is negotiated,
-    before anything but SDP has passed. A track of ``SyntheticMedia`` sends nothing before its ``begin``:
-    whoever needs the very first packet makes ready within the context, then begins.
+    ``codec`` is that of the video; sound is Opus. All packets but those of DTLS pass through
+    ``network``. A track of ``SyntheticMedia`` sends nothing before its ``begin``: whoever needs the
+    very first packet makes ready within the context, then begins.
 
     Raises SourceError where the peers do not find each other within 20 s.
     """
-    peers = Peers(codec)
+    peers = Peers(codec, network)
     try:
         connected = [_Connected(connection) for connection in (peers.sender, peers.receiver)]
         await peers.add(*tracks)
-        before_connecting(peers)
         try:
             async with asyncio.timeout(_LONGEST_CONNECT_S):
                 for one in connected:

@@ -90,6 +90,12 @@ class SyntheticMedia:
         """Let both tracks begin now; in the event loop."""
         self._start.begin()
 
+    async def wait(self) -> None:
+        """Wait until each track has come to its end."""
+        for track in (self.video, self.audio):
+            if track is not None:
+                await track.over.wait()
+
     async def close(self) -> None:
         """End both tracks; what is being coded is waited for, outside the loop."""
         for track in self.tracks:
@@ -130,6 +136,12 @@ class _Track(MediaStreamTrack):
         self._workers = workers
         self._ends_s = ends_s
         self._last_s: float | None = None
+        self.over = asyncio.Event()
+
+    def stop(self) -> None:
+        """End the track: nothing more is sent."""
+        super().stop()
+        self.over.set()
 
     def ntp_of_last(self) -> int | None:
         """When what was sent last was captured, as NTP time; None before."""
@@ -266,4 +278,4 @@ class _Microphone:
 
 
 def _within(spans: tuple[Span, ...], time_s: float) -> bool:
-    return any(start_s <= time_s < start_s + duration_s for start_s, duration_s in spans)
+    return any(0 <= time_s + _ROUNDING_S - start_s < duration_s for start_s, duration_s in spans)
