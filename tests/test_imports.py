@@ -34,6 +34,8 @@ FLOORS: list[set[str]] = [
     {"feed"},
     {"worker"},
     {"session"},
+    # what takes publishers from elsewhere
+    {"endpoint"},
     # faces
     {"report"},
     {"panel"},
@@ -47,7 +49,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FORBIDDEN = {"asyncio", "av", "io", "logging", "mmap", "os", "pathlib", "socket", "subprocess", "threading", "time"}
 WITHOUT_IO = ("mpegts", "bitstream")
 
-HEAVY = ("aiortc", "av", "ipywidgets", "matplotlib", "numpy", "pandas")
+HEAVY = ("aiohttp", "aiortc", "av", "ipywidgets", "matplotlib", "numpy", "pandas")
 
 
 def module_name(path: Path) -> tuple[str, ...]:

@@ -1,0 +1,224 @@
+"""The endpoint: its publishers, and the HTTP face that lets them in (RFC 9725)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import hdrs, web
+
+from ..errors import DiskSpaceError, RecordkitError
+from ..system import Clock
+from . import pages
+from .gate import Gate
+from .listener import Listener
+from .names import STREAM_RULE, is_stream_name
+from .negotiation import ice_configuration, read_offer
+from .publisher import Publisher, Sink
+from .settings import WhipSettings
+
+log = logging.getLogger("recordkit")
+
+SDP = "application/sdp"
+LOOK_INTERVAL_S = 1.0
+_LONGEST_BODY_S = 10.0
+_LONGEST_ANSWER_S = 15.0
+_RETRY_S = "10"
+_SHOWN_ENDED = 12
+_NO_STORE = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+class Desk(Protocol):
+    """Where publishers are sent to be recorded."""
+
+    def admit(self, stream: str, present: list[Publisher]) -> Sink:
+        """What records a new publisher of ``stream`` beside those present; raises HTTPException for none."""
+        ...
+
+    async def free_bytes(self) -> int | None:
+        """Bytes free for recordings; None where that does not matter here."""
+        ...
+
+
+class Endpoint:
+    """A WHIP endpoint that sends its publishers to ``desk``; lives on the event loop.
+
+    Raises SettingsError for settings that cannot be served.
+    """
+
+    def __init__(self, settings: WhipSettings, desk: Desk, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._clock = clock or Clock()
+        ice_configuration(settings.ice_servers)  # here, not at the first publisher
+        self._gate = Gate(settings, settings.required_token(), self._clock)
+        self._publishers: dict[str, Publisher] = {}
+        self._ended: deque[Publisher] = deque(maxlen=_SHOWN_ENDED)
+        self._is_closing = False
+        self._free_bytes: int | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._listener = Listener(settings, self._application())
+
+    @property
+    def url(self) -> str:
+        """Where it listens, once started: ``http://127.0.0.1:8080``."""
+        return self._listener.url
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """Those being taken, the oldest first."""
+        return list(self._publishers.values())
+
+    @property
+    def ended(self) -> list[Publisher]:
+        """The last ones that have ended, the newest first."""
+        return list(self._ended)[::-1]
+
+    async def start(self) -> None:
+        """Listen; raises SettingsError where the address, the port or the certificate cannot be used."""
+        self._free_bytes = await self._desk.free_bytes()
+        await self._listener.start()
+        self._looking = asyncio.create_task(self._look(), name="recordkit-whip-look")
+        if not self._settings.is_local and self._settings.certificate is None:
+            log.warning("Without TLS the token can be read on the way, and browsers give pages no camera")
+
+    async def stop(self) -> None:
+        """Take no more publishers, commit all recordings, and close."""
+        self._is_closing = True
+        await asyncio.gather(*(one.end("the endpoint was stopped") for one in self.publishers))
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._listener.stop()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL_S)
+            self._free_bytes = await self._desk.free_bytes()
+            for publisher in self.publishers:
+                if self._is_disk_low:
+                    publisher.begin_end("the disk is nearly full")
+                publisher.look()
+
+    @property
+    def _is_disk_low(self) -> bool:
+        return self._free_bytes is not None and self._free_bytes < self._settings.min_free_bytes
+
+    def _forget(self, publisher: Publisher) -> None:
+        del self._publishers[publisher.id]
+        if publisher.was_live:
+            self._ended.append(publisher)
+
+    # The HTTP face.
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._dress], client_max_size=self._settings.max_sdp_bytes)
+        application.add_routes(
+            [
+                web.get("/", self._show_status),
+                web.get("/look.css", self._show_look),
+                web.post("/whip/{stream}", self._publish),
+                web.options("/whip/{stream}", self._options),
+                web.delete("/whip/{stream}/{id}", self._delete),
+                web.options("/whip/{stream}/{id}", self._options),
+            ]
+        )
+        if self._settings.publish_page:
+            application.add_routes([web.get("/publish", self._show_publish)])
+        return application
+
+    @web.middleware
+    async def _dress(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        headers = _NO_STORE | self._gate.cross_origin(request)
+        try:
+            response = await handler(request)
+        except web.HTTPException as refusal:
+            refusal.headers.update(headers)
+            raise
+        response.headers.update(headers)
+        return response
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        self._gate.slow_down(request)
+        self._gate.publisher(request)
+        stream = request.match_info["stream"]
+        if not is_stream_name(stream):
+            raise web.HTTPBadRequest(text=f"A stream's name is {STREAM_RULE}.\n")
+        if request.content_type != SDP or hdrs.CONTENT_ENCODING in request.headers:
+            raise web.HTTPUnsupportedMediaType(
+                text=f"Send the offer as {SDP}, not compressed.\n", headers={"Accept-Post": SDP}
+            )
+        self._refuse_when_full()
+        text = await self._body(request)
+        offer = read_offer(text)
+        self._refuse_when_full()
+        sink = self._desk.admit(stream, self.publishers)
+        publisher = Publisher(stream, sink, self._settings, self._clock, self._forget)
+        self._publishers[publisher.id] = publisher
+        try:
+            async with asyncio.timeout(_LONGEST_ANSWER_S):
+                answer = await publisher.answer(offer, text)
+        except TimeoutError:
+            raise _unavailable("The answer took too long to make; see the server's log.") from None
+        except RecordkitError as error:
+            log.error("Stream %s cannot be recorded: %s", stream, error)
+            if isinstance(error, DiskSpaceError):
+                raise _unavailable("The disk is full.") from error
+            raise web.HTTPInternalServerError(text="The recording cannot begin; see the server's log.\n") from error
+        location = f"/whip/{stream}/{publisher.id}"
+        return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
+
+    def _refuse_when_full(self) -> None:
+        if self._is_closing:
+            raise _unavailable("The endpoint is being stopped.")
+        if len(self._publishers) >= self._settings.max_publishers:
+            raise _unavailable(f"There are {self._settings.max_publishers} publishers already.")
+        if self._is_disk_low:
+            raise _unavailable("The disk is nearly full.")
+
+    async def _body(self, request: web.Request) -> str:
+        if request.content_length is not None and request.content_length > self._settings.max_sdp_bytes:
+            raise web.HTTPRequestEntityTooLarge(self._settings.max_sdp_bytes, request.content_length)
+        try:
+            async with asyncio.timeout(_LONGEST_BODY_S):
+                return (await request.read()).decode()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text="The offer came too slowly.\n") from None
+        except UnicodeDecodeError as error:
+            raise web.HTTPBadRequest(text="The body is no SDP offer: it is not UTF-8.\n") from error
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        self._gate.publisher(request)
+        publisher = self._publishers.get(request.match_info["id"])
+        if publisher is None or publisher.stream != request.match_info["stream"]:
+            self._gate.slow_down(request)
+            raise web.HTTPNotFound(text="There is no such session; it may have ended by itself.\n")
+        await publisher.end("the publisher ended it")
+        if publisher.sink.error is not None:
+            raise web.HTTPInternalServerError(text="The recording failed; see the server's log.\n")
+        return web.Response(text="")
+
+    async def _options(self, request: web.Request) -> web.Response:
+        methods = "DELETE, OPTIONS" if "id" in request.match_info else "POST, OPTIONS"
+        return web.Response(status=204, headers={"Accept-Post": SDP, hdrs.ALLOW: methods})
+
+    async def _show_status(self, request: web.Request) -> web.Response:
+        self._gate.viewer(request)
+        rows = [pages.Row.of(one) for one in (*self.publishers, *self.ended)]
+        return pages.status(rows, self._settings, free_bytes=self._free_bytes)
+
+    async def _show_look(self, _request: web.Request) -> web.Response:
+        return pages.look()
+
+    async def _show_publish(self, request: web.Request) -> web.Response:
+        self._gate.viewer(request)
+        return pages.publish(needs_token=self._gate.needs_token)
+
+
+def _unavailable(text: str) -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(text=f"{text}\n", headers={hdrs.RETRY_AFTER: _RETRY_S})

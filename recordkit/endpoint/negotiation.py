@@ -1,0 +1,140 @@
+"""Offers of publishers, and the answers to them (RFC 9725, section 4; RFC 8829)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+from aiortc import (
+    RTCConfiguration,
+    RTCIceGatherer,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpCodecCapability,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from ..errors import SettingsError
+
+_MOST_SECTIONS = 8
+_PREFERRED = ("video/h264", "audio/opus")
+"""What MPEG-TS carries as it comes."""
+_PARSER_FAULTS = (ValueError, LookupError, AttributeError, TypeError, AssertionError, OverflowError, StopIteration)
+"""What aiortc's parser, made for the offers of browsers, raises for those of others."""
+
+
+def read_offer(text: str) -> SessionDescription:
+    """Parse an offer and look whether there is something in it that can be recorded.
+
+    Raises HTTPBadRequest for what is no offer of a publisher, HTTPUnprocessableEntity for one that
+    sends what cannot be taken.
+    """
+    try:
+        offer = SessionDescription.parse(text)
+    except _PARSER_FAULTS as error:
+        raise web.HTTPBadRequest(text=f"The body is no SDP offer: {error or type(error).__name__}.\n") from error
+    sections = offer.media
+    if not text.startswith("v=0") or not sections:
+        raise web.HTTPBadRequest(text="The body is no SDP offer: it has no v=0 line or no media section.\n")
+    if len(sections) > _MOST_SECTIONS:
+        raise web.HTTPUnprocessableEntity(text=f"At most {_MOST_SECTIONS} media sections can be recorded.\n")
+    mids = [section.rtp.muxId for section in sections]
+    if not all(mids) or len(set(mids)) != len(mids):
+        raise web.HTTPBadRequest(text="Each media section needs an a=mid of its own.\n")
+    for section in sections:
+        _check(section)
+    bundles = [group.items for group in offer.group if group.semantic == "BUNDLE"]
+    if len(sections) > 1 and [sorted(map(str, items)) for items in bundles] != [sorted(mids)]:
+        # RFC 9725, 4.4.1. It also keeps aiortc from transports that do not exist.
+        raise web.HTTPBadRequest(text="All media sections must stand in one a=group:BUNDLE.\n")
+    if len(sections) == 1 and bundles not in ([], [mids]):
+        raise web.HTTPBadRequest(text="The a=group:BUNDLE names media sections that do not exist.\n")
+    if sum(section.kind == "video" for section in sections) > 1:
+        raise web.HTTPUnprocessableEntity(text="A recording has one video: offer a single video section.\n")
+    if not any(section.direction in ("sendonly", "sendrecv") for section in sections):
+        raise web.HTTPUnprocessableEntity(text="The offer sends neither video nor audio.\n")
+    return offer
+
+
+def _check(section: MediaDescription) -> None:
+    if section.kind not in ("audio", "video"):
+        raise web.HTTPUnprocessableEntity(text=f"Only audio and video can be published, not {section.kind!r}.\n")
+    if section.ice is None or not section.ice.usernameFragment or not section.ice.password:
+        raise web.HTTPBadRequest(text="The offer lacks a=ice-ufrag or a=ice-pwd.\n")
+    if section.dtls is None or not section.dtls.fingerprints:
+        raise web.HTTPBadRequest(text="The offer lacks a=fingerprint: media must come encrypted.\n")
+    if section.direction is None:
+        raise web.HTTPBadRequest(text="Each media section needs a direction: a=sendonly.\n")
+    if not section.rtcp_mux:
+        raise web.HTTPBadRequest(text="The offer lacks a=rtcp-mux.\n")
+
+
+def ice_configuration(ice_servers: Sequence[str | Mapping[str, Any]]) -> RTCConfiguration:
+    """The configuration that asks these STUN and TURN servers, and no others; raises SettingsError."""
+    try:
+        servers = [
+            RTCIceServer(urls=server) if isinstance(server, str) else RTCIceServer(**server)
+            for server in ice_servers
+        ]
+        RTCIceGatherer(servers)  # which reads their URLs
+    except (TypeError, ValueError, AttributeError) as error:
+        advice = 'give "stun:HOST:PORT", or a mapping with urls, username and credential for TURN'
+        raise SettingsError("ice_servers", "…", f"{advice} ({error})") from error
+    # Without a list aiortc would ask a public server.
+    return RTCConfiguration(iceServers=servers)
+
+
+async def accept(peer: RTCPeerConnection, offer: SessionDescription, text: str) -> None:
+    """Take the offer, receiving only, with what can be recorded as it comes in first place.
+
+    Raises HTTPUnprocessableEntity where none of the offered codecs is known.
+    """
+    for section in offer.media:
+        transceiver = peer.addTransceiver(section.kind, direction="recvonly")
+        transceiver.setCodecPreferences(_preferences(section.kind))
+    try:
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=text, type="offer"))
+    except OperationError as error:
+        raise web.HTTPUnprocessableEntity(
+            text="None of the offered codecs can be received: offer H.264 or VP8, and Opus.\n"
+        ) from error
+    except (*_PARSER_FAULTS, InvalidAccessError, InvalidStateError) as error:
+        raise web.HTTPBadRequest(text=f"The offer cannot be taken: {error or type(error).__name__}.\n") from error
+
+
+async def answer(peer: RTCPeerConnection, start_bit_rate: int) -> str:
+    """The answer, with all candidates in it and the bit rate that the publisher is to begin with."""
+    await peer.setLocalDescription(await peer.createAnswer())
+    return with_start_bit_rate(peer.localDescription.sdp, start_bit_rate)
+
+
+def _preferences(kind: str) -> list[RTCRtpCodecCapability]:
+    capabilities = RTCRtpReceiver.getCapabilities(kind)
+    codecs = [] if capabilities is None else capabilities.codecs
+    return sorted(codecs, key=lambda codec: codec.mimeType.lower() not in _PREFERRED)
+
+
+def with_start_bit_rate(sdp: str, bits_per_second: int) -> str:
+    """An SDP that asks Chromium and its kin to begin with this bit rate, and so at full size."""
+    parameter = f"x-google-start-bitrate={bits_per_second // 1000}"
+    parts = re.split(r"(?m)^(?=m=)", sdp)
+    return "".join(_with_parameter(part, parameter) if part.startswith("m=video") else part for part in parts)
+
+
+def _with_parameter(section: str, parameter: str) -> str:
+    lines = section.splitlines()
+    codecs = re.findall(r"(?m)^a=rtpmap:(\d+) (?!rtx/)", section)
+    for payload_type in codecs:
+        head = f"a=fmtp:{payload_type} "
+        place = next((index for index, line in enumerate(lines) if line.startswith(head)), None)
+        if place is not None:
+            lines[place] += f";{parameter}"
+        else:
+            place = next(i for i, line in enumerate(lines) if line.startswith(f"a=rtpmap:{payload_type} "))
+            lines.insert(place + 1, head + parameter)
+    return "".join(f"{line}\r\n" for line in lines)

@@ -1,0 +1,173 @@
+"""One publisher: its peer connection, and the taking of what it sends, from the offer to the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from aiortc import MediaStreamTrack, RTCPeerConnection
+from aiortc.sdp import SessionDescription
+
+from ..errors import RecordkitError
+from ..system import Clock
+from . import negotiation
+from .settings import WhipSettings
+
+log = logging.getLogger("recordkit")
+
+_LONGEST_CLOSE_S = 5.0
+
+
+class Stage(StrEnum):
+    """Where a publisher stands."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class Sink(Protocol):
+    """What takes the media of one publisher."""
+
+    @property
+    def file_name(self) -> str:
+        """The name of the final file."""
+        ...
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes written so far."""
+        ...
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of media so far."""
+        ...
+
+    @property
+    def drops(self) -> int:
+        """What was dropped or lost so far."""
+        ...
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether one of its tracks has failed while the others go on."""
+        ...
+
+    @property
+    def error(self) -> RecordkitError | None:
+        """Why it failed, or None."""
+        ...
+
+    async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
+        """Begin to take what these tracks will send; raises RecordkitError."""
+        ...
+
+    async def stop(self) -> None:
+        """Take no more, and finish; raises RecordkitError."""
+        ...
+
+
+class Publisher:
+    """A publisher of ``stream``, taken by ``sink``; lives on the event loop.
+
+    ``on_end`` is called once, when all is finished and given back.
+    """
+
+    def __init__(
+        self, stream: str, sink: Sink, settings: WhipSettings, clock: Clock, on_end: Callable[[Publisher], None]
+    ) -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.stream = stream
+        self.sink = sink
+        self.stage = Stage.CONNECTING
+        self.began_s = clock.monotonic()
+        self.reason = ""
+        self.was_live = False
+        """Whether it ever connected."""
+        self._settings = settings
+        self._clock = clock
+        self._on_end = on_end
+        self._peer = RTCPeerConnection(negotiation.ice_configuration(settings.ice_servers))
+        self._tracks: list[MediaStreamTrack] = []
+        self._ending: asyncio.Task[None] | None = None
+        self._peer.on("track", self._tracks.append)
+        self._peer.on("connectionstatechange", self._connection_changed)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since its offer came."""
+        return self._clock.monotonic() - self.began_s
+
+    async def answer(self, offer: SessionDescription, offer_text: str) -> str:
+        """Take the offer and begin to record; gives the answer.
+
+        Raises HTTPException for an offer that cannot be taken and RecordkitError where recording
+        cannot begin, with nothing left behind.
+        """
+        try:
+            await negotiation.accept(self._peer, offer, offer_text)
+            for track in self._tracks:
+                track.on("ended", self._track_ended)
+            await self.sink.start(self._peer, self._tracks)
+            return await negotiation.answer(self._peer, self._settings.start_bit_rate)
+        except BaseException:
+            await self.end("the offer was refused")
+            raise
+
+    async def end(self, reason: str) -> None:
+        """Commit what was recorded and close the connection; once, whoever else asks for it."""
+        # Who waits may go away; the end goes on.
+        await asyncio.shield(self.begin_end(reason))
+
+    def begin_end(self, reason: str) -> asyncio.Task[None]:
+        """As ``end``, without waiting for it."""
+        if self._ending is None:
+            self.stage = Stage.ENDING
+            self.reason = reason
+            self._ending = asyncio.create_task(self._end(), name=f"recordkit-whip-end:{self.stream}")
+        return self._ending
+
+    async def _end(self) -> None:
+        try:
+            await self.sink.stop()
+        except RecordkitError as error:
+            log.error("%s: %s", self.sink.file_name, error)
+        try:
+            async with asyncio.timeout(_LONGEST_CLOSE_S):
+                await self._peer.close()
+        except TimeoutError:
+            log.warning("%s: its connection did not close within %g s", self.stream, _LONGEST_CLOSE_S)
+        self.stage = Stage.ENDED
+        log.info("Stream %s ended: %s", self.stream, self.reason)
+        self._on_end(self)
+
+    def _connection_changed(self) -> None:
+        state = self._peer.connectionState
+        if state == "connected" and self.stage is Stage.CONNECTING:
+            self.stage = Stage.LIVE
+            self.was_live = True
+            log.info("Stream %s is being recorded into %s", self.stream, self.sink.file_name)
+        elif state in ("failed", "closed"):
+            self.begin_end("the publisher went away")
+
+    def _track_ended(self) -> None:
+        if all(track.readyState == "ended" for track in self._tracks):
+            self.begin_end("the publisher ended its tracks")
+
+    def look(self) -> None:
+        """End it where a limit is reached; called every second or so."""
+        settings = self._settings
+        if self.sink.error is not None:
+            self.begin_end(f"the recording failed: {self.sink.error}")
+        elif self.stage is Stage.CONNECTING and self.age_s > settings.connect_timeout:
+            self.begin_end(f"it did not connect within {settings.connect_timeout:g} s")
+        elif settings.max_seconds is not None and self.age_s > settings.max_seconds:
+            self.begin_end(f"it reached max_seconds={settings.max_seconds:g}")
+        elif settings.max_bytes is not None and self.sink.file_bytes >= settings.max_bytes:
+            self.begin_end(f"it reached max_bytes={settings.max_bytes:,}")

@@ -1,0 +1,126 @@
+"""What a WHIP endpoint is told: where it listens, who may publish, what is recorded and how much of it."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import SettingsError
+from .names import check_template
+
+TOKEN_VARIABLE = "RECORDKIT_TOKEN"  # noqa: S105 - the name of a variable
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhipSettings:
+    """How a WHIP endpoint listens, and whom it takes.
+
+    Publishers send to ``http://HOST:PORT/whip/STREAM``. ``port=0`` takes a free one. ``token`` is
+    what they must show (Bearer); without it that of the environment's RECORDKIT_TOKEN counts. Any
+    address but loopback needs one. ``certificate`` and ``key`` are paths of PEM files for TLS,
+    without which browsers give no camera to pages from other machines.
+
+    ``ice_servers`` are STUN and TURN servers: URLs, or mappings with ``urls``, ``username`` and
+    ``credential``; none are asked by default. ``allowed_origins`` are web pages' origins that may
+    publish from a browser (``"*"``: all; none: only the endpoint's own page). ``publish_page``
+    serves a page for publishing a camera or a screen. ``name_template`` names the files, where
+    each publisher has its own.
+
+    Limits: ``max_publishers`` at once, ``max_sdp_bytes`` of an offer, ``max_seconds`` and
+    ``max_bytes`` of a recording (None: none), ``min_free_bytes`` on the disk, below which nobody is
+    taken and what is recorded is committed; ``connect_timeout`` is how many seconds a publisher has
+    to connect. ``start_bit_rate`` is what browsers are asked to begin with, in bits a second.
+
+    Raises SettingsError, which never shows the token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str | None = field(default=None, repr=False)
+    certificate: str | None = None
+    key: str | None = None
+    ice_servers: Sequence[str | Mapping[str, Any]] = field(default=(), repr=False)
+    allowed_origins: Sequence[str] = ()
+    publish_page: bool = False
+    name_template: str = "{stream}-{time}-{counter}.ts"
+    max_publishers: int = 16
+    max_sdp_bytes: int = 64 * 1024
+    max_seconds: float | None = None
+    max_bytes: int | None = None
+    min_free_bytes: int = 256 * 1024 * 1024
+    connect_timeout: float = 20.0
+    start_bit_rate: int = 2_500_000
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("port", 0, 65535),
+            ("max_publishers", 1, 1000),
+            ("max_sdp_bytes", 1024, 1 << 20),
+            ("min_free_bytes", 0, 1 << 62),
+            ("start_bit_rate", 30_000, 100_000_000),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise SettingsError(name, value, f"give a whole number from {low:,} to {high:,}")
+        for name in ("max_seconds", "max_bytes", "connect_timeout"):
+            limit = getattr(self, name)
+            if limit is None and name != "connect_timeout":
+                continue
+            if not isinstance(limit, int | float) or isinstance(limit, bool) or not 0 < limit < math.inf:
+                raise SettingsError(name, limit, "give a number above 0")
+        for name in ("ice_servers", "allowed_origins"):
+            if isinstance(getattr(self, name), str):
+                raise SettingsError(name, getattr(self, name), "give a list of them")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_template(self.name_template)
+        if (self.certificate is None) != (self.key is None):
+            raise SettingsError("certificate", self.certificate, "certificate and key go together")
+        if self.token is not None and not (
+            self.token.isascii() and self.token.isprintable() and self.token.strip()
+        ):
+            # Its value stays out of the message.
+            raise SettingsError("token", "…", "give printable ASCII characters")
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return f"whip {self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    def required_token(self) -> str | None:
+        """The token that publishers must show, or None where none is needed.
+
+        Raises SettingsError where there is none and the address can be reached from elsewhere.
+        """
+        token = self.token or os.environ.get(TOKEN_VARIABLE, "").strip() or None
+        if token is None and not self.is_local:
+            raise SettingsError(
+                "token", None, f"{self.host} can be reached from elsewhere: give a token, or set {TOKEN_VARIABLE}"
+            )
+        return token
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The certificate and key as they are served; raises SettingsError where they cannot be used."""
+        if self.certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ValueError) as error:
+            raise SettingsError("certificate", self.certificate, f"cannot be used: {error}") from error
+        return context

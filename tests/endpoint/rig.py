@@ -1,0 +1,114 @@
+"""An endpoint on a free port of 127.0.0.1 with whatever desk, and offers of real peers to send to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
+
+from recordkit.endpoint.endpoint import Desk, Endpoint
+from recordkit.endpoint.publisher import Publisher, Sink
+from recordkit.endpoint.settings import WhipSettings
+from recordkit.errors import RecordkitError
+
+SDP = {"Content-Type": "application/sdp"}
+GUARD_S = 20.0
+
+
+@dataclass
+class CountingSink:
+    """Takes nothing, but counts how often it was begun and ended."""
+
+    file_name: str = "talk-1.ts"
+    file_bytes: int = 0
+    duration_s: float = 0.0
+    drops: int = 0
+    is_degraded: bool = False
+    error: RecordkitError | None = None
+    fault: RecordkitError | None = None
+    starts: int = 0
+    stops: int = 0
+
+    async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
+        assert tracks
+        self.starts += 1
+        if self.fault is not None:
+            raise self.fault
+
+    async def stop(self) -> None:
+        self.stops += 1
+
+
+@dataclass
+class CountingDesk:
+    """Admits everybody to a counting sink."""
+
+    sinks: list[CountingSink] = field(default_factory=list)
+    free: int | None = None
+    fault: RecordkitError | None = None
+
+    def admit(self, stream: str, present: list[Publisher]) -> Sink:
+        sink = CountingSink(f"{stream}-{len(self.sinks) + 1}.ts", fault=self.fault)
+        self.sinks.append(sink)
+        return sink
+
+    async def free_bytes(self) -> int | None:
+        return self.free
+
+
+@asynccontextmanager
+async def running(desk: Desk, **settings: object) -> AsyncIterator[tuple[Endpoint, aiohttp.ClientSession]]:
+    """An endpoint that has started, and a client; both are gone afterwards."""
+    endpoint = Endpoint(WhipSettings(**({"port": 0} | settings)), desk)  # type: ignore[arg-type]
+    await endpoint.start()
+    try:
+        async with aiohttp.ClientSession(endpoint.url) as client:
+            yield endpoint, client
+    finally:
+        await endpoint.stop()
+
+
+def new_peer() -> RTCPeerConnection:
+    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+
+
+async def offer_of(peer: RTCPeerConnection, *tracks: MediaStreamTrack) -> str:
+    """The whole offer, with candidates, of a peer that sends these tracks; of both kinds where none are given."""
+    for track in tracks or (VideoStreamTrack(), AudioStreamTrack()):
+        peer.addTransceiver(track, direction="sendonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    return peer.localDescription.sdp
+
+
+async def an_offer() -> str:
+    """An offer whose peer is gone: nobody will ever connect."""
+    peer = new_peer()
+    try:
+        return await offer_of(peer)
+    finally:
+        await peer.close()
+
+
+async def publish(
+    endpoint: Endpoint, client: aiohttp.ClientSession, peer: RTCPeerConnection, *tracks: MediaStreamTrack
+) -> str:
+    """Publish as ``talk`` and wait until both sides are connected; gives the session's location."""
+    async with client.post("/whip/talk", data=await offer_of(peer, *tracks), headers=SDP) as response:
+        assert response.status == 201, await response.text()
+        location = response.headers["Location"]
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=await response.text(), type="answer"))
+    await until(lambda: peer.connectionState == "connected")
+    await until(lambda: any(one.id in location and one.was_live for one in (*endpoint.publishers, *endpoint.ended)))
+    return location
+
+
+async def until(condition: object) -> None:
+    """Come back when ``condition()`` holds; fails where that takes too long."""
+    async with asyncio.timeout(GUARD_S):
+        while not condition():  # type: ignore[operator]
+            await asyncio.sleep(0.01)
