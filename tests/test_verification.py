@@ -14,7 +14,8 @@ from recordkit.bitstream.audio import adts_header, opus_control_header, parse_au
 from recordkit.bitstream.h264 import ParameterSetFramer
 from recordkit.errors import SourceError
 from recordkit.model import AccessUnit, Codec, StreamFormat
-from recordkit.mpegts.packetiser import PacketBuffer, Packetiser
+from recordkit.mpegts.laying import PacketBuffer
+from recordkit.mpegts.packetiser import Packetiser
 from recordkit.verification.verify import PictureSize, verify
 
 START = 90_000

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DiskSpaceError, OutputAccessError, PartialExistsError
-from ..mpegts.packetiser import PACKET_BYTES, PacketBuffer
+from ..mpegts.laying import PACKET_BYTES, PacketBuffer
 from ..system import System
 from .output import Output
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import RecordkitError, SettingsError, StateError, WriteError
 from ..model import AccessUnit, FlushReason, FlushRecord
-from ..mpegts.packetiser import PACKET_BYTES, PacketBuffer, Packetiser
+from ..mpegts.laying import PACKET_BYTES, PacketBuffer
+from ..mpegts.packetiser import Packetiser
 from ..system import Clock, System
 from .flusher import Durability, Flusher, Job, QueueStatus
 from .output import Output

@@ -27,7 +27,8 @@ import av
 import numpy as np
 
 from recordkit.model import AccessUnit, Codec, StreamFormat
-from recordkit.mpegts.packetiser import PACKET_BYTES, PacketBuffer, Packetiser
+from recordkit.mpegts.laying import PACKET_BYTES, PacketBuffer
+from recordkit.mpegts.packetiser import Packetiser
 
 SECONDS = 10
 CASES = {

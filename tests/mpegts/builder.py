@@ -2,10 +2,26 @@
 
 from collections.abc import Iterable
 
-from recordkit.mpegts.clock import pcr_bytes, timestamp_bytes
+from recordkit.mpegts.clock import WRAP
 from recordkit.mpegts.tables import build_pat, build_pmt, crc32
 
 VIDEO, AUDIO = 0x100, 0x101
+
+
+def timestamp_bytes(marker: int, ticks: int) -> bytes:
+    """The five bytes of a PTS or DTS field (2.4.3.6): ``marker`` is 2 (PTS alone), 3 or 1 (PTS, DTS)."""
+    return (
+        (marker << 36)
+        | ((ticks & 0x1_C000_0000) << 3)
+        | ((ticks & 0x3FFF_8000) << 2)
+        | ((ticks & 0x7FFF) << 1)
+        | 0x01_0001_0001
+    ).to_bytes(5)
+
+
+def pcr_bytes(ticks: int) -> bytes:
+    """The six bytes of a PCR whose base is ``ticks`` and whose extension is 0 (2.4.3.5)."""
+    return (((ticks & (WRAP - 1)) << 15) | 0x7E00).to_bytes(6)
 
 
 def packet(

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from recordkit.model import AccessUnit, Codec, StreamFormat
-from recordkit.mpegts.packetiser import PACKET_BYTES, PacketBuffer, Packetiser
+from recordkit.mpegts.laying import PACKET_BYTES, PacketBuffer
+from recordkit.mpegts.packetiser import Packetiser
 
 from .reader import Packet, Pes, Section, read_packets, read_pes, read_pmt, read_section, runs, unwrapped
 from .units import Declare, Step

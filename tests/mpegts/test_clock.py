@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordkit.mpegts.clock import TICKS_PER_SECOND, WRAP, Unwrapper, pcr_bytes, timestamp_bytes, to_ticks
+from recordkit.mpegts.clock import TICKS_PER_SECOND, WRAP, Unwrapper, to_ticks
+
+from .builder import pcr_bytes, timestamp_bytes
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from recordkit.errors import MediaError
 from recordkit.model import AccessUnit
-from recordkit.mpegts.packetiser import LEAD, MOST_STREAMS, PACKET_BYTES, PacketBuffer, Packetiser
+from recordkit.mpegts.laying import PACKET_BYTES, PacketBuffer
+from recordkit.mpegts.packetiser import LEAD, MOST_STREAMS, Packetiser
 from recordkit.mpegts.report import PesEvent, ProblemEvent, ProblemKind
 from recordkit.mpegts.scanner import Scanner
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recordkit.mpegts.packetiser import PacketBuffer
+from recordkit.mpegts.laying import PacketBuffer
 from recordkit.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic

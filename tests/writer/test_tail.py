@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recordkit.errors import DiskSpaceError, OutputAccessError, PartialExistsError
-from recordkit.mpegts.packetiser import PACKET_BYTES
+from recordkit.mpegts.laying import PACKET_BYTES
 from recordkit.system import System
 from recordkit.writer.output import Output
 from recordkit.writer.tail import Tail, read_header
