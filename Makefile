@@ -1,11 +1,14 @@
 # make demo    record 10 s and look at the result        make test    run all tests
 # make lab     open JupyterLab                           make check   ruff and mypy
 # make bench   the packetiser against libavformat's      make clean   remove what make made
+# make torture kills, power cuts, full disks: hours      make fuzz    FUZZ_SECONDS for each target
 
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ_SECONDS ?= 60
+TORTURE ?=
 
-.PHONY: demo test check lab bench clean
+.PHONY: demo test check lab bench torture fuzz clean
 
 demo: .venv/.base
 	mkdir -p recordings
@@ -27,6 +30,14 @@ lab: .venv/.all
 
 bench: .venv/.all
 	$(BIN)/python tests/benchmarks/packetiser.py
+
+torture: .venv/.all
+	$(BIN)/python -m tests.torture $(TORTURE)
+
+fuzz: .venv/.all
+	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
+	set -e; for target in scanner tail flush_log recover repair; do \
+		$(BIN)/python -m tests.fuzz $$target --seconds $(FUZZ_SECONDS) --scratch recordings/fuzz; done
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,132 @@
+"""Attacks recordings, long, and prints one table.
+
+    python -m tests.torture [--kind NAME]... [--trials N] [--seed N] [--json FILE] [--list]
+    python -m tests.torture --markdown README.md [--json FILE]
+
+Every kind runs by default, each with as many trials as it is to have. ``--kind`` takes the beginning
+of a name. The second form runs nothing: it puts the figures of a run into a document, between the
+comments that mark their place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from .kinds import KINDS
+from .outcome import Kind, Outcome, row
+
+DEFAULT_JSON = Path("recordings/torture.json")
+BEGIN, END = "<!-- measured by make torture: begin -->", "<!-- measured by make torture: end -->"
+
+
+def run(kind: Kind, trials: int, seed: int, scratch: Path, console: Console) -> list[Outcome]:
+    """The trials of one kind, one after another."""
+    own = scratch / kind.name.replace(" ", "-")
+    own.mkdir()
+    outcomes = []
+    with kind.begin(own) as trial:
+        for number in track(range(seed, seed + trials), kind.name, console=console, transient=True):
+            place = own / f"{number}"
+            place.mkdir()
+            outcome = trial(number, place)
+            outcomes.append(outcome)
+            if outcome.faults:
+                console.print(f"[red]{kind.name}, seed {number}: {'; '.join(outcome.faults)}", highlight=False)
+            else:
+                shutil.rmtree(place)
+    return outcomes
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    """One line a kind."""
+    made = Table(title="What attacks cost", title_justify="left")
+    made.add_column("kind")
+    for name in ("trials", "survived", "lost bytes, median", "worst", "lost ms, median", "worst"):
+        made.add_column(name, justify="right")
+    made.add_column("also measured, at worst")
+    for one in rows:
+        if "skipped" in one:
+            made.add_row(one["kind"], "0", "", "", "", "", "", f"skipped: {one['skipped']}")
+            continue
+        figures = ", ".join(f"{name.replace('_', ' ')} {value:,g}" for name, value in one["figures"].items())
+        lost = [f"{one[name]:,g}" for name in ("lost_bytes_median", "lost_bytes_worst")]
+        late = [f"{one[name]:,.0f}" for name in ("lost_ms_median", "lost_ms_worst")]
+        style = None if one["survived"] == one["trials"] else "red"
+        made.add_row(one["kind"], str(one["trials"]), str(one["survived"]), *lost, *late, figures, style=style)
+    return made
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table for a document."""
+    lines = ["| attack | trials | survived | lost of what was packetised | lost of what was handed over |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: |")
+    for one in rows:
+        if "skipped" not in one:
+            lost = f"{one['lost_bytes_worst']:,g} bytes"
+            late = f"{one['lost_ms_worst']:,.0f} ms (median {one['lost_ms_median']:,.0f})"
+            lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} | {late} |")
+    return "\n".join(lines)
+
+
+def put_into(document: Path, text: str) -> None:
+    """Put ``text`` between the marks of the document."""
+    before, rest = document.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def main(arguments: list[str]) -> int:
+    """0 where every trial survived."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", action="append", default=[])
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
+    parser.add_argument("--scratch", type=Path, help="where to work; what failed is left there")
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--list", action="store_true")
+    chosen = parser.parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    if chosen.markdown:
+        put_into(chosen.markdown, markdown(json.loads(chosen.json.read_text())))
+        return 0
+    kinds = [kind for kind in KINDS if not chosen.kind or any(kind.name.startswith(one) for one in chosen.kind)]
+    if chosen.list or not kinds:
+        for kind in KINDS:
+            console.print(f"{kind.name}: {kind.trials} trials; may cost {kind.promise}", highlight=False)
+        return 0 if chosen.list else 2
+    scratch = Path(tempfile.mkdtemp(prefix="torture-", dir=chosen.scratch))
+    rows = []
+    for kind in kinds:
+        reason = kind.impossible()
+        if reason:
+            rows.append({"kind": kind.name, "skipped": reason})
+            continue
+        begun = time.monotonic()
+        outcomes = run(kind, chosen.trials or kind.trials, chosen.seed, scratch, console)
+        rows.append(row(kind, outcomes) | {"seconds": round(time.monotonic() - begun)})
+        # After each kind: a run of hours that is interrupted keeps what it has measured.
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        chosen.json.write_text(json.dumps(rows, indent=1))
+    console.print(table(rows))
+    failed = any(one.get("faults") for one in rows)
+    if failed:
+        console.print(f"What did not survive lies in {scratch}.")
+    else:
+        shutil.rmtree(scratch)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

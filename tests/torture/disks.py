@@ -1,0 +1,134 @@
+"""Disks that fill up, and disks that fail: nothing of what had been packetised is lost."""
+
+from __future__ import annotations
+
+import errno
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import recordkit as rk
+
+from .child import FAILED
+from .children import Nursery
+from .judging import begun, judged, order_for, told_by
+from .mounts import mounted, no_mounts
+from .outcome import Kind, Outcome, Trial
+
+_DENSE = {"width": 320, "height": 180, "crf": 5, "realtime": False}
+_DISK_BYTES = 8 * 1024 * 1024
+_HEADROOM_BYTES = 1024 * 1024
+"""What a slot of the tail has beyond the threshold."""
+_SMALL_FILES_BYTES = 128 * 1024
+
+
+def _ended(seed: int, nursery: Nursery, place: Path, **values: object) -> tuple[Outcome, bool]:
+    """A recording that meets a fault, judged; and whether it had been committed before it was recovered."""
+    order = order_for(place, **values)  # type: ignore[arg-type]
+    status = begun(nursery, order).wait()
+    path, told = Path(order.path), told_by(order).snapshot()
+    was_final, faults = path.exists(), []
+    if status not in (0, FAILED):
+        faults.append(f"the child ended with {status}: {nursery.log.read_text()[-500:]}")
+    _whole_packets_only(path, faults)
+    try:
+        rk.recover(path)
+    except rk.WriteError:
+        # No room at all, not even for what the tail holds: nothing may have been lost by trying.
+        for one in place.glob("ballast"):
+            one.unlink()
+    except rk.RecoveryError:
+        pass
+    outcome = judged(seed, path, told, promised_bytes=told["bytes"])
+    return replace(outcome, faults=(*faults, *outcome.faults)), was_final
+
+
+def _whole_packets_only(path: Path, faults: list[str]) -> None:
+    """What the recording left, or committed, ends with a whole packet: partial and tail together do in any case."""
+    partial_path = path.with_suffix(".recording.ts")
+    if partial_path.exists() and not path.with_suffix(".recording.tail").exists():
+        size = partial_path.stat().st_size
+        if size % 188:
+            faults.append(f"the partial ends inside a packet: {size} bytes, and no tail is left")
+
+
+@contextmanager
+def full_at_a_write(folder: Path) -> Iterator[Trial]:
+    """ENOSPC from the Nth write on; at every second trial after a write that took part of a packet."""
+    with Nursery(folder / "children.log") as nursery:
+
+        def trial(seed: int, place: Path) -> Outcome:
+            fault = ("write", seed % 50 + 1, errno.ENOSPC)
+            outcome, _ = _ended(seed, nursery, place, fault=fault, is_short=seed % 2 == 1, seconds=30, **_DENSE)
+            return outcome
+
+        yield trial
+
+
+@contextmanager
+def failing_syncs(folder: Path) -> Iterator[Trial]:
+    """EIO from the Nth fdatasync, or once from the last fsync or the folder's: never told as a success."""
+    with Nursery(folder / "children.log") as nursery:
+
+        def trial(seed: int, place: Path) -> Outcome:
+            nth = seed % 12 + 1
+            fault = ("sync_data", nth) if nth <= 10 else (("sync", "sync_folder")[nth - 11], nth - 10)
+            outcome, was_final = _ended(
+                seed, nursery, place, fault=(*fault, errno.EIO), seconds=3 if nth > 10 else 30, **_DENSE
+            )
+            if was_final and fault[0] != "sync_folder":
+                outcome = replace(outcome, faults=(*outcome.faults, "committed after a sync that had failed"))
+            return outcome
+
+        yield trial
+
+
+@contextmanager
+def full_tmpfs(folder: Path) -> Iterator[Trial]:
+    """A disk of 8 MB that really fills up."""
+    place = folder / "tmpfs"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    with Nursery(folder / "children.log") as nursery, mounted(mount, place):
+
+        def trial(seed: int, _: Path) -> Outcome:
+            threshold = (64, 256, 1024)[seed % 3] * 1024
+            inside = place / str(seed)
+            inside.mkdir()
+            # Room for the tail, for what a start asks for, and for a few flushes.
+            needed = 2 * (threshold + _HEADROOM_BYTES) + threshold + random.Random(seed).randrange(_HEADROOM_BYTES)
+            (inside / "ballast").write_bytes(bytes(_DISK_BYTES - needed - _SMALL_FILES_BYTES))
+            outcome, was_final = _ended(seed, nursery, inside, seconds=60, flush_threshold=threshold, **_DENSE)
+            shutil.rmtree(inside)
+            inside.with_name(inside.name + ".told").unlink()
+            return replace(outcome, figures=outcome.figures | {"committed": float(was_final)})
+
+        yield trial
+
+
+@contextmanager
+def limited_files(folder: Path) -> Iterator[Trial]:
+    """RLIMIT_FSIZE: a short write, then EFBIG; needs no root."""
+    with Nursery(folder / "children.log") as nursery:
+
+        def trial(seed: int, place: Path) -> Outcome:
+            limit = 2_300_000 + random.Random(seed).randrange(1_000_000)  # the tail takes 2.2 MB
+            outcome, _ = _ended(seed, nursery, place, file_limit=limit, seconds=60, **_DENSE)
+            return outcome
+
+        yield trial
+
+
+def _no_tmpfs() -> str | None:
+    return no_mounts() or (None if shutil.which("mount") else "there is no mount program")
+
+
+KINDS = [
+    Kind("disk full at the Nth write", "nothing that was packetised", full_at_a_write, 50, (0, 1, 7, 30)),
+    Kind("disk full, tmpfs of 8 MB", "nothing that was packetised", full_tmpfs, 30, (0, 1), _no_tmpfs),
+    Kind("file size limit", "nothing that was packetised", limited_files, 30, (0, 1)),
+    Kind("sync fails at the Nth call", "nothing that was packetised", failing_syncs, 24, (0, 9, 10, 11)),
+]

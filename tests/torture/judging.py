@@ -1,0 +1,94 @@
+"""Judges what is left of a recording: brought back by ``recover`` alone, whole, and decoded."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import recordkit as rk
+
+from .. import judges
+from .children import Child, Nursery
+from .orders import Order, Told, last_media_ms
+from .outcome import Outcome
+
+PACKET = 188
+
+
+def order_for(folder: Path, **values: object) -> Order:
+    """An order to record into ``folder``."""
+    return Order(path=str(folder / "talk.ts"), told=str(folder.with_name(folder.name + ".told")), **values)  # type: ignore[arg-type]
+
+
+def told_by(order: Order) -> Told:
+    """What the child with this order tells."""
+    return Told(Path(order.told))
+
+
+def begun(nursery: Nursery, order: Order) -> Child:
+    """A child that carries out the order; its file for telling is there."""
+    told_by(order)
+    return nursery.start("torture.child:record", asdict(order))
+
+
+def recovered(path: Path) -> tuple[rk.Recovery | None, list[str]]:
+    """What ``recover`` says; None where there is nothing unfinished. Its faults in words."""
+    try:
+        found = rk.recover(path)
+    except rk.RecoveryError as error:
+        if path.with_suffix(".recording.ts").exists() or path.with_suffix(".recording.tail").exists():
+            return None, [f"recover refuses: {error}"]
+        return None, []
+    assert isinstance(found, rk.Recovery)
+    return found, []
+
+
+def judged(
+    seed: int,
+    path: Path,
+    told: dict[str, int],
+    *,
+    promised_bytes: int,
+    may_cut: bool = False,
+    ffmpeg: bool = False,
+    figures: dict[str, float] | None = None,
+) -> Outcome:
+    """Recovers ``path`` and holds the result against what the child had told.
+
+    ``promised_bytes`` must be there; where those are all that had been packetised, so must be each
+    access unit of them. ``may_cut``: bytes may have been set aside.
+    """
+    found, faults = recovered(path)
+    promises_all = promised_bytes >= told["bytes"]
+    lost_ms = told["written_us"] / 1000
+    if not path.exists():
+        if promised_bytes:
+            faults.append(f"{promised_bytes:,} bytes were promised, and there is no file")
+        return Outcome(seed, tuple(faults), told["bytes"], lost_ms, figures or {})
+    left = sorted(one.name for one in path.parent.iterdir() if ".recording." in one.name)
+    if left:
+        faults.append(f"left over: {left}")
+    if found is not None and (found.problems or (found.cuts and not may_cut)):
+        faults.append(f"recover found damage: {found.problems} {found.cuts}")
+    size = path.stat().st_size
+    verified = rk.verify(path, decode=True)
+    if not verified.ok or size % PACKET:
+        faults.append(f"not whole: {verified.problems}, {size} bytes")
+    units = sum(one.access_units for one in verified.streams)
+    if size < promised_bytes:
+        faults.append(f"{promised_bytes - size:,} bytes are missing of {promised_bytes:,}")
+    if promises_all and units < told["units"]:
+        faults.append(f"{units} access units, {told['units']} had been packetised")
+    if ffmpeg:
+        try:
+            judges.assert_decodes_in_silence(path)
+        except AssertionError as error:
+            faults.append(f"ffmpeg: {error}")
+    return Outcome(
+        seed,
+        tuple(faults),
+        max(0, told["bytes"] - size),
+        max(0.0, lost_ms - verified.duration_s * 1000),
+        {"lost_packetised_ms": round(max(0.0, last_media_ms(told) - verified.duration_s * 1000), 1)}
+        | (figures or {}),
+    )

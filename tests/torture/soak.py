@@ -1,0 +1,132 @@
+"""A long recording, fed faster than real time: memory, descriptors and threads stay as they are.
+
+python -m tests.torture.soak --hours N FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import psutil
+
+from recordkit.recorder import Recorder
+from recordkit.settings import VideoSettings
+from recordkit.sources.synthetic import Synthetic
+from recordkit.system import give_back_freed_memory
+from recordkit.verification.verify import verify
+
+from ..benchmarks.memory import MediaClock
+from .children import ROOT
+from .outcome import Kind, Outcome, Trial
+
+MARK_S = 60
+SLOPE_LIMIT_BYTES = 1_000_000
+_WARM_SHARE = 0.25
+_SHORT_HOURS, _LONG_HOURS = 0.1, 24.0
+_FEWEST_HOURS_FOR_A_SLOPE = 1.0
+
+
+def soak(hours: float, folder: Path) -> dict[str, Any]:
+    """Record, and look at the process once a minute of media."""
+    give_back_freed_memory()
+    clock, process = MediaClock(), psutil.Process()
+    source = Synthetic(width=64, height=48, fps=2, seconds=3600 * hours, sample_rate=8000, channels=1)
+    marks: list[tuple[float, int, int, int]] = []
+    recorder = Recorder(
+        folder / "soak.ts",
+        video=VideoSettings(preset="ultrafast"),
+        queue_bytes=64 * 1024,
+        # Some 40,000 syncs would only measure the disk.
+        durability="process",
+        clock=clock,
+    )
+    with recorder:
+        for frame in source.frames():
+            time_s = float((frame.pts or 0) * (frame.time_base or 0))
+            if isinstance(frame, av.VideoFrame) and time_s >= MARK_S * (len(marks) + 1):
+                recorder.flush()
+                memory = process.memory_info().rss
+                marks.append((time_s / 3600, memory, process.num_fds(), process.num_threads()))
+            clock.now = max(clock.now, time_s)
+            recorder.write(frame)
+    recording = recorder.stop()
+    counters = recording.counters
+    return {
+        "marks": marks,
+        "units": counters.video_units + counters.audio_units,
+        "dropped": counters.dropped_items,
+        "hours": recording.duration_s / 3600,
+        "file_bytes": recording.bytes,
+    }
+
+
+def slope(marks: list[tuple[float, int, int, int]]) -> float:
+    """Bytes of resident memory an hour, by least squares over all marks but the first quarter."""
+    times, memory = np.array([one[:2] for one in marks[int(len(marks) * _WARM_SHARE) :]]).T
+    return float(np.polyfit(times, memory, 1)[0])
+
+
+@contextmanager
+def soaking(_: Path) -> Iterator[Trial]:
+    """A trial is one recording of a day; of six minutes where the seed is negative."""
+
+    def trial(seed: int, place: Path) -> Outcome:
+        hours = _SHORT_HOURS if seed < 0 else float(os.environ.get("RECORDKIT_SOAK_HOURS", _LONG_HOURS))
+        command = [sys.executable, "-m", "tests.torture.soak", "--hours", str(hours), str(place)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+        if done.returncode:
+            return Outcome(seed, (done.stderr[-2000:],))
+        told = json.loads(done.stdout)
+        marks = told["marks"][int(len(told["marks"]) * _WARM_SHARE) :]
+        grown = max(one[1] for one in marks) - marks[0][1]
+        faults = []
+        # A few minutes give no slope worth the name: then what was gained at all must be small.
+        bytes_an_hour = slope(told["marks"]) if hours >= _FEWEST_HOURS_FOR_A_SLOPE else float(grown)
+        if bytes_an_hour > SLOPE_LIMIT_BYTES:
+            faults.append(f"memory grows by {bytes_an_hour:,.0f} bytes an hour of media")
+        faults += [
+            f"{name} went from {low} to {high}"
+            for name, place_ in (("descriptors", 2), ("threads", 3))
+            if (low := min(one[place_] for one in marks)) != (high := max(one[place_] for one in marks))
+        ]
+        verified = verify(place / "soak.ts")
+        units = sum(one.access_units for one in verified.streams)
+        if not verified.ok or units != told["units"] or told["dropped"]:
+            faults.append(f"{units} units of {told['units']}: {verified.problems}")
+        figures = {
+            "media_hours": round(told["hours"], 2),
+            "memory_MB": round(max(one[1] for one in marks) / 1e6, 1),
+            "memory_MB_an_hour": round(bytes_an_hour / 1e6, 3),
+            "descriptors": float(marks[-1][2]),
+            "threads": float(marks[-1][3]),
+        }
+        return Outcome(seed, tuple(faults), figures=figures)
+
+    yield trial
+
+
+KINDS = [Kind("soak", "nothing", soaking, 1, [-1])]
+
+
+def main() -> None:
+    """Records and prints what was seen."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--hours", type=float, required=True)
+    parser.add_argument("folder", type=Path)
+    chosen = parser.parse_args()
+    print(json.dumps(soak(chosen.hours, chosen.folder)))
+
+
+if __name__ == "__main__":
+    main()
