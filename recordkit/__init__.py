@@ -27,10 +27,12 @@ if TYPE_CHECKING:
         SourceError,
         StateError,
         StillRecordingError,
+        TapError,
         WriteError,
     )
     from .feed import record
-    from .model import Event, EventKind, FlushReason, FlushRecord, Sample, StreamFormat
+    from .media_recorder import MediaRecorder
+    from .model import Event, EventKind, FlushReason, FlushRecord, Received, Sample, StreamFormat
     from .plots.charts import plot_file_growth, plot_flushes, plot_memory, plot_overview
     from .recorder import Recorder, State
     from .recording import Counters, Recording
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from .settings import AudioSettings, VideoSettings
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
+    from .sources.webrtc.clock import Sync
     from .telemetry.alerts import Alert, AlertSettings, Limit
     from .telemetry.compare import compare
     from .telemetry.frames import Log, read_flush_log, read_flush_logs
@@ -62,6 +65,7 @@ __all__ = [
     "LogError",
     "MediaError",
     "MediaFile",
+    "MediaRecorder",
     "Outcome",
     "OutputAccessError",
     "OutputBusyError",
@@ -70,6 +74,7 @@ __all__ = [
     "OutputNameError",
     "Partial",
     "PartialExistsError",
+    "Received",
     "Recorder",
     "Recording",
     "RecordkitError",
@@ -82,7 +87,9 @@ __all__ = [
     "StateError",
     "StillRecordingError",
     "StreamFormat",
+    "Sync",
     "Synthetic",
+    "TapError",
     "Verification",
     "VideoSettings",
     "WriteError",
@@ -105,6 +112,9 @@ _HOMES = {
     "plot_flushes": ".plots.charts",
     "plot_memory": ".plots.charts",
     "plot_overview": ".plots.charts",
+    "MediaRecorder": ".media_recorder",
+    "Received": ".model",
+    "Sync": ".sources.webrtc.clock",
     "Recorder": ".recorder",
     "State": ".recorder",
     "Counters": ".recording",

@@ -17,6 +17,7 @@ The type says whose fault it is, the message says what to do, the fields say whe
     │   └── WriteError           a write, sync or rename that failed         offset, errno
     ├── LogError             a log of flushes that cannot be read            path
     ├── SourceError          the source cannot be opened or read             source
+    │   └── TapError             aiortc is not built as the tap knows it         version, missing
     └── MediaError           media that cannot be encoded or carried         stream
 """
 
@@ -137,6 +138,22 @@ class SourceError(RecordkitError):
     def __init__(self, source: str, message: str) -> None:
         super().__init__(f"{source}: {message}")
         self.source = source
+
+
+class TapError(SourceError):
+    """The aiortc that is installed is not built as the tap on its receivers knows it.
+
+    Fields: ``version`` of aiortc, ``missing`` (the name that is not there or is another thing).
+    """
+
+    def __init__(self, version: str, known: str, missing: str) -> None:
+        super().__init__(
+            f"aiortc {version}",
+            f"{missing} is not what it was; the tap is known to work with aiortc {known}: install that one. "
+            "Until then tracks are recorded by their decoded frames",
+        )
+        self.version = version
+        self.missing = missing
 
 
 class MediaError(RecordkitError):

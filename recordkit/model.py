@@ -114,6 +114,32 @@ class EncodedUnit:
         return self.codec in VIDEO_CODINGS
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came over a network, one stream or several.
+
+    ``packets`` came in time, ``recovered_packets`` of them behind a later one (retransmitted, or
+    only out of order); ``lost_packets`` were given up, ``late_packets`` of these came after all, too
+    late; ``duplicate_packets`` came again. ``received_units`` were whole, ``dropped_units`` not, or
+    refer to some that were not; for ``refused_units`` of the whole ones there was no room.
+    ``keyframe_requests`` were sent.
+    """
+
+    packets: int = 0
+    late_packets: int = 0
+    lost_packets: int = 0
+    recovered_packets: int = 0
+    duplicate_packets: int = 0
+    received_units: int = 0
+    dropped_units: int = 0
+    refused_units: int = 0
+    keyframe_requests: int = 0
+
+    def __add__(self, other: Received) -> Received:
+        """Both together."""
+        return Received(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
 class FlushReason(StrEnum):
     """Why the buffer was flushed."""
 

@@ -20,7 +20,7 @@ from .encode.routing import FIRST_AUDIO, VIDEO, Route, Routing
 from .encode.streams import Media, Streams
 from .errors import RecordkitError, SettingsError, StateError
 from .intake import Intake, Overflow
-from .model import EncodedUnit, EventKind, Field, FlushRecord
+from .model import EncodedUnit, EventKind, Field, FlushRecord, Received
 from .mpegts.clock import TICKS_PER_SECOND
 from .mpegts.packetiser import Packetiser
 from .pipeline import Pipeline
@@ -45,10 +45,11 @@ _NO_STREAM = -1
 
 
 class State(StrEnum):
-    """Where a recorder stands."""
+    """Where a recorder stands; ``DEGRADED`` is recording, but not all that was to be recorded."""
 
     NEW = "new"
     RECORDING = "recording"
+    DEGRADED = "degraded"
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -165,6 +166,8 @@ class Recorder(Logged):
         )
         self._routing = Routing(has_video=video is not None, has_audio=bool(self._audio))
         self._starting = threading.Lock()
+        self.received: Callable[[], Received | None] = lambda: None
+        """Who feeds the recorder from a network puts here what tells of it; it goes into the counters."""
 
     # What it is and how it stands.
 
@@ -237,6 +240,7 @@ class Recorder(Logged):
             late_units=self._packetiser.late_units,
             gap_count=self._streams.gap_count,
             gap_s=self._streams.gap_s,
+            received=self.received(),
         )
 
     @property
@@ -255,9 +259,10 @@ class Recorder(Logged):
 
     # What it does.
 
-    def start(self) -> None:
+    def start(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Open the files and begin; nothing is left behind where that fails.
 
+        ``loop`` is the event loop to measure the lag of; without it the one that runs here, if any.
         Raises StateError, OutputExistsError, PartialExistsError, OutputBusyError,
         OutputAccessError or DiskSpaceError.
         """
@@ -266,11 +271,13 @@ class Recorder(Logged):
                 raise StateError(self._state, State.NEW, "a recorder records once: make a new one")
             self._writer.start()
             self._set_state(State.RECORDING)
-            self._instruments.start(_running_loop())
+            self._instruments.start(loop or _running_loop())
             self._pipeline.start()
 
-    def write(self, frame: VideoFrame | AudioFrame, stream: int = 0) -> bool:
+    def write(self, frame: VideoFrame | AudioFrame, stream: int = 0, *, ticks: int | None = None) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.
+
+        ``ticks`` (90 kHz) is its time where the frame's own is not the one to use.
 
         The frame is encoded later, in another thread: do not change its picture or sound after
         this. Gives False where the frame was dropped because the queue was full.
@@ -279,7 +286,8 @@ class Recorder(Logged):
         no stream for, and the recording's own error once it has failed.
         """
         self._check()
-        return self._put(frame, self._routing.frame(frame, stream))
+        route = self._routing.frame(frame, stream)
+        return self._put(frame, route if ticks is None else route._replace(ticks=ticks))
 
     def write_packet(self, packet: CodedPacket, stream: int | None = None) -> bool:
         """Record a packet that is coded already (H.264, H.265, AAC, MP3, Opus) as it is.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import preview
-from .model import FlushRecord, StreamFormat
+from .model import FlushRecord, Received, StreamFormat
 from .telemetry.frames import Log, Logged
 
 
@@ -20,7 +20,8 @@ class Counters:
     before the first picture that a decoder can start from. ``video_units`` and ``audio_units``
     have been packetised; ``late_units`` of them came over 0.8 s behind another stream.
     ``untimed_items`` came without a time, ``restarts`` counts sources that began anew,
-    ``gap_count`` and ``gap_s`` gaps in the sound.
+    ``gap_count`` and ``gap_s`` gaps in the sound. ``received`` is what came over a network, None
+    where nothing does.
     """
 
     taken_items: int = 0
@@ -36,6 +37,7 @@ class Counters:
     late_units: int = 0
     gap_count: int = 0
     gap_s: float = 0.0
+    received: Received | None = None
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ FLOORS: list[set[str]] = [
     {"pipeline", "recording", "sources", "verification", "recovery", "watch"},
     {"recorder"},
     # what runs recorders
-    {"feed"},
+    {"feed", "media_recorder"},
     {"worker"},
     {"session"},
     # what takes publishers from elsewhere

@@ -15,6 +15,12 @@ def to_ticks(value: int, time_base: Fraction) -> int:
     return numerator // (2 * time_base.denominator)
 
 
+def signed_difference(value: int, base: int, bits: int) -> int:
+    """How far ``value`` lies from ``base`` on a counter of ``bits`` bits that wraps, by the shorter way."""
+    half = 1 << bits - 1
+    return ((value - base + half) & ((half << 1) - 1)) - half
+
+
 class Unwrapper:
     """Turns 33-bit timestamps of one stream into integers that never fold back.
 
@@ -32,6 +38,5 @@ class Unwrapper:
         if self._last is None:
             self._last = wire
         else:
-            difference = (wire - self._last) & (WRAP - 1)
-            self._last += difference - WRAP if difference >= WRAP // 2 else difference
+            self._last += signed_difference(wire, self._last, 33)
         return self._last

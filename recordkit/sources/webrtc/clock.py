@@ -1,0 +1,261 @@
+"""One timeline for the streams of one sender: RTP times placed by sender reports, or by arrival.
+
+RFC 3550, 6.4.1: a sender report names one instant on the sender's wall clock (NTP) and on the
+stream's own RTP clock. Two streams of one sender are in sync where their NTP times agree.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from statistics import median_low
+from typing import Literal
+
+from ...mpegts.clock import TICKS_PER_SECOND, signed_difference
+
+LONGEST_HOLD_S = 3.0
+"""So long, at the most, the first units wait for the reports of all streams."""
+_RTP_BITS = 32
+_REPORTS = 9
+_OUTLIER = TICKS_PER_SECOND // 2
+_FIRM_REPORTS = 3
+_SLEW = 0.02
+"""A wrong offset is mended by lengthening or shortening time by this share of it."""
+_ARRIVAL_TOLERANCE = TICKS_PER_SECOND * 15 // 1000
+_ARRIVAL_WINDOW_S = 10.0
+_JUMP = 2 * TICKS_PER_SECOND
+"""No network makes packets come earlier than they were sent: a step of time further ahead of the
+arrivals, or further back, is a source that counts anew."""
+_DRIFT_AFTER_S = 10.0
+
+Basis = Literal["reference", "sender reports", "arrival"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """How a stream lies on the timeline.
+
+    ``offset_s`` is what was added to its times in seconds to put it beside the reference stream
+    (0 for that one), beyond what the arrival of its first packet told. ``basis`` says where the
+    offset is from. ``drift_ppm`` is how much faster its clock runs than the reference's, in parts
+    per million; None where that is not known yet. ``reports`` counts the sender reports believed,
+    ``outliers`` those that were not, ``jumps`` how often the source began to count anew.
+    """
+
+    offset_s: float
+    basis: Basis
+    drift_ppm: float | None
+    reports: int
+    outliers: int
+    jumps: int
+
+
+class StreamClock:
+    """The times of one stream; made by JointClock."""
+
+    def __init__(self, joint: JointClock, *, is_audio: bool) -> None:
+        self.is_audio = is_audio
+        self.offset: int | None = None
+        self.reports = 0
+        self.outliers = 0
+        self.jumps = 0
+        self.basis: Basis = "arrival"
+        self.drift_ppm: float | None = None
+        self._joint = joint
+        self._ssrc: int | None = None
+        self._rate = 0
+        self._rtp = 0  # the newest timestamp, unwrapped
+        self._base_rtp = 0
+        self._base_ticks = 0
+        self._newest = 0  # the newest time, in ticks, as the stream counts
+        self._placed: int | None = None
+        self._samples: deque[int] = deque(maxlen=_REPORTS)
+        self._doubtful: deque[int] = deque(maxlen=_FIRM_REPORTS)
+        self._early: tuple[int, int, int] | None = None
+        self._transit: int | None = None
+        self._transit_before: int | None = None
+        self._transit_since_s = 0.0
+        self._drift_from: tuple[int, int] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a packet has come."""
+        return self._ssrc is not None
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether a sender report has been believed."""
+        return bool(self._samples)
+
+    @property
+    def ntp_offset(self) -> int:
+        """What makes the stream's times NTP times, in ticks."""
+        return median_low(self._samples)
+
+    @property
+    def transit(self) -> int:
+        """What makes the stream's times those of its quickest packets' arrival, in ticks."""
+        known = [one for one in (self._transit, self._transit_before) if one is not None]
+        return min(known, default=0)
+
+    def time(self, timestamp: int, rate: int, ssrc: int, arrival_s: float) -> int:
+        """The time of a unit as the stream counts, in ticks, unwrapped (see ``place``).
+
+        ``timestamp`` is the RTP timestamp, ``rate`` its clock's in Hz, ``arrival_s`` when it came.
+        """
+        arrival = round(arrival_s * TICKS_PER_SECOND)
+        if (ssrc, rate) != (self._ssrc, self._rate):
+            self.jumps += self.has_begun
+            self._begin(timestamp, rate, ssrc, arrival)
+        ticks = self._ticks(timestamp)
+        if self._transit is not None and (arrival - ticks < self.transit - _JUMP or ticks < self._newest - _JUMP):
+            self.jumps += 1
+            self._begin(timestamp, rate, ssrc, arrival)
+            ticks = self._ticks(timestamp)
+        if ticks > self._newest or self._transit is None:
+            self._newest = ticks
+            self._rtp += signed_difference(timestamp, self._rtp, _RTP_BITS)
+        self._arrived(arrival - ticks, arrival_s)
+        return ticks
+
+    def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
+        """Take a sender report: ``ntp`` has 64 bits, the upper half seconds; 0 says the sender has no clock."""
+        if ntp == 0:
+            return
+        if ssrc != self._ssrc:
+            # Before the first packet, or of a source that has just taken over.
+            self._early = (ntp, timestamp, ssrc)
+            return
+        sample = (ntp * TICKS_PER_SECOND >> 32) - self._ticks(timestamp)
+        if self._samples and abs(sample - self.ntp_offset) > _OUTLIER:
+            self._doubt(sample)
+            return
+        self._doubtful.clear()
+        self._samples.append(sample)
+        self.reports += 1
+
+    def place(self, ticks: int) -> int:
+        """Where a time of the stream lies on the timeline of all streams, in ticks."""
+        target = self._joint.target(self)
+        if self.offset is None or self._placed is None:
+            self.offset = target
+        else:
+            room = max(1, round(abs(ticks - self._placed) * _SLEW))
+            away = target - self.offset
+            if self.basis != "arrival" or abs(away) > _ARRIVAL_TOLERANCE:
+                self.offset += max(-room, min(room, away))
+        self._placed = ticks
+        self._note_drift(ticks, target)
+        return ticks + self.offset
+
+    @property
+    def sync(self) -> Sync:
+        """How the stream lies on the timeline now."""
+        offset = 0.0 if self.offset is None else self._joint.beyond_arrival(self) / TICKS_PER_SECOND
+        return Sync(offset, self.basis, self.drift_ppm, self.reports, self.outliers, self.jumps)
+
+    def _begin(self, timestamp: int, rate: int, ssrc: int, arrival: int) -> None:
+        """Count from here on: right where the arrival says, when something went before."""
+        self._base_ticks = arrival - self.transit
+        self._ssrc, self._rate = ssrc, rate
+        self._base_rtp = self._rtp = timestamp
+        self._newest = self._base_ticks
+        self._samples.clear()
+        self._doubtful.clear()
+        self._drift_from = None
+        early, self._early = self._early, None
+        if early is not None and early[2] == ssrc:
+            self.report(*early)
+
+    def _ticks(self, timestamp: int) -> int:
+        rtp = self._rtp + signed_difference(timestamp, self._rtp, _RTP_BITS)
+        return self._base_ticks + (rtp - self._base_rtp) * TICKS_PER_SECOND // self._rate
+
+    def _arrived(self, transit: int, arrival_s: float) -> None:
+        if self._transit is None or arrival_s - self._transit_since_s > _ARRIVAL_WINDOW_S:
+            self._transit_before, self._transit = self._transit, transit
+            self._transit_since_s = arrival_s
+        else:
+            self._transit = min(self._transit, transit)
+
+    def _doubt(self, sample: int) -> None:
+        """One report far off is a fault, three that agree are a clock that was set."""
+        self.outliers += 1
+        self._doubtful.append(sample)
+        if len(self._doubtful) == _FIRM_REPORTS and max(self._doubtful) - min(self._doubtful) < _OUTLIER:
+            self._samples.clear()
+            self._samples.extend(self._doubtful)
+            self._doubtful.clear()
+            self._drift_from = None
+
+    def _note_drift(self, ticks: int, target: int) -> None:
+        if self.basis != "sender reports" or len(self._samples) < _FIRM_REPORTS:
+            return
+        if self._drift_from is None:
+            self._drift_from = (ticks, target)
+        since = ticks - self._drift_from[0]
+        if since > _DRIFT_AFTER_S * TICKS_PER_SECOND:
+            self.drift_ppm = -1e6 * (target - self._drift_from[1]) / since
+
+
+class JointClock:
+    """The streams of one sender on one timeline: that of the reference, by which the others are slewed.
+
+    The reference is the first sound where there is any at the start: a picture's time can be
+    stretched unseen, sound cannot. Not thread-safe; times of arrival come from one monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._streams: list[StreamClock] = []
+        self._reference: StreamClock | None = None
+        self._first_s: float | None = None
+
+    def add(self, *, is_audio: bool) -> StreamClock:
+        """A further stream."""
+        stream = StreamClock(self, is_audio=is_audio)
+        self._streams.append(stream)
+        return stream
+
+    def remove(self, stream: StreamClock) -> None:
+        """A stream has ended: nobody waits for it any more. The timeline stays as it is."""
+        self._streams.remove(stream)
+
+    def is_settled(self, now_s: float) -> bool:
+        """Whether units may be placed: all streams have reports, or have been waited for."""
+        if self._reference is not None:
+            return True
+        begun = [stream for stream in self._streams if stream.has_begun]
+        if not begun:
+            return False
+        if self._first_s is None:
+            self._first_s = now_s
+        all_told = len(begun) == len(self._streams) and all(stream.has_reports for stream in begun)
+        if len(self._streams) > 1 and not all_told and now_s - self._first_s < LONGEST_HOLD_S:
+            return False
+        self._settle()
+        return True
+
+    def _settle(self) -> None:
+        begun = [stream for stream in self._streams if stream.has_begun]
+        if self._reference is None and begun:
+            self._reference = next((stream for stream in begun if stream.is_audio), begun[0])
+            self._reference.basis = "reference"
+
+    def target(self, stream: StreamClock) -> int:
+        """What is to be added to a stream's times, in ticks."""
+        self._settle()
+        reference = self._reference
+        if reference is None or stream is reference:
+            return 0
+        if stream.has_reports and reference.has_reports:
+            stream.basis = "sender reports"
+            return stream.ntp_offset - reference.ntp_offset
+        if stream.basis == "sender reports" and stream.offset is not None:
+            return stream.offset  # until the source that took over has reported
+        return stream.transit - reference.transit
+
+    def beyond_arrival(self, stream: StreamClock) -> int:
+        """By how much a stream lies elsewhere than its arrival says, in ticks."""
+        if self._reference is None or stream is self._reference or stream.offset is None:
+            return 0
+        return stream.offset - (stream.transit - self._reference.transit)

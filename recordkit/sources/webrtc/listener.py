@@ -1,0 +1,211 @@
+"""The tracks of one peer, tapped where that can be, else read frame by frame, on their way to a sink."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+
+from aiortc import MediaStreamTrack, RTCRtpReceiver
+
+from ...errors import MediaError, RecordkitError, TapError
+from ...model import EventKind, Field, Received
+from ...system import Clock
+from .clock import Sync
+from .frames import FrameClocks, FrameReader
+from .reception import Reception, Sink, StreamReception
+from .tap import Tap, is_remote
+
+log = logging.getLogger("recordkit")
+
+_POLL_INTERVAL_S = 0.05
+_MOST_AUDIO = 16
+
+
+@dataclass(slots=True)
+class _Way:
+    """How one track is listened to."""
+
+    number: int
+    stream: StreamReception | None = None
+    tap: Tap | None = None
+    reader: FrameReader | None = None
+    on_ended: Callable[[], None] | None = None
+
+
+class Listener:
+    """Listens to tracks from ``begin`` until they end or ``close``, in the event loop of the caller.
+
+    Tracks may be added before ``begin``, and had better be: from then on nothing of them piles up
+    in aiortc's queues.
+
+    ``on_end`` is called once for each track: with None where it ended, or with the error for which
+    it cannot be listened to any longer; the others go on. ``on_outage`` is told when nothing has
+    come of any tapped track for a second.
+
+    Not thread-safe: all calls come from the loop.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        on_end: Callable[[MediaStreamTrack, Exception | None], None],
+        *,
+        on_outage: Callable[[], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._sink = sink
+        self._on_end = on_end
+        self._clock = clock or Clock()
+        self._reception = Reception(sink, self._clock, on_outage)
+        self._frame_clocks = FrameClocks()
+        self._ways: dict[MediaStreamTrack, _Way] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_sync: dict[int, Sync] = {}
+        self._has_begun = False
+
+    @property
+    def counters(self) -> Received:
+        """What has been received so far."""
+        return self._reception.counters
+
+    @property
+    def sync(self) -> dict[int, Sync]:
+        """How each stream lies on the timeline, by the recording's number of the stream."""
+        return self._last_sync | {stream.index: stream.sync for stream in self._reception.streams}
+
+    @property
+    def tracks(self) -> tuple[MediaStreamTrack, ...]:
+        """The tracks that have not ended."""
+        return tuple(self._ways)
+
+    def add(self, track: MediaStreamTrack, *, receiver: RTCRtpReceiver | None = None) -> None:
+        """Listen to ``track``; a ``receiver`` that is known spares the search for it.
+
+        Raises MediaError for a second video track, which one recording cannot hold.
+        """
+        if track in self._ways:
+            return
+        number = self._free_number(track)
+        way = self._ways[track] = _Way(number)
+        if is_remote(track):
+            self._tap(track, way, receiver)
+        else:
+            self._read(track, way)
+        if self._timer is None:
+            self._poll()
+
+    def begin(self) -> None:
+        """Hand on what comes from now on."""
+        self._has_begun = self._reception.is_open = True
+        for track, way in tuple(self._ways.items()):
+            if way.tap is None and way.reader is None:
+                self._read(track, way)
+
+    def close(self) -> None:
+        """Hand on what is held, and let go of all tracks."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for track in self.tracks:
+            self._leave(track)
+        self._reception.close()
+
+    def _free_number(self, track: MediaStreamTrack) -> int:
+        taken = {way.number for other, way in self._ways.items() if other.kind == track.kind}
+        free = next(number for number in range(len(taken) + 1) if number not in taken)
+        if free >= (1 if track.kind == "video" else _MOST_AUDIO):
+            raise MediaError(
+                f"one more {track.kind} track: one recording has one video and {_MOST_AUDIO} audio tracks"
+            )
+        return free
+
+    def _tap(self, track: MediaStreamTrack, way: _Way, receiver: RTCRtpReceiver | None) -> None:
+        stream = self._reception.add(is_audio=track.kind == "audio", number=way.number)
+        try:
+            way.tap = Tap(track, stream, partial(self._tap_failed, track), receiver=receiver, clock=self._clock)
+        except TapError as error:
+            log.warning("%s", error)
+            stream.end()
+            self._read(track, way)
+            return
+        way.stream = stream
+        way.on_ended = partial(self._ended, track, None)
+        track.add_listener("ended", way.on_ended)
+        if track.readyState == "ended":
+            self._ended(track, None)
+
+    def _tap_failed(self, track: MediaStreamTrack, error: Exception) -> None:
+        way = self._ways.get(track)
+        if not isinstance(error, TapError) or way is None:
+            self._ended(track, error)
+            return
+        log.warning("%s", error)
+        self._let_go(track, way)
+        self._read(track, way)
+
+    def _read(self, track: MediaStreamTrack, way: _Way) -> None:
+        if not self._has_begun:
+            return  # a player begins with the first frame that is read
+        way.reader = FrameReader(
+            track,
+            lambda frame, ticks: self._sink.put_frame(frame, ticks, way.number),
+            partial(self._ended, track),
+            self._frame_clocks,
+            self._clock,
+        )
+
+    def _ended(self, track: MediaStreamTrack, error: Exception | None) -> None:
+        if track not in self._ways:
+            return
+        if error is not None and not isinstance(error, RecordkitError):
+            log.error("a track of %s failed", track.kind, exc_info=error)
+        self._leave(track)
+        self._on_end(track, error)
+
+    def _leave(self, track: MediaStreamTrack) -> None:
+        way = self._ways.pop(track)
+        self._let_go(track, way)
+
+    def _let_go(self, track: MediaStreamTrack, way: _Way) -> None:
+        if way.on_ended is not None:
+            # The track itself removes all when it ends.
+            if way.on_ended in track.listeners("ended"):
+                track.remove_listener("ended", way.on_ended)
+            way.on_ended = None
+        if way.tap is not None:
+            way.tap.close()
+            way.tap = None
+        if way.reader is not None:
+            way.reader.close()
+            way.reader = None
+        if way.stream is not None:
+            stream, way.stream = way.stream, None
+            stream.end()
+            self._tell_end(stream)
+
+    def _poll(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_POLL_INTERVAL_S, self._poll)
+        for way in tuple(self._ways.values()):
+            if way.tap is not None:
+                way.tap.poll()
+        self._reception.poll()
+        self._tell_sync()
+
+    def _tell_sync(self) -> None:
+        """Note when the basis of a stream's place changes: by arrival first, by reports once they come."""
+        for stream in self._reception.streams:
+            sync = stream.sync
+            known = self._last_sync.get(stream.index)
+            if stream.end_ticks is not None and (known is None or known.basis != sync.basis):
+                self._note(stream, sync)
+
+    def _tell_end(self, stream: StreamReception) -> None:
+        self._note(stream, stream.sync, **asdict(stream.counters))
+
+    def _note(self, stream: StreamReception, sync: Sync, **fields: Field) -> None:
+        self._last_sync[stream.index] = sync
+        fields = {"sync": sync.basis, "offset_s": round(sync.offset_s, 6), "drift_ppm": sync.drift_ppm, **fields}
+        self._sink.note(EventKind.STREAM, stream=stream.index, **fields)

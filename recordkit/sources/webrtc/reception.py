@@ -1,0 +1,276 @@
+"""From packets to units on one timeline: what lies between the tap and whoever records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from ...encode.routing import FIRST_AUDIO, VIDEO
+from ...model import EncodedUnit, EventKind, Field, Received
+from ...mpegts.clock import TICKS_PER_SECOND
+from ...system import Clock
+from .assembly import Assembly, MediaPacket, PictureAssembly, SoundAssembly, Unit
+from .clock import JointClock, Sync
+from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
+
+OUTAGE_S = 1.0
+"""So long nothing of any stream has come when it is an outage."""
+KEYFRAME_INTERVAL_S = 3.0
+_FIRST_PATIENCE_S = 0.2
+_REQUEST_INTERVAL_S = 0.5
+_NEEDS_NO_KEYFRAMES = frozenset({"vp8", "vp9", "av1"})
+"""These are encoded anew, with key pictures of their own: to ask for them would only cost bandwidth."""
+_MOST_HELD_BYTES = 32 * 1024 * 1024
+
+
+class Sink(Protocol):
+    """Who takes what arrives: a Recorder that drops what overflows, or a bounded queue before one.
+
+    Called in the event loop, so nothing of it may wait. ``stream`` numbers the audio streams from
+    0. It raises nothing: who records knows best what to do about a recording that failed.
+    """
+
+    def put(self, unit: EncodedUnit, stream: int) -> bool:
+        """Take a unit; False where the sender is to be asked for one that a decoder can start from."""
+        ...
+
+    def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
+        """Take a frame, of a track that gives nothing else, for ``ticks``; False where it was dropped."""
+        ...
+
+    def note(self, kind: EventKind, **fields: Field) -> None:
+        """Hear of an event."""
+        ...
+
+
+class StreamReception:
+    """One stream of a Reception; ``number`` counts audio streams from 0 and is 0 for the video.
+
+    Not thread-safe: all calls come from the event loop that receives.
+    """
+
+    def __init__(self, reception: Reception, *, is_audio: bool, number: int) -> None:
+        self.is_audio = is_audio
+        self.number = number
+        self.last_arrival_s: float | None = None
+        self.end_ticks: int | None = None
+        self._reception = reception
+        self.clock = reception.joint.add(is_audio=is_audio)
+        self._window_s = AUDIO_WINDOW_S if is_audio else VIDEO_WINDOW_S
+        self._reorder: Reorder[MediaPacket] = Reorder(self._window_s)
+        self._assembly: Assembly = SoundAssembly() if is_audio else PictureAssembly()
+        self._ssrc: int | None = None
+        self._retired: int | None = None
+        self._before = Received()
+        self._units = self._refused_units = self._requests = 0
+        self._refused = False
+        self._began_s = 0.0
+        self._entry_s = 0.0
+        self._request_s = float("-inf")
+
+    @property
+    def index(self) -> int:
+        """The recording's number of the stream, as events name it."""
+        return FIRST_AUDIO + self.number if self.is_audio else VIDEO
+
+    @property
+    def counters(self) -> Received:
+        """What it has received so far."""
+        order = self._reorder
+        return self._before + Received(
+            packets=order.packets,
+            late_packets=order.late,
+            lost_packets=order.lost,
+            recovered_packets=order.recovered,
+            duplicate_packets=order.duplicates,
+            received_units=self._units,
+            dropped_units=self._assembly.dropped,
+            refused_units=self._refused_units,
+            keyframe_requests=self._requests,
+        )
+
+    @property
+    def sync(self) -> Sync:
+        """How it lies on the timeline."""
+        return self.clock.sync
+
+    def packet(self, packet: MediaPacket) -> bool:
+        """Take a packet as it comes; True where the sender is to be asked for a keyframe now."""
+        if not self._reception.is_open:
+            return False
+        if packet.ssrc != self._ssrc and not self._take_over(packet):
+            return False
+        self._reception.heard(packet.arrival_s)
+        self.last_arrival_s = packet.arrival_s
+        self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
+        return self._asks(packet)
+
+    def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
+        """Take a sender report (RFC 3550, 6.4.1)."""
+        self.clock.report(ntp, timestamp, ssrc)
+
+    def poll(self, now_s: float) -> None:
+        """Give up what has been waited for long enough."""
+        self._hand_on(self._reorder.poll(now_s))
+
+    def end(self) -> None:
+        """Nothing more will come: what waits is handed on."""
+        self._hand_on(self._reorder.flush())
+        self._reception.remove(self)
+        self._reception.joint.remove(self.clock)
+
+    def deliver(self, unit: Unit, ticks: int) -> None:
+        """Hand a unit to the sink; ``ticks`` is its time as its stream counts."""
+        place = self.clock.place(ticks)
+        gap = 0 if self.end_ticks is None else place - self.end_ticks
+        if not self.is_audio and gap > OUTAGE_S * TICKS_PER_SECOND:
+            seconds = gap / TICKS_PER_SECOND
+            self._reception.sink.note(EventKind.GAP, stream=self.index, seconds=seconds, filled=False)
+        self.end_ticks = place + unit.duration
+        encoded = EncodedUnit(unit.first.codec, unit.data, place, unit.is_entry, unit.discontinuity, unit.duration)
+        self._units += 1
+        if self._reception.sink.put(encoded, self.number):
+            self._refused &= not unit.is_entry
+        else:
+            self._refused_units += 1
+            self._refused = not self.is_audio
+
+    def _take_over(self, packet: MediaPacket) -> bool:
+        """Begin with another source; False for a straggler of the one before."""
+        now_s, last_s = packet.arrival_s, self.last_arrival_s
+        if self._ssrc is None:
+            self._began_s = self._entry_s = now_s
+        elif packet.ssrc == self._retired and last_s is not None and now_s - last_s < OUTAGE_S:
+            return False
+        else:
+            self._hand_on(self._reorder.flush())
+            order = self._reorder
+            self._before += Received(
+                packets=order.packets,
+                late_packets=order.late,
+                lost_packets=order.lost,
+                recovered_packets=order.recovered,
+                duplicate_packets=order.duplicates,
+            )
+            self._reorder = Reorder(self._window_s)
+            # Its first pictures refer to nothing that came from the source before.
+            self._assembly.interrupt()
+        self._retired, self._ssrc = self._ssrc, packet.ssrc
+        return True
+
+    def _hand_on(self, packets: list[InOrder[MediaPacket]]) -> None:
+        for packet, lost_before in packets:
+            for unit in self._assembly.add(packet, lost_before):
+                first = unit.first
+                if unit.is_entry:
+                    self._entry_s = first.arrival_s
+                ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
+                self._reception.take(self, unit, ticks)
+
+    def _asks(self, packet: MediaPacket) -> bool:
+        if self.is_audio:
+            return False
+        now_s = packet.arrival_s
+        waits = self._assembly.needs_entry or self._refused
+        patience_s = _FIRST_PATIENCE_S if self._units == 0 else 0.0
+        is_due = (waits and now_s - self._began_s >= patience_s) or (
+            packet.codec not in _NEEDS_NO_KEYFRAMES
+            and now_s - max(self._entry_s, self._request_s) >= KEYFRAME_INTERVAL_S
+        )
+        if not is_due or now_s - self._request_s < _REQUEST_INTERVAL_S:
+            return False
+        self._request_s = now_s
+        self._requests += 1
+        return True
+
+
+class Reception:
+    """The streams of one sender on their way to ``sink``, on one timeline, once ``is_open`` is set.
+
+    At the start all units are held until the clocks of the streams are known, three seconds at the
+    most. An outage is noted when it is over; ``on_outage`` is told when it begins.
+    """
+
+    def __init__(self, sink: Sink, clock: Clock | None = None, on_outage: Callable[[], None] | None = None) -> None:
+        self.sink = sink
+        self.joint = JointClock()
+        self.is_open = False
+        self._clock = clock or Clock()
+        self._on_outage = on_outage
+        self._streams: list[StreamReception] = []
+        self._ended = Received()
+        self._audio_streams = 0
+        self._held: list[tuple[StreamReception, Unit, int]] | None = []
+        self._held_bytes = 0
+        self._heard_s: float | None = None
+        self._in_outage = False
+
+    @property
+    def counters(self) -> Received:
+        """What all streams have received so far."""
+        total = self._ended
+        for stream in self._streams:
+            total += stream.counters
+        return total
+
+    @property
+    def streams(self) -> tuple[StreamReception, ...]:
+        """The streams that have not ended."""
+        return tuple(self._streams)
+
+    def add(self, *, is_audio: bool, number: int = 0) -> StreamReception:
+        """A further stream; ``number`` counts the audio streams from 0."""
+        stream = StreamReception(self, is_audio=is_audio, number=number)
+        self._streams.append(stream)
+        return stream
+
+    def remove(self, stream: StreamReception) -> None:
+        """A stream has ended."""
+        if stream in self._streams:
+            self._streams.remove(stream)
+            self._ended += stream.counters
+
+    def heard(self, now_s: float) -> None:
+        """A packet of any stream came."""
+        heard_s, self._heard_s = self._heard_s, now_s
+        if heard_s is not None and now_s - heard_s >= OUTAGE_S:
+            self.sink.note(EventKind.RECONNECT, seconds=now_s - heard_s)
+        self._in_outage = False
+
+    def poll(self) -> None:
+        """To be called some twenty times a second, for what happens while nothing comes."""
+        now_s = self._clock.monotonic()
+        for stream in self.streams:
+            stream.poll(now_s)
+        self._release(now_s)
+        if self._heard_s is not None and not self._in_outage and now_s - self._heard_s >= OUTAGE_S:
+            self._in_outage = True
+            if self._on_outage is not None:
+                self._on_outage()
+
+    def take(self, stream: StreamReception, unit: Unit, ticks: int) -> None:
+        """A unit of one of the streams is whole."""
+        if self._held is None:
+            stream.deliver(unit, ticks)
+            return
+        self._held.append((stream, unit, ticks))
+        self._held_bytes += len(unit.data)
+        self._release(self._clock.monotonic())
+
+    def close(self) -> None:
+        """End all streams, and hand on what is held."""
+        for stream in self.streams:
+            stream.end()
+        self._release(float("inf"))
+
+    def _release(self, now_s: float) -> None:
+        held = self._held
+        if held is None or not (self._held_bytes > _MOST_HELD_BYTES or self.joint.is_settled(now_s)):
+            return
+        self._held = None
+        self._held_bytes = 0
+        for stream, unit, ticks in sorted(held, key=lambda one: one[2] + self.joint.target(one[0].clock)):
+            stream.deliver(unit, ticks)

@@ -1,0 +1,282 @@
+"""The tap on aiortc's receivers: RTP packets as they come, before aiortc queues and decodes them.
+
+All that recordkit's receiving side needs of aiortc beyond its public interface stands here, and is
+checked before it is used. A stand-in takes the place of a receiver's jitter buffer: it gets every
+packet behind retransmission, with its payload header taken off, and hands nothing on to aiortc's
+decoder, whose two queues have no bound. aiortc still sends NACK, reports and, as the stand-in says,
+PLI. Whoever calls the track's ``recv`` all the same gets decoded frames as before, up to a bound.
+
+The units that come of it go to a ``Sink``, see reception.py; ``Listener`` in listener.py puts it
+all together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Protocol, cast
+
+from aiortc import MediaStreamTrack, RTCRtpReceiver
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rtp import RtcpSrPacket
+
+from ...errors import TapError
+from ...system import Clock
+from .assembly import MediaPacket
+
+log = logging.getLogger("recordkit")
+
+KNOWN_VERSIONS = "1.16"
+_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+_CODECS = "_RTCRtpReceiver__codecs"
+_DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
+_MOST_FRAMES = 30
+"""So many decoded frames wait for somebody who reads the track besides; then none are decoded."""
+_NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
+
+
+class Listening(Protocol):
+    """Who hears what a tap gives, in the event loop; see StreamReception."""
+
+    def packet(self, packet: MediaPacket) -> bool:
+        """Take a packet; True where a keyframe is to be asked for."""
+        ...
+
+    def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
+        """Take a sender report."""
+        ...
+
+
+def is_remote(track: MediaStreamTrack) -> bool:
+    """Whether the track is one that a receiver gives, which the tap is for."""
+    return isinstance(track, RemoteStreamTrack)
+
+
+class Tap:
+    """Hears what arrives for one remote track until ``close``; made before or while media flows.
+
+    The receiver that the track belongs to shows itself with its next packet, unless it is given.
+    An exception of ``listening`` closes the tap and goes to ``on_error``: it must not end the call
+    that others take part in.
+
+    Raises TapError where aiortc is not built as expected; nothing is changed then.
+    """
+
+    def __init__(
+        self,
+        track: MediaStreamTrack,
+        listening: Listening,
+        on_error: Callable[[Exception], None],
+        *,
+        receiver: RTCRtpReceiver | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._track: MediaStreamTrack | None = track
+        self._listening: Listening | None = listening
+        self._on_error = on_error
+        self._clock = clock or Clock()
+        self._stand_in: _StandIn | None = None
+        self._finder: _Finder | None = None
+        if not isinstance(getattr(track, "_queue", None), asyncio.Queue):
+            raise _changed("RemoteStreamTrack._queue")
+        if receiver is not None:
+            self._attach(receiver)
+        else:
+            self._finder = _Finder.installed()
+            self._finder.seek(track, self._found)
+
+    def poll(self) -> None:
+        """See whether the track has ended, which aiortc tells by an entry in its queue; now and then."""
+        if self._stand_in is not None:
+            self._stand_in.drain()
+        elif self._track is not None:
+            _drain(self._track)
+
+    def close(self) -> None:
+        """Hear nothing more, and let go of everything."""
+        if self._finder is not None and self._track is not None:
+            self._finder.give_up(self._track, self._found)
+        if self._stand_in is not None:
+            self._stand_in.remove(self)
+        self._finder = self._stand_in = self._track = self._listening = None
+
+    def packet(self, packet: Any, codec: str, rate: int) -> bool:  # noqa: ANN401 - untyped over there
+        """Take aiortc's packet; True where a keyframe is to be asked for."""
+        listening = self._listening
+        if listening is None:
+            return False
+        try:
+            return listening.packet(
+                MediaPacket(
+                    codec,
+                    rate,
+                    packet.ssrc,
+                    packet.sequence_number,
+                    packet.timestamp,
+                    bool(packet.marker),
+                    packet._data,
+                    self._clock.monotonic(),
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - it is handed on, and aiortc would close the whole call
+            self.close()
+            self._on_error(error)
+            return False
+
+    def report(self, packet: RtcpSrPacket) -> None:
+        """Take aiortc's sender report."""
+        if self._listening is not None:
+            info = packet.sender_info
+            self._listening.report(info.ntp_timestamp, info.rtp_timestamp, packet.ssrc)
+
+    def _found(self, receiver: RTCRtpReceiver) -> None:
+        try:
+            self._attach(receiver)
+        except TapError as error:
+            self.close()
+            self._on_error(error)
+
+    def _attach(self, receiver: RTCRtpReceiver) -> None:
+        self._finder = None
+        self._stand_in = _StandIn.of(receiver)
+        self._stand_in.taps.append(self)
+
+
+class _StandIn:
+    """In the place of one receiver's jitter buffer, from its first tap on to its end.
+
+    When the last tap is closed it stays: without it aiortc would go on decoding into its queues,
+    whether anybody reads them or not.
+    """
+
+    def __init__(self, receiver: RTCRtpReceiver) -> None:
+        self.taps: list[Tap] = []
+        track = receiver.track
+        self._buffer = _private(receiver, _BUFFER, lambda buffer: callable(getattr(buffer, "add", None)))
+        self._codecs = _private(receiver, _CODECS, lambda codecs: isinstance(codecs, dict))
+        self._decoding = _private(receiver, _DECODER_QUEUE, lambda queue: callable(getattr(queue, "qsize", None)))
+        self._frames = cast("asyncio.Queue[Any]", _private(track, "_queue", lambda q: isinstance(q, asyncio.Queue)))
+        handle = _private(receiver, "_handle_rtcp_packet", callable)
+        self._track = track
+        self._recv = track.recv
+        # Somebody may be waiting for a frame already.
+        self._is_read = bool(getattr(self._frames, "_getters", False))
+        self._is_paused = True
+
+        async def handle_rtcp(packet: object) -> None:
+            if isinstance(packet, RtcpSrPacket):
+                for tap in tuple(self.taps):
+                    tap.report(packet)
+            await handle(packet)
+
+        receiver._handle_rtcp_packet = handle_rtcp  # type: ignore[method-assign]
+        setattr(receiver, _BUFFER, self)
+        track.recv = self._read  # type: ignore[method-assign]
+        self.drain()
+
+    @classmethod
+    def of(cls, receiver: RTCRtpReceiver) -> _StandIn:
+        """The one that is there, or a new one."""
+        there = getattr(receiver, _BUFFER, None)
+        return there if isinstance(there, cls) else cls(receiver)
+
+    def add(self, packet: Any) -> tuple[bool, Any]:  # noqa: ANN401 - as aiortc's own
+        """What aiortc calls with each packet: whether to ask for a keyframe, and a frame to decode."""
+        codec = self._codecs[packet.payload_type]
+        name = codec.name.lower()
+        asks = False
+        for tap in tuple(self.taps):
+            asks |= tap.packet(packet, _NAMES.get(name, name), codec.clockRate)
+        if not self._is_read:
+            return asks, None
+        was_paused = self._is_paused
+        self._is_paused = self._frames.qsize() > _MOST_FRAMES or self._decoding.qsize() > _MOST_FRAMES
+        if self._is_paused:
+            return asks, None
+        wants, frame = self._buffer.add(packet)
+        return asks or wants or (was_paused and self._track.kind == "video"), frame
+
+    def remove(self, tap: Tap) -> None:
+        """A tap is closed."""
+        if tap in self.taps:
+            self.taps.remove(tap)
+
+    def drain(self) -> None:
+        """Throw away frames that nobody reads, and end the track where its end is among them."""
+        if self._is_paused and self._frames.qsize() > _MOST_FRAMES:
+            self._is_read = False  # nobody does any more
+        if not self._is_read:
+            _drain(self._track)
+
+    async def _read(self) -> Any:  # noqa: ANN401 - as aiortc's own
+        self._is_read = True
+        return await self._recv()
+
+
+class _Finder:
+    """Finds the receivers of tracks, which do not know them.
+
+    It shadows ``RTCRtpReceiver._handle_rtp_packet`` as long as a track is sought, and sees each
+    receiver as its packets are about to be handled: before the first is, where it is early enough.
+    """
+
+    def __init__(self, handle: Any) -> None:  # noqa: ANN401 - a function of aiortc's
+        self._handle = handle
+        self._lock = threading.Lock()
+        self._sought: list[tuple[MediaStreamTrack, Callable[[RTCRtpReceiver], None]]] = []
+
+    @classmethod
+    def installed(cls) -> _Finder:
+        """The one that is at work, or a new one."""
+        handle = vars(RTCRtpReceiver).get("_handle_rtp_packet")
+        if isinstance(handle, cls):
+            return handle
+        if not callable(handle):
+            raise _changed("RTCRtpReceiver._handle_rtp_packet")
+        return cls(handle)
+
+    def __get__(self, receiver: RTCRtpReceiver | None, owner: type[RTCRtpReceiver]) -> Any:  # noqa: ANN401
+        if receiver is not None:
+            self._seen(receiver)
+        return self._handle.__get__(receiver, owner)
+
+    def seek(self, track: MediaStreamTrack, found: Callable[[RTCRtpReceiver], None]) -> None:
+        """Call ``found`` with the receiver of ``track`` once it shows itself."""
+        with self._lock:
+            self._sought.append((track, found))
+            RTCRtpReceiver._handle_rtp_packet = self  # type: ignore[method-assign, assignment]
+
+    def give_up(self, track: MediaStreamTrack, found: Callable[[RTCRtpReceiver], None]) -> None:
+        """Seek it no longer."""
+        with self._lock:
+            self._sought = [one for one in self._sought if one != (track, found)]
+            if not self._sought:
+                RTCRtpReceiver._handle_rtp_packet = self._handle  # type: ignore[method-assign]
+
+    def _seen(self, receiver: RTCRtpReceiver) -> None:
+        with self._lock:
+            here = [one for one in self._sought if one[0] is receiver.track]
+        for track, found in here:
+            self.give_up(track, found)
+            found(receiver)
+
+
+def _drain(track: MediaStreamTrack) -> None:
+    frames = cast("asyncio.Queue[Any]", _private(track, "_queue", lambda queue: isinstance(queue, asyncio.Queue)))
+    while not frames.empty():
+        if frames.get_nowait() is None:
+            track.stop()
+
+
+def _private(owner: object, name: str, fits: Callable[[Any], bool]) -> Any:  # noqa: ANN401 - untyped over there
+    value = getattr(owner, name, None)
+    if not fits(value):
+        raise _changed(f"{type(owner).__name__}.{name.rpartition('__')[2] if '__' in name else name}")
+    return value
+
+
+def _changed(name: str) -> TapError:
+    return TapError(version("aiortc"), KNOWN_VERSIONS, name)
