@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -80,7 +80,7 @@ def recovery_table(found: Sequence[Recovery], width: int) -> Group:
             "cut": Text(size_text(one.cut_bytes), "yellow") if one.ok and one.cuts else "-",
         }
         table.add_row(Text(_title(one), "bold"), *(cells[name] for name in columns))
-    return Group(table, *_notes(found, width), _sums(found))
+    return Group(table, *_notes((_title(one), _recovery_notes(one)) for one in found), *_sums(found, width))
 
 
 def partials_table(found: Sequence[Partial], now_ns: int, width: int) -> Group:
@@ -101,18 +101,18 @@ def partials_table(found: Sequence[Partial], now_ns: int, width: int) -> Group:
             flushed,
             Text(size_text(one.recoverable_bytes), "bold") if one.recoverable_bytes else "-",
         )
-    notes = [
-        _note(one.final_path.name, one.problem.removeprefix(f"{one.path}: "), width)
+    notes = _notes(
+        (printable(one.final_path.name), [printable(part) for part in _problem(one).split("; ")])
         for one in found
         if one.problem is not None
-    ]
+    )
     dead = [one for one in found if not one.is_recording]
     usable = [one for one in dead if one.recoverable_bytes]
     words = [f"{len(usable):,} recoverable, {size_text(sum(one.recoverable_bytes for one in usable))}"]
     words = words if usable else []
-    words += [f"{len(dead) - len(usable):,} without media"] if len(dead) > len(usable) else []
+    words += [f"{len(dead) - len(usable):,} without anything to recover"] if len(dead) > len(usable) else []
     words += [f"{len(found) - len(dead):,} being recorded"] if len(found) > len(dead) else []
-    return Group(table, *notes, Text("   ".join(words), "dim"))
+    return Group(table, *notes, _sum_line(words, width))
 
 
 def advice(found: Sequence[Partial], folder: Path) -> Text | None:
@@ -198,32 +198,55 @@ def _more_cuts(found: Recovery) -> str:
 def _state(one: Partial) -> tuple[str, str, str]:
     if one.is_recording:
         return "●", "recording", "bold red"
-    return ("◌", "unfinished", "yellow") if one.recoverable_bytes else ("✘", "no media", "red")
+    if one.recoverable_bytes:
+        return "◌", "unfinished", "yellow"
+    if not one.age_s:
+        return "✘", "unreadable", "red"
+    return ("✘", "no media", "red") if one.bytes or one.tail_bytes else ("○", "empty", "dim")
 
 
-def _note(name: str, words: str, width: int) -> Table:
+def _problem(one: Partial) -> str:
+    return (one.problem or "").removeprefix(f"{one.path}: ")
+
+
+def _recovery_notes(found: Recovery) -> list[str]:
+    notes = []
+    if not found.ok and found.outcome is not Outcome.RECORDING:
+        notes.append(_message(found))
+    elif found.cuts:
+        notes += [f"cut {_cut(cut)}" for cut in found.cuts[:MOST_CUTS]]
+        notes += [_more_cuts(found)] if len(found.cuts) > MOST_CUTS else []
+        if found.rejected_path is not None:
+            aside = "would be set aside" if found.dry_run else "set aside"
+            notes.append(f"{aside} in {printable(found.rejected_path.name)}")
+    return [*notes, *map(printable, found.problems)]
+
+
+def _notes(of_recordings: Iterable[tuple[str, list[str]]]) -> list[RenderableType]:
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(12, width // 4))
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
     grid.add_column(overflow="fold")
-    grid.add_row(Text("▲", "bold yellow"), Text(printable(name), "bold"), printable(words))
-    return grid
+    for name, notes in of_recordings:
+        for number, note in enumerate(notes):
+            # The name once: what follows is of the same recording.
+            grid.add_row(*(("", "") if number else (Text("▲", "bold yellow"), Text(name, "bold"))), note)
+    return [grid, ""] if grid.row_count else []
 
 
-def _notes(found: Sequence[Recovery], width: int) -> Iterator[Table]:
-    for one in found:
-        words: list[str] = []
-        if not one.ok and one.outcome is not Outcome.RECORDING:
-            words.append(_message(one))
-        elif one.ok and one.cuts:
-            words += [f"cut {_cut(cut)}" for cut in one.cuts[:MOST_CUTS]]
-            words += [_more_cuts(one)] if len(one.cuts) > MOST_CUTS else []
-            words += [f"set aside in {printable(one.rejected_path.name)}"] if one.rejected_path else []
-        if words or one.problems:
-            yield _note(_title(one), "; ".join([*words, *map(printable, one.problems)]), width)
+def _sum_line(words: Sequence[str], width: int) -> Text:
+    """The words beside each other, where it is narrow on several lines."""
+    lines = [""]
+    for word in words:
+        longer = f"{lines[-1]}   {word}" if lines[-1] else word
+        if len(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return Text("\n".join(lines), "dim")
 
 
-def _sums(found: Sequence[Recovery]) -> Text:
+def _sums(found: Sequence[Recovery], width: int) -> Iterator[Text]:
     in_order = sorted(found, key=lambda one: list(Outcome).index(one.outcome))
     counts = Counter(_outcome_word(one) for one in in_order)
     words = [f"{count:,} {word}" for word, count in counts.items()]
@@ -233,8 +256,6 @@ def _sums(found: Sequence[Recovery]) -> Text:
         words.append(f"{size_text(size)} and {time_text(length)} kept")
     cut_bytes = sum(one.cut_bytes for one in found if one.ok)
     words.append(f"{size_text(cut_bytes)} cut" if cut_bytes else "nothing cut")
-    # Kept together, so that a narrow terminal breaks between them alone.
-    text = Text("   ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words), "dim")
+    yield _sum_line(words, width)
     if any(one.dry_run for one in found):
-        text.append("\ndry run: nothing was changed", "yellow")
-    return text
+        yield Text("dry run: nothing was changed", "yellow")

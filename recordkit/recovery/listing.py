@@ -107,7 +107,8 @@ class _Found:
         self.recoverable_bytes = plan.end
         words = [*plan.problems, *(f"{cut.bytes:,} bytes cannot be used: {cut.reason}" for cut in plan.cuts)]
         if not plan.end:
-            words.insert(0, "there is not one whole access unit in it")
+            empty = not plan.size and not plan.cuts
+            words.insert(0, "nothing had been recorded" if empty else "there is not one whole access unit in it")
         self.problem = "; ".join(words) or None
 
 
