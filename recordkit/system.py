@@ -13,6 +13,7 @@ from threading import Condition, Event
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _M_MMAP_THRESHOLD = -3
+_FALLOC_KEEP_SIZE, _FALLOC_PUNCH_HOLE = 1, 2
 _LARGE_BLOCK_BYTES = 1024 * 1024
 
 
@@ -88,9 +89,20 @@ class System:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         os.posix_fallocate(descriptor, 0, size)
 
+    def punch_hole(self, descriptor: int, offset: int, size: int) -> None:
+        """Give the space of ``size`` bytes back, which are zeros then; EOPNOTSUPP where that cannot be had."""
+        library = ctypes.CDLL(None, use_errno=True)
+        call = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
+        if call is None:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        place = ctypes.c_longlong(offset), ctypes.c_longlong(size)
+        if call(descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, *place) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
     def is_locked(self, path: Path) -> bool:
-        """Whether somebody, in this process or another, holds the lock of ``path``."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        """Whether somebody, in this process or another, holds the lock of ``path``; OSError for a link."""
+        # Neither out of the folder through a link, nor waiting for who writes into a FIFO.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

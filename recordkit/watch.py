@@ -98,7 +98,7 @@ class LogReader:
 
     def follow(self, path: Path) -> None:
         """Read on. Raises OSError; a log that has been replaced or cut is read anew."""
-        status = path.stat()
+        status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
             return
         if status.st_ino != self._inode or status.st_size < self._offset:
@@ -106,7 +106,8 @@ class LogReader:
             self._inode = status.st_ino
         if status.st_size == self._offset:
             return
-        with path.open("rb") as file:
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(path, flags), "rb") as file:
             file.seek(self._offset)
             # To the size seen, not to the end: who writes faster than we read would keep us here.
             while self._offset < status.st_size and (
@@ -223,7 +224,7 @@ def _followed(name: str, path: Path | None, now_ns: int, state: WatchState, *, i
     if path is None:
         return None
     try:
-        if not is_open and now_ns - path.stat().st_mtime_ns > LATELY_S * 1e9:
+        if not is_open and now_ns - path.lstat().st_mtime_ns > LATELY_S * 1e9:
             state.logs.pop(name, None)
             return None
         reader = state.logs.setdefault(name, LogReader())

@@ -216,6 +216,10 @@ class FaultySystem(System):
         self._called("allocate", size)
         super().allocate(descriptor, size)
 
+    def punch_hole(self, descriptor: int, offset: int, size: int) -> None:
+        self._called("punch_hole", size, offset)
+        super().punch_hole(descriptor, offset, size)
+
     def free_bytes(self, folder: Path) -> int:
         self._called("free_bytes")
         return super().free_bytes(folder) if self.free is None else self.free

@@ -137,3 +137,30 @@ def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch, answer,
     assert asked == [(-3, 1 << 20)]  # M_MMAP_THRESHOLD
     monkeypatch.setattr(ctypes, "CDLL", NoCalls)
     assert not give_back_freed_memory()
+
+
+def test_a_hole_gives_its_space_back_and_keeps_the_size(tmp_path):
+    system, path = System(), tmp_path / "f"
+    path.write_bytes(b"x" * 4096 * 16)
+    descriptor = system.open(path, os.O_RDWR)
+    try:
+        before = os.fstat(descriptor).st_blocks
+        system.punch_hole(descriptor, 4096, 4096 * 8)
+        assert os.fstat(descriptor).st_blocks == before - 8 * 4096 // 512
+    finally:
+        system.close(descriptor)
+    assert path.read_bytes() == b"x" * 4096 + bytes(4096 * 8) + b"x" * 4096 * 7
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        system.punch_hole(descriptor, 0, 4096)
+
+
+def test_a_lock_is_looked_for_neither_behind_a_link_nor_by_waiting_at_a_fifo(tmp_path):
+    path, link, fifo = tmp_path / "f", tmp_path / "link", tmp_path / "fifo"
+    path.touch()
+    link.symlink_to(path)
+    os.mkfifo(fifo)
+    assert not System().is_locked(path)
+    assert not System().is_locked(fifo)
+    with pytest.raises(OSError) as raised:
+        System().is_locked(link)
+    assert raised.value.errno == errno.ELOOP

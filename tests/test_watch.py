@@ -11,7 +11,6 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -332,14 +331,14 @@ def test_what_is_no_recording_is_passed_over(folder):
     assert states(folder.look()) == {"real.ts": "recording", "silent.ts": "recording"}
 
 
-def test_a_log_behind_a_link_is_read(folder):
+def test_a_log_behind_a_link_is_not_read(folder):
     folder.record("talk", log=False)
     other = folder.path / "elsewhere"
     file = LogFile(other, {"started_ns": STARTED_NS})
     file.add(flush(4))
     file.close()
     (folder.path / "talk.flushes.jsonl").symlink_to(other)
-    assert folder.look()[0].flushes == 5
+    assert folder.look()[0].flushes is None
 
 
 class Shy(FaultySystem):
@@ -359,14 +358,14 @@ def test_a_partial_that_may_not_be_looked_at_and_one_that_is_gone_just_now(folde
 def test_a_log_that_may_not_be_read(folder, monkeypatch):
     folder.record()
     folder.note("talk", flush(0))
-    opened = Path.open
+    opened = os.open
 
-    def refuse(self, *arguments, **options):
-        if self.name.endswith(".jsonl"):
+    def refuse(path, *arguments, **options):
+        if str(path).endswith(".jsonl"):
             raise PermissionError(errno.EACCES, "Permission denied")
-        return opened(self, *arguments, **options)
+        return opened(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     (one,) = folder.look()
     assert (one.state, one.flushes) == (WatchedState.RECORDING, None)
 

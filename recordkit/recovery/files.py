@@ -33,7 +33,9 @@ def open_regular(path: Path, flags: int, system: System) -> int:
         raise OutputAccessError(path, f"cannot be opened: {error.strerror}") from error
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise RecoveryError(path, "is a link; links are not followed") from error
+            raise RecoveryError(path, "is a link, and links are not followed") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WriteError(path, 0, error, "making it") from error
         raise RecoveryError(path, f"cannot be opened: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         system.close(descriptor)

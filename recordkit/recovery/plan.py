@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from ..mpegts.report import ProblemEvent, ProblemKind
 from ..mpegts.scanner import Scanner
@@ -12,7 +13,7 @@ from ..mpegts.sync import PACKET_BYTES
 from ..writer.tail import HEADER_BYTES, TailHeader, TailSlot, read_header
 from .ending import Piece, packets_end, usable_end, whole_packets_end
 from .outcome import Cut
-from .view import Overlay, View, difference, is_zero, read_at
+from .view import CHUNK_BYTES, Overlay, View, difference, is_zero, read_at
 
 _CONTEXT_BYTES = 8 * 1024 * 1024 // PACKET_BYTES * PACKET_BYTES
 """So much of the file is read to tell whether packets continue it."""
@@ -180,18 +181,27 @@ def _believed_end(slots: list[Overlay], faults: list[int], begin: int, end: int)
 
 
 def _faults(view: View, begin: int, context_bytes: int = _CONTEXT_BYTES) -> tuple[list[int], list[int]]:
-    """Where faults are: shortly before ``begin``, and from there on."""
+    """Where faults are: shortly before ``begin``, and from there on up to shortly behind the first."""
     start = begin - min(begin // PACKET_BYTES * PACKET_BYTES, context_bytes)
     scanner = Scanner(payload=False)
-    faults = []
-    for _, data in view.chunks(start, view.size):
+    faults: list[ProblemEvent] = []
+    zeros = []
+    stop = view.size
+    for at, data in view.chunks(start, view.size):
         faults += [event for event in scanner.feed(data) if _is_fault(event)]
+        if at >= begin and len(data) == CHUNK_BYTES and is_zero(data):
+            zeros.append(at)  # which the scanner would go on and on about, until a packet comes
+            break
+        if stop == view.size and any(start + event.offset >= begin for event in faults):
+            stop = at + _CONTEXT_BYTES  # only the first one counts, and is told of no later than that
+        if at >= stop:
+            break
     faults += [event for event in scanner.close() if isinstance(event, ProblemEvent) and event.kind in _ENDS]
-    offsets = sorted(start + event.offset for event in faults if isinstance(event, ProblemEvent))
+    offsets = sorted([*zeros, *(start + event.offset for event in faults)])
     return [offset for offset in offsets if offset < begin], [offset for offset in offsets if offset >= begin]
 
 
-def _is_fault(event: object) -> bool:
+def _is_fault(event: object) -> TypeGuard[ProblemEvent]:
     return isinstance(event, ProblemEvent) and event.kind not in _HARMLESS
 
 

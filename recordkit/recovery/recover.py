@@ -17,6 +17,7 @@ from .measure import Measure, Progress, measure
 from .outcome import Outcome, Recovery
 from .plan import Plan, make_plan
 from .repair import repair
+from .room import Room, is_full, with_room
 from .view import CHUNK_BYTES, View, read_at
 
 _MOST_NAMES = 10_000
@@ -112,7 +113,7 @@ def _recover(output: Output, dry_run: bool, on_progress: Progress | None, system
                 output.partial_path, f"is {committed.name}, too, and would have to be changed: remove one name"
             )
         if not dry_run and committed is None:
-            _carry_out(plan, output, descriptor, system)
+            _carry_out(plan, output, descriptor, tail, system)
         view = View(descriptor, plan.size, plan.overlays) if dry_run else View(descriptor, plan.end)
         measured = measure(view, plan.end, plan.end - plan.tail_bytes, on_progress)
         if dry_run:
@@ -167,14 +168,25 @@ def _nothing(output: Output, plan: Plan, found: Recovery, descriptor: int, tail:
     return replace(found, outcome=Outcome.REMOVED, message="nothing had been recorded")
 
 
-def _carry_out(plan: Plan, output: Output, descriptor: int, system: System) -> None:
+def _carry_out(plan: Plan, output: Output, descriptor: int, tail: int | None, system: System) -> None:
     """Sets the cuts aside, durably; then puts the tail back and cuts. Raises WriteError."""
-    _set_aside(plan, output, os.fstat(descriptor).st_ino, system)
+    room = None
+    if tail is not None and plan.owns_tail and not plan.keeps_whole_tail:
+        room = Room(output.tail_path, os.fstat(tail).st_ino, descriptor, system)
+    with_room(lambda: _set_aside(plan, output, os.fstat(descriptor).st_ino, system), room)
     for one in plan.overlays:
         # Whole, even where the file seems to have them: a sync that failed may have lost them.
-        for at in range(0, one.bytes, CHUNK_BYTES):
+        at = 0
+        while at < one.bytes:
             data = read_at(one.descriptor, one.start + at, min(CHUNK_BYTES, one.bytes - at))
-            write_all(system, descriptor, output.partial_path, data, one.offset + at)
+            try:
+                write_all(system, descriptor, output.partial_path, data, one.offset + at)
+            except WriteError as error:
+                if room is None or not is_full(error) or not room.make(error.offset):
+                    raise
+                at = error.offset - one.offset
+            else:
+                at += len(data)
     if plan.size > plan.end:
         with told(output.partial_path, plan.end, "cutting"):
             os.ftruncate(descriptor, plan.end)

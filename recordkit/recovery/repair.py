@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OutputExistsError, RecoveryError
+from ..errors import OutputExistsError, PartialExistsError, RecoveryError
 from ..mpegts.batch import NULL_PID, Batch
 from ..mpegts.report import PesEvent, ProblemEvent
 from ..mpegts.scanner import Scanner
@@ -51,8 +51,15 @@ def repair(
 ) -> Recovery:
     """Copies the valid packets of ``path`` to ``output``; see ``recover``."""
     files = Output(output, system)
+    own_partial = files.partial_path
     # A copy has no need of being recovered: it goes by a name of its own until it is complete.
     files.partial_path = files.final_path.with_name(files.final_path.name.removesuffix(SUFFIX) + _TEMPORARY_SUFFIX)
+    for taken in (files.final_path, own_partial, files.tail_path):
+        if os.path.lexists(taken):
+            if taken == files.final_path:
+                raise OutputExistsError(taken, "exists already: choose another name")
+            # That recording would lose its name; its own recovery, or its commit, is to have it.
+            raise PartialExistsError(files.final_path, taken)
     try:
         with locked(path, system, writes=False) as descriptor, told(path, 0, "reading"):
             return _repair(path, descriptor, files, dry_run, on_progress, system)
@@ -85,8 +92,6 @@ def _repair(
         if not kept:
             return Recovery(path, None, Outcome.NOTHING, _NO_PACKET, True, cuts=cuts)
         return Recovery(path, files.final_path, Outcome.REPAIRED, _words(kept, cuts), True, kept, cuts=cuts)
-    if os.path.lexists(files.final_path):
-        raise OutputExistsError(files.final_path, "exists already: choose another name")
     _clear_away(files, system)
     files.open(overwrite=False, needed_bytes=view.size)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 CHUNK_BYTES = 1024 * 1024
+_WORTH_A_LOOK_BYTES = 64 * 1024
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:
     """``size`` bytes from ``offset`` on; fewer where the file ends before."""
+    if size >= _WORTH_A_LOOK_BYTES and _is_hole(descriptor, offset, size):
+        return bytes(max(0, min(size, os.fstat(descriptor).st_size - offset)))
     parts = []
     while size > 0:
         data = os.pread(descriptor, size, offset)
@@ -22,6 +26,14 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
         offset += len(data)
         size -= len(data)
     return b"".join(parts)
+
+
+def _is_hole(descriptor: int, offset: int, size: int) -> bool:
+    # A tail is preallocated, and mostly never touched: reading that would fill the page cache with zeros.
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA) >= offset + size
+    except OSError as error:
+        return error.errno == errno.ENXIO  # none from there on; else the system does not know of holes
 
 
 def is_zero(data: bytes) -> bool:

@@ -7,7 +7,8 @@ the machine's own byte order (recovery happens on the machine that recorded)::
     8    bytes of a slot
     16   inode of the recording it belongs to
     24   the boot that it was written in (16 bytes)
-    64   slot 0: offset in the recording that its bytes belong at; count of bytes valid
+    64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
+         many from the first on a recovery has moved to the recording, durably (their space is given back)
     128  slot 1: likewise
     4096 the slots' bytes
 
@@ -39,7 +40,7 @@ log = logging.getLogger("recordkit")
 MAGIC = b"RKTAIL\0\1"
 HEADER_BYTES = 4096
 SLOTS = 2
-_OFFSET, _VALID = 8, 9
+_OFFSET, _VALID, _MOVED = 8, 9, 10
 _WORDS_PER_SLOT = 8
 _LARGEST = 1 << 60
 
@@ -136,6 +137,7 @@ def _is_spent(output: Output) -> bool:
 class TailSlot:
     """A slot as read: ``bytes`` are valid from ``start`` of the tail on, and belong at ``offset``.
 
+    Before them ``moved_bytes`` of slot ``number`` have been moved to the recording already.
     ``ends_a_unit`` says that the last of them ends an access unit: only a unit that is larger
     than a slot is published in pieces, and each but the last fills its slot.
     """
@@ -144,6 +146,8 @@ class TailSlot:
     start: int
     bytes: int
     ends_a_unit: bool
+    number: int
+    moved_bytes: int
 
     @property
     def end(self) -> int:
@@ -164,6 +168,14 @@ class TailHeader:
     is_sane: bool
     slots: tuple[TailSlot, ...]
 
+    def unused(self, size: int) -> list[tuple[int, int]]:
+        """Where in a tail of ``size`` bytes nothing valid lies: from where to where, in order."""
+        found, at = [], HEADER_BYTES
+        for slot in sorted(self.slots, key=lambda slot: slot.start):
+            found.append((at, slot.start))
+            at = slot.start + slot.bytes
+        return [(begin, end) for begin, end in [*found, (at, size)] if begin < end]
+
 
 def read_header(data: bytes | bytearray) -> TailHeader | None:
     """Reads the first ``HEADER_BYTES`` of a tail; None where they are no header."""
@@ -175,19 +187,27 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
     slots = []
     for number in range(SLOTS):
         at = number * _WORDS_PER_SLOT
-        offset, valid = words[at + _OFFSET], words[at + _VALID]
+        offset, valid, moved = words[at + _OFFSET], words[at + _VALID], words[at + _MOVED]
         if not valid:
             continue
-        if not is_sane or valid > slot_bytes or offset > _LARGEST or valid % PACKET_BYTES or offset % PACKET_BYTES:
+        fits = moved <= valid <= slot_bytes and offset <= _LARGEST
+        if not is_sane or not fits or any(count % PACKET_BYTES for count in (offset, valid, moved)):
             is_sane = False
             continue
-        start = HEADER_BYTES + number * slot_bytes
-        slots.append(TailSlot(offset, start, valid, valid <= slot_bytes - mmap.PAGESIZE))
+        start = HEADER_BYTES + number * slot_bytes + moved
+        ends_a_unit = valid <= slot_bytes - mmap.PAGESIZE
+        slots.append(TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved))
     slots.sort(key=lambda slot: slot.offset)
     is_sane &= all(one.end == other.offset for one, other in pairwise(slots))
     boot = _boot_id()
     is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
     return TailHeader(inode, is_same_boot, is_sane, tuple(slots))
+
+
+def moved_word(slot: TailSlot, upto: int) -> tuple[bytes, int]:
+    """The word of the header, and its place, that says that what ``slot`` holds before ``upto`` was moved."""
+    moved = slot.moved_bytes + max(0, min(upto, slot.end) - slot.offset) // PACKET_BYTES * PACKET_BYTES
+    return np.uint64(moved).tobytes(), 8 * (slot.number * _WORDS_PER_SLOT + _MOVED)
 
 
 def _boot_id() -> bytes:

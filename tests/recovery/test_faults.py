@@ -56,7 +56,8 @@ def test_each_call_fails_once(tmp_path, fault):
                 system.fail(name, nth, fault)
             try:
                 found = rk.recover(lying.final, system=system)
-                assert fault == "short"
+                # Where there is no room, the tail gives some.
+                assert fault in ("short", errno.ENOSPC)
                 assert found.outcome is Outcome.RECOVERED
             except rk.RecordkitError:
                 assert fault in (errno.EIO, errno.ENOSPC)

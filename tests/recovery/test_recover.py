@@ -13,7 +13,7 @@ from recordkit.recovery import ending
 from recordkit.recovery.outcome import Outcome
 
 from ..steering import scan
-from .material import PACKET, Lying, large_units, media, unit_starts
+from .material import PACKET, Lying, large_units, media, tail_bytes, unit_starts
 
 
 @pytest.fixture
@@ -515,3 +515,31 @@ def test_a_folder_of_several(tmp_path):
     Lying(tmp_path, "b").partial.write_bytes(b"")
     found = rk.recover(tmp_path)
     assert [one.final_path for one in found] == [tmp_path / f"{name}.ts" for name in "abc"]
+
+
+@pytest.mark.parametrize("has_header", [False, True])
+def test_a_tail_of_nothing_but_zeros_is_not_read_through(lying, monkeypatch, has_header):
+    data, slot_bytes = media(), 256 * 1024 * 1024
+    lying.lay(data)
+    valid = slot_bytes // PACKET * PACKET
+    header = bytearray(tail_bytes(lying.partial.stat().st_ino, slot_bytes=1)[:4096])
+    header[8:16] = slot_bytes.to_bytes(8, "little")
+    for number in range(2):
+        at = 64 * (number + 1)
+        header[at : at + 8] = (len(data) + number * valid).to_bytes(8, "little")
+        header[at + 8 : at + 16] = valid.to_bytes(8, "little")
+    with lying.tail.open("wb") as file:
+        file.write(header if has_header else bytes(4096))
+        file.truncate(4096 + 2 * slot_bytes)
+    read, whole = [], os.pread
+
+    def pread(descriptor, size, offset):
+        piece = whole(descriptor, size, offset)
+        read.append(len(piece))
+        return piece
+
+    monkeypatch.setattr(os, "pread", pread)
+    found = rk.recover(lying.final)
+    assert lying.final.read_bytes() == data
+    assert found.cut_bytes == (2 * valid if has_header else 0)
+    assert sum(read) < 32 * 1024 * 1024

@@ -122,3 +122,16 @@ def test_a_partial_can_be_copied_without_being_touched(tmp_path):
     rk.recover(lying.partial, output=tmp_path / "copy.ts")
     assert (tmp_path / "copy.ts").read_bytes() == media()
     assert lying.partial.read_bytes() == media() + b"xyz"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("kind", ["partial", "tail"])
+def test_the_name_of_an_unfinished_recording_is_not_taken(tmp_path, kind, dry_run):
+    lying = Lying(tmp_path).lay(media(), [(len(media()), b"")])
+    (lying.tail if kind == "partial" else lying.partial).unlink()
+    other = tmp_path / "other.ts"
+    other.write_bytes(media())
+    before = lying.names()
+    with pytest.raises(rk.PartialExistsError, match="choose another name"):
+        rk.recover(other, output=lying.final, dry_run=dry_run)
+    assert lying.names() == before

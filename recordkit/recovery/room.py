@@ -1,0 +1,91 @@
+"""Room on a full disk, out of the tail's own: what of it is needed no more is given back, step by step.
+
+At each moment a kill leaves every byte in the partial, durably, or in the tail, whose header says which.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import WriteError
+from ..system import System
+from ..writer.tail import HEADER_BYTES, moved_word, read_header
+from .files import open_regular, told, write_all
+from .view import read_at
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_HOLES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES)
+
+
+class Room:
+    """The tail at ``path``, of inode ``inode``, whose bytes are moved to the partial open as ``partial``."""
+
+    def __init__(self, path: Path, inode: int, partial: int, system: System) -> None:
+        self.path = path
+        self._inode, self._partial, self._system = inode, partial, system
+        self._given = 0
+
+    def make(self, upto: int) -> bool:
+        """Give back what is unused, and what belongs before ``upto``: all that has a place elsewhere.
+
+        False where there is nothing more to be had. Raises WriteError.
+        """
+        try:
+            descriptor = open_regular(self.path, os.O_RDWR, self._system)
+        except FileNotFoundError:
+            return False
+        try:
+            return os.fstat(descriptor).st_ino == self._inode and self._make(descriptor, upto)
+        finally:
+            self._system.close(descriptor)
+
+    def _make(self, descriptor: int, upto: int) -> bool:
+        status = os.fstat(descriptor)
+        header = read_header(read_at(descriptor, 0, HEADER_BYTES))
+        if header is None:
+            return False
+        passed = [slot for slot in header.slots if slot.bytes and slot.offset < upto]
+        if passed:
+            with told(self.path, upto, "syncing"):
+                self._system.sync(self._partial)
+            for slot in passed:
+                word, at = moved_word(slot, upto)
+                write_all(self._system, descriptor, self.path, word, at)
+            # The header first: bytes that it calls valid must not be zeros, even after a power cut.
+            with told(self.path, 0, "syncing"):
+                self._system.sync(descriptor)
+            header = read_header(read_at(descriptor, 0, HEADER_BYTES)) or header
+        given, block = 0, status.st_blksize
+        for begin, end in header.unused(status.st_size):
+            begin, end = -(-begin // block) * block, end // block * block
+            if begin < end:
+                try:
+                    self._system.punch_hole(descriptor, begin, end - begin)
+                except OSError as error:
+                    if error.errno in _NO_HOLES:
+                        return False
+                    raise WriteError(self.path, begin, error, "giving space back") from error
+                given += end - begin
+        more, self._given = given > self._given, given
+        if more:
+            with told(self.path, 0, "syncing"):
+                self._system.sync(descriptor)
+        return more
+
+
+def is_full(error: WriteError) -> bool:
+    """Whether there was no room."""
+    return error.errno in _FULL
+
+
+def with_room(action: Callable[[], None], room: Room | None) -> None:
+    """Do ``action``, which may be repeated; where the disk is full, again once there is room. Raises WriteError."""
+    try:
+        action()
+    except WriteError as error:
+        if room is None or not is_full(error) or not room.make(0):
+            raise
+        action()
