@@ -17,7 +17,7 @@ from .mpegts.clock import TICKS_PER_SECOND
 from .recorder import Recorder, State
 from .recording import Recording
 from .settings import AudioSettings, VideoSettings
-from .sources.source import Media, OpenSource, Source
+from .sources.source import Live, Media, OpenSource, Source
 from .system import Clock
 
 log = logging.getLogger("recordkit")
@@ -66,6 +66,8 @@ def record(
     try:
         feed.begin(recorder)
         while recorder.state is State.RECORDING and not feed.ended.wait(PROGRESS_INTERVAL_S):
+            if stop.is_set():
+                feed.interrupt()
             if on_progress is not None:
                 on_progress(recorder)
     except KeyboardInterrupt:
@@ -73,10 +75,13 @@ def record(
         log.info("Interrupted: the recording is brought to its end")
     except BaseException:
         stop.set()
+        feed.interrupt()
         recorder.stop()
         raise
     stop.set()
+    feed.interrupt()
     recording = _stopped(recorder, interrupted)
+    feed.close()
     if on_progress is not None:
         on_progress(recorder)
     if feed.error is not None:
@@ -149,7 +154,25 @@ class _Feed:
     def begin(self, recorder: Recorder) -> None:
         """Let the source's media go to ``recorder``."""
         self._recorder = recorder
+        if self._live is not None:
+            live = self._live
+            recorder.received = lambda: live.received
+            live.tell(recorder.note)
         self._may_begin.set()
+
+    @property
+    def _live(self) -> Live | None:
+        return None if self._given is None else self._given.live
+
+    def interrupt(self) -> None:
+        """Let a live source give nothing more, so that its thread does not wait for what may never come."""
+        if self._live is not None:
+            self._live.interrupt()
+
+    def close(self) -> None:
+        """Wait until a live source is closed; what it holds is then given back."""
+        if self._live is not None:
+            self._thread.join(_LONGEST_CLOSE_S)
 
     def cancel(self) -> None:
         """Close the source unused; one that hangs is left to its thread."""
@@ -191,9 +214,10 @@ class _Feed:
             if isinstance(media, av.Packet):
                 recorder.write_packet(media, item.stream)
             elif isinstance(media, EncodedUnit):
-                recorder.write_unit(media, item.stream)
+                if not recorder.write_unit(media, item.stream) and given.live is not None:
+                    given.live.request_entry(is_video=media.is_video, stream=item.stream)
             else:
-                recorder.write(media, item.stream)
+                recorder.write(media, item.stream, ticks=item.ticks)
 
     def _is_full(self, media: Media, key: tuple[bool, int], recorder: Recorder) -> bool:
         """Whether every stream seen has given its ``seconds``, or one is well beyond; notes which have."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
 
 from recordkit.errors import OutputExistsError, SettingsError, SourceError
 from recordkit.feed import record
+from recordkit.model import EncodedUnit, EventKind, Received
 from recordkit.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.readback import read_back
@@ -37,6 +40,25 @@ class InstantClock(Clock):
     def sleep(self, seconds: float, interrupt: threading.Event) -> None:
         self.slept.append(seconds)
         self.now += max(0.0, seconds)
+
+
+class Live:
+    """What a feed may ask of a live source, written down."""
+
+    received = Received(packets=7)
+
+    def __init__(self) -> None:
+        self.interrupted = threading.Event()
+        self.asked: list[tuple[bool, int]] = []
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+    def request_entry(self, *, is_video: bool, stream: int) -> None:
+        self.asked.append((is_video, stream))
+
+    def tell(self, note: Callable[..., None]) -> None:
+        note(EventKind.RECONNECT, seconds=1.5)
 
 
 @dataclass
@@ -111,6 +133,47 @@ def test_a_stop_ends_it(tmp_path: Path) -> None:
     recording = record(source, tmp_path / "out.ts", stop=stop, video=FAST)
     assert recording.counters.taken_items == 50
     assert source.closed.wait(10)
+
+
+def test_a_live_source_is_interrupted_and_closed_before_the_end(tmp_path: Path) -> None:
+    stop, closed, live = threading.Event(), threading.Event(), Live()
+
+    def items() -> Iterator[SourceItem]:
+        yield from (
+            SourceItem(frame) for frame in Synthetic(width=64, height=48, seconds=0.2, audio=False).frames()
+        )
+        stop.set()
+        live.interrupted.wait()
+
+    @contextmanager
+    def opened() -> Iterator[OpenSource]:
+        yield OpenSource(items(), has_video=True, has_audio=False, live=live)
+        closed.set()
+
+    recording = record(SimpleNamespace(name="silent", open=opened), tmp_path / "a.ts", stop=stop, video=FAST)
+    assert closed.is_set()
+    assert recording.counters.received == live.received
+    (reconnect,) = recording.events[recording.events["kind"] == "reconnect"].to_dict("records")
+    assert reconnect["fields"] == {"seconds": 1.5}
+
+
+def test_a_live_source_is_asked_for_an_entry_where_a_unit_could_not_be_decoded(tmp_path: Path) -> None:
+    live = Live()
+
+    def items() -> Iterator[SourceItem]:
+        # The encoding thread finds out at its own time that this is no picture.
+        for number in range(5000):
+            if live.asked:
+                return
+            yield SourceItem(EncodedUnit("vp8", b"\x01 no picture", number, is_entry=number == 0))
+            time.sleep(0.001)
+
+    @contextmanager
+    def opened() -> Iterator[OpenSource]:
+        yield OpenSource(items(), has_video=True, has_audio=False, live=live)
+
+    record(SimpleNamespace(name="broken", open=opened), tmp_path / "a.ts", video=FAST)
+    assert live.asked[0] == (True, 0)
 
 
 def test_a_source_that_fails_is_told_and_what_came_before_is_committed(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,7 +12,7 @@ import av
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from ..model import EncodedUnit
+from ..model import EncodedUnit, Received
 
 Media: TypeAlias = "VideoFrame | AudioFrame | av.Packet[Any] | EncodedUnit"
 
@@ -21,12 +21,34 @@ class SourceItem(NamedTuple):
     """A frame, a packet to be passed through, or a live unit; ``stream`` numbers its audio stream.
 
     ``due_s`` is when it is to be handed on, in seconds since the source was opened; None as soon
-    as it is there.
+    as it is there. ``ticks`` is a frame's time where its own is not the one to use.
     """
 
     media: Media
     stream: int = 0
     due_s: float | None = None
+    ticks: int | None = None
+
+
+class Live(Protocol):
+    """What can be asked of a source that gives media as they arrive; from any thread."""
+
+    @property
+    def received(self) -> Received:
+        """What has come over the network so far."""
+        ...
+
+    def interrupt(self) -> None:
+        """Let the items end at once: there may be nothing to give for long."""
+        ...
+
+    def request_entry(self, *, is_video: bool, stream: int) -> None:
+        """Ask the sender for a unit that a decoder can start from."""
+        ...
+
+    def tell(self, note: Callable[..., None]) -> None:
+        """Call ``note(kind, **fields)`` for each event from now on, first for those that there have been."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +57,8 @@ class OpenSource:
 
     ``frame_rate`` is that of the pictures that will have to be encoded, ``languages`` are those of
     the audio streams, in order; ``pixel_aspect`` is a pixel's width over its height.
+
+    ``live`` is there for what comes over a network.
     """
 
     items: Iterator[SourceItem]
@@ -43,6 +67,7 @@ class OpenSource:
     frame_rate: Fraction | None = None
     languages: tuple[str | None, ...] = ()
     pixel_aspect: Fraction | None = None
+    live: Live | None = None
 
 
 class Source(Protocol):
