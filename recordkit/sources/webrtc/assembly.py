@@ -98,6 +98,7 @@ class PictureAssembly:
         self._pieces: list[bytes] = []
         self._size = 0
         self._given = False
+        self._dropped: tuple[int, int] | None = None
 
     def add(self, packet: MediaPacket, lost_before: int) -> list[Unit]:
         """See Assembly."""
@@ -122,11 +123,18 @@ class PictureAssembly:
 
     def interrupt(self) -> None:
         """See Assembly."""
-        self.dropped += self._begun is not None
+        if self._begun is not None:
+            self._drop(self._begun)
         self._begun = None
         self._pieces.clear()
         self._size = 0
         self._broken = self.needs_entry = True
+
+    def _drop(self, begun: MediaPacket) -> None:
+        """Count a picture that is not given; its rest, behind a loss, is no other one."""
+        what = (begun.timestamp, begun.ssrc)
+        self.dropped += what != self._dropped
+        self._dropped = what
 
     def _end(self) -> list[Unit]:
         begun, data = self._begun, b"".join(self._pieces)
@@ -137,7 +145,7 @@ class PictureAssembly:
         is_entry = _is_entry(begun.codec, data)
         if self.needs_entry and not is_entry:
             # Perhaps only the rest of a picture; one that begins with its headers is all there.
-            self.dropped += 1
+            self._drop(begun)
             self._broken = True
             return []
         broken, self._broken, self.needs_entry = self._broken, False, False

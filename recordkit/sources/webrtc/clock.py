@@ -217,7 +217,8 @@ class JointClock:
         return stream
 
     def remove(self, stream: StreamClock) -> None:
-        """A stream has ended: nobody waits for it any more. The timeline stays as it is."""
+        """A stream has ended: nobody waits for it, nor for others any more. The timeline stays as it is."""
+        self._settle()
         self._streams.remove(stream)
 
     def is_settled(self, now_s: float) -> bool:

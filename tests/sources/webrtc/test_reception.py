@@ -1,0 +1,230 @@
+"""From packets to units on one timeline: loss, outages, other sources, keyframes asked for; all accounted for."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from recordkit.model import EventKind, Received
+from recordkit.sources.webrtc.clock import LONGEST_HOLD_S
+from recordkit.sources.webrtc.reception import KEYFRAME_INTERVAL_S, Reception
+from tests.sources.webrtc.packets import film, ntp, packets, picture, talk
+from tests.steering import FakeClock
+
+SECOND = 90_000
+
+
+class Taker:
+    """A sink that keeps what it gets, and refuses what it is told to."""
+
+    def __init__(self):
+        self.units = []
+        self.events = []
+        self.has_room = True
+
+    def put(self, unit, stream):
+        if self.has_room:
+            self.units.append((unit, stream))
+        return self.has_room
+
+    def put_frame(self, frame, ticks, stream):
+        raise AssertionError("no frames here")
+
+    def note(self, kind, **fields):
+        self.events.append((kind, fields))
+
+    @property
+    def pictures(self):
+        return [unit for unit, _ in self.units if unit.is_video]
+
+    @property
+    def sounds(self):
+        return [unit for unit, _ in self.units if not unit.is_video]
+
+
+class Rig:
+    """A reception whose clock follows the packets."""
+
+    def __init__(self, *, video=True, audio=True, on_outage=None):
+        self.clock = FakeClock(100.0)
+        self.taker = Taker()
+        self.reception = Reception(self.taker, self.clock, on_outage)
+        self.reception.is_open = True
+        self.video = self.reception.add(is_audio=False) if video else None
+        self.audio = self.reception.add(is_audio=True) if audio else None
+        self.asked_s = []
+
+    def run(self, *streams):
+        """Deliver (stream, packet) pairs by time of arrival, and poll as the listener does."""
+        for stream, packet in sorted(itertools.chain(*streams), key=lambda pair: pair[1].arrival_s):
+            self.until(packet.arrival_s)
+            if stream.packet(packet):
+                self.asked_s.append(packet.arrival_s)
+
+    def until(self, now_s):
+        while self.clock.monotonic() + 0.05 < now_s:
+            self.clock.advance(0.05)
+            self.reception.poll()
+        self.clock.advance(max(0.0, now_s - self.clock.monotonic()))
+
+    def end(self):
+        self.reception.close()
+        return self.taker
+
+
+def of(stream, made, **settings):
+    return [(stream, packet) for packet in packets(made, **settings)]
+
+
+def test_both_streams_come_out_in_order_of_time_on_one_timeline():
+    rig = Rig()
+    rig.video.report(ntp(0), 4_294_900_000, 1)
+    rig.audio.report(ntp(0), 1000, 2)
+    # Sound arrives 0.7 s late; the reports tell.
+    sound = of(rig.audio, talk(100), ssrc=2, timestamp=1000, delay_s=0.7)
+    rig.run(of(rig.video, film(60)), sound)
+    taker = rig.end()
+    assert len(taker.pictures) == 60
+    assert len(taker.sounds) == 100
+    first, heard = taker.pictures[0].ticks, taker.sounds[0].ticks
+    assert abs(first - heard) < 90
+    assert [unit.ticks - first for unit in taker.pictures] == pytest.approx([3000 * n for n in range(60)], abs=90)
+    assert [unit.ticks - heard for unit in taker.sounds] == [1800 * n for n in range(100)]
+    held = [unit.ticks for unit, _ in taker.units[:22]]
+    assert held == sorted(held)
+
+
+def test_nothing_is_held_longer_than_three_seconds():
+    rig = Rig()
+    rig.run(of(rig.video, film(200)))
+    assert len(rig.taker.pictures) == 200
+    rig = Rig()
+    rig.run(of(rig.video, film(round(LONGEST_HOLD_S * 30) - 1)))
+    assert rig.taker.units == []
+    assert len(rig.end().pictures) == round(LONGEST_HOLD_S * 30) - 1
+
+
+def test_three_percent_of_loss_and_jitter_leave_no_damaged_picture_and_every_packet_in_an_account():
+    rig = Rig(audio=False)
+    chance = random.Random(7)
+    made = film(900, keys=tuple(range(0, 900, 30)))
+    sent = list(packets(made))
+    kept = [packet for packet in sent if chance.random() >= 0.03]
+    rig.run([(rig.video, _later(packet, chance.random() * 0.05)) for packet in kept])
+    taker = rig.end()
+    whole = {unit.data for unit in made}
+    assert all(unit.data in whole for unit in taker.pictures)
+    counters = rig.reception.counters
+    assert counters.packets == len(kept)
+    assert counters.lost_packets == pytest.approx(len(sent) - len(kept), abs=5)  # those at the end nobody misses
+    assert counters.received_units + counters.dropped_units == pytest.approx(900, abs=30)
+    for unit, before in itertools.pairwise(reversed(taker.pictures)):
+        assert unit.discontinuity == (unit.ticks - before.ticks > 3100)
+        assert unit.is_entry or not unit.discontinuity
+
+
+def _later(packet, seconds):
+    return type(packet)(
+        *(getattr(packet, name) for name in packet.__slots__[:-1]), arrival_s=packet.arrival_s + seconds
+    )
+
+
+def test_keyframes_are_asked_for_after_a_loss_at_once_and_then_twice_a_second():
+    rig = Rig(audio=False)
+    made = film(90)
+    lost = of(rig.video, made)
+    del lost[45]
+    rig.run(lost)
+    gap_s = lost[45][1].arrival_s
+    # Waited for half a second first: it might have come yet.
+    assert rig.asked_s[0] == pytest.approx(gap_s + 0.5, abs=0.05)
+    assert all(later - one >= 0.5 for one, later in itertools.pairwise(rig.asked_s))
+    assert rig.reception.counters.keyframe_requests == len(rig.asked_s) > 2
+
+
+@pytest.mark.parametrize(("codec", "asked"), [("h264", 3), ("vp8", 0)])
+def test_keyframes_are_asked_for_where_the_sender_sends_none(codec, asked):
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(300, codec=codec)))
+    assert len(rig.asked_s) == asked
+    assert rig.asked_s == pytest.approx([100 + KEYFRAME_INTERVAL_S * (n + 1) for n in range(asked)], abs=0.1)
+
+
+def test_keyframes_that_come_by_themselves_are_not_asked_for():
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(300, keys=tuple(range(0, 300, 60)))))
+    assert rig.asked_s == []
+
+
+def test_a_recorder_without_room_needs_a_keyframe_once_it_has_some():
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(30)))
+    rig.taker.has_room = False
+    rig.run(of(rig.video, [picture(number) for number in range(30, 40)], sequence=65_090))
+    assert len(rig.asked_s) == 1
+    rig.taker.has_room = True
+    rig.run(of(rig.video, [picture(40, key=True), picture(41)], sequence=65_120))
+    assert rig.reception.counters.refused_units == 10
+    assert len(rig.asked_s) == 1
+
+
+@pytest.mark.parametrize("seconds", [0.1, 2, 30])
+def test_an_outage_is_noted_and_the_timeline_keeps_its_length(seconds):
+    outages = []
+    rig = Rig(on_outage=lambda: outages.append(1))
+    steps = round(seconds * 50)
+    for stream, ssrc, timestamp in ((rig.video, 1, 4_294_900_000), (rig.audio, 2, 1000)):
+        stream.report(ntp(0), timestamp, ssrc)
+    video = film(60 + round(seconds * 30), keys=(0, 30 + round(seconds * 30) + 2))
+    sound = talk(100 + steps)
+    gone = range(round(100 * SECOND), round((100 + seconds) * SECOND))
+    pairs = of(rig.video, video) + of(rig.audio, sound, ssrc=2, timestamp=1000)
+    rig.run([pair for pair in pairs if round((pair[1].arrival_s - 1) * SECOND) not in gone])
+    taker = rig.end()
+    kinds = [kind for kind, _ in taker.events]
+    assert kinds == ([EventKind.RECONNECT, EventKind.GAP] if seconds >= 1 else [])
+    assert len(outages) == (seconds >= 1)
+    for kind, fields in taker.events:
+        assert fields["seconds"] == pytest.approx(seconds, abs=0.2), kind
+    for units, step in ((taker.pictures, 3000), (taker.sounds, 1800)):
+        assert units[-1].ticks - units[0].ticks == pytest.approx(
+            (60 + seconds * 30 - 1) * 3000 if step == 3000 else (100 + steps - 1) * 1800, abs=90
+        )
+        assert sum(unit.discontinuity for unit in units) == 1
+
+
+def test_another_source_takes_over_without_mixing():
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(30)))
+    later = [picture(number, key=number == 30) for number in range(30, 60)]
+    stragglers = of(rig.video, [picture(30)], sequence=65_090)
+    rig.run(of(rig.video, later, ssrc=5, sequence=7, timestamp=123), stragglers)
+    taker = rig.end()
+    assert [unit.data for unit in taker.pictures] == [unit.data for unit in [*film(30), *later]]
+    assert [unit.ticks - taker.pictures[0].ticks for unit in taker.pictures] == pytest.approx(
+        [3000 * number for number in range(60)], abs=2
+    )
+    counters = rig.reception.counters
+    assert (counters.packets, counters.received_units, counters.lost_packets) == (3 * 60, 60, 0)
+
+
+def test_counters_of_ended_streams_stay():
+    rig = Rig()
+    rig.run(of(rig.video, film(5)), of(rig.audio, talk(5), ssrc=2))
+    before = rig.reception.counters
+    rig.audio.end()
+    rig.end()
+    assert rig.reception.counters == before + Received(received_units=0)
+    assert rig.reception.streams == ()
+
+
+def test_before_it_is_open_nothing_counts():
+    rig = Rig(audio=False)
+    rig.reception.is_open = False
+    rig.run(of(rig.video, film(30)))
+    rig.reception.is_open = True
+    rig.run(of(rig.video, [picture(number, key=number == 35) for number in range(30, 40)]))
+    assert [unit.ticks - rig.taker.pictures[0].ticks for unit in rig.taker.pictures] == [0, 3000, 6000, 9000, 12000]
+    assert rig.asked_s == []
