@@ -54,16 +54,18 @@ def recover(
         for path in paths:
             is_folder = path.is_dir()
             here: list[Recovery] = []
+            is_complete = False
             try:
                 _recover_path(path, dry_run, output, here)
+                is_complete = True
             finally:
                 found += here
                 ok &= all(one.ok or (is_folder and one.outcome is Outcome.RECORDING) for one in here)
-                if not as_json:
+                # Of a folder where the first was interrupted it is not true that nothing lies there.
+                if not as_json and (here or is_complete):
                     _show(console, path, here)
     except KeyboardInterrupt:
-        ok = False
-        _tell_interruption(paths, len(found))
+        _tell_interruption(paths, dry_run, output, len(found))
         raise typer.Exit(INTERRUPTED) from None
     finally:
         if as_json:
@@ -116,11 +118,11 @@ def _show(console: Console, path: Path, found: Sequence[Recovery]) -> None:
             console.print(recovery_block(one, path), crop=False)
 
 
-def _tell_interruption(paths: Sequence[Path], done: int) -> None:
-    again = " ".join(shlex.quote(str(path)) for path in paths)
+def _tell_interruption(paths: Sequence[Path], dry_run: bool, output: Path | None, done: int) -> None:
+    words = [*map(str, paths), *(["--dry-run"] if dry_run else []), *(["--output", str(output)] if output else [])]
     line = Text.assemble(
         ("Interrupted: ", "bold yellow"),
         f"{count_text(done, 'recording')} done, all else is as recoverable as before. To go on: ",
-        (f"recordkit recover {printable(again)}", "bold"),
+        (f"recordkit recover {printable(shlex.join(words))}", "bold"),
     )
     Console(stderr=True, soft_wrap=True).print(line)

@@ -154,12 +154,31 @@ def test_names_are_shown_without_what_a_terminal_would_obey(tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_all_as_recoverable_as_before(dead: Lying, number: signal.Signals) -> None:
     other = lay_dead(dead.folder, "zebra")
-    code = """
+    shown, errors = interrupt_at("zebra", number, dead.folder)
+    assert "1 recovered" in shown
+    assert "Interrupted: 1 recording done, all else is as recoverable as before." in errors
+    assert f"recordkit recover {dead.folder}" in errors
+    assert other.tail.exists()
+    assert call("recover", dead.folder)[0] == 0
+    assert other.final.read_bytes() == dead.final.read_bytes() == media()
+
+
+def test_an_interrupt_of_the_first_does_not_say_that_nothing_is_there(dead: Lying) -> None:
+    shown, errors = interrupt_at("talk", signal.SIGINT, dead.folder)
+    assert shown == ""
+    assert "Interrupted: no recordings done" in errors
+    assert call("recover", dead.folder)[0] == 0
+    assert dead.final.read_bytes() == media()
+
+
+def interrupt_at(name: str, number: signal.Signals, folder: Path) -> tuple[str, str]:
+    """Recovers a folder in a child that is sent a signal while it syncs ``name``; what it printed."""
+    code = f"""
 import os, sys, time
 from recordkit.system import System
 whole = System.sync
 def sync(self, descriptor):
-    if "zebra" in os.readlink(f"/proc/self/fd/{descriptor}"):
+    if {name!r} in os.readlink("/proc/self/fd/%d" % descriptor).rsplit("/")[-1]:
         print("in the middle", file=sys.stderr, flush=True)
         time.sleep(600)
     whole(self, descriptor)
@@ -168,7 +187,7 @@ from recordkit.cli import run
 sys.exit(run(sys.argv[1:]))
 """
     with subprocess.Popen(
-        [sys.executable, "-c", code, "recover", str(dead.folder)],
+        [sys.executable, "-c", code, "recover", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -180,9 +199,4 @@ sys.exit(run(sys.argv[1:]))
         finally:
             process.kill()
     assert process.returncode == INTERRUPTED
-    assert "1 recovered" in shown
-    assert "Interrupted: 1 recording done, all else is as recoverable as before." in errors
-    assert f"recordkit recover {dead.folder}" in errors
-    assert other.tail.exists()
-    assert call("recover", dead.folder)[0] == 0
-    assert other.final.read_bytes() == dead.final.read_bytes() == media()
+    return shown, errors
