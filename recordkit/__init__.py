@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from .background.account import SessionState
     from .errors import (
         DiskSpaceError,
         LogError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         StateError,
         StillRecordingError,
         TapError,
+        WorkerError,
         WriteError,
     )
     from .feed import record
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from .recovery.listing import partials
     from .recovery.outcome import Cut, Outcome, Partial, Recovery
     from .recovery.recover import recover
+    from .session import Session, attach, sessions, start, stop_all
     from .settings import AudioSettings, VideoSettings
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
@@ -81,6 +84,8 @@ __all__ = [
     "Recovery",
     "RecoveryError",
     "Sample",
+    "Session",
+    "SessionState",
     "SettingsError",
     "SourceError",
     "State",
@@ -92,7 +97,9 @@ __all__ = [
     "TapError",
     "Verification",
     "VideoSettings",
+    "WorkerError",
     "WriteError",
+    "attach",
     "compare",
     "partials",
     "plot_file_growth",
@@ -103,6 +110,9 @@ __all__ = [
     "read_flush_logs",
     "record",
     "recover",
+    "sessions",
+    "start",
+    "stop_all",
     "verify",
 ]
 
@@ -125,6 +135,12 @@ _HOMES = {
     "Partial": ".recovery.outcome",
     "Recovery": ".recovery.outcome",
     "recover": ".recovery.recover",
+    "Session": ".session",
+    "SessionState": ".background.account",
+    "attach": ".session",
+    "sessions": ".session",
+    "start": ".session",
+    "stop_all": ".session",
     "AudioSettings": ".settings",
     "VideoSettings": ".settings",
     "MediaFile": ".sources.media_file",

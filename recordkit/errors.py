@@ -16,6 +16,7 @@ The type says whose fault it is, the message says what to do, the fields say whe
     │   ├── DiskSpaceError       too little room                             needed_bytes, free_bytes
     │   └── WriteError           a write, sync or rename that failed         offset, errno
     ├── LogError             a log of flushes that cannot be read            path
+    ├── WorkerError          the process that records has ended on its own   path, signal, exit_code
     ├── SourceError          the source cannot be opened or read             source
     │   └── TapError             aiortc is not built as the tap knows it         version, missing
     └── MediaError           media that cannot be encoded or carried         stream
@@ -130,6 +131,19 @@ class LogError(RecordkitError):
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(f"{path}: {message}")
         self.path = path
+
+
+class WorkerError(RecordkitError):
+    """The process that a session records in ended without a word; what it recorded lies there, unfinished.
+
+    Fields: ``path`` of the recording, ``signal`` that killed the process or None, its ``exit_code`` or None.
+    """
+
+    def __init__(self, path: Path, reason: str, signal: int | None = None, exit_code: int | None = None) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.signal = signal
+        self.exit_code = exit_code
 
 
 class SourceError(RecordkitError):

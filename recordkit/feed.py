@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 
-from .errors import RecordkitError, SettingsError, SourceError
+from .errors import RecordkitError, SettingsError, SourceError, StateError
 from .model import EncodedUnit
 from .mpegts.clock import TICKS_PER_SECOND
 from .recorder import Recorder, State
@@ -26,6 +26,8 @@ PROGRESS_INTERVAL_S = 0.25
 _LONGEST_OVERRUN_S = 1.0
 """So far one stream may be beyond the seconds asked for while another has not reached them."""
 _LONGEST_CLOSE_S = 2.0
+_LONGEST_OVERHANG_S = 0.5
+"""So long a source may go on with what it has in hand when it is stopped."""
 _VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
 
 
@@ -37,18 +39,20 @@ def record(
     video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
     audio: AudioSettings | None = AudioSettings(),  # noqa: B008 - frozen
     stop: threading.Event | None = None,
+    on_start: Callable[[Recorder], None] | None = None,
     on_progress: Callable[[Recorder], None] | None = None,
     clock: Clock | None = None,
     **settings: Any,  # noqa: ANN401 - Recorder's own
 ) -> Recording:
     """Record ``source`` into ``path`` until it ends, ``seconds`` of its media are there, or ``stop`` is set.
 
-    ``on_progress`` is called four times a second with the recorder. ``settings`` are those of
-    Recorder. An interrupt from the keyboard ends the recording like ``stop`` and commits it; a
-    second one is passed on and leaves the partial.
+    ``on_start`` is called with the recorder once it records, ``on_progress`` four times a second.
+    ``settings`` are those of Recorder. An interrupt from the keyboard ends the recording like
+    ``stop`` and commits it; a second one is passed on and leaves the partial.
 
-    Raises SourceError where the source cannot be opened, with nothing left behind; where it
-    fails later what came before is committed first. Raises Recorder's errors.
+    Raises SourceError where the source cannot be opened, StateError where ``stop`` is set before
+    it was, with nothing left behind; where it fails later what came before is committed first.
+    Raises Recorder's errors.
     """
     if seconds is not None and not seconds > 0:
         raise SettingsError("seconds", seconds, "give a time above 0, or None for no end")
@@ -64,10 +68,15 @@ def record(
         raise
     interrupted = False
     try:
+        if on_start is not None:
+            on_start(recorder)
         feed.begin(recorder)
         while recorder.state is State.RECORDING and not feed.ended.wait(PROGRESS_INTERVAL_S):
             if stop.is_set():
                 feed.interrupt()
+                # A source that gives nothing cannot see it.
+                feed.ended.wait(_LONGEST_OVERHANG_S)
+                break
             if on_progress is not None:
                 on_progress(recorder)
     except KeyboardInterrupt:
@@ -143,7 +152,8 @@ class _Feed:
         self._thread.start()
         try:
             while not self._opened.wait(PROGRESS_INTERVAL_S):
-                pass
+                if self._stop.is_set():
+                    raise StateError("opening", "open", f"{self._source.name}: stopped before it was open")
         except BaseException:
             self.cancel()
             raise

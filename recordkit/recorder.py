@@ -25,11 +25,12 @@ from .mpegts.clock import TICKS_PER_SECOND
 from .mpegts.packetiser import Packetiser
 from .pipeline import Pipeline
 from .recording import Counters, Recording
-from .settings import AudioSettings, VideoSettings
+from .settings import AudioSettings, VideoSettings, mark_name
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
 from .telemetry.frames import Log, Logged
 from .telemetry.instruments import Instruments
+from .telemetry.logfile import Record
 from .telemetry.sampler import Standing
 from .version import __version__
 from .writer.flusher import Durability, QueueStatus
@@ -202,6 +203,11 @@ class Recorder(Logged):
         return self._writer.file_bytes
 
     @property
+    def bytes_at_risk(self) -> int:
+        """Bytes packetised that a power cut at this moment would cost; all of them with durability="process"."""
+        return self._writer.bytes_at_risk
+
+    @property
     def queue_bytes(self) -> int:
         """Bytes that wait to be encoded or written."""
         return self._intake.bytes
@@ -215,6 +221,11 @@ class Recorder(Logged):
     def error(self) -> RecordkitError | None:
         """Why the recording failed, or None."""
         return self._error
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, by the clock."""
+        return self._instruments.elapsed_s
 
     @property
     def duration_s(self) -> float:
@@ -320,6 +331,27 @@ class Recorder(Logged):
         route = self._routing.unit(unit, stream)
         taken = self._put(unit, route)
         return taken and (route.entry or not self._streams.needs_entry(route.stream))
+
+    def mark(self, name: str) -> None:
+        """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
+
+        Raises SettingsError for a name that is none, StateError where nothing is being recorded, and the
+        recording's own error once it has failed.
+        """
+        self._check()
+        self._instruments.event(EventKind.MARK, name=mark_name(name), media_s=self.duration_s)
+
+    def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:
+        """Call ``so_far`` with all that is known so far, then ``follower`` with each flush, sample and event.
+
+        None comes twice and none is left out. Both are called by the recorder's threads, which wait for
+        them: they must be quick, and must not call the recorder.
+        """
+        self._instruments.follow(follower, so_far)
+
+    def unfollow(self, follower: Callable[[Record], None]) -> None:
+        """Call ``follower`` no more."""
+        self._instruments.unfollow(follower)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.

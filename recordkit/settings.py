@@ -11,6 +11,7 @@ from .errors import SettingsError
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 LARGEST_SIDE = 8192
+LONGEST_MARK = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +95,11 @@ class AudioSettings:
             raise SettingsError("gaps", self.gaps, "give 'silence' or 'mark'")
         if not 0.001 <= self.gap_tolerance <= 10:
             raise SettingsError("gap_tolerance", self.gap_tolerance, "give 0.001 to 10 seconds")
+
+
+def mark_name(name: str) -> str:
+    """``name`` of a mark, without the blanks around it. Raises SettingsError where it is none."""
+    stripped = name.strip() if isinstance(name, str) else ""
+    if not 1 <= len(stripped) <= LONGEST_MARK:
+        raise SettingsError("name", name, f"give a mark a name of 1 to {LONGEST_MARK} letters")
+    return stripped

@@ -32,6 +32,8 @@ FLOORS: list[set[str]] = [
     {"recorder"},
     # what runs recorders
     {"feed", "media_recorder"},
+    # how a recording speaks with another process
+    {"background"},
     {"worker"},
     {"session"},
     # what takes publishers from elsewhere

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import av
 from av.audio.frame import AudioFrame
@@ -68,6 +68,33 @@ class OpenSource:
     languages: tuple[str | None, ...] = ()
     pixel_aspect: Fraction | None = None
     live: Live | None = None
+
+
+class Channel(Protocol):
+    """A way of small messages (what JSON has) between a source and whoever started the session it runs in."""
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one, without waiting: to the session's ``on_signal``. Raises SettingsError for what JSON has not."""
+
+    def listen(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Call ``listener`` with each message of ``Session.signal``, those that came before at once.
+
+        It is called in a thread that waits for it: it must be quick.
+        """
+
+
+@runtime_checkable
+class SignalledSource(Protocol):
+    """A source that needs a channel, a camera in a browser for instance. In a worker it is opened with one."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    def open_on(self, channel: Channel) -> AbstractContextManager[OpenSource]:
+        """Begin to give media, as ``Source.open`` does."""
+        ...
 
 
 class Source(Protocol):

@@ -14,7 +14,7 @@ from ..system import Clock, System
 from .alerts import Alert, Alerts, AlertSettings
 from .frames import Log
 from .journal import Journal
-from .logfile import LogFile, log_path
+from .logfile import LogFile, Record, log_path
 from .sampler import Sampler, Standing
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Instruments:
         self._header = {**self._header, "started_ns": self._clock.time_ns()}
         if self._path:
             self._file = LogFile(self._path, self._header)
-            self._journal.keeper = self._file.add
+            self._journal.follow(self._file.add)
         self._journal.event(EventKind.START)
         if self._interval_s > 0:
             self._sampler = Sampler(self._standing, self._clock, self._system, loop)
@@ -86,6 +86,19 @@ class Instruments:
     def log(self) -> Log:
         """All that is known so far."""
         return Log(self._header, self._journal.contents())
+
+    def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:
+        """Call ``so_far`` with all that is known, then ``follower`` with each record; see Journal.follow."""
+        self._journal.follow(follower, lambda contents: so_far(Log(self._header, contents)))
+
+    def unfollow(self, follower: Callable[[Record], None]) -> None:
+        """Call ``follower`` no more."""
+        self._journal.unfollow(follower)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return self._journal.elapsed_s
 
     @property
     def flush_records(self) -> tuple[FlushRecord, ...]:

@@ -38,16 +38,10 @@ class Contents:
 
 
 class Journal:
-    """Takes flushes, samples and events as they happen.
-
-    ``keeper`` is called with each record in the order in which they are held; it must be quick, and
-    must not call the journal. ``sinks`` are called after that, in the thread that brought the
-    record, outside the lock.
-    """
+    """Takes flushes, samples and events as they happen, and tells its followers."""
 
     def __init__(self, clock: Clock) -> None:
-        self.keeper: Callable[[FlushRecord | Sample | Event], None] | None = None
-        self.sinks: tuple[Callable[[FlushRecord | Sample | Event], None], ...] = ()
+        self._followers: list[Callable[[FlushRecord | Sample | Event], None]] = []
         self._clock = clock
         self._started_s = clock.monotonic()
         self._lock = threading.Lock()
@@ -66,6 +60,26 @@ class Journal:
     def begin(self) -> None:
         """Count the seconds from now on."""
         self._started_s = self._clock.monotonic()
+
+    def follow(
+        self,
+        follower: Callable[[FlushRecord | Sample | Event], None],
+        so_far: Callable[[Contents], None] | None = None,
+    ) -> None:
+        """Call ``follower`` with each record from now on, after ``so_far`` was called with those before.
+
+        In the order in which they are held, none twice and none left out; both must be quick, and must
+        not call the journal.
+        """
+        with self._lock:
+            if so_far is not None:
+                so_far(self._contents())
+            self._followers.append(follower)
+
+    def unfollow(self, follower: Callable[[FlushRecord | Sample | Event], None]) -> None:
+        """Call ``follower`` no more."""
+        with self._lock:
+            self._followers = [one for one in self._followers if one != follower]
 
     @property
     def elapsed_s(self) -> float:
@@ -90,25 +104,22 @@ class Journal:
             # The time is taken inside, so that the events stand in the order of their times.
             event = Event(self._clock.time_ns(), self.elapsed_s, kind, fields)
             self._hold(event)
-        self._tell(event)
         return event
 
     def add(self, record: FlushRecord | Sample | Event) -> None:
         """Note a record."""
         with self._lock:
             self._hold(record)
-        self._tell(record)
 
     def contents(self) -> Contents:
         """A copy of all that is held."""
         with self._lock:
-            run = () if self._peak is None else (self._peak,)
-            events = tuple(event for _, event in merge(self._kept, self._events, self._keyframes, key=_number))
-            return Contents(tuple(self._flushes), (*self._thinned, *run, *self._newest), events)
+            return self._contents()
 
-    def _tell(self, record: FlushRecord | Sample | Event) -> None:
-        for sink in self.sinks:
-            sink(record)
+    def _contents(self) -> Contents:
+        run = () if self._peak is None else (self._peak,)
+        events = tuple(event for _, event in merge(self._kept, self._events, self._keyframes, key=_number))
+        return Contents(tuple(self._flushes), (*self._thinned, *run, *self._newest), events)
 
     def _hold(self, record: FlushRecord | Sample | Event) -> None:
         if isinstance(record, FlushRecord):
@@ -120,8 +131,8 @@ class Journal:
         else:
             self._event_count += 1
             self._queue_of(record.kind).append((self._event_count, record))
-        if self.keeper is not None:
-            self.keeper(record)
+        for follower in self._followers:
+            follower(record)
 
     def _queue_of(self, kind: EventKind) -> list[tuple[int, Event]] | deque[tuple[int, Event]]:
         if kind in KEPT_FOR_GOOD:

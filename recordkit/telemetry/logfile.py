@@ -67,8 +67,7 @@ class LogFile:
         """Keep ``record`` for the next ``write``."""
         if not self._is_open:
             return
-        values = {name: getattr(record, name) for name, _ in _SHAPES[_TYPES[type(record)]][1]}
-        line = _line({"type": _TYPES[type(record)], **values})
+        line = record_line(record)
         with self._lock:
             self._lines.append(line)
 
@@ -113,6 +112,12 @@ class LogFile:
 
 
 _TYPES: dict[type[Record], str] = {FlushRecord: "flush", Sample: "sample", Event: "event"}
+
+
+def record_line(record: Record) -> bytes:
+    """The line that ``parse_line`` reads as ``record``."""
+    kind = _TYPES[type(record)]
+    return _line({"type": kind, **{name: getattr(record, name) for name, _ in _SHAPES[kind][1]}})
 
 
 def _line(document: dict[str, Any]) -> bytes:

@@ -38,7 +38,7 @@ class Job:
 
 
 class Flusher:
-    """Flushes slots into ``output``, in order; called from one thread. ``file_bytes`` may be read from any.
+    """Flushes slots into ``output``, in order; called from one thread, what it counts may be read from any.
 
     ``laid_bytes`` tells how many bytes have been packetised, ``status`` what stands before them.
     """
@@ -58,7 +58,7 @@ class Flusher:
         self._durability = durability
         self._laid_bytes = laid_bytes
         self._status = status
-        self._synced_bytes = 0
+        self.synced_bytes = 0
         self._flushes = 0
         self._started_s = 0.0
         self._process = psutil.Process()
@@ -95,13 +95,13 @@ class Flusher:
             media_s=(slot.end_dts - slot.first_dts) / TICKS_PER_SECOND,
             dropped_units=status.dropped_units,
             queue_bytes=status.queue_bytes,
-            bytes_at_risk=self._laid_bytes() - self._synced_bytes,
+            bytes_at_risk=self._laid_bytes() - self.synced_bytes,
             rss_bytes=self._process.memory_info().rss,
         )
         self._flushes += 1
         self.file_bytes = end
         if self._durability == "flush":
-            self._synced_bytes = end
+            self.synced_bytes = end
         log.info(
             "Flushed buffer: %s bytes (%s) in %.0f ms, file %s bytes",
             f"{size:,}",

@@ -142,6 +142,11 @@ class Writer:
         return self._flusher.file_bytes
 
     @property
+    def bytes_at_risk(self) -> int:
+        """Bytes packetised that a power cut at this moment would cost."""
+        return self._laid_bytes - self._flusher.synced_bytes
+
+    @property
     def is_own_thread(self) -> bool:
         """Whether the caller is the writer's thread, which must not wait for itself."""
         return threading.current_thread() is self._thread

@@ -40,7 +40,7 @@ def measure(folder: Path, samples: int) -> dict[str, float]:
     partial.write_bytes(b"\0" * 188)
     journal = Journal(clock)
     log = LogFile(folder / "talk.flushes.jsonl", {})
-    journal.keeper = log.add
+    journal.follow(log.add)
     alerts = Alerts(AlertSettings(memory_bytes=None), journal, folder, 1 << 24, clock, system, None)
     sampler = Sampler(lambda: Standing(partial), clock, system, None)
     begun = time.process_time()

@@ -58,10 +58,9 @@ def test_an_empty_one(journal):
     assert journal.contents().flushes == journal.contents().samples == journal.contents().events == ()
 
 
-def test_the_keeper_sees_the_order_in_which_they_are_held(journal):
-    kept, sunk = [], []
-    journal.keeper = kept.append
-    journal.sinks = (sunk.append,)
+def test_a_follower_sees_the_order_in_which_they_are_held(journal):
+    kept = []
+    journal.follow(kept.append)
 
     def note(kind):
         for _ in range(200):
@@ -73,14 +72,28 @@ def test_the_keeper_sees_the_order_in_which_they_are_held(journal):
     for thread in threads:
         thread.join(GUARD_S)
     assert journal.contents().events == tuple(kept)
-    assert len(sunk) == len(kept) == 400
+    assert len(kept) == 400
 
 
-def test_a_sink_may_call_the_journal(journal):
-    seen = []
-    journal.sinks = (lambda record: seen.append(len(journal.contents().events)),)
+def test_who_follows_later_is_told_what_was_before_and_misses_nothing(journal):
+    """In the midst of two hundred events: each is told once, and in order."""
+    began, told = threading.Event(), []
+
+    def note():
+        for number in range(200):
+            journal.event(EventKind.GAP, number=number)
+            if number == 50:
+                began.set()
+
+    thread = threading.Thread(target=note)
+    thread.start()
+    assert began.wait(GUARD_S)
+    journal.follow(told.append, lambda contents: told.extend(contents.events))
+    thread.join(GUARD_S)
+    assert [event.fields["number"] for event in told] == list(range(200))
+    journal.unfollow(told.append)
     journal.event(EventKind.GAP)
-    assert seen == [1]
+    assert len(told) == 200
 
 
 def test_events_at_one_reading_of_the_clock_keep_their_order(journal):

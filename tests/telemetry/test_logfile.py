@@ -381,7 +381,7 @@ def test_a_day_stays_within_its_bounds(path):
     clock = FakeClock()
     journal = Journal(clock)
     file = LogFile(path, HEADER)
-    journal.keeper = file.add
+    journal.follow(file.add)
     real = replace(sample(), cpu_share=0.123456789012, since_flush_s=1.234567890123, loop_lag_s=0.00123456789012)
     for number in range(DAY_S):
         clock.advance(1.0)

@@ -1,0 +1,94 @@
+"""Starting a worker's process, and what is known of its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from signal import Signals
+from typing import BinaryIO
+
+from ..errors import WorkerError
+
+_LAST_WORDS_BYTES = 2000
+_LONGEST_END_S = 15.0
+
+
+@dataclass(frozen=True)
+class WorkerProcess:
+    """A worker's process, to be asked how it ended; ``words`` is the file that its standard error goes to.
+
+    A file and not a pipe: a pipe that nobody empties would hold up the recording.
+    """
+
+    popen: subprocess.Popen[bytes]
+    words: BinaryIO
+
+    def descriptors(self) -> tuple[int, int]:
+        """Descriptors of one's own to hear it and to speak to it; those of ``popen`` are closed."""
+        given = []
+        for stream in (self.popen.stdout, self.popen.stdin):
+            if stream is not None:
+                given.append(os.dup(stream.fileno()))
+                stream.close()
+        hearing, speaking = given
+        return hearing, speaking
+
+    def end(self, path: Path) -> WorkerError:
+        """Wait for the process's end, which has begun, and say what it looks like."""
+        try:
+            code = self.popen.wait(_LONGEST_END_S)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            code = self.popen.wait()
+        with self.words as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            last_words = file.read().decode("utf-8", "replace").strip()
+        advice = recovery_advice(path)
+        if code < 0:
+            reason = f"the worker was killed by signal {-code} ({_signal_name(-code)}); {advice}"
+            return WorkerError(path, reason, signal=-code)
+        reason = f"the worker ended by itself (exit code {code}); {advice}"
+        return WorkerError(path, f"{reason}\n{last_words}" if last_words else reason, exit_code=code)
+
+
+def recovery_advice(path: Path) -> str:
+    """What to do about a recording that nobody brought to its end."""
+    return f"rk.recover({str(path)!r}) brings back what was recorded"
+
+
+def start_worker() -> WorkerProcess:
+    """Start one that imports what this process imports, wherever either was started. Raises OSError."""
+    words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
+    try:
+        popen = subprocess.Popen(
+            # -P: nothing that lies in the working folder by chance is taken for a module.
+            [sys.executable, "-P", "-m", f"{__package__.rpartition('.')[0]}.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(_search_path())},
+            # Of its own, so that an interrupt from the terminal or of the kernel does not reach it.
+            start_new_session=True,
+        )
+    except BaseException:
+        words.close()
+        raise
+    return WorkerProcess(popen, words)
+
+
+def _search_path() -> list[str]:
+    """Where this process looks for modules, in its order, so that the worker finds the very same."""
+    root = str(Path(__file__).resolve().parents[2])
+    found = [str(Path(entry).absolute()) for entry in sys.path if entry]
+    return found if root in (str(Path(entry).resolve()) for entry in found) else [root, *found]
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:
+        return "no name"

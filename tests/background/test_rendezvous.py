@@ -1,0 +1,65 @@
+"""Where a recording is found again, and the words where it is not."""
+
+import fcntl
+import os
+import socket
+import threading
+
+import pytest
+
+from recordkit.background.rendezvous import Rendezvous, call
+from recordkit.errors import OutputNameError, StateError
+from recordkit.system import System
+
+from ..steering import GUARD_S
+
+
+@pytest.fixture
+def partial(tmp_path):
+    """One that somebody holds."""
+    path = tmp_path / "talk.recording.ts"
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield path
+
+
+def test_who_calls_is_answered_by_any_name_of_the_folder(partial, tmp_path):
+    calls, came = [], threading.Event()
+
+    def answer(connection):
+        calls.append(connection)
+        came.set()
+
+    rendezvous = Rendezvous(partial, answer)
+    alias = tmp_path / "alias"
+    alias.symlink_to(tmp_path)
+    with call(alias / "talk.ts", System()) as connection:
+        assert came.wait(GUARD_S)
+        calls[0].sendall(b"here")
+        assert connection.recv(4) == b"here"
+    calls[0].close()
+    rendezvous.close()
+    with pytest.raises(StateError, match="on_parent_exit='continue'"):
+        call(tmp_path / "talk.ts", System())
+    assert sorted(os.listdir(tmp_path)) == ["alias", "talk.recording.ts"]  # noqa: PTH208
+
+
+def test_a_crashed_one_names_its_remedy(tmp_path):
+    (tmp_path / "talk.recording.ts").touch()
+    with pytest.raises(StateError, match=r"rk\.recover\("):
+        call(tmp_path / "talk.ts", System())
+
+
+def test_nothing_is_there(tmp_path):
+    with pytest.raises(StateError, match="nothing is being recorded"):
+        call(tmp_path / "talk.ts", System())
+    with pytest.raises(OutputNameError):
+        call(tmp_path / "talk.mp4", System())
+
+
+def test_another_user_is_not_believed(partial, tmp_path, monkeypatch):
+    rendezvous = Rendezvous(partial, socket.socket.close)
+    monkeypatch.setattr("recordkit.background.rendezvous._user_of_peer", lambda connection: os.geteuid() + 1)
+    with pytest.raises(StateError, match="another user"):
+        call(tmp_path / "talk.ts", System())
+    rendezvous.close()
