@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
+from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError
 from ..system import System
 from ..writer.output import PARTIAL_SUFFIX, SUFFIX, TAIL_SUFFIX, Output
+from ..writer.tail import HEADER_BYTES, read_header
 from .files import REJECTED_SUFFIX, Rejected, inode_at, locked, open_regular, remove, told, write_all
 from .measure import Measure, Progress, measure
 from .outcome import Outcome, Recovery
 from .plan import Plan, make_plan
 from .repair import repair
 from .room import Room, is_full, with_room
-from .view import CHUNK_BYTES, View, read_at
+from .view import CHUNK_BYTES, View, is_zero, read_at
 
 _MOST_NAMES = 10_000
 
@@ -260,39 +260,67 @@ def _without_partial(output: Output, dry_run: bool, system: System) -> Recovery:
                 raise RecoveryError(output.final_path, "there is no recording of that name")
             message = "there is no unfinished recording of that name; to repair a broken file, name an output"
             return replace(found, final_path=output.final_path, message=message)
-        for name in _names(output):
-            try:
-                with locked(name, system, writes=False) as descriptor:
-                    plan = make_plan(descriptor, tail)
-                    if not plan.owns_tail or plan.changes or not plan.end:
-                        continue
-                    if not dry_run:
-                        _clean(output, name, descriptor, tail, plan, system)
-            except FileNotFoundError:
-                break
-            except (RecoveryError, OutputAccessError, StillRecordingError):
-                continue  # a link, a folder and the like: it is not the file that we look for
-            message = "it had been committed before; the tail that was left is not needed any more"
-            return replace(found, final_path=name, outcome=Outcome.CLEANED, bytes=plan.end, message=message)
+        with _reserved(output, dry_run, system):
+            if _holds_nothing(tail):
+                return _without_bytes(found, output, tail)
+            for name in _names(output):
+                try:
+                    with locked(name, system, writes=False) as descriptor:
+                        plan = make_plan(descriptor, tail)
+                        if not plan.owns_tail or plan.changes or not plan.end:
+                            continue
+                        if not dry_run:
+                            _clean(output, name, descriptor, tail, plan, system)
+                except FileNotFoundError:
+                    break
+                except (RecoveryError, OutputAccessError, StillRecordingError):
+                    continue  # a link, a folder and the like: it is not the file that we look for
+                message = "it had been committed before; the tail that was left is not needed any more"
+                return replace(found, final_path=name, outcome=Outcome.CLEANED, bytes=plan.end, message=message)
     message = "a tail without its partial was left alone: put the partial beside it, or remove it"
     return replace(found, message=message)
 
 
-def _clean(output: Output, name: Path, descriptor: int, tail: int, plan: Plan, system: System) -> None:
-    """Removes the tail of the committed file ``name``, with the partial's name in hand."""
+@contextmanager
+def _reserved(output: Output, dry_run: bool, system: System) -> Iterator[None]:
+    """The partial's name in hand, so that no recording begins beside the tail. Raises StillRecordingError."""
+    if dry_run:
+        yield
+        return
     try:
         reserved = system.open(output.partial_path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
-        raise WriteError(
-            output.partial_path, 0, BlockingIOError(errno.EBUSY, "a recording begins"), "cleaning"
-        ) from None
+        raise StillRecordingError(output.partial_path, "a recording begins, or is recovered, right now") from None
     try:
-        with told(name, plan.end, "syncing"):
-            system.sync(descriptor)
-            system.sync_folder(name.parent)
-        _set_aside(plan, output, os.fstat(descriptor).st_ino, system)
-        remove(output.tail_path, os.fstat(tail).st_ino)
+        yield
     finally:
         # Not held by a recorder, for which the name was taken.
         remove(output.partial_path, os.fstat(reserved).st_ino)
         system.close(reserved)
+
+
+def _holds_nothing(tail: int) -> bool:
+    """Whether no unit was published in it, or it never reached the disk: after a power cut it is all zeros."""
+    header = read_header(read_at(tail, 0, HEADER_BYTES))
+    if header is not None:
+        return header.is_sane and not header.slots
+    view = View(tail, os.fstat(tail).st_size)
+    return all(is_zero(data) for _, data in view.chunks(0, view.size))
+
+
+def _without_bytes(found: Recovery, output: Output, tail: int) -> Recovery:
+    if not found.dry_run:
+        remove(output.tail_path, os.fstat(tail).st_ino)
+    if output.final_path.is_file():
+        message = "it had been committed before; the tail that was left holds nothing"
+        return replace(found, final_path=output.final_path, outcome=Outcome.CLEANED, message=message)
+    return replace(found, outcome=Outcome.REMOVED, message="nothing had been recorded")
+
+
+def _clean(output: Output, name: Path, descriptor: int, tail: int, plan: Plan, system: System) -> None:
+    """Removes the tail of the committed file ``name``."""
+    with told(name, plan.end, "syncing"):
+        system.sync(descriptor)
+        system.sync_folder(name.parent)
+    _set_aside(plan, output, os.fstat(descriptor).st_ino, system)
+    remove(output.tail_path, os.fstat(tail).st_ino)

@@ -12,7 +12,7 @@ import recordkit as rk
 from recordkit.recovery import ending
 from recordkit.recovery.outcome import Outcome
 
-from ..steering import scan
+from ..steering import FaultySystem, scan
 from .material import PACKET, Lying, large_units, media, tail_bytes, unit_starts
 
 
@@ -466,6 +466,30 @@ def test_committed_with_its_tail_left(lying):
     (found,) = rk.recover(lying.folder)
     assert (found.outcome, found.final_path) == (Outcome.CLEANED, lying.final)
     assert lying.names() == ["talk.ts"]
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+@pytest.mark.parametrize("slots", [None, []], ids=["all zeros, after a power cut", "nothing published"])
+def test_a_tail_that_holds_nothing_is_removed(lying, slots, is_committed):
+    lying.tail.write_bytes(bytes(3_000_000) if slots is None else tail_bytes(7))
+    if is_committed:
+        lying.final.write_bytes(media())
+    wanted = Outcome.CLEANED if is_committed else Outcome.REMOVED
+    assert rk.recover(lying.final, dry_run=True).outcome is wanted
+    assert lying.tail.exists()
+    assert rk.recover(lying.final).outcome is wanted
+    assert lying.names() == (["talk.ts"] if is_committed else [])
+
+
+def test_a_tail_is_left_alone_while_a_recording_begins_beside_it(lying):
+    data = media()
+    lying.lay(data, [(0, data)])
+    lying.partial.rename(lying.final)
+    begins = FaultySystem()
+    begins.do(f"open {lying.partial.name}", 2, lambda: lying.partial.write_bytes(b""))
+    with pytest.raises(rk.StillRecordingError):
+        rk.recover(lying.final, system=begins)
+    assert lying.tail.exists()
 
 
 def test_committed_under_another_name_with_its_tail_left(lying):

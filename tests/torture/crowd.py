@@ -19,7 +19,7 @@ from .outcome import Kind, Outcome, Trial
 
 PROCESSES, IN_EACH = 4, 4
 _STARTS = 100
-_UNTOUCHED = {Recovered.RECORDING, Recovered.NOTHING, Recovered.CLEANED}
+_UNTOUCHED = {Recovered.RECORDING, Recovered.NOTHING, Recovered.CLEANED, Recovered.REMOVED}
 
 
 def names(number: int) -> list[str]:
@@ -112,9 +112,9 @@ class _Onlookers:
     def _judge(self, found: rk.Recovery | list[rk.Recovery]) -> None:
         assert isinstance(found, list)
         for one in found:
-            was_empty = one.outcome is Recovered.REMOVED
-            has_just_ended = one.outcome is Recovered.FAILED and "no unfinished recording" in one.message
-            if one.outcome not in _UNTOUCHED and not was_empty and not has_just_ended:
+            # The empty partial of one that begins, which another recovery cleared away since the folder was listed.
+            is_gone = one.outcome is Recovered.FAILED and "there is no recording of that name" in one.message
+            if one.outcome not in _UNTOUCHED and not is_gone:
                 self.faults.append(f"{one.outcome}: {one.message}")
 
     def _watch(self) -> None:

@@ -89,6 +89,11 @@ def judged(
         tuple(faults),
         max(0, told["bytes"] - size),
         max(0.0, lost_ms - verified.duration_s * 1000),
-        {"lost_packetised_ms": round(max(0.0, last_media_ms(told) - verified.duration_s * 1000), 1)}
+        # By durations only where bytes are missing: how long the last unit lasts is not known to the scan.
+        {
+            "lost_packetised_ms": round(
+                max(0.0, last_media_ms(told) - verified.duration_s * 1000) * (size < told["bytes"]), 1
+            )
+        }
         | (figures or {}),
     )
