@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError
+from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
 from ..system import System
 from ..writer.output import PARTIAL_SUFFIX, SUFFIX, TAIL_SUFFIX, Output
 from ..writer.tail import HEADER_BYTES, read_header
