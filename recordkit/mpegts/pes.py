@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 import numpy as np
-import numpy.typing as npt
 
 from .batch import RANK_PES, Batch, Index
 from .clock import TICKS_PER_SECOND, WRAP
@@ -53,6 +52,38 @@ class _Open:
         self.broken = False
 
 
+class _Run:
+    """Packets of one PID in a batch, as plain numbers: an operation of numpy for each PES packet costs more.
+
+    ``sums`` says how many bytes of payload stand before each packet and behind the last one,
+    ``odd`` are the places of the packets that are not full.
+    """
+
+    __slots__ = ("odd", "rows", "sums")
+
+    def __init__(self, batch: Batch, index: Index) -> None:
+        sizes = batch.size[index]
+        self.rows: list[int] = index.tolist()
+        self.sums: list[int] = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
+        self.odd: list[int] = np.flatnonzero(sizes != _FULL_PAYLOAD).tolist()
+
+    def payloads(self, batch: Batch, begin: int, end: int) -> list[bytes]:
+        """The payloads of packets, in as few copies as can be: most packets are full."""
+        parts, rows, at = [], self.rows, begin
+        for place in range(bisect_left(self.odd, begin), bisect_left(self.odd, end) + 1):
+            odd = self.odd[place] if place < len(self.odd) and self.odd[place] < end else end
+            if odd > at:
+                first, last = rows[at], rows[odd - 1]
+                if last - first == odd - 1 - at:
+                    parts.append(batch.rows[first : last + 1, 4:].tobytes())
+                else:
+                    parts.append(batch.rows[rows[at:odd], 4:].tobytes())
+            if odd < end:
+                parts.append(batch.payload(rows[odd]))
+            at = odd + 1
+        return parts
+
+
 class PesStream:
     """Puts together the PES packets of one PID and looks after its timestamps.
 
@@ -93,12 +124,12 @@ class PesStream:
         discontinuity_indicator; both ascend and may name rows that are not in ``index``.
         """
         starts = np.flatnonzero(batch.unit_start[index]).tolist()
-        sizes = batch.size[index]
+        run = _Run(batch, index)
         seen = 0
         begin = 0
-        for place, end in zip([-1, *starts], [*starts, len(index)], strict=True):
+        for place, end in zip([-1, *starts], [*starts, len(run.rows)], strict=True):
             if place >= 0:
-                row = int(index[place])
+                row = run.rows[place]
                 flags_until = bisect_right(discontinuities, row)
                 flagged = self._discontinuity or flags_until > seen
                 self._discontinuity, seen = False, flags_until
@@ -109,13 +140,13 @@ class PesStream:
             else:
                 place = 0
             while place < end and self._open is not None and self._open.head is not None:
-                row = int(index[place])
+                row = run.rows[place]
                 self._note_breaks(breaks, begin, row)
                 begin = row + 1
                 self._add_head(batch, row, self._open, batch.payload(row))
                 place += 1
             if place < end:
-                begin = self._continue(batch, index[place:end], sizes[place:end], breaks, begin)
+                begin = self._continue(batch, run, place, end, breaks, begin)
         self._discontinuity |= len(discontinuities) > seen
         self._note_breaks(breaks, begin, len(batch))
 
@@ -183,32 +214,29 @@ class PesStream:
         elif rest:
             self._append(batch, row, unit, [rest], len(rest))
 
-    def _continue(
-        self, batch: Batch, index: Index, sizes: npt.NDArray[np.int64], breaks: list[int], begin: int
-    ) -> int:
+    def _continue(self, batch: Batch, run: _Run, place: int, end: int, breaks: list[int], begin: int) -> int:
         """Takes packets that continue; returns from which row on breaks are still to be looked at."""
         unit = self._open
         if unit is not None:
-            total = int(sizes.sum())
+            before = run.sums[place]
+            total = run.sums[end] - before
             missing = None if unit.limit is None else unit.limit - unit.size
             if missing is None or total < missing:
-                self._extend(batch, unit, index, sizes, total)
-                self._note_breaks(breaks, begin, int(index[-1]))
-                return int(index[-1]) + 1
-            sums = np.cumsum(sizes)
-            place = int(np.searchsorted(sums, missing))
-            row, surplus = int(index[place]), int(sums[place]) - missing
-            self._extend(batch, unit, index[: place + 1], sizes[: place + 1], missing)
+                self._extend(batch, unit, run, place, end, total)
+                self._note_breaks(breaks, begin, run.rows[end - 1])
+                return run.rows[end - 1] + 1
+            stop = bisect_left(run.sums, before + missing, place + 1, end)
+            row, surplus = run.rows[stop - 1], run.sums[stop] - before - missing
+            self._extend(batch, unit, run, place, stop, missing)
             self._note_breaks(breaks, begin, row)
-            begin = row + 1
+            begin, place = row + 1, stop
             self._end_exactly(batch, row, unit, surplus)
-            index, sizes = index[place + 1 :], sizes[place + 1 :]
-        if self._ended_exactly:
-            over = np.flatnonzero(sizes)
-            if len(over) and not self._note_breaks(breaks, begin, int(index[over[0]])):
+        if self._ended_exactly and place < end:
+            row = run.rows[place]
+            if not self._note_breaks(breaks, begin, row):
                 self._ended_exactly = False
-                detail = f"{int(sizes[over[0]])} bytes or more behind its end"
-                self._problem(batch, int(index[over[0]]), ProblemKind.PES_TOO_LONG, detail)
+                detail = f"{run.sums[place + 1] - run.sums[place]} bytes or more behind its end"
+                self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
         return begin
 
     def _end_exactly(self, batch: Batch, row: int, unit: _Open, surplus: int) -> None:
@@ -219,15 +247,15 @@ class PesStream:
             self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
         self._emit(batch, row, unit)
 
-    def _extend(self, batch: Batch, unit: _Open, index: Index, sizes: npt.NDArray[np.int64], total: int) -> None:
+    def _extend(self, batch: Batch, unit: _Open, run: _Run, place: int, end: int, total: int) -> None:
         """Adds ``total`` bytes of the packets; the last one may carry more than belongs to the unit."""
-        crosses = unit.size <= self._limit_bytes < unit.size + total
-        row = int(index[-1])
-        if crosses:
-            place = int(np.searchsorted(np.cumsum(sizes), self._limit_bytes - unit.size, side="right"))
-            row = int(index[min(place, len(index) - 1)])
-        parts = _gather(batch, index, sizes) if self._keep and unit.size <= self._limit_bytes else []
-        surplus = int(sizes.sum()) - total
+        before = run.sums[place]
+        row = run.rows[end - 1]
+        if unit.size <= self._limit_bytes < unit.size + total:
+            over = bisect_right(run.sums, before + self._limit_bytes - unit.size, place + 1, end)
+            row = run.rows[over - 1]
+        parts = run.payloads(batch, place, end) if self._keep and unit.size <= self._limit_bytes else []
+        surplus = run.sums[end] - before - total
         if surplus and parts:
             parts[-1] = parts[-1][:-surplus]
         self._append(batch, row, unit, parts, total)
@@ -302,19 +330,3 @@ class PesStream:
         else:
             detail = "DTS stands still" if step == 0 else f"DTS goes back by {-step_s:.3f} s"
             self._problem(batch, row, ProblemKind.DTS_NOT_INCREASING, detail)
-
-
-def _gather(batch: Batch, index: Index, sizes: npt.NDArray[np.int64]) -> list[bytes]:
-    """The payloads of packets, in as few copies as can be: most packets are full."""
-    parts, at, rows = [], 0, index
-    for odd in [*np.flatnonzero(sizes != _FULL_PAYLOAD).tolist(), len(index)]:
-        if odd > at:
-            first, last = int(rows[at]), int(rows[odd - 1])
-            if last - first == odd - 1 - at:
-                parts.append(batch.rows[first : last + 1, 4:].tobytes())
-            else:
-                parts.append(batch.rows[rows[at:odd], 4:].tobytes())
-        if odd < len(index) and sizes[odd]:
-            parts.append(batch.payload(int(rows[odd])))
-        at = odd + 1
-    return parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _FIXED_BYTES = 6
 _FLAGS_BYTES = 9
@@ -10,8 +10,7 @@ _WITHOUT_FLAGS = frozenset({0xBC, 0xBE, 0xBF, 0xF0, 0xF1, 0xF2, 0xF8, 0xFF})
 """stream_id values whose PES packets have no flags and no timestamps (table 2-22)."""
 
 
-@dataclass(frozen=True, slots=True)
-class PesHeader:
+class PesHeader(NamedTuple):
     """What a PES header says: ``header_length`` in bytes, ``payload_length`` (None: not stated).
 
     ``pts`` and ``dts`` are 33-bit ticks as sent.

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recordkit.mpegts.clock import TICKS_PER_SECOND, WRAP, Unwrapper, to_ticks
@@ -27,6 +27,7 @@ def test_to_ticks(value, time_base, ticks):
     assert to_ticks(value, time_base) == ticks
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**15), 10**15), st.integers(1, 1001), st.integers(1, 200_000))
 def test_to_ticks_is_the_nearest(value, numerator, denominator):
     exact = Fraction(value * numerator, denominator) * TICKS_PER_SECOND
@@ -43,6 +44,7 @@ def test_known_fields():
     assert pcr_bytes(WRAP) == pcr_bytes(0)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([1, 2, 3]), st.integers(0, WRAP - 1))
 def test_timestamp_round_trip(marker, ticks):
     field = timestamp_bytes(marker, ticks)
@@ -52,12 +54,14 @@ def test_timestamp_round_trip(marker, ticks):
     assert (first >> 1 & 7) << 30 | (second >> 1) << 15 | third >> 1 == ticks
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40))
 def test_timestamps_fold_on_the_wire(ticks):
     assert timestamp_bytes(2, ticks) == timestamp_bytes(2, ticks % WRAP)
     assert int.from_bytes(pcr_bytes(ticks)) >> 15 == ticks % WRAP
 
 
+@settings(deadline=None)
 @given(st.integers(0, WRAP - 1), st.lists(st.integers(-(WRAP // 2), WRAP // 2 - 1), max_size=30))
 def test_unwrapping_follows_any_step_below_half_the_range(first, steps):
     unwrapper, time = Unwrapper(), first

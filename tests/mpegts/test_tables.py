@@ -1,7 +1,7 @@
 """PAT and PMT: built, read back, damaged."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recordkit.model import Codec, StreamFormat
@@ -34,6 +34,7 @@ def test_crc_known_answers():
     assert crc32(bytes.fromhex("00B00D0001C100000001F000") + bytes.fromhex("2AB104B2")) == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 2**32), st.integers(0, 7))
 def test_crc_finds_every_flipped_bit(body, where, bit):
     section = with_crc(body)
@@ -82,6 +83,7 @@ def test_sections_that_are_cut_or_of_another_kind(section):
         assert parse(section[:cut]) is None or (section[0] == 0 and cut % 4 == 0) or cut == 16
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=120))
 def test_parsing_never_raises(body):
     for table in (b"\0", b"\2"):
