@@ -1,21 +1,21 @@
 """CPU time of the packetiser against libavformat's mpegts muxer through PyAV, on the same packets.
 
-    python tests/benchmarks/packetiser.py [--json] [--quick]
+    python tests/benchmarks/packetiser.py [--quick] [--json PATH]
 
-The same encoded packets go through each in turn, in one process: recordkit's packetiser into a
-4 MiB buffer that is written out whenever it is full, libavformat's muxer through PyAV into a file,
-and plain writes of the same payload bytes. All write to the same kind of temporary file. Figures
-are CPU seconds (user and system) and medians over the rounds; ``ratio`` is recordkit to libavformat.
+The same encoded packets go through each in turn, in one process. ``file``: recordkit's packetiser
+into a buffer that is written out whenever it has 4 MiB, libavformat's muxer into a file, and plain
+writes of the same payload bytes, all to the same kind of temporary file. ``memory``: the same
+without the writing, so that what the kernel does for all of them is left out: the packetiser into
+its buffer, the muxer to the null device, and a plain copy of the bytes into such a buffer, which
+is the least that laying them can cost. Figures are CPU seconds (user and system) over the rounds;
+``ratio`` is recordkit to libavformat, round by round, ``floor`` likewise plain to libavformat.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
+import os
 import platform
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from typing import Any
 
 import av
 import numpy as np
+from figures import Figures, command_line, spread
 
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.laying import PACKET_BYTES, PacketBuffer
@@ -37,6 +38,8 @@ CASES = {
     "4K 40 Mbit/s": (3840, 2160, 40_000_000),
     "audio only": (0, 0, 0),
 }
+QUICK = ("720p 4 Mbit/s", "audio only")
+ROUNDS, QUICK_ROUNDS = 15, 2
 FLUSH_PACKETS = 4 * 1024 * 1024 // PACKET_BYTES
 AUD = bytes.fromhex("0000000109f0")
 
@@ -92,25 +95,32 @@ def _parameter_sets(width: int, height: int) -> bytes:
     return data[: data.index(b"\0\0\1\x65") - 1] if b"\0\0\1\x65" in data else data[:40]
 
 
-def packetise(case: Case, path: Path) -> int:
+def declared(case: Case) -> Packetiser:
     packetiser = Packetiser()
     if case.video:
         packetiser.declare(0, StreamFormat(Codec.H264, *case.size))
     packetiser.declare(1, StreamFormat(Codec.AAC, sample_rate=48000, channels=2))
+    return packetiser
+
+
+def packetise(case: Case, path: Path | None) -> int:
+    """recordkit; without a path each full buffer is used anew."""
+    packetiser = declared(case)
     buffer = PacketBuffer(np.empty((FLUSH_PACKETS + 8192, PACKET_BYTES), np.uint8))
-    written = 0
-    with path.open("wb", buffering=0) as file:
+    made = 0
+    with (path or Path(os.devnull)).open("wb", buffering=0) as file:
         for unit in case.units:
             packetiser.lay(unit, buffer)
             if buffer.used >= FLUSH_PACKETS:
-                written += file.write(buffer.bytes[: buffer.used_bytes])
+                made += file.write(buffer.bytes[: buffer.used_bytes])
                 buffer.used = 0
-        written += file.write(buffer.bytes[: buffer.used_bytes])
-    return written
+        made += file.write(buffer.bytes[: buffer.used_bytes])
+    return made
 
 
-def mux(case: Case, path: Path) -> int:
-    with av.open(str(path), "w", format="mpegts") as container:
+def mux(case: Case, path: Path | None) -> int:
+    """libavformat through PyAV."""
+    with av.open(str(path or os.devnull), "w", format="mpegts") as container:
         streams: dict[int, Any] = {}
         if case.video:
             streams[0] = container.add_mux_stream("h264", rate=30, width=case.size[0], height=case.size[1])
@@ -118,17 +128,28 @@ def mux(case: Case, path: Path) -> int:
         for packet, index in case.packets:
             packet.stream = streams[index]
             container.mux(packet)
-    return path.stat().st_size
+    return path.stat().st_size if path else 0
 
 
-def plain(case: Case, path: Path) -> int:
-    with path.open("wb", buffering=0) as file:
-        return sum(file.write(unit.data) for unit in case.units)
+def plain(case: Case, path: Path | None) -> int:
+    """The same bytes, written as they are; or copied, without a path."""
+    if path is not None:
+        with path.open("wb", buffering=0) as file:
+            return sum(file.write(unit.data) for unit in case.units)
+    memory = np.empty((FLUSH_PACKETS + 8192) * PACKET_BYTES, np.uint8).data
+    made = at = 0
+    for unit in case.units:
+        size = len(unit.data)
+        memory[at : at + size] = unit.data
+        made += size
+        at = 0 if at >= FLUSH_PACKETS * PACKET_BYTES else at + size
+    return made
 
 
-def cpu(work: Callable[[Case, Path], int], case: Case, path: Path) -> tuple[float, int]:
+def cpu(work: Callable[[Case, Path | None], int], case: Case, path: Path | None) -> tuple[float, int]:
     """Seconds of CPU from opening the file to closing it; what each is handed was made before."""
-    path.unlink(missing_ok=True)
+    if path is not None:
+        path.unlink(missing_ok=True)
     case.refresh()
     gc.collect()
     started = time.process_time()
@@ -136,50 +157,55 @@ def cpu(work: Callable[[Case, Path], int], case: Case, path: Path) -> tuple[floa
     return time.process_time() - started, size
 
 
-def measure(rounds: int, names: list[str]) -> dict[str, Any]:
-    results = {}
+def measure(case: Case, path: Path | None, rounds: int) -> Figures:
+    spent: dict[str, list[float]] = {"recordkit": [], "libavformat": [], "plain": []}
+    sizes: dict[str, int] = {}
+    for _ in range(rounds + 1):  # the first round warms up and does not count
+        for label, work in (("recordkit", packetise), ("libavformat", mux), ("plain", plain)):
+            seconds, sizes[label] = cpu(work, case, path)
+            spent[label].append(seconds)
+    ours, theirs, least = (values[1:] for values in spent.values())
+    return {
+        **{f"{label}_cpu_s": spread(values[1:]) for label, values in spent.items()},
+        "ratio": spread([one / other for one, other in zip(ours, theirs, strict=True)], 3),
+        "floor": spread([one / other for one, other in zip(least, theirs, strict=True)], 3),
+        "bytes": {label: size for label, size in sizes.items() if size},
+    }
+
+
+def run(quick: bool) -> Figures:
+    """CPU seconds and ratios, by case, into a file and into memory."""
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    cases = {}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "out.ts"
-        for name in names:
+        for name in QUICK if quick else CASES:
             case = Case(*CASES[name])
-            spent: dict[str, list[float]] = {"recordkit": [], "libavformat": [], "plain": []}
-            sizes: dict[str, int] = {}
-            for _ in range(rounds + 1):  # the first round warms up and does not count
-                for label, work in (("recordkit", packetise), ("libavformat", mux), ("plain", plain)):
-                    seconds, sizes[label] = cpu(work, case, path)
-                    spent[label].append(seconds)
-            medians = {label: statistics.median(values[1:]) for label, values in spent.items()}
-            pairs = zip(spent["recordkit"][1:], spent["libavformat"][1:], strict=True)
-            results[name] = {
-                **{f"{label}_cpu_s": round(value, 6) for label, value in medians.items()},
-                "ratio": round(statistics.median(ours / theirs for ours, theirs in pairs), 3),
-                "bytes": sizes,
-            }
+            sinks = {"file": Path(folder) / "out.ts", "memory": None}
+            cases[name] = {sink: measure(case, path, rounds) for sink, path in sinks.items()}
     return {
         "media_s": SECONDS,
         "rounds": rounds,
         "python": platform.python_version(),
         "av": av.__version__,
-        "cases": results,
+        "cases": cases,
     }
 
 
-def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--quick", action="store_true", help="two rounds of the first case")
-    options = parser.parse_args(arguments)
-    names = list(CASES)[:1] if options.quick else list(CASES)
-    report = measure(2 if options.quick else 15, names)
-    if options.json:
-        print(json.dumps(report, indent=2))
-        return
-    print(f"CPU milliseconds for {SECONDS} s of media, median of {report['rounds']} rounds")
-    print(f"{'case':<18}{'recordkit':>11}{'libavformat':>13}{'plain':>9}{'ratio':>8}")
-    for name, row in report["cases"].items():
-        figures = [row[f"{label}_cpu_s"] * 1000 for label in ("recordkit", "libavformat", "plain")]
-        print(f"{name:<18}{figures[0]:>11.2f}{figures[1]:>13.2f}{figures[2]:>9.2f}{row['ratio']:>8.2f}")
+def table(figures: Figures) -> str:
+    lines = [
+        f"CPU milliseconds for {SECONDS} s of media, median of {figures['rounds']} rounds",
+        f"{'case':<18}{'into':<8}{'recordkit':>11}{'libavformat':>13}{'plain':>9}{'ratio':>8}{'low':>7}{'high':>7}{'floor':>8}",
+    ]
+    for name, sinks in figures["cases"].items():
+        for sink, row in sinks.items():
+            spent = [row[f"{label}_cpu_s"]["median"] * 1000 for label in ("recordkit", "libavformat", "plain")]
+            ratio, floor = row["ratio"], row["floor"]["median"]
+            lines.append(
+                f"{name:<18}{sink:<8}{spent[0]:>11.2f}{spent[1]:>13.2f}{spent[2]:>9.2f}"
+                f"{ratio['median']:>8.2f}{ratio['low']:>7.2f}{ratio['high']:>7.2f}{floor:>8.2f}"
+            )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    command_line(__doc__ or "", run, table)

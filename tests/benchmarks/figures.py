@@ -1,0 +1,41 @@
+"""What the benchmarks share: how figures are told, and a command line that is the same for each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def spread(values: Sequence[float], digits: int = 6) -> dict[str, float]:
+    """Median, lowest and highest of the rounds."""
+    return {
+        "median": round(statistics.median(values), digits),
+        "low": round(min(values), digits),
+        "high": round(max(values), digits),
+    }
+
+
+def command_line(
+    description: str, run: Callable[..., Figures], table: Callable[[Figures], str], **numbers: str
+) -> None:
+    """Runs a benchmark with ``--quick`` and ``--json PATH``, and prints its table.
+
+    ``numbers`` are further options of its own, by name, with their help; ``run`` gets those given.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="short: shows that it runs, the figures mean little")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the figures there as JSON")
+    for name, words in numbers.items():
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=words)
+    chosen = parser.parse_args()
+    given = {name: getattr(chosen, name) for name in numbers if getattr(chosen, name) is not None}
+    figures = run(chosen.quick, **given)
+    print(table(figures))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="ascii")

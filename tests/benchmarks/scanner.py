@@ -1,0 +1,129 @@
+"""How fast a recording is verified and recovered, against ``ffprobe -count_packets`` on the same file.
+
+    python tests/benchmarks/scanner.py [--quick] [--megabytes N] [--json PATH]
+
+Each runs as a process of its own, in turn, on a file that the cache holds; its CPU seconds and its
+largest memory are what the kernel counted for it, so that starting Python is in ours. ``verify``
+does not decode; ``recover`` is of a recording whose process died, tail and all else gone. ``ratio``
+is CPU time to that of ffprobe, round by round: below 1 is faster than it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from figures import Figures, command_line, spread
+from packetiser import FLUSH_PACKETS, SECONDS, Case, declared
+
+from recordkit.mpegts.clock import TICKS_PER_SECOND
+from recordkit.mpegts.laying import PACKET_BYTES, PacketBuffer
+
+CASES = {
+    "360p 1.5 Mbit/s": (640, 360, 1_500_000),
+    "720p 4 Mbit/s": (1280, 720, 4_000_000),
+    "1080p 16 Mbit/s": (1920, 1080, 16_000_000),
+    "audio only": (0, 0, 0),
+}
+QUICK = ("720p 4 Mbit/s",)
+MEGABYTES, QUICK_MEGABYTES = 1000, 8
+ROUNDS, QUICK_ROUNDS = 5, 1
+
+VERIFY = "import sys, recordkit; sys.exit(not recordkit.verify(sys.argv[1]).ok)"
+RECOVER = "import sys, recordkit; sys.exit(recordkit.recover(sys.argv[1]).outcome != 'recovered')"
+
+
+def write_recording(path: Path, case: Case, size: int) -> int:
+    """A recording of at least ``size`` bytes: the units of ``case`` over and over, with times that go on."""
+    packetiser, shift, made = declared(case), 0, 0
+    buffer = PacketBuffer(np.empty((FLUSH_PACKETS + 8192, PACKET_BYTES), np.uint8))
+    with path.open("wb", buffering=0) as file:
+        while made < size:
+            for unit in case.units:
+                packetiser.lay(replace(unit, pts=unit.pts + shift, dts=unit.dts + shift), buffer)
+                if buffer.used >= FLUSH_PACKETS:
+                    made += file.write(buffer.bytes[: buffer.used_bytes])
+                    buffer.used = 0
+            shift += SECONDS * TICKS_PER_SECOND
+        return made + file.write(buffer.bytes[: buffer.used_bytes])
+
+
+def spent(command: list[str]) -> tuple[float, float]:
+    """CPU seconds and largest memory (MB) of a process, which has to succeed."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} failed with exit status {process.returncode}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
+
+
+def measure(folder: Path, case: Case, size: int, rounds: int) -> Figures:
+    path = folder / "talk.ts"
+    size = write_recording(path, case, size)
+    counting = ["ffprobe", "-v", "quiet", "-count_packets", "-show_entries", "stream=nb_read_packets", str(path)]
+    commands = {
+        "verify": [sys.executable, "-c", VERIFY, str(path)],
+        "recover": [sys.executable, "-c", RECOVER, str(path)],
+        "ffprobe": counting,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    memory: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):  # the first round warms up and does not count
+        for name, command in commands.items():
+            if name == "recover":
+                path.rename(folder / "talk.recording.ts")
+            cpu_s, largest = spent(command)
+            if number:
+                seconds[name].append(cpu_s)
+                memory[name].append(largest)
+    path.unlink()
+    figures: Figures = {"bytes": size}
+    for name in commands:
+        figures[name] = {
+            "cpu_s": spread(seconds[name], 3),
+            "mb_per_cpu_s": round(size / 1e6 / spread(seconds[name])["median"], 1),
+            "peak_rss_mb": spread(memory[name], 1),
+            "ratio": spread([a / b for a, b in zip(seconds[name], seconds["ffprobe"], strict=True)], 3),
+        }
+    return figures
+
+
+def run(quick: bool, megabytes: int | None = None) -> Figures:
+    """CPU seconds, MB per CPU second, memory and ratios to ffprobe, by case."""
+    if shutil.which("ffprobe") is None:
+        raise SystemExit("ffprobe is not installed; it comes with ffmpeg")
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    size = (megabytes or (QUICK_MEGABYTES if quick else MEGABYTES)) * 1_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        cases = {
+            name: measure(Path(folder), Case(*CASES[name]), size, rounds) for name in (QUICK if quick else CASES)
+        }
+    return {"rounds": rounds, "cases": cases}
+
+
+def table(figures: Figures) -> str:
+    lines = [
+        f"median of {figures['rounds']} rounds; MB/s is per second of CPU",
+        f"{'case':<18}{'MB':>6}  {'program':<9}{'CPU s':>8}{'MB/s':>8}"
+        f"{'ratio':>8}{'low':>7}{'high':>7}{'RSS MB':>8}",
+    ]
+    for name, case in figures["cases"].items():
+        for program in ("verify", "recover", "ffprobe"):
+            row, ratio = case[program], case[program]["ratio"]
+            lines.append(
+                f"{name:<18}{case['bytes'] / 1e6:>6.0f}  {program:<9}{row['cpu_s']['median']:>8.2f}"
+                f"{row['mb_per_cpu_s']:>8.0f}{ratio['median']:>8.2f}{ratio['low']:>7.2f}{ratio['high']:>7.2f}"
+                f"{row['peak_rss_mb']['median']:>8.0f}"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    command_line(__doc__ or "", run, table, megabytes="size of the files (1000; with --quick 8)")
