@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .media_recorder import MediaRecorder
     from .model import Event, EventKind, FlushReason, FlushRecord, Received, Sample, StreamFormat
     from .plots.charts import plot_file_growth, plot_flushes, plot_memory, plot_overview
-    from .recorder import Recorder, State
+    from .recorder import Recorder
     from .recording import Counters, Recording
     from .recovery.listing import partials
     from .recovery.outcome import Cut, Outcome, Partial, Recovery
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
     from .sources.webrtc.clock import Sync
+    from .state import State
     from .telemetry.alerts import Alert, AlertSettings, Limit
     from .telemetry.compare import compare
     from .telemetry.frames import Log, read_flush_log, read_flush_logs
@@ -126,7 +127,7 @@ _HOMES = {
     "Received": ".model",
     "Sync": ".sources.webrtc.clock",
     "Recorder": ".recorder",
-    "State": ".recorder",
+    "State": ".state",
     "Counters": ".recording",
     "Recording": ".recording",
     "partials": ".recovery.listing",

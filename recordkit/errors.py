@@ -77,8 +77,9 @@ class PartialExistsError(OutputError, FileExistsError):
     def __init__(self, path: Path, partial: Path) -> None:
         super().__init__(
             path,
-            f"an unfinished recording lies in the way ({partial.name}); "
-            "move it aside or choose another name, nothing of it has been touched",
+            f"an unfinished recording lies in the way ({partial.name}), nothing of it has been touched: "
+            f"finish it (recordkit recover {path.name}) or choose another name; "
+            'on_partial="recover" does that by itself, on_partial="rename" moves it aside, "error" is this',
         )
         self.partial = partial
 
@@ -113,16 +114,20 @@ class DiskSpaceError(OutputError):
 
 
 class WriteError(OutputError):
-    """A write, sync or rename failed while recording.
+    """A write, sync or rename failed.
 
-    What had been written stays as a partial. Fields: ``offset`` in the main file (bytes),
-    ``errno`` of the system's error.
+    While recording, what had been written stays as a partial, and what had not in its tail. Fields:
+    ``offset`` in the main file (bytes), ``errno`` of the system's error.
     """
 
     def __init__(self, path: Path, offset: int, cause: OSError, doing: str) -> None:
         super().__init__(path, f"{doing} failed at byte {offset:,}: {cause.strerror or cause}")
         self.offset = offset
         self.errno = cause.errno
+
+    def advise(self, advice: str) -> None:
+        """Add to the message what can be done; who failed need not know."""
+        self.args = (f"{self}; {advice}",)
 
 
 class LogError(RecordkitError):

@@ -14,7 +14,7 @@ import av
 from .errors import RecordkitError, SettingsError, SourceError, StateError
 from .model import EncodedUnit
 from .mpegts.clock import TICKS_PER_SECOND
-from .recorder import Recorder, State
+from .recorder import Recorder
 from .recording import Recording
 from .settings import AudioSettings, VideoSettings
 from .sources.source import Live, Media, OpenSource, Source
@@ -71,7 +71,7 @@ def record(
         if on_start is not None:
             on_start(recorder)
         feed.begin(recorder)
-        while recorder.state is State.RECORDING and not feed.ended.wait(PROGRESS_INTERVAL_S):
+        while recorder.state.is_recording and not feed.ended.wait(PROGRESS_INTERVAL_S):
             if stop.is_set():
                 feed.interrupt()
                 # A source that gives nothing cannot see it.
@@ -93,7 +93,8 @@ def record(
     feed.close()
     if on_progress is not None:
         on_progress(recorder)
-    if feed.error is not None:
+    # What the source was told when the recording had ended by itself is no fault of the source.
+    if feed.error is not None and not (recording.ended_because and isinstance(feed.error, StateError)):
         if recording.path is not None:
             log.warning("%s: what came before the source failed is committed", recording.path)
         raise feed.error

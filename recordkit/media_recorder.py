@@ -16,11 +16,12 @@ from av.video.frame import VideoFrame
 from .errors import MediaError, RecordkitError, SettingsError, StateError
 from .intake import Overflow
 from .model import EncodedUnit, EventKind, Field
-from .recorder import Recorder, State
+from .recorder import Recorder
 from .recording import Counters, Recording
 from .settings import AudioSettings, VideoSettings
 from .sources.webrtc.clock import Sync
 from .sources.webrtc.listener import Listener
+from .state import State
 from .system import Clock
 
 log = logging.getLogger("recordkit")
@@ -89,8 +90,7 @@ class MediaRecorder:
     @property
     def state(self) -> State:
         """Where the recording stands; degraded where a track failed and others go on."""
-        state = self._recorder.state
-        return State.DEGRADED if state is State.RECORDING and self._failed else state
+        return self._recorder.state
 
     @property
     def error(self) -> Exception | None:
@@ -164,6 +164,7 @@ class MediaRecorder:
         self._failed += 1
         self._error = self._error or error
         log.error("%s: the %s track failed: %s", self._recorder.final_output_path.name, track.kind, error)
+        self._recorder.degrade(f"{track.kind} track {self._failed}", f"the {track.kind} track failed: {error}")
         self._recorder.note(EventKind.FAILURE, track=track.kind, error=type(error).__name__, message=str(error))
 
 

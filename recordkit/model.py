@@ -222,6 +222,8 @@ class EventKind(StrEnum):
     DISCONTINUITY = "discontinuity"
     RECONNECT = "reconnect"
     MARK = "mark"
+    DEGRADED = "degraded"
+    RESTORED = "restored"
     ALERT_RAISED = "alert raised"
     ALERT_CLEARED = "alert cleared"
     STOP = "stop"

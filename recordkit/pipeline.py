@@ -29,9 +29,10 @@ class Pipeline:
     """One recording's way from item to transport packets, in a thread of its own.
 
     Units for which the writer has no room wait here, and count in the intake's bound until they
-    are laid; encoding goes on meanwhile. ``on_end`` is called once from the thread: with None
-    after the writer has closed, or with the error that ended the recording. ``on_event`` is called
-    with an EventKind and its fields by name.
+    are laid; encoding goes on meanwhile. Where the writer ends by itself, so does this:
+    ``abandoned_items`` counts what was taken and is not in the file then. ``on_end`` is called once
+    from the thread: with None after the writer has closed, or with the error that ended the
+    recording. ``on_event`` is called with an EventKind and its fields by name.
 
     At the very start units wait for the first of each ``expected`` stream, half a second at the
     most, so that the first PMT names them all.
@@ -53,6 +54,7 @@ class Pipeline:
         self.video_units = 0
         self.audio_units = 0
         self.refused_units = 0
+        self.abandoned_items = 0
         self.first_pts: int | None = None
         self.end_pts = 0
         self._intake = intake
@@ -117,10 +119,13 @@ class Pipeline:
             self._on_end(error)
             # Not before: who is let go asks how the recording ended.
             self._let_go()
+            self._streams.close()
 
     def _step(self) -> bool:
-        """Encode one item, or wait for one; False once there will be none any more."""
+        """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
         self._drain()
+        if self._writer.ended_because is not None:
+            return False
         with self._intake.changed:
             item = self._intake.take()
             if item is None:
@@ -166,7 +171,10 @@ class Pipeline:
             self._room = False
             try:
                 if not self._writer.lay(unit):
-                    return False
+                    if self._writer.ended_because is None:
+                        return False
+                    self._abandon_pending()
+                    return True
                 self._note(unit)
             except MediaError as error:
                 # One unit that has no place in the file is no reason to lose all that follow.
@@ -226,15 +234,24 @@ class Pipeline:
             self._first_coded_s = now
         return self._first_coded_s + LONGEST_HOLD_S - now
 
-    def _let_go(self) -> None:
-        """Throw away what a failure has left over, and let go everybody who waits in ``flush``."""
+    def _abandon_pending(self) -> None:
+        self.abandoned_items += len(self._pending)
         left = sum(size for _, size in self._pending)
         self._pending.clear()
+        self._room = True
+        self._intake.release(left)
+
+    def _let_go(self) -> None:
+        """Throw away what an early end has left over, and let go everybody who waits in ``flush``."""
+        self._abandon_pending()
+        left = 0
         item, self._in_hand = self._in_hand, None
         with self._intake.changed:
             while item is not None or (item := self._intake.take()) is not None:
                 left += item.size
                 if isinstance(item.payload, threading.Event):
                     item.payload.set()
+                else:
+                    self.abandoned_items += 1
                 item = None
         self._intake.release(left)

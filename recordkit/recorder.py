@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,14 +18,16 @@ from av.video.frame import VideoFrame
 from .encode.coded import CodedPacket
 from .encode.routing import FIRST_AUDIO, VIDEO, Route, Routing
 from .encode.streams import Media, Streams
-from .errors import RecordkitError, SettingsError, StateError
+from .errors import PartialExistsError, RecordkitError, SettingsError, StateError
 from .intake import Intake, Overflow
-from .model import EncodedUnit, EventKind, Field, FlushRecord, Received
+from .leftover import OnPartial, clear_the_way
+from .model import EncodedUnit, EventKind, Field, FlushRecord, Received, Sample
 from .mpegts.clock import TICKS_PER_SECOND
 from .mpegts.packetiser import Packetiser
 from .pipeline import Pipeline
 from .recording import Counters, Recording
 from .settings import AudioSettings, VideoSettings, mark_name
+from .state import State, StateTable
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
 from .telemetry.frames import Log, Logged
@@ -34,6 +36,7 @@ from .telemetry.logfile import Record
 from .telemetry.sampler import Standing
 from .version import __version__
 from .writer.flusher import Durability, QueueStatus
+from .writer.room import OnDiskFull
 from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD, Writer
 
 if TYPE_CHECKING:
@@ -45,26 +48,6 @@ DEFAULT_QUEUE_BYTES = 16 * 1024 * 1024
 _NO_STREAM = -1
 
 
-class State(StrEnum):
-    """Where a recorder stands; ``DEGRADED`` is recording, but not all that was to be recorded."""
-
-    NEW = "new"
-    RECORDING = "recording"
-    DEGRADED = "degraded"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-_NEXT = {
-    State.NEW: {State.RECORDING},
-    State.RECORDING: {State.STOPPING, State.FAILED},
-    State.STOPPING: {State.STOPPED, State.FAILED},
-    State.STOPPED: set[State](),
-    State.FAILED: set[State](),
-}
-
-
 class Recorder(Logged):
     """Records one video and several audio streams into ``path``, which must end in ``.ts``.
 
@@ -74,6 +57,13 @@ class Recorder(Logged):
     ``"process"`` leaves that to the system. ``queue_bytes`` bounds what waits to be encoded or
     written; ``overflow`` says what happens beyond: ``"block"`` lets ``write`` wait, ``"drop"``
     drops whole groups of pictures and counts them.
+
+    Where the disk is full ``on_disk_full="stop"`` ends the recording and commits all that was
+    packetised (``ended_because`` says "disk full"); ``"wait"`` waits for room in state ``degraded``,
+    the queue taking what comes as ``overflow`` says, and goes on when there is some. Where an
+    unfinished recording of the same name lies, ``on_partial="error"`` refuses to start, ``"recover"``
+    first finishes that one as ``talk (recovered).ts``, and ``"rename"`` moves it aside, still to be
+    recovered, as ``talk (1).recording.ts``; one that is still being recorded is never touched.
 
     A sample of the process is taken every ``sample_interval`` seconds (0: never); ``flush_log``
     keeps flushes, samples and events beside the file in ``NAME.flushes.jsonl`` (a path: there;
@@ -95,6 +85,8 @@ class Recorder(Logged):
         flush_interval: float = DEFAULT_INTERVAL_S,
         durability: Durability = "flush",
         overwrite: bool = False,
+        on_partial: OnPartial = "error",
+        on_disk_full: OnDiskFull = "stop",
         overflow: Overflow = "block",
         queue_bytes: int = DEFAULT_QUEUE_BYTES,
         on_flush: Callable[[FlushRecord], None] | None = None,
@@ -108,13 +100,17 @@ class Recorder(Logged):
         if video is None and not audio:
             raise SettingsError("video", None, "there must be video or audio to record")
         self._audio = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
-        self._state = State.NEW
+        if on_partial not in ("error", "recover", "rename"):
+            raise SettingsError("on_partial", on_partial, "give 'error', 'recover' or 'rename'")
+        self._on_partial = on_partial
+        self._states = StateTable()
         self._error: RecordkitError | None = None
         self._recording: Recording | None = None
         self._clock = clock = clock or Clock()
+        self._system = system = system or System()
         self._on_flush = on_flush
         self._intake: Intake[Media | threading.Event] = Intake(queue_bytes, overflow, clock)
-        self._streams = Streams(video or VideoSettings(), self._audio, self._gap)
+        self._streams = Streams(video or VideoSettings(), self._audio, self._gap, self._given_up)
         self._packetiser = Packetiser()
         self._writer = Writer(
             path,
@@ -122,11 +118,14 @@ class Recorder(Logged):
             flush_threshold=flush_threshold,
             flush_interval=flush_interval,
             durability=durability,
+            on_disk_full=on_disk_full,
             overwrite=overwrite,
             clock=clock,
             system=system,
             on_flush=self._flushed,
             on_room=lambda: self._pipeline.room_again(),
+            on_waiting=self._waits_for_room,
+            on_end=self._ends_by_itself,
             status=lambda: QueueStatus(self._intake.bytes, self._intake.dropped),
         )
         self._pipeline = Pipeline(
@@ -159,11 +158,11 @@ class Recorder(Logged):
             self._standing,
             interval_s=sample_interval,
             log_file=flush_log if isinstance(flush_log, bool) else Path(flush_log),
-            alerts=alerts,
+            alerts=replace(alerts, own=(*alerts.own, self._degraded_rule())),
             queue_bound=queue_bytes,
             on_alert=on_alert,
             clock=clock,
-            system=system or System(),
+            system=system,
         )
         self._routing = Routing(has_video=video is not None, has_audio=bool(self._audio))
         self._starting = threading.Lock()
@@ -215,7 +214,17 @@ class Recorder(Logged):
     @property
     def state(self) -> State:
         """Where the recorder stands."""
-        return self._state
+        return self._states.state
+
+    @property
+    def degraded_because(self) -> str | None:
+        """What does not work while the rest is recorded, or None."""
+        return self._states.degraded_because
+
+    @property
+    def ended_because(self) -> str | None:
+        """Why the recording ended by itself without having failed, or None."""
+        return self._writer.ended_because
 
     @property
     def error(self) -> RecordkitError | None:
@@ -251,6 +260,7 @@ class Recorder(Logged):
             late_units=self._packetiser.late_units,
             gap_count=self._streams.gap_count,
             gap_s=self._streams.gap_s,
+            abandoned_items=self._pipeline.abandoned_items,
             received=self.received(),
         )
 
@@ -268,6 +278,21 @@ class Recorder(Logged):
         """Put an event of whoever feeds the recorder into the log."""
         self._instruments.event(kind, **fields)
 
+    def degrade(self, part: str, because: str) -> None:
+        """Whoever feeds the recorder tells that a part ("video", a track) does not work; the rest goes on.
+
+        The state is ``degraded`` until ``restore`` takes it back.
+        """
+        if self._states.degrade(part, because):
+            log.warning("%s: degraded: %s", self.final_output_path, because)
+            self._instruments.event(EventKind.DEGRADED, part=part, because=because)
+
+    def restore(self, part: str) -> None:
+        """The part works again."""
+        if self._states.restore(part):
+            log.info("%s: %s works again", self.final_output_path, part)
+            self._instruments.event(EventKind.RESTORED, part=part)
+
     # What it does.
 
     def start(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
@@ -275,13 +300,20 @@ class Recorder(Logged):
 
         ``loop`` is the event loop to measure the lag of; without it the one that runs here, if any.
         Raises StateError, OutputExistsError, PartialExistsError, OutputBusyError,
-        OutputAccessError or DiskSpaceError.
+        OutputAccessError or DiskSpaceError; with on_partial="recover" RecoveryError and WriteError,
+        too, where the unfinished recording cannot be recovered: it has been moved aside then.
         """
         with self._starting:
-            if self._state is not State.NEW:
-                raise StateError(self._state, State.NEW, "a recorder records once: make a new one")
-            self._writer.start()
-            self._set_state(State.RECORDING)
+            if self.state is not State.NEW:
+                raise StateError(self.state, State.NEW, "a recorder records once: make a new one")
+            try:
+                self._writer.start()
+            except PartialExistsError:
+                if self._on_partial == "error":
+                    raise
+                clear_the_way(self.final_output_path, self._on_partial, self._system)
+                self._writer.start()
+            self._states.go(State.RECORDING)
             self._instruments.start(loop or _running_loop())
             self._pipeline.start()
 
@@ -383,16 +415,21 @@ class Recorder(Logged):
         ``on_flush`` as well, which the end would have to wait for.
         """
         self._refuse_writer_thread()
-        if self._state is State.NEW:
-            raise StateError(self._state, State.RECORDING, "nothing to stop: call start() first")
-        with self._intake.changed:
-            if self._state is State.RECORDING:
-                self._set_state(State.STOPPING)
-                self._instruments.event(EventKind.STOP)
+        if self.state is State.NEW:
+            raise StateError(self.state, State.RECORDING, "nothing to stop: call start() first")
+        if self._states.begin_to_stop():
+            self._instruments.event(EventKind.STOP)
         self._intake.close()
         self._pipeline.end(commit=commit)
+        self._writer.hurry(commit=commit)
         if not self._pipeline.join(timeout):
-            raise StateError(self._state, State.STOPPED, f"the recording did not end within {timeout} s")
+            doing = self._writer.doing
+            raise StateError(
+                self.state,
+                State.STOPPED,
+                f"the recording did not end within {timeout} s"
+                + (f": the disk has not done with {doing}; it goes on trying" if doing else ""),
+            )
         self._instruments.join()
         if self._error is not None:
             raise self._error
@@ -416,22 +453,18 @@ class Recorder(Logged):
 
     def _refuse_writer_thread(self) -> None:
         if self._writer.is_own_thread:
-            raise StateError(
-                self._state, "another thread", "on_flush must not wait for the recorder that called it"
-            )
-
-    def _set_state(self, state: State) -> None:
-        if state not in _NEXT[self._state]:
-            raise StateError(self._state, state, "this change of state does not exist")
-        self._state = state
+            raise StateError(self.state, "another thread", "on_flush must not wait for the recorder that called it")
 
     def _check(self, *also: State) -> None:
-        if self._state is State.RECORDING or self._state in also:
+        state = self.state
+        if state.is_recording or state in also:
             return
         if self._error is not None:
             raise self._error
-        advice = "call start() first, or use it as a context" if self._state is State.NEW else "it has ended"
-        raise StateError(self._state, State.RECORDING, advice)
+        advice = "it has ended" if self.ended_because is None else f"it has ended: {self.ended_because}"
+        if state is State.NEW:
+            advice = "call start() first, or use it as a context"
+        raise StateError(state, State.RECORDING, advice)
 
     def _put(self, media: Media, route: Route) -> bool:
         self._refuse_writer_thread()
@@ -450,13 +483,35 @@ class Recorder(Logged):
     def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
         self._instruments.event(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)
 
+    def _given_up(self, stream: int, because: str) -> None:
+        self.degrade(f"stream {stream}", because)
+
+    def _waits_for_room(self, because: str | None) -> None:
+        if because is None:
+            self.restore("disk")
+        else:
+            self.degrade("disk", because)
+
+    def _ends_by_itself(self, because: str) -> None:
+        log.warning("%s: the recording ends: %s", self.final_output_path, because)
+        self._states.begin_to_stop()
+        self._instruments.event(EventKind.STOP, because=because)
+        self._intake.close()
+        self._pipeline.end(commit=True)
+
+    def _degraded_rule(self) -> Callable[[Sample], str | None]:
+        def degraded(_: Sample) -> str | None:
+            return self.degraded_because if self.state is State.DEGRADED else None
+
+        return degraded
+
     def _standing(self) -> Standing:
         return Standing(
             self.final_output_path if self._writer.committed else self.temp_output_path,
             buffer_bytes=self.bytes_since_last_flush,
             queue_bytes=self._intake.bytes,
             dropped_units=self._intake.dropped,
-            silent_s=self._pipeline.silent_s if self._state is State.RECORDING else 0.0,
+            silent_s=self._pipeline.silent_s if self.state.is_recording else 0.0,
         )
 
     def _ended(self, error: RecordkitError | None) -> None:
@@ -470,9 +525,9 @@ class Recorder(Logged):
                 bytes=self.file_bytes,
                 duration_s=self.duration_s,
             )
-        with self._intake.changed:
-            self._error = error
-            self._set_state(State.STOPPED if error is None else State.FAILED)
+        # Before the state: whoever finds it failed asks why.
+        self._error = error
+        self._states.go(State.STOPPED if error is None else State.FAILED)
         self._instruments.end(keep_log=self.file_bytes > 0)
 
     def _result(self) -> Recording:
@@ -484,6 +539,7 @@ class Recorder(Logged):
             streams=self._packetiser.streams,
             counters=self.counters,
             flush_log=self._instruments.log,
+            ended_because=self.ended_because,
         )
 
 

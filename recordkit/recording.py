@@ -20,8 +20,9 @@ class Counters:
     before the first picture that a decoder can start from. ``video_units`` and ``audio_units``
     have been packetised; ``late_units`` of them came over 0.8 s behind another stream.
     ``untimed_items`` came without a time, ``restarts`` counts sources that began anew,
-    ``gap_count`` and ``gap_s`` gaps in the sound. ``received`` is what came over a network, None
-    where nothing does.
+    ``gap_count`` and ``gap_s`` gaps in the sound. ``abandoned_items`` were queued, or coded, when the
+    recording ended by itself, and are not in the file. ``received`` is what came over a network,
+    None where nothing does.
     """
 
     taken_items: int = 0
@@ -37,12 +38,15 @@ class Counters:
     late_units: int = 0
     gap_count: int = 0
     gap_s: float = 0.0
+    abandoned_items: int = 0
     received: Received | None = None
 
 
 @dataclass(frozen=True)
 class Recording(Logged):
     """A recording that has ended. ``path`` is None where no media came and no file was made.
+
+    ``ended_because`` says why it ended by itself ("disk full"), and is None where it was stopped.
 
     ``flushes``, ``samples``, ``events`` and ``alerts`` are DataFrames, built when they are asked for.
     In a terminal it prints as two lines, in a notebook it shows its figures, pictures and plots.
@@ -54,6 +58,7 @@ class Recording(Logged):
     streams: dict[int, StreamFormat]
     counters: Counters
     flush_log: Log = field(repr=False)
+    ended_because: str | None = None
 
     @property
     def log(self) -> Log:

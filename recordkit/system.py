@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import time
 from pathlib import Path
@@ -98,6 +99,36 @@ class System:
         place = ctypes.c_longlong(offset), ctypes.c_longlong(size)
         if call(descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, *place) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut the file, or let it grow with zeros, to ``size`` bytes."""
+        os.ftruncate(descriptor, size)
+
+    def punch(self, mapping: mmap.mmap, start: int, size: int) -> None:
+        """Give the disk space of whole pages of a mapped file back; they must not be touched any more.
+
+        Its first page must not be one of them.
+        """
+        # What it says of the pages must be on the disk before they are zeros.
+        mapping.flush(0, mmap.PAGESIZE)
+        mapping.madvise(mmap.MADV_REMOVE, start, size)
+        # Others can have it only once the file system's journal is committed (ext4).
+        mapping.flush(0, mmap.PAGESIZE)
+
+    def inode_at(self, path: Path) -> int | None:
+        """The inode that the name stands for, a link's being its own; None where there is none."""
+        try:
+            return os.lstat(path).st_ino
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def unlink(self, path: Path) -> None:
+        """Remove the name ``path``."""
+        os.unlink(path)  # noqa: PTH108
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give the file a second name, which must be free; a link is not followed."""
+        os.link(source, target, follow_symlinks=False)
 
     def is_locked(self, path: Path) -> bool:
         """Whether somebody, in this process or another, holds the lock of ``path``; OSError for a link."""

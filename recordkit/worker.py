@@ -32,9 +32,10 @@ from .background.rendezvous import Rendezvous
 from .errors import RecordkitError, SettingsError, StateError
 from .feed import record
 from .model import Sample
-from .recorder import Recorder, State
+from .recorder import Recorder
 from .recording import Recording
 from .sources.source import Channel, OpenSource, SignalledSource
+from .state import State
 from .system import System, give_back_freed_memory
 from .telemetry.frames import Log
 from .telemetry.logfile import Record, record_line

@@ -1,6 +1,7 @@
 """What the tests of the write path steer: the clock, the file system, and ready-made access units."""
 
 import errno
+import mmap
 import os
 import random
 import threading
@@ -138,10 +139,16 @@ class Gate:
 
 @dataclass
 class FaultySystem(System):
-    """The real system calls, recorded, with faults where a test wants them. Calls count from 1."""
+    """The real system calls, recorded, with faults where a test wants them. Calls count from 1.
+
+    ``room`` is what may still be written, on a disk that is full then; what is cut off a file or
+    punched out of one counts towards it again.
+    """
 
     folder: Path | None = None
     free: int | None = None
+    room: int | None = None
+    full: int = errno.ENOSPC
     calls: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -182,12 +189,13 @@ class FaultySystem(System):
         else:
             self._plans[name, nth] = action
 
-    def _called(self, name: str, size: int = 0, offset: int = 0) -> int | None:
+    def _called(self, name: str, size: int = 0, offset: int = 0, *, changes: bool = True) -> int | None:
         names = tuple(sorted(os.listdir(self.folder))) if self.folder and self.folder.is_dir() else ()  # noqa: PTH208
         with self._lock:
             self._counts[name] += 1
             count = self._counts[name]
-            self.calls.append(Call(name, size, offset, names))
+            if changes:
+                self.calls.append(Call(name, size, offset, names))
             first, action = self._lasting.get(name, (count + 1, None))
             action = self._plans.get((name, count), action if count >= first else None)
         return action() if action is not None else None
@@ -198,6 +206,11 @@ class FaultySystem(System):
 
     def write_at(self, descriptor: int, data: memoryview, offset: int) -> int:
         limit = self._called("write", len(data), offset)
+        if self.room is not None:
+            if not self.room:
+                raise OSError(self.full, os.strerror(self.full))
+            limit = min(self.room, len(data) if limit is None else limit)
+            self.room -= min(limit, len(data))
         return super().write_at(descriptor, data if limit is None else data[:limit], offset)
 
     def sync_data(self, descriptor: int) -> None:
@@ -220,9 +233,34 @@ class FaultySystem(System):
         self._called("punch_hole", size, offset)
         super().punch_hole(descriptor, offset, size)
 
+    def truncate(self, descriptor: int, size: int) -> None:
+        self._called("truncate", size)
+        if self.room is not None:
+            self.room += max(0, os.fstat(descriptor).st_size - size)
+        super().truncate(descriptor, size)
+
+    def punch(self, mapping: mmap.mmap, start: int, size: int) -> None:
+        self._called("punch", size, start)
+        super().punch(mapping, start, size)
+        if self.room is not None:
+            self.room += size
+
+    def inode_at(self, path: Path) -> int | None:
+        self._called("inode_at", changes=False)
+        return super().inode_at(path)
+
+    def unlink(self, path: Path) -> None:
+        self._called("unlink")
+        super().unlink(path)
+
+    def link(self, source: Path, target: Path) -> None:
+        self._called("link")
+        super().link(source, target)
+
     def free_bytes(self, folder: Path) -> int:
         self._called("free_bytes")
-        return super().free_bytes(folder) if self.free is None else self.free
+        free = self.free if self.room is None else self.room
+        return super().free_bytes(folder) if free is None else free
 
     def rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
         self._called("rename")
@@ -290,9 +328,11 @@ def read_tail(path: Path) -> TailState:
     slots = []
     for number in range(2):
         at = 64 * (number + 1)
-        offset, valid = (int.from_bytes(data[place : place + 8], "little") for place in (at, at + 8))
+        offset, valid, taken = (
+            int.from_bytes(data[place : place + 8], "little") for place in (at, at + 8, at + 16)
+        )
         start = 4096 + number * slot_bytes
-        slots.append((offset, data[start : start + valid]))
+        slots.append((offset + taken, data[start + taken : start + valid]))
     return TailState(inode, tuple(slots))
 
 

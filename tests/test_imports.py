@@ -18,7 +18,7 @@ PACKAGE = Path(recordkit.__file__).parent
 FLOORS: list[set[str]] = [
     # the ground: errors and what the system gives, then values that raise those errors
     {"errors", "system", "version"},
-    {"model", "settings"},
+    {"model", "settings", "state"},
     # formats, without I/O
     {"mpegts", "bitstream"},
     {"timeline"},
@@ -29,6 +29,7 @@ FLOORS: list[set[str]] = [
     {"preview"},
     # a recording, from its parts up to the recorder
     {"pipeline", "recording", "sources", "verification", "recovery", "watch"},
+    {"leftover"},
     {"recorder"},
     # what runs recorders
     {"feed", "media_recorder"},

@@ -41,6 +41,7 @@ class FakeStreams:
     def __init__(self):
         self.coded = 0
         self.fault = None
+        self.closed = False
         self.at_end = []
         self.video_format = VIDEO
         self.changed = threading.Condition()
@@ -56,6 +57,9 @@ class FakeStreams:
 
     def flush(self):
         return self.at_end
+
+    def close(self):
+        self.closed = True
 
     def until_coded(self, count):
         with self.changed:

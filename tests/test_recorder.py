@@ -22,9 +22,10 @@ from recordkit.errors import (
 )
 from recordkit.model import Codec
 from recordkit.mpegts.report import ProblemKind
-from recordkit.recorder import DEFAULT_QUEUE_BYTES, Recorder, State
+from recordkit.recorder import DEFAULT_QUEUE_BYTES, Recorder
 from recordkit.settings import AudioSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
+from recordkit.state import State
 
 from .steering import GUARD_S, FakeClock, FaultySystem, recordkit_threads, scan, whole
 
@@ -536,8 +537,10 @@ def noise():
 # Failing.
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-@pytest.mark.parametrize("name", ["write", "sync_data"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("write", errno.EIO), ("write", errno.EROFS), ("sync_data", errno.EIO), ("sync_data", errno.ENOSPC)],
+)
 def test_a_disk_that_fails_is_told_at_the_next_call_and_at_the_end(tmp_path, pictures, name, number):
     system = FaultySystem()
     system.fail(name, 2, number)

@@ -38,7 +38,8 @@ class Streams:
     """Encodes or passes through what it is given; not thread-safe.
 
     ``rejected_items`` counts items that could not be encoded and were left out. ``on_gap`` is told
-    of each gap in the sound: the stream, the seconds, and whether silence fills it.
+    of each gap in the sound: the stream, the seconds, and whether silence fills it; ``on_given_up``
+    of each stream that is given up while others go on, and why.
     """
 
     def __init__(
@@ -46,10 +47,13 @@ class Streams:
         video: VideoSettings,
         audio: Sequence[AudioSettings],
         on_gap: Callable[[int, float, bool], None] | None = None,
+        on_given_up: Callable[[int, str], None] | None = None,
     ) -> None:
         self.timeline = Timeline()
         self.rejected_items = 0
         self._on_gap = on_gap
+        self._on_given_up = on_given_up
+        self._past_gaps, self._past_gap_s, self._past_skipped = 0, 0.0, 0
         self._video = video
         self._audio = audio
         self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough | LivePictures | LiveSound] = {}
@@ -62,19 +66,21 @@ class Streams:
     def gap_count(self) -> int:
         """Gaps in the sound, filled or marked."""
         ways = tuple(self._ways.values())
-        return sum(way.gap_count for way in ways if isinstance(way, AudioEncoder | LiveSound))
+        return self._past_gaps + sum(way.gap_count for way in ways if isinstance(way, AudioEncoder | LiveSound))
 
     @property
     def gap_s(self) -> float:
         """Seconds of all gaps in the sound."""
         ways = tuple(self._ways.values())
-        return sum(way.gap_s for way in ways if isinstance(way, AudioEncoder | LiveSound))
+        return self._past_gap_s + sum(way.gap_s for way in ways if isinstance(way, AudioEncoder | LiveSound))
 
     @property
     def skipped_units(self) -> int:
         """Pictures left out because they came before the first that a decoder can start from."""
         ways = tuple(self._ways.values())
-        return sum(way.skipped_units for way in ways if isinstance(way, Passthrough | LivePictures))
+        return self._past_skipped + sum(
+            way.skipped_units for way in ways if isinstance(way, Passthrough | LivePictures)
+        )
 
     def needs_entry(self, index: int) -> bool:
         """Whether the decoder of stream ``index`` failed, and needs a live unit that it can start from.
@@ -111,6 +117,8 @@ class Streams:
                 if self._given_up >= self._seen:
                     raise
                 log.error("%s; the stream is given up, the others go on", error)
+                if self._on_given_up is not None:
+                    self._on_given_up(index, str(error))
             elif self._failures[index] == 1:
                 log.warning("%s; it was left out", error)
             return []
@@ -130,6 +138,13 @@ class Streams:
             self._ways[index] = Passthrough(stream, index, stream.language)
         elif not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
+
+    def close(self) -> None:
+        """Let the encoders go, which hold much memory; what was counted stays. Nothing is coded any more."""
+        counts = self.gap_count, self.gap_s, self.skipped_units
+        self._ways = {}
+        self._undecided = {}
+        self._past_gaps, self._past_gap_s, self._past_skipped = counts
 
     def flush(self) -> list[Coded]:
         """What the encoders still hold, at the end of the recording."""

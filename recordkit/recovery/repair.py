@@ -198,7 +198,7 @@ def _words(kept: int, cuts: tuple[Cut, ...]) -> str:
 def _clear_away(files: Output, system: System) -> None:
     """Removes the copy that an earlier repair left unfinished: the original has all of it."""
     try:
-        with locked(files.partial_path, system, writes=True):
-            files.discard()
+        with locked(files.partial_path, system, writes=True) as descriptor:
+            files.remove(files.partial_path, os.fstat(descriptor).st_ino)
     except FileNotFoundError:
         pass

@@ -13,7 +13,8 @@ from ..model import FlushReason, FlushRecord
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..system import Clock
 from .output import Output
-from .tail import Slot
+from .room import Room
+from .tail import Slot, Tail
 
 log = logging.getLogger("recordkit")
 
@@ -41,11 +42,13 @@ class Flusher:
     """Flushes slots into ``output``, in order; called from one thread, what it counts may be read from any.
 
     ``laid_bytes`` tells how many bytes have been packetised, ``status`` what stands before them.
+    ``doing`` is what it does at this moment with the disk, in words, or None.
     """
 
     def __init__(
         self,
         output: Output,
+        room: Room,
         clock: Clock,
         durability: Durability,
         *,
@@ -53,7 +56,9 @@ class Flusher:
         status: Callable[[], QueueStatus],
     ) -> None:
         self.file_bytes = 0
+        self.doing: str | None = None
         self._output = output
+        self._room = room
         self._clock = clock
         self._durability = durability
         self._laid_bytes = laid_bytes
@@ -68,16 +73,20 @@ class Flusher:
         self._started_s = self._clock.monotonic()
         return self._started_s
 
-    def flush(self, job: Job) -> FlushRecord:
+    def flush(self, job: Job, tail: Tail) -> FlushRecord:
         """Write the job's slot where it belongs, and sync it if each flush is to be. Raises WriteError."""
         slot = job.slot
         size = slot.buffer.used_bytes
-        started_s = self._clock.monotonic()
-        self._output.write(slot.buffer.bytes[:size], slot.offset)
-        written_s = self._clock.monotonic()
         end = slot.offset + size
+        started_s = self._clock.monotonic()
+        self.doing = f"writing {size:,} bytes at byte {slot.offset:,}"
+        self._output.check_name(slot.offset)
+        self._room.write(slot, tail)
+        written_s = self._clock.monotonic()
         if self._durability == "flush":
+            self.doing = f"syncing the file up to byte {end:,}"
             self._output.sync_data(end)
+        self.doing = None
         synced_s = self._clock.monotonic()
         status = self._status()
         record = FlushRecord(
@@ -111,12 +120,17 @@ class Flusher:
         )
         return record
 
-    def finish(self, *, commit: bool, overwrite: bool) -> bool:
+    def finish(self, *, end: int, commit: bool, overwrite: bool) -> bool:
         """End the recording: commit it, or leave the partial, synced; True where it was committed.
 
-        A recording without a byte leaves no file. Raises WriteError or OutputExistsError.
+        What stands behind ``end`` is cut: the beginning of a unit that did not come to its end. A
+        recording without a byte leaves no file. Raises WriteError or OutputExistsError.
         """
         final_path = self._output.final_path
+        self.doing = f"committing {self.file_bytes:,} bytes" if commit else f"syncing {self.file_bytes:,} bytes"
+        if end < self.file_bytes:
+            self._output.truncate(end)
+            self.file_bytes = end
         if not self.file_bytes:
             self._output.discard()
             log.warning("%s: no media came, so that no file was made", final_path)

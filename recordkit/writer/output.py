@@ -18,6 +18,7 @@ from ..errors import (
     PartialExistsError,
     WriteError,
 )
+from ..mpegts.laying import PACKET_BYTES
 from ..system import System
 
 log = logging.getLogger("recordkit")
@@ -80,11 +81,11 @@ class Output:
             raise OutputAccessError(folder, f"cannot be written to: {error.strerror}") from error
         self._descriptor = descriptor
         try:
+            self.inode = os.fstat(descriptor).st_ino
             # Ours alone, by O_EXCL; another can hold the lock only for the moment of looking at it.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self.inode = os.fstat(descriptor).st_ino
             # That other may have been a recovery, which found an empty partial and cleared it away.
-            taken_away = self._inode_at_path() != self.inode
+            taken_away = self._system.inode_at(self.partial_path) != self.inode
         except OSError as error:
             self.discard()
             self.close()
@@ -92,12 +93,6 @@ class Output:
         if taken_away:
             self.close()
             raise OutputBusyError(self.final_path, "another program took the partial away: try again")
-
-    def _inode_at_path(self) -> int | None:
-        try:
-            return self.partial_path.stat().st_ino
-        except FileNotFoundError:
-            return None
 
     def _partial_in_the_way(self) -> OutputError:
         try:
@@ -115,7 +110,11 @@ class Output:
         return PartialExistsError(self.final_path, self.partial_path)
 
     def write(self, data: memoryview, offset: int) -> None:
-        """Write all of ``data`` at ``offset``; raises WriteError."""
+        """Write all of ``data`` at ``offset``, the end of the file.
+
+        Raises WriteError; the file is cut back to its last whole packet then, which ends at the
+        error's ``offset``.
+        """
         done = 0
         while done < len(data):
             try:
@@ -123,8 +122,35 @@ class Output:
                 if not count:
                     raise OSError(errno.EIO, "the system takes no more bytes")
             except OSError as error:
-                raise WriteError(self.partial_path, offset + done, error, "writing") from error
+                end = (offset + done) // PACKET_BYTES * PACKET_BYTES
+                self._cut_back(end)
+                raise WriteError(self.partial_path, end, error, "writing") from error
             done += count
+
+    def _cut_back(self, size: int) -> None:
+        try:
+            if self._descriptor is not None:
+                self._system.truncate(self._descriptor, size)
+        except OSError as error:
+            # The write's error is the one to tell; who recovers the file cuts it.
+            log.warning("%s: could not be cut back to a whole packet (%s)", self.partial_path, error.strerror)
+
+    def truncate(self, size: int) -> None:
+        """Cut the file to ``size`` bytes; raises WriteError."""
+        try:
+            self._system.truncate(self._open_descriptor, size)
+        except OSError as error:
+            raise WriteError(self.partial_path, size, error, "cutting") from error
+
+    def check_name(self, size: int) -> None:
+        """Raises WriteError where the partial's name no longer stands for the open file, of ``size`` bytes."""
+        try:
+            is_there = self._system.inode_at(self.partial_path) == self.inode
+        except OSError:
+            return  # nothing can be told; what needs the name will fail by itself
+        if not is_there:
+            lost = FileNotFoundError(errno.ENOENT, "the file was removed or renamed by somebody else meanwhile")
+            raise WriteError(self.partial_path, size, lost, "recording")
 
     def sync_data(self, offset: int) -> None:
         """Bring what was written to the disk; raises WriteError (``offset``: the end of what was written)."""
@@ -154,6 +180,7 @@ class Output:
         WriteError where a call fails.
         """
         self.sync(size)
+        self.check_name(size)
         try:
             self._system.rename(self.partial_path, self.final_path, overwrite=overwrite)
         except FileExistsError:
@@ -167,7 +194,15 @@ class Output:
 
     def discard(self) -> None:
         """Remove a partial to which nothing was written."""
-        self.partial_path.unlink(missing_ok=True)
+        self.remove(self.partial_path, self.inode)
+
+    def remove(self, path: Path, inode: int) -> None:
+        """Remove one of the recording's files if it still is the one of that inode."""
+        try:
+            if self._system.inode_at(path) == inode:
+                self._system.unlink(path)
+        except OSError as error:
+            log.warning("%s: could not be removed (%s); it holds nothing any more", path, error.strerror)
 
     def close(self) -> None:
         """Give back the file and its lock. May be called again."""

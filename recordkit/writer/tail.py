@@ -8,21 +8,26 @@ the machine's own byte order (recovery happens on the machine that recorded)::
     16   inode of the recording it belongs to
     24   the boot that it was written in (16 bytes)
     64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
-         many from the first on a recovery has moved to the recording, durably (their space is given back)
+         many from the first on have been moved to the recording, durably (their space is given back)
     128  slot 1: likewise
-    4096 the slots' bytes
+    4096 the slots' bytes, then the reserve
 
 A slot's count is raised after each access unit that was laid whole. Before a slot is used anew
 its count goes to 0, then its offset changes: a process killed between any two stores leaves a
 header that is true. Each store is of one aligned word, which a kill cannot cut in two.
+
+On a full disk the tail is itself the room that is left: see ``Tail.give_back``.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import logging
 import mmap
 import os
+import stat
+import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +45,10 @@ log = logging.getLogger("recordkit")
 MAGIC = b"RKTAIL\0\1"
 HEADER_BYTES = 4096
 SLOTS = 2
+RESERVE_BYTES = 64 * 1024
+"""Given back first: so much can be written on a full disk before a slot has to make room."""
 _OFFSET, _VALID, _MOVED = 8, 9, 10
+_WORD_BYTES = 8
 _WORDS_PER_SLOT = 8
 _LARGEST = 1 << 60
 
@@ -52,26 +60,59 @@ class Slot:
     laid since the slot was opened, ``first_dts`` and ``end_dts`` the time they cover (ticks).
     """
 
-    __slots__ = ("_at", "_words", "audio_units", "buffer", "end_dts", "first_dts", "offset", "video_units")
+    __slots__ = (
+        "_rows",
+        "_words",
+        "audio_units",
+        "buffer",
+        "end_dts",
+        "first_dts",
+        "moved_bytes",
+        "offset",
+        "video_units",
+    )
 
-    def __init__(self, words: NDArray[np.uint64], number: int, rows: NDArray[np.uint8]) -> None:
-        self._words = words
-        self._at = number * _WORDS_PER_SLOT
+    def __init__(self, words: int, number: int, rows: NDArray[np.uint8]) -> None:
+        self._words = words + number * _WORDS_PER_SLOT * _WORD_BYTES
+        self._rows = address(rows)
         self.buffer = PacketBuffer(rows)
         self.open(0)
 
     def open(self, offset: int) -> None:
         """Empty the slot; what is laid from now on belongs at ``offset`` of the recording."""
-        self._words[self._at + _VALID] = 0
-        self._words[self._at + _OFFSET] = offset
+        self._store(_VALID, 0)
+        self._store(_MOVED, 0)
+        self._store(_OFFSET, offset)
         self.offset = offset
         self.buffer.used = 0
+        self.moved_bytes = 0
         self.video_units = self.audio_units = 0
         self.first_dts = self.end_dts = 0
 
+    def append(self, packets: int, count: int) -> None:
+        """Copy ``count`` packets from the address ``packets`` behind those laid, and publish them."""
+        # By a call that lets the interpreter go: the pages are a file's, and where its disk hangs
+        # the store into one of them does.
+        ctypes.memmove(self._rows + self.buffer.used_bytes, packets, count * PACKET_BYTES)
+        self.buffer.used += count
+        self.publish()
+
     def publish(self) -> None:
         """Let what has been laid count as valid: from here on a kill cannot lose it."""
-        self._words[self._at + _VALID] = self.buffer.used * PACKET_BYTES
+        self._store(_VALID, self.buffer.used * PACKET_BYTES)
+
+    def note_moved(self, count: int) -> None:
+        """The recording has the first ``count`` bytes: the slot need not hold them any more."""
+        self._store(_MOVED, count)
+        self.moved_bytes = count
+
+    def _store(self, word: int, value: int) -> None:
+        ctypes.memmove(self._words + word * _WORD_BYTES, value.to_bytes(_WORD_BYTES, sys.byteorder), _WORD_BYTES)
+
+
+def address(rows: NDArray[np.uint8]) -> int:
+    """Where the array's bytes lie in memory; it must be kept alive as long as that is used."""
+    return int(rows.__array_interface__["data"][0])
 
 
 class Tail:
@@ -84,32 +125,74 @@ class Tail:
 
     def __init__(self, output: Output, packets: int, system: System) -> None:
         path = self.path = output.tail_path
+        self._output = output
+        self._system = system
         if os.path.lexists(path):
             if not _is_spent(output):
                 raise PartialExistsError(output.final_path, path)
             path.unlink(missing_ok=True)
-        slot_bytes = -(-packets * PACKET_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE
-        size = HEADER_BYTES + SLOTS * slot_bytes
-        self._map = _mapped_file(path, size, system)
+        self._slot_bytes = slot_bytes = _slot_bytes(packets)
+        size = tail_bytes(packets)
+        self._map, self._inode = _mapped_file(path, size, system)
         self.is_mapped = self._map is not None
         memory = np.frombuffer(self._map if self._map is not None else bytearray(size), np.uint8)
         words = memory[:HEADER_BYTES].view(np.uint64)
         words[1], words[2] = slot_bytes, output.inode
         memory[24:40] = np.frombuffer(_boot_id(), np.uint8)
         self.slots = tuple(
-            Slot(words, number, memory[start : start + packets * PACKET_BYTES].reshape(packets, PACKET_BYTES))
-            for number, start in enumerate(range(HEADER_BYTES, size, slot_bytes))
+            Slot(
+                address(memory),
+                number,
+                memory[start : start + packets * PACKET_BYTES].reshape(packets, PACKET_BYTES),
+            )
+            for number, start in enumerate(range(HEADER_BYTES, size - RESERVE_BYTES, slot_bytes))
         )
+        self._is_given_back = np.zeros(size // mmap.PAGESIZE, bool)
         # Last, so that a header half made is never taken for one.
         memory[:8] = np.frombuffer(MAGIC, np.uint8)
+
+    def give_back(self) -> int:
+        """Give the disk space of the pages back of which nothing is needed any more; how many bytes that was.
+
+        Nothing may be laid any more: without their disk space those pages cannot be touched. The
+        reserve goes first, so that there is room to begin with, however full the slots are.
+        """
+        if self._map is None:
+            return 0
+        is_needed = np.zeros_like(self._is_given_back)
+        is_needed[: HEADER_BYTES // mmap.PAGESIZE] = True
+        for number, slot in enumerate(self.slots):
+            start = HEADER_BYTES + number * self._slot_bytes
+            if slot.moved_bytes < slot.buffer.used_bytes:
+                first = (start + slot.moved_bytes) // mmap.PAGESIZE
+                is_needed[first : -(-(start + slot.buffer.used_bytes) // mmap.PAGESIZE)] = True
+        given = 0
+        pages = np.flatnonzero(~is_needed & ~self._is_given_back)
+        for run in np.split(pages, np.flatnonzero(np.diff(pages) > 1) + 1):
+            if not len(run):
+                continue
+            try:
+                self._system.punch(self._map, int(run[0]) * mmap.PAGESIZE, len(run) * mmap.PAGESIZE)
+            except OSError as error:
+                log.warning("%s: gives no room back (%s)", self.path, error.strerror)
+                break
+            self._is_given_back[run] = True
+            given += len(run) * mmap.PAGESIZE
+        return given
 
     def remove(self) -> None:
         """Remove the file: its bytes have a safe place in the recording."""
         if self.is_mapped:
-            try:
-                self.path.unlink(missing_ok=True)
-            except OSError as error:
-                log.warning("%s: could not be removed (%s); it holds nothing any more", self.path, error.strerror)
+            self._output.remove(self.path, self._inode)
+
+
+def tail_bytes(packets: int) -> int:
+    """The size of a tail whose slots hold ``packets`` packets each."""
+    return HEADER_BYTES + SLOTS * _slot_bytes(packets) + RESERVE_BYTES
+
+
+def _slot_bytes(packets: int) -> int:
+    return -(-packets * PACKET_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def _is_spent(output: Output) -> bool:
@@ -118,7 +201,11 @@ def _is_spent(output: Output) -> bool:
     It is not, where its partial was moved away: then its slots are all that is left of the end.
     """
     try:
-        with output.tail_path.open("rb") as file:
+        # Not waiting for somebody to write to it, should it be a pipe.
+        descriptor = os.open(output.tail_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return False
             header = read_header(file.read(HEADER_BYTES))
         if header is None:
             return True
@@ -219,7 +306,8 @@ def _boot_id() -> bytes:
         return bytes(16)
 
 
-def _mapped_file(path: Path, size: int, system: System) -> mmap.mmap | None:
+def _mapped_file(path: Path, size: int, system: System) -> tuple[mmap.mmap | None, int]:
+    """The mapping, or None where the file system has none, and the file's inode."""
     try:
         descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except OSError as error:
@@ -229,7 +317,8 @@ def _mapped_file(path: Path, size: int, system: System) -> mmap.mmap | None:
     try:
         # Really allocated: touching a page of a sparse file on a full disk is a SIGBUS.
         system.allocate(descriptor, size)
-        return mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        mapping = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        return mapping, os.fstat(descriptor).st_ino
     except OSError as error:
         path.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -240,6 +329,6 @@ def _mapped_file(path: Path, size: int, system: System) -> mmap.mmap | None:
             path.parent,
             error.strerror,
         )
-        return None
+        return None, 0
     finally:
         system.close(descriptor)

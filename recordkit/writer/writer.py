@@ -19,7 +19,8 @@ from ..mpegts.packetiser import Packetiser
 from ..system import Clock, System
 from .flusher import Durability, Flusher, Job, QueueStatus
 from .output import Output
-from .tail import HEADER_BYTES, SLOTS, Slot, Tail
+from .room import DISK_FULL, OnDiskFull, Room
+from .tail import Slot, Tail, address, tail_bytes
 
 log = logging.getLogger("recordkit")
 
@@ -29,6 +30,7 @@ DEFAULT_THRESHOLD = 4 * 1024 * 1024
 DEFAULT_INTERVAL_S = 2.0
 _HEADROOM_PACKETS = 1024 * 1024 // PACKET_BYTES
 """Room in a slot beyond the threshold: the unit that crosses it still goes in whole."""
+_SCRATCH_PACKETS = 256 * 1024 // PACKET_BYTES
 
 
 class Writer:
@@ -36,8 +38,12 @@ class Writer:
 
     ``lay`` may be called from one thread at a time; the rest from any. ``on_flush`` and
     ``on_room`` are called from the writer's thread, outside its lock: the first with each
-    FlushRecord, the second when a full buffer has room again or the writer has failed. An
-    observer that raises is logged; the recording goes on.
+    FlushRecord, the second when a full buffer has room again, or the writer has failed or ended.
+    So is ``on_waiting``: with the reason why a flush waits, and with None when it waits no longer.
+    An observer that raises is logged; the recording goes on.
+
+    On a full disk ``on_disk_full="wait"`` waits for room, ``"stop"`` ends the recording: ``on_end``
+    is called with ``ended_because``, ``lay`` takes nothing more, and what was laid is committed.
 
     Raises SettingsError for settings that cannot be used, OutputNameError for a name that cannot.
     """
@@ -50,11 +56,14 @@ class Writer:
         flush_threshold: int = DEFAULT_THRESHOLD,
         flush_interval: float = DEFAULT_INTERVAL_S,
         durability: Durability = "flush",
+        on_disk_full: OnDiskFull = "stop",
         overwrite: bool = False,
         clock: Clock | None = None,
         system: System | None = None,
         on_flush: Callable[[FlushRecord], None] | None = None,
         on_room: Callable[[], None] | None = None,
+        on_waiting: Callable[[str | None], None] | None = None,
+        on_end: Callable[[str], None] | None = None,
         status: Callable[[], QueueStatus] | None = None,
     ) -> None:
         if not 64 * 1024 <= flush_threshold <= 1 << 30:
@@ -63,11 +72,14 @@ class Writer:
             raise SettingsError("flush_interval", flush_interval, "give 0.05 to 3600 seconds")
         if durability not in ("flush", "process"):
             raise SettingsError("durability", durability, "give 'flush' or 'process'")
+        if on_disk_full not in ("stop", "wait"):
+            raise SettingsError("on_disk_full", on_disk_full, "give 'stop' or 'wait'")
         self.flush_threshold = flush_threshold
         self.flush_interval = flush_interval
         self.durability = durability
         self.error: RecordkitError | None = None
         self.committed = False
+        self.ended_because: str | None = None
         self._system = system or System()
         self._output = Output(path, self._system)
         self.final_output_path = self._output.final_path
@@ -77,9 +89,19 @@ class Writer:
         self._clock = clock or Clock()
         self._on_flush = on_flush
         self._on_room = on_room
+        self._on_end = on_end
         self._changed = threading.Condition()
+        self._room = Room(
+            self._output,
+            self._clock,
+            self._system,
+            on_disk_full,
+            on_waiting=lambda because: self._tell(on_waiting, because),
+            on_end=self._end,
+        )
         self._flusher = Flusher(
             self._output,
+            self._room,
             self._clock,
             durability,
             laid_bytes=lambda: self._laid_bytes,
@@ -89,8 +111,12 @@ class Writer:
         self._filling: Slot | None = None
         self._free: Slot | None = None
         self._tail: Tail | None = None
+        self._lend(_SCRATCH_PACKETS)
+        self._cut_to: int | None = None
+        self._is_over = False
         self._flush_wanted: FlushReason | None = None
         self._closing: Literal["commit", "leave"] | None = None
+        self._ending: Literal["commit", "leave"] = "commit"
         self._starved = False
         self._laid_bytes = 0
         self._told_bytes = 0
@@ -105,8 +131,7 @@ class Writer:
         Raises the errors of ``Output.open`` and ``Tail``; nothing is left behind then.
         """
         packets = -(-self.flush_threshold // PACKET_BYTES) + _HEADROOM_PACKETS
-        tail_bytes = HEADER_BYTES + SLOTS * packets * PACKET_BYTES
-        self._output.open(overwrite=self._overwrite, needed_bytes=tail_bytes + self.flush_threshold)
+        self._output.open(overwrite=self._overwrite, needed_bytes=tail_bytes(packets) + self.flush_threshold)
         try:
             self._tail = Tail(self._output, packets, self._system)
             if self.durability == "flush":
@@ -128,8 +153,9 @@ class Writer:
     @property
     def bytes_since_last_flush(self) -> int:
         """Bytes in the buffer that no flush has taken yet; they count towards ``flush_threshold``."""
-        with self._changed:
-            return self._filling.buffer.used_bytes if self._filling is not None else 0
+        # Without the lock, which whoever lays a unit holds while a mapped page hangs with its disk.
+        slot = self._filling
+        return slot.buffer.used_bytes if slot is not None else 0
 
     @property
     def laid_bytes(self) -> int:
@@ -147,6 +173,11 @@ class Writer:
         return self._laid_bytes - self._flusher.synced_bytes
 
     @property
+    def doing(self) -> str | None:
+        """What the thread does at this moment with the disk, in words, or None."""
+        return self._flusher.doing
+
+    @property
     def is_own_thread(self) -> bool:
         """Whether the caller is the writer's thread, which must not wait for itself."""
         return threading.current_thread() is self._thread
@@ -154,11 +185,15 @@ class Writer:
     def lay(self, unit: AccessUnit) -> bool:
         """Packetise ``unit`` into the buffer; False where both slots are full (try after ``on_room``).
 
+        False, too, once the writer has ended by itself: see ``ended_because``.
+
         Raises MediaError where the unit cannot be carried, StateError where the writer has not
         begun or is closing, WriteError where it has failed.
         """
         with self._changed:
             self.check()
+            if self.ended_because is not None:
+                return False
             if self._closing:
                 raise StateError("closed", "started", "nothing can be laid any more")
             packets = self._packetiser.packets_for(unit)
@@ -166,14 +201,15 @@ class Writer:
             if slot is None:
                 self._starved = True
                 return False
-            if packets > slot.buffer.capacity:
-                self._lay_in_pieces(unit, packets)
-            else:
-                laid = slot.buffer.used_bytes
-                self._packetiser.lay(unit, slot.buffer)
-                slot.publish()
-                self._laid_bytes += slot.buffer.used_bytes - laid
-                self._count(unit, slot)
+            # Not straight into the slot: see Slot.append.
+            if packets > self._scratch.capacity:
+                self._lend(packets)
+            self._scratch.used = 0
+            self._packetiser.lay(unit, self._scratch)
+            if not self._put(unit, slot):
+                return False
+            if self._scratch.capacity > _SCRATCH_PACKETS:
+                self._lend(_SCRATCH_PACKETS)
             if self._filling is not None and self._filling.buffer.used_bytes >= self.flush_threshold:
                 self._swap(FlushReason.THRESHOLD)
             elif self._filling is not None and not self._flush_wanted:
@@ -205,30 +241,36 @@ class Writer:
             return None
         return self._filling
 
-    def _lay_in_pieces(self, unit: AccessUnit, packets: int) -> None:
-        """A unit larger than a slot: laid in private memory, then copied through the slots in turn.
+    def _lend(self, packets: int) -> None:
+        """Make the private memory that a unit is packetised into."""
+        rows = np.empty((packets, PACKET_BYTES), np.uint8)
+        self._scratch, self._scratch_rows = PacketBuffer(rows), rows
 
-        Here the caller waits, since a unit half laid cannot be refused.
+    def _put(self, unit: AccessUnit, slot: Slot) -> bool:
+        """Copy what was packetised into ``slot``; a unit larger than that goes through the slots in turn.
+
+        Then the caller waits, since a unit half laid cannot be refused; False where the writer
+        ended by itself meanwhile, so that the unit will not be in the file.
         """
-        whole = PacketBuffer(np.empty((packets, PACKET_BYTES), np.uint8))
-        self._packetiser.lay(unit, whole)
-        self._laid_bytes += whole.used_bytes
-        done = 0
-        while done < whole.used:
-            slot = self._slot_with_room(1)
-            if slot is None:
+        begin = slot.offset + slot.buffer.used_bytes
+        packets, done = address(self._scratch_rows), 0
+        room: Slot | None = slot
+        while True:
+            if room is not None:
+                count = min(self._scratch.used - done, room.buffer.capacity - room.buffer.used)
+                room.append(packets + done * PACKET_BYTES, count)
+                self._laid_bytes += count * PACKET_BYTES
+                done += count
+                if done == self._scratch.used:
+                    self._count(unit, room)
+                    return True
+            else:
                 self._clock.wait(self._changed, None)
                 self.check()
-                continue
-            count = min(whole.used - done, slot.buffer.capacity - slot.buffer.used)
-            end = slot.buffer.used_bytes + count * PACKET_BYTES
-            piece = whole.bytes[done * PACKET_BYTES : (done + count) * PACKET_BYTES]
-            slot.buffer.bytes[slot.buffer.used_bytes : end] = piece
-            slot.buffer.used += count
-            slot.publish()
-            done += count
-            if done == whole.used:
-                self._count(unit, slot)
+                if self.ended_because is not None:
+                    self._cut_to = begin
+                    return False
+            room = self._slot_with_room(1)
 
     def _swap(self, reason: FlushReason) -> bool:
         """Hand the filled slot to the thread and fill the free one; False while there is none."""
@@ -256,6 +298,8 @@ class Writer:
             deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
             while self._told_bytes < target:
                 self.check()
+                if self._is_over:
+                    break
                 if self._filling is not None and self._filling.buffer.used and self._free is not None:
                     self._swap(FlushReason.EXPLICIT)
                 remaining = None if deadline is None else deadline - self._clock.monotonic()
@@ -280,6 +324,14 @@ class Writer:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def hurry(self, *, commit: bool) -> None:
+        """Wait for no room on the disk any longer: there, the recording ends as with on_disk_full="stop".
+
+        ``commit`` says how it ends then. Waits for nothing.
+        """
+        self._ending = "commit" if commit else "leave"
+        self._room.hurry()
+
     def check(self) -> None:
         """Raise the WriteError that the writer failed with, if it has."""
         if self.error is not None:
@@ -297,9 +349,9 @@ class Writer:
         error: RecordkitError | None = WriteError(self.temp_output_path, self.file_bytes, fault, "writing")
         try:
             while (job := self._next_job()) is not None:
-                record = self._flusher.flush(job)
+                record = self._flusher.flush(*job)
                 with self._changed:
-                    self._free = job.slot
+                    self._free = job[0].slot
                     starved, self._starved = self._starved, False
                     self._changed.notify_all()
                 if starved:
@@ -308,17 +360,26 @@ class Writer:
                 with self._changed:
                     self._told_bytes = record.file_bytes
                     self._changed.notify_all()
-            self.committed = self._flusher.finish(commit=self._closing == "commit", overwrite=self._overwrite)
+            self.committed = self._flusher.finish(
+                end=self._laid_bytes if self._cut_to is None else self._cut_to,
+                commit=self._closing == "commit",
+                overwrite=self._overwrite,
+            )
             if self._tail is not None:
                 self._tail.remove()
             error = None
         except RecordkitError as failure:
+            if isinstance(failure, WriteError):
+                failure.advise(f"what was recorded is kept: recordkit recover {self.final_output_path.name}")
             log.error("%s", failure)
             error = failure
+            self._tell_what_is_lost()
         finally:
             self._output.close()
+            self._flusher.doing = None
             with self._changed:
                 self.error = error
+                self._is_over = True
                 self._let_go()
                 self._changed.notify_all()
             if error is not None:
@@ -337,7 +398,25 @@ class Writer:
         self._jobs.clear()
         self._filling = self._free = self._tail = None
 
-    def _next_job(self) -> Job | None:
+    def _end(self) -> None:
+        """The disk is full: nothing is laid any more, and what was laid is the recording."""
+        with self._changed:
+            is_first = self.ended_because is None
+            if is_first:
+                self.ended_because = DISK_FULL
+                self._closing = self._closing or self._ending
+                self._changed.notify_all()
+        if is_first:
+            self._tell(self._on_end, DISK_FULL)
+            self._tell(self._on_room)
+
+    def _tell_what_is_lost(self) -> None:
+        tail = self._tail
+        if tail is not None and not tail.is_mapped and self._laid_bytes > self.file_bytes:
+            lost = self._laid_bytes - self.file_bytes
+            log.error("%s: without a mapped buffer, up to %s bytes are lost", self.temp_output_path, f"{lost:,}")
+
+    def _next_job(self) -> tuple[Job, Tail] | None:
         with self._changed:
             while not self._jobs:
                 slot = self._filling
@@ -355,4 +434,6 @@ class Writer:
                     return None
                 else:
                     self._clock.wait(self._changed, None)
-            return self._jobs.popleft()
+            if self._tail is None:
+                return None
+            return self._jobs.popleft(), self._tail

@@ -17,11 +17,15 @@ SMALL = 64 * 1024
 
 
 class Rig:
-    def __init__(self, path: Path, *, audio: bool = False, **settings) -> None:
+    def __init__(self, path: Path, *, audio: bool = False, prepare=None, **settings) -> None:
         self.clock = FakeClock()
         self.system = FaultySystem(folder=path.parent)
+        if prepare is not None:
+            prepare(self.system)
         self.records: list[FlushRecord] = []
         self.rooms = 0
+        self.waits: list[str | None] = []
+        self.ends: list[str] = []
         self._told = threading.Condition()
         settings = {"flush_threshold": SMALL} | settings
         self.packetiser = packetiser(audio=audio)
@@ -32,6 +36,8 @@ class Rig:
             system=self.system,
             on_flush=self._flushed,
             on_room=self._room,
+            on_waiting=self._waiting,
+            on_end=self.ends.append,
             status=lambda: QueueStatus(17, 3),
             **settings,
         )
@@ -48,6 +54,15 @@ class Rig:
         with self._told:
             self.rooms += 1
             self._told.notify_all()
+
+    def _waiting(self, because: str | None) -> None:
+        with self._told:
+            self.waits.append(because)
+            self._told.notify_all()
+
+    def until_told(self, count: int) -> None:
+        with self._told:
+            assert self._told.wait_for(lambda: len(self.waits) >= count, GUARD_S), "nothing was told of waiting"
 
     def lay(self, count: int = 1, size: int = 1000, stream: int = 0) -> int:
         """Lay ``count`` more units; gives how many went in before the buffer was full."""

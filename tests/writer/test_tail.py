@@ -1,6 +1,7 @@
 """The mapped buffer: its layout on disk, and the tails of earlier recordings."""
 
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from recordkit.errors import DiskSpaceError, OutputAccessError, PartialExistsErr
 from recordkit.mpegts.laying import PACKET_BYTES
 from recordkit.system import System
 from recordkit.writer.output import Output
-from recordkit.writer.tail import Tail, read_header
+from recordkit.writer.tail import RESERVE_BYTES, Slot, Tail, address, read_header
 
 from ..steering import FaultySystem, read_tail
 
@@ -32,7 +33,7 @@ def test_the_layout_on_disk(output):
     slot_bytes = int.from_bytes(data[8:16], "little")
     assert slot_bytes >= 50 * PACKET_BYTES
     assert slot_bytes % 4096 == 0
-    assert len(data) == 4096 + 2 * slot_bytes
+    assert len(data) == 4096 + 2 * slot_bytes + RESERVE_BYTES
     assert data[24:40] != bytes(16)
     state = read_tail(output.tail_path)
     assert state.inode == output.partial_path.stat().st_ino
@@ -57,22 +58,24 @@ def test_bytes_count_once_they_are_published(output):
     assert (first.buffer.used, first.offset, first.video_units, first.audio_units) == (0, 752, 0, 0)
 
 
-def test_a_slot_loses_its_count_before_its_offset_changes(output):
+def test_a_slot_loses_its_count_before_its_offset_changes(output, monkeypatch):
     """A kill between the two stores must leave a header that is true."""
     seen = []
-
-    class Words(np.ndarray):
-        def __setitem__(self, key, value):
-            super().__setitem__(key, value)
-            seen.append((int(self[8]), int(self[9])))
-
     slot = Tail(output, 50, System()).slots[0]
     slot.open(1000)
     slot.buffer.used = 5
     slot.publish()
-    slot._words = slot._words.view(Words)
+    slot.note_moved(188)
+    store = Slot._store
+
+    def watched(self, word, value):
+        store(self, word, value)
+        words = np.fromfile(output.tail_path, np.uint64, 11)
+        seen.append((int(words[8]), int(words[9]), int(words[10])))
+
+    monkeypatch.setattr(Slot, "_store", watched)
     slot.open(7000)
-    assert seen == [(1000, 0), (7000, 0)]
+    assert seen == [(1000, 0, 188), (1000, 0, 0), (7000, 0, 0)]
 
 
 def test_all_of_the_file_is_allocated(output):
@@ -118,11 +121,77 @@ def test_a_tail_that_cannot_be_made_leaves_nothing(output, call, number, error):
 
 
 def test_a_tail_that_cannot_be_removed_is_only_warned_of(output, caplog):
-    tail = Tail(output, 50, System())
-    output.tail_path.unlink()
-    output.tail_path.mkdir()
+    system = FaultySystem()
+    output._system = system
+    tail = Tail(output, 50, system)
+    system.fail("unlink", 1, errno.EROFS)
     tail.remove()
     assert "could not be removed" in caplog.text
+    assert output.tail_path.exists()
+
+
+def test_a_file_that_took_the_tails_name_is_not_removed(output):
+    tail = Tail(output, 50, System())
+    output.tail_path.rename(output.tail_path.with_name("elsewhere"))
+    output.tail_path.write_bytes(b"another's")
+    tail.remove()
+    assert output.tail_path.read_bytes() == b"another's"
+
+
+# On a full disk.
+
+
+def test_pages_that_hold_nothing_needed_are_given_back_and_the_rest_stays(output):
+    tail = Tail(output, 100, System())
+    before = output.tail_path.stat().st_blocks * 512
+    first, second = tail.slots
+    packets = np.full((100, PACKET_BYTES), 0x47, np.uint8)
+    second.open(100 * PACKET_BYTES)
+    for slot in (first, second):
+        slot.append(address(packets), 100)
+    assert tail.give_back() == RESERVE_BYTES
+    assert tail.give_back() == 0
+    first.note_moved(50 * PACKET_BYTES)  # 9400 bytes: two whole pages
+    assert tail.give_back() == 2 * 4096
+    assert output.tail_path.stat().st_blocks * 512 <= before - RESERVE_BYTES - 2 * 4096
+    assert read_tail(output.tail_path).slots == (
+        (50 * PACKET_BYTES, b"\x47" * 50 * PACKET_BYTES),
+        (100 * PACKET_BYTES, b"\x47" * 100 * PACKET_BYTES),
+    )
+    header = read_header(output.tail_path.read_bytes())
+    assert header.is_sane
+    assert [(slot.offset, slot.bytes, slot.ends_a_unit) for slot in header.slots] == [
+        (50 * PACKET_BYTES, 50 * PACKET_BYTES, False),
+        (100 * PACKET_BYTES, 100 * PACKET_BYTES, False),
+    ]
+    first.note_moved(100 * PACKET_BYTES)
+    slots = read_header(output.tail_path.read_bytes()).slots
+    assert [slot.offset for slot in slots if slot.bytes] == [100 * PACKET_BYTES]
+
+
+def test_where_no_holes_can_be_made_nothing_is_given_back(output, caplog):
+    system = FaultySystem()
+    tail = Tail(output, 50, system)
+    system.fail("punch", 1, errno.EOPNOTSUPP)
+    assert tail.give_back() == 0
+    assert "gives no room back" in caplog.text
+
+
+def test_private_memory_gives_nothing_back(output):
+    system = FaultySystem()
+    system.fail("allocate", 1, errno.EOPNOTSUPP)
+    assert Tail(output, 50, system).give_back() == 0
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_tail_that_is_no_file_is_not_waited_for(output, kind):
+    if kind == "pipe":
+        os.mkfifo(output.tail_path)
+    else:
+        output.tail_path.symlink_to("/dev/zero")
+    with pytest.raises(PartialExistsError):
+        Tail(output, 50, System())
+    assert os.path.lexists(output.tail_path)
 
 
 # What an earlier recording of the name left.

@@ -1,0 +1,118 @@
+"""What becomes of a flush when the disk is full: it waits for room, or the tail makes room for it.
+
+The tail is a file of real disk space, twice as large as the buffer. Once nothing is laid into it any
+more, what its slots hold can be moved into the recording piece by piece, each piece making room for
+the next: all that was packetised is in the file at the end, however full the disk is.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from ..errors import WriteError
+from ..mpegts.laying import PACKET_BYTES
+from ..system import Clock, System
+from .output import Output
+from .tail import Slot, Tail
+
+OnDiskFull = Literal["stop", "wait"]
+DISK_FULL = "disk full"
+RETRY_S = 0.5
+_PIECE_BYTES = 32 * 1024 // PACKET_BYTES * PACKET_BYTES
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Room:
+    """Writes slots into the recording, on a full disk as ``policy`` says; called from one thread.
+
+    ``on_waiting`` is told why it waits, and None once the slot is written. ``on_end`` is called
+    before the tail makes room: nothing may be laid any more from then on.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        clock: Clock,
+        system: System,
+        policy: OnDiskFull,
+        *,
+        on_waiting: Callable[[str | None], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._output = output
+        self._clock = clock
+        self._system = system
+        self._waits = policy == "wait"
+        self._on_waiting = on_waiting
+        self._on_end = on_end
+        self._changed = threading.Condition()
+
+    def hurry(self) -> None:
+        """Wait for room no longer. May be called from any thread, and waits for nothing."""
+        with self._changed:
+            self._waits = False
+            self._changed.notify_all()
+
+    def write(self, slot: Slot, tail: Tail) -> None:
+        """Write what ``slot`` holds to its place. Raises WriteError; the tail has what the file has not then."""
+        done = 0
+        is_waiting = False
+        while (done := self._written(slot, done, slot.buffer.used_bytes - done)) < slot.buffer.used_bytes:
+            if not self._waits:
+                self._on_end()
+                self._move(slot, done, tail)
+                break
+            if not is_waiting:
+                is_waiting = True
+                self._on_waiting(f"waiting for room: no space is left in {self._output.final_path.parent}")
+            self._wait()
+        if is_waiting:
+            self._on_waiting(None)
+
+    def _written(self, slot: Slot, done: int, size: int, *, must: bool = False) -> int:
+        """Write ``size`` bytes of the slot from ``done`` on; up to where that went before the disk was full.
+
+        Raises WriteError; for a full disk only where not one packet went in that ``must``.
+        """
+        try:
+            self._output.write(slot.buffer.bytes[done : done + size], slot.offset + done)
+        except WriteError as error:
+            end = error.offset - slot.offset
+            # A limit on the size of a file is none of the disk's: no room helps against that.
+            if error.errno not in _FULL or (must and end == done):
+                raise
+            return end
+        return done + size
+
+    def _wait(self) -> None:
+        """Come back when there may be room, or it is of no use to wait for it any longer."""
+        while True:
+            with self._changed:
+                if self._waits:
+                    self._clock.wait(self._changed, RETRY_S)
+                if not self._waits:
+                    return
+            try:
+                if self._system.free_bytes(self._output.final_path.parent) > 0:
+                    return
+            except OSError:
+                return  # the write will tell
+
+    def _move(self, slot: Slot, done: int, tail: Tail) -> None:
+        """Write the slot from ``done`` on, in the room that the tail gives back; raises WriteError."""
+        while True:
+            if done > slot.moved_bytes:
+                # Before the slot loses it: a write that never reached the disk is told by the sync.
+                self._output.sync_data(slot.offset + done)
+                slot.note_moved(done)
+            if done == slot.buffer.used_bytes:
+                return
+            given = tail.give_back()
+            # File systems take room for a large write by the megabyte, or none.
+            while (size := min(_PIECE_BYTES, slot.buffer.used_bytes - done)) and (
+                end := self._written(slot, done, size, must=not given)
+            ) > done:
+                done, given = end, given or 1
