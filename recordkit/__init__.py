@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
     from .sources.webrtc.clock import Sync
+    from .sources.webrtc.loopback import Loopback
     from .state import State
     from .telemetry.alerts import Alert, AlertSettings, Limit
     from .telemetry.compare import compare
@@ -67,6 +68,7 @@ __all__ = [
     "Limit",
     "Log",
     "LogError",
+    "Loopback",
     "MediaError",
     "MediaFile",
     "MediaRecorder",
@@ -146,6 +148,7 @@ _HOMES = {
     "VideoSettings": ".settings",
     "MediaFile": ".sources.media_file",
     "Synthetic": ".sources.synthetic",
+    "Loopback": ".sources.webrtc.loopback",
     "Verification": ".verification.verify",
     "verify": ".verification.verify",
     "Alert": ".telemetry.alerts",

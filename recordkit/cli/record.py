@@ -27,6 +27,19 @@ from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
 from ..telemetry.words import size_text
 from .arguments import count, exactly, frame_rate, picture_size
+from .loopback import (
+    AudioDelayOption,
+    CodecOption,
+    DelayOption,
+    DuplicationOption,
+    JitterOption,
+    LoopbackOptions,
+    LossOption,
+    OutageOption,
+    ReorderingOption,
+    SeedOption,
+    SizeAtOption,
+)
 from .shared import interrupt
 
 _WORTH_TELLING = {
@@ -46,6 +59,7 @@ class SourceKind(StrEnum):
 
     FILE = "file"
     SYNTHETIC = "synthetic"
+    LOOPBACK = "loopback"
 
 
 class DurabilityKind(StrEnum):
@@ -78,8 +92,20 @@ def record(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Synthetic source: as fast as possible.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw memory, growth and flushes into this picture.")] = None,
+    codec: CodecOption = "h264",
+    loss: LossOption = 0.0,
+    duplication: DuplicationOption = 0.0,
+    reordering: ReorderingOption = 0.0,
+    delay: DelayOption = 0.0,
+    jitter: JitterOption = 0.0,
+    audio_delay: AudioDelayOption = 0.0,
+    outage: OutageOption = None,
+    size_at: SizeAtOption = None,
+    seed: SeedOption = 0,
 ) -> None:
-    """Record INPUT, or the built-in synthetic source, into OUTPUT.
+    """Record INPUT, or a built-in source, into OUTPUT.
+
+    The synthetic source paints and plays; loopback sends that by WebRTC from one peer to another.
 
     Ctrl-C stops and commits; a second one leaves the unfinished recording.
     """
@@ -104,6 +130,23 @@ def record(
             video=not no_video,
             audio=not no_audio,
         )
+    elif source is SourceKind.LOOPBACK:
+        (output,) = exactly(paths, 1, "OUTPUT")
+        options = LoopbackOptions(
+            codec=codec,
+            loss=loss,
+            duplication=duplication,
+            reordering=reordering,
+            delay_s=delay,
+            jitter_s=jitter,
+            audio_delay_s=audio_delay,
+            outage=outage,
+            size_at=size_at,
+            seed=seed,
+        )
+        media = options.source(wanted_size, rate, seconds, video.bit_rate, video=not no_video, audio=not no_audio)
+        # Size and bit rate are the sender's: what it sends is kept as it comes.
+        video = VideoSettings(preset=video.preset, transcode=transcode)
     else:
         url, output = exactly(paths, 2, "INPUT OUTPUT")
         media = MediaFile(

@@ -109,6 +109,8 @@ class Listener:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # Before the streams end, so that what is told of them then is whole.
+        self._reception.release()
         for track in self.tracks:
             self._leave(track)
         self._reception.close()

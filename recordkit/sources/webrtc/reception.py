@@ -202,6 +202,8 @@ class Reception:
         self._on_outage = on_outage
         self._streams: list[StreamReception] = []
         self._ended = Received()
+        self._leaving: list[StreamReception] = []
+        """Streams that have ended while units of theirs are held."""
         self._audio_streams = 0
         self._held: list[tuple[StreamReception, Unit, int]] | None = []
         self._held_bytes = 0
@@ -212,7 +214,7 @@ class Reception:
     def counters(self) -> Received:
         """What all streams have received so far."""
         total = self._ended
-        for stream in self._streams:
+        for stream in (*self._streams, *self._leaving):
             total += stream.counters
         return total
 
@@ -231,7 +233,10 @@ class Reception:
         """A stream has ended."""
         if stream in self._streams:
             self._streams.remove(stream)
-            self._ended += stream.counters
+            if self._held is None:
+                self._ended += stream.counters
+            else:
+                self._leaving.append(stream)
 
     def heard(self, now_s: float) -> None:
         """A packet of any stream came."""
@@ -260,11 +265,15 @@ class Reception:
         self._held_bytes += len(unit.data)
         self._release(self._clock.monotonic())
 
+    def release(self) -> None:
+        """Hand on what is held, whether or not the clocks are known."""
+        self._release(float("inf"))
+
     def close(self) -> None:
         """End all streams, and hand on what is held."""
         for stream in self.streams:
             stream.end()
-        self._release(float("inf"))
+        self.release()
 
     def _release(self, now_s: float) -> None:
         held = self._held
@@ -274,3 +283,6 @@ class Reception:
         self._held_bytes = 0
         for stream, unit, ticks in sorted(held, key=lambda one: one[2] + self.joint.target(one[0].clock)):
             stream.deliver(unit, ticks)
+        for stream in self._leaving:
+            self._ended += stream.counters
+        self._leaving.clear()

@@ -210,13 +210,14 @@ def test_another_source_takes_over_without_mixing():
     assert (counters.packets, counters.received_units, counters.lost_packets) == (3 * 60, 60, 0)
 
 
-def test_counters_of_ended_streams_stay():
+def test_counters_of_ended_streams_stay_and_count_what_was_held():
     rig = Rig()
     rig.run(of(rig.video, film(5)), of(rig.audio, talk(5), ssrc=2))
     before = rig.reception.counters
+    assert (before.packets, before.received_units) == (15 + 5, 0)
     rig.audio.end()
     rig.end()
-    assert rig.reception.counters == before + Received(received_units=0)
+    assert rig.reception.counters == before + Received(received_units=5 + 5)
     assert rig.reception.streams == ()
 
 
