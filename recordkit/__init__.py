@@ -12,6 +12,7 @@ from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .background.account import SessionState
+    from .background.session import Session
     from .errors import (
         DiskSpaceError,
         LogError,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from .recovery.listing import partials
     from .recovery.outcome import Cut, Outcome, Partial, Recovery
     from .recovery.recover import recover
-    from .session import Session, attach, sessions, start, stop_all
+    from .session import attach, sessions, start, stop_all
     from .settings import AudioSettings, VideoSettings
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
@@ -138,7 +139,7 @@ _HOMES = {
     "Partial": ".recovery.outcome",
     "Recovery": ".recovery.outcome",
     "recover": ".recovery.recover",
-    "Session": ".session",
+    "Session": ".background.session",
     "SessionState": ".background.account",
     "attach": ".session",
     "sessions": ".session",

@@ -15,26 +15,26 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import psutil
 
+from .background.channel import OnChannel, Signals, Teller
 from .background.description import describe, restore
 from .background.faults import describe_error
 from .background.link import Link
-from .background.mailbox import Mailbox, Message
-from .background.protocol import PROTOCOL, Type, decode, encode, signal_line
+from .background.mailbox import Mailbox
+from .background.protocol import PROTOCOL, Type, decode, encode
 from .background.rendezvous import Rendezvous
 from .errors import RecordkitError, SettingsError, StateError
 from .feed import record
 from .model import Sample
 from .recorder import Recorder
 from .recording import Recording
-from .sources.source import Channel, OpenSource, SignalledSource
+from .sources.source import SignalledSource
 from .state import State
 from .system import System, give_back_freed_memory
 from .telemetry.frames import Log
@@ -60,11 +60,11 @@ class Worker:
         self._recorder: Recorder | None = None
         self._mailbox = Mailbox()
         self._lock = threading.Lock()
-        self._links: list[Link] = []
+        self._links: dict[Link, Callable[[Record], None]] = {}
         self._rendezvous: Rendezvous | None = None
         self._parent_gone = threading.Event()
         self._parent = Link("parent", reading, writing, self, _process_descriptor(os.getppid()))
-        self._links.append(self._parent)
+        self._links[self._parent] = partial(_tell_record, self._parent)
 
     def run(self) -> None:
         """Record what the first line says, to the end, and tell of it."""
@@ -73,7 +73,7 @@ class Worker:
         if line is None:
             return
         outcome: dict[str, object]
-        teller, level = _Teller(self), log.level
+        teller, level = Teller(self.tell), log.level
         log.addHandler(teller)
         try:
             recording = self._record(decode(line) or {})
@@ -103,7 +103,7 @@ class Worker:
         settings = {name: restore(name, value) for name, value in request["settings"].items()}
         _check_settings(settings)
         if isinstance(source, SignalledSource):
-            source = _OnChannel(source, _Signals(self, self._mailbox))
+            source = OnChannel(source, Signals(self.tell, self._mailbox))
         return record(
             source,
             request["path"],
@@ -133,9 +133,6 @@ class Worker:
     def _greet(self, link: Link, recorder: Recorder) -> None:
         """Tell all that has been so far, and from now on each record as it comes."""
 
-        def tell(record: Record) -> None:
-            link.outbox.put(record_line(record), sheddable=isinstance(record, Sample))
-
         def so_far(known: Log) -> None:
             link.outbox.put(
                 encode(
@@ -149,7 +146,7 @@ class Worker:
             )
             link.outbox.put_all(_lines(known))
 
-        recorder.follow(tell, so_far)
+        recorder.follow(self._links[link], so_far)
 
     def _called(self, connection: socket.socket) -> None:
         """Somebody attaches."""
@@ -160,7 +157,7 @@ class Worker:
         reading = connection.detach()
         with self._lock:
             link = Link(str(len(self._links)), reading, os.dup(reading), self)
-            self._links.append(link)
+            self._links[link] = partial(_tell_record, link)
         self._greet(link, recorder)
         link.start()
 
@@ -221,7 +218,9 @@ class Worker:
         """Called by the links' threads at their ends."""
         if link is not self._parent:
             with self._lock:
-                self._links.remove(link)
+                follower = self._links.pop(link)
+            if self._recorder is not None:
+                self._recorder.unfollow(follower)
             link.outbox.close()
             return
         self._parent_gone.set()
@@ -249,41 +248,8 @@ class Worker:
         self._stop.set()
 
 
-class _Signals:
-    """The worker's side of a source's channel."""
-
-    def __init__(self, worker: Worker, mailbox: Mailbox) -> None:
-        self._worker = worker
-        self.listen = mailbox.listen
-
-    def send(self, message: Message) -> None:
-        self._worker.tell(signal_line(message))
-
-
-@dataclass(frozen=True)
-class _OnChannel:
-    """A signalled source as any other."""
-
-    source: SignalledSource
-    channel: Channel
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    def open(self) -> AbstractContextManager[OpenSource]:
-        return self.source.open_on(self.channel)
-
-
-class _Teller(logging.Handler):
-    """Brings what is logged to the session, whose process has its own idea of where logs go."""
-
-    def __init__(self, worker: Worker) -> None:
-        super().__init__()
-        self._worker = worker
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._worker.tell(encode(Type.LOG, level=record.levelno, words=self.format(record)), sheddable=True)
+def _tell_record(link: Link, record: Record) -> None:
+    link.outbox.put(record_line(record), sheddable=isinstance(record, Sample))
 
 
 def _lines(known: Log) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import av
 import pytest
 
-from recordkit.errors import OutputExistsError, SettingsError, SourceError
+from recordkit.errors import OutputExistsError, SettingsError, SourceError, StateError
 from recordkit.feed import record
 from recordkit.model import EncodedUnit, EventKind, Received
 from recordkit.recorder import Recorder
@@ -174,6 +174,56 @@ def test_a_live_source_is_asked_for_an_entry_where_a_unit_could_not_be_decoded(t
 
     record(SimpleNamespace(name="broken", open=opened), tmp_path / "a.ts", video=FAST)
     assert live.asked[0] == (True, 0)
+
+
+def test_a_start_is_told_before_the_first_frame(tmp_path: Path) -> None:
+    told: list[tuple[str, int]] = []
+    record(
+        synthetic(seconds=0.2),
+        tmp_path / "out.ts",
+        video=FAST,
+        on_start=lambda recorder: told.append((recorder.state, recorder.counters.taken_items)),
+    )
+    assert told == [("recording", 0)]
+
+
+@dataclass
+class Hanging:
+    """A source that hangs while it is opened, or later, until its test is over."""
+
+    opens: bool
+    stop: threading.Event
+    over: threading.Event = field(default_factory=threading.Event)
+    name: str = "hanging"
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        if not self.opens:
+            self.hang()
+        yield OpenSource(self._items(), has_video=True, has_audio=False)
+
+    def _items(self) -> Iterator[SourceItem]:
+        yield from map(SourceItem, islice(Synthetic(width=64, height=48, audio=False).frames(), 5))
+        self.hang()
+
+    def hang(self) -> None:
+        self.stop.set()
+        assert self.over.wait(30)
+
+
+def test_a_source_that_hangs_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+    source = Hanging(opens=True, stop=threading.Event())
+    recording = record(source, tmp_path / "out.ts", stop=source.stop, video=FAST)
+    source.over.set()
+    assert recording.counters.video_units == 5
+
+
+def test_one_that_hangs_while_it_is_opened_does_not_either(tmp_path: Path) -> None:
+    source = Hanging(opens=False, stop=threading.Event())
+    with pytest.raises(StateError, match="stopped before it was open"):
+        record(source, tmp_path / "out.ts", stop=source.stop)
+    source.over.set()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_source_that_fails_is_told_and_what_came_before_is_committed(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.media import make_clip
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-RECORDING, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+RECORDING, BACKGROUND, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +26,16 @@ def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     exec(RECORDING, {})  # noqa: S102 - our own README
     for name in ("talk.ts", "test.ts"):
         assert verify(tmp_path / name, decode=True).ok
+
+
+def test_the_background_example_runs_as_a_script(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BACKGROUND], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^(recording|degraded) \d{4,} \d{8,}$", done.stdout, re.MULTILINE)
+    assert "commit" in done.stdout
+    assert verify(tmp_path / "meeting.ts", decode=True).ok
 
 
 def test_the_analysis_example_runs_as_a_script(tmp_path: Path) -> None:

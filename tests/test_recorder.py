@@ -20,7 +20,7 @@ from recordkit.errors import (
     StateError,
     WriteError,
 )
-from recordkit.model import Codec
+from recordkit.model import Codec, EventKind, FlushRecord
 from recordkit.mpegts.report import ProblemKind
 from recordkit.recorder import DEFAULT_QUEUE_BYTES, Recorder
 from recordkit.settings import AudioSettings, VideoSettings
@@ -240,6 +240,41 @@ def test_flush_brings_everything_written_so_far_into_the_file(tmp_path, frames):
         assert len(system.named("sync_data")) == 1
         assert one.flush(GUARD_S)
         assert len(one.flush_records) == 1
+
+
+def test_a_mark_is_noted_at_its_place_and_who_follows_is_told(tmp_path, frames):
+    told = []
+    with recorder(tmp_path) as one:
+        one.follow(told.append, lambda log: told.extend(log.contents.events))
+        for frame in frames:
+            one.write(frame)
+        assert one.flush(GUARD_S)
+        assert one.bytes_at_risk == 0
+        one.mark(" first question ")
+        one.unfollow(told.append)
+        one.mark("unheard")
+        for name in ("", "  ", "x" * 501, 7):
+            with pytest.raises(SettingsError):
+                one.mark(name)
+    marks = [event.fields for event in one.log.contents.events if event.kind is EventKind.MARK]
+    assert [fields["name"] for fields in marks] == ["first question", "unheard"]
+    assert marks[0]["media_s"] == pytest.approx(one.duration_s, abs=0.05)
+    assert [record.fields["name"] for record in told if getattr(record, "kind", None) is EventKind.MARK] == [
+        "first question"
+    ]
+    flushes = [record for record in told if isinstance(record, FlushRecord)]
+    assert flushes == list(one.flush_records[: len(flushes)])
+    assert flushes
+    with pytest.raises(StateError):
+        one.mark("late")
+
+
+def test_what_a_power_cut_would_cost(tmp_path, frames):
+    with recorder(tmp_path, durability="process") as one:
+        for frame in frames:
+            one.write(frame)
+        assert one.flush(GUARD_S)
+        assert one.bytes_at_risk == one.file_bytes > 0
 
 
 # Frames and packets that do not fit.

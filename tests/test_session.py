@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 import recordkit as rk
-from recordkit.session import Session
+from recordkit.background.session import Session
 from recordkit.sources.readback import read_back
 
 from .steering import GUARD_S, recordkit_threads

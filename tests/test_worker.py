@@ -23,7 +23,7 @@ import recordkit as rk
 from recordkit import worker
 from recordkit.background.description import describe, restore
 from recordkit.background.protocol import PROTOCOL, Type, encode
-from recordkit.session import Session
+from recordkit.background.session import Session
 from recordkit.sources.readback import read_back
 from recordkit.sources.source import Channel, OpenSource, SourceItem
 
@@ -210,7 +210,7 @@ def within(
         if over is not None:
             over.set()
         for one in threading.enumerate():
-            if one.name == "recordkit-source":
+            if one.name.startswith("recordkit"):
                 one.join(GUARD_S)
 
 
@@ -239,7 +239,7 @@ def test_a_source_that_gives_nothing_is_stopped_all_the_same(
 ) -> None:
     over = threading.Event()
     with within(monkeypatch, Silent(over), tmp_path / "talk.ts", over) as session:
-        session.on_change(lambda one: one._ask_to_stop() if one.state == "recording" else None)
+        session.on_change(lambda one: one.ask_to_stop() if one.state == "recording" else None)
     assert session.state == "stopped"
     assert session.recording is not None
     assert session.recording.path is None

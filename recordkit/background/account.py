@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordkitError, WorkerError
+from ..errors import RecordkitError
 from ..model import Event, EventKind, FlushRecord
 from ..recording import Recording
 from ..system import Clock
@@ -31,7 +31,7 @@ _RATE_FLUSHES = 10
 
 
 class SessionState(StrEnum):
-    """Where a background recording stands; degraded is one that records while an alert stands."""
+    """Where a background recording stands; degraded is one that records while an alert stands or a part fails."""
 
     STARTING = "starting"
     RECORDING = "recording"
@@ -74,7 +74,7 @@ class Account:
         self._figures = Figures()
         self._figures_s = clock.monotonic()
         self._last_flushes: deque[FlushRecord] = deque(maxlen=_RATE_FLUSHES)
-        self._alerts: set[object] = set()
+        self._standing: set[tuple[str, object]] = set()
         self._outcome: dict[str, Any] | None = None
 
     @property
@@ -120,7 +120,7 @@ class Account:
         elif kind == Type.ENDED:
             self._outcome = message
 
-    def end(self, without_a_word: WorkerError) -> None:
+    def end(self, without_a_word: RecordkitError) -> None:
         """No more lines will come; ``without_a_word`` is the error where the worker did not tell how it ended."""
         with self._lock:
             self._figures = self.figures
@@ -129,7 +129,7 @@ class Account:
                 self._move(SessionState.STOPPING)
             self._move(SessionState.STOPPED if self.error is None else SessionState.FAILED)
 
-    def _take_outcome(self, without_a_word: WorkerError) -> RecordkitError | None:
+    def _take_outcome(self, without_a_word: RecordkitError) -> RecordkitError | None:
         outcome = self._outcome
         if outcome is None:
             return without_a_word
@@ -182,15 +182,19 @@ class Account:
                 self._take_event(record)
 
     def _take_event(self, event: Event) -> None:
-        rule = event.fields.get("rule")
+        fields = event.fields
         if event.kind is EventKind.ALERT_RAISED:
-            self._alerts.add(rule)
+            self._standing.add(("rule", fields.get("rule")))
         elif event.kind is EventKind.ALERT_CLEARED:
-            self._alerts.discard(rule)
+            self._standing.discard(("rule", fields.get("rule")))
+        elif event.kind is EventKind.DEGRADED:
+            self._standing.add(("part", fields.get("part")))
+        elif event.kind is EventKind.RESTORED:
+            self._standing.discard(("part", fields.get("part")))
         elif event.kind is EventKind.STOP:
             self._move(SessionState.STOPPING)
         if self.state in (SessionState.RECORDING, SessionState.DEGRADED):
-            self._move(SessionState.DEGRADED if self._alerts else SessionState.RECORDING)
+            self._move(SessionState.DEGRADED if self._standing else SessionState.RECORDING)
 
     def _move(self, state: SessionState) -> None:
         """To ``state`` where there is such a step from here."""

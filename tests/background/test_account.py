@@ -32,6 +32,7 @@ def event(kind, **fields):
 
 STARTED = encode(Type.STARTED, protocol=PROTOCOL, pid=7, elapsed_s=0.5, header={"recording": "talk.ts"})
 ALERT, CLEARED = (event(kind, rule="silent_s") for kind in (EventKind.ALERT_RAISED, EventKind.ALERT_CLEARED))
+DEGRADED, RESTORED = (event(kind, part="disk") for kind in (EventKind.DEGRADED, EventKind.RESTORED))
 STOP = event(EventKind.STOP)
 ENDED = encode(Type.ENDED, recording=describe("recording", RECORDING))
 FAILED = encode(Type.ENDED, error=describe_error(SourceError("camera", "came loose")))
@@ -64,6 +65,7 @@ S = SessionState
     [
         ([STARTED, STOP, ENDED], [S.STARTING, S.RECORDING, S.STOPPING, S.STOPPING, S.STOPPED]),
         ([STARTED, ALERT, CLEARED], [S.STARTING, S.RECORDING, S.DEGRADED, S.RECORDING, S.FAILED]),
+        ([STARTED, DEGRADED, RESTORED], [S.STARTING, S.RECORDING, S.DEGRADED, S.RECORDING, S.FAILED]),
         ([STARTED, ALERT, STOP, CLEARED], [S.STARTING, S.RECORDING, S.DEGRADED, S.STOPPING, S.STOPPING, S.FAILED]),
         ([STARTED, FAILED], [S.STARTING, S.RECORDING, S.RECORDING, S.FAILED]),
         ([FAILED], [S.STARTING, S.STARTING, S.FAILED]),
