@@ -51,6 +51,7 @@ _WORTH_TELLING = {
     "restarts",
     "late_units",
     "gap_count",
+    "abandoned_items",
 }
 
 
@@ -60,6 +61,21 @@ class SourceKind(StrEnum):
     FILE = "file"
     SYNTHETIC = "synthetic"
     LOOPBACK = "loopback"
+
+
+class PartialChoice(StrEnum):
+    """What becomes of an unfinished recording in the way."""
+
+    ERROR = "error"
+    RECOVER = "recover"
+    RENAME = "rename"
+
+
+class FullDiskChoice(StrEnum):
+    """What a full disk does."""
+
+    STOP = "stop"
+    WAIT = "wait"
 
 
 class DurabilityKind(StrEnum):
@@ -89,6 +105,12 @@ def record(
     durability: Annotated[
         DurabilityKind, typer.Option(help="Sync each flush to the disk, or leave that to the system.")
     ] = DurabilityKind.FLUSH,
+    on_partial: Annotated[
+        PartialChoice, typer.Option(help="Where an unfinished recording of that name lies: what becomes of it.")
+    ] = PartialChoice.ERROR,
+    on_disk_full: Annotated[
+        FullDiskChoice, typer.Option(help="Where the disk is full: end and commit, or wait for room.")
+    ] = FullDiskChoice.STOP,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Synthetic source: as fast as possible.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw memory, growth and flushes into this picture.")] = None,
@@ -172,6 +194,8 @@ def record(
             flush_threshold=count("flush_threshold", flush_threshold, 1024),
             flush_interval=flush_interval,
             durability=durability.value,
+            on_partial=on_partial.value,
+            on_disk_full=on_disk_full.value,
             overwrite=overwrite,
             on_progress=lambda recorder: live.update(_progress(recorder), refresh=True),
         )
@@ -212,6 +236,8 @@ def _show(console: Console, recording: Recording) -> None:
         f"   {time_text(recording.duration_s)}, {size_text(recording.bytes)}",
     )
     console.print(line, soft_wrap=True)
+    if recording.ended_because is not None:
+        console.print(Text.assemble(("note ", "yellow"), f"ended by itself: {recording.ended_because}"))
     told = {name: value for name, value in asdict(recording.counters).items() if value and name in _WORTH_TELLING}
     if told:
         words = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in told.items())

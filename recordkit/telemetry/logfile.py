@@ -6,6 +6,7 @@ The first line is the header, each further line a flush, a sample or an event, t
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -24,6 +25,9 @@ SUFFIX = ".flushes.jsonl"
 OLD_SUFFIX = ".old"
 SCHEMA_VERSION = 1
 LONGEST_LINE_BYTES = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_MOST_UNWRITTEN_BYTES = 4 << 20
+"""So much is kept until the disk has room again."""
 _LARGEST_INT = 2**63 - 1
 Record = FlushRecord | Sample | Event
 
@@ -71,24 +75,29 @@ class LogFile:
         with self._lock:
             self._lines.append(line)
 
-    def write(self) -> None:
-        """Write what is kept."""
+    def write(self, *, is_last: bool = False) -> None:
+        """Write what is kept; on a full disk it is kept for the next time, unless this ``is_last``."""
         with self._writing:
             with self._lock:
                 lines, self._lines = b"".join(self._lines), []
             if self._descriptor is None or not lines:
                 return
+            done = 0
             try:
-                done = 0
                 while done < len(lines):
                     done += os.write(self._descriptor, lines[done:])
             except OSError as error:
+                if not is_last and error.errno in _FULL and len(lines) - done <= _MOST_UNWRITTEN_BYTES:
+                    # Gone on with where it was cut: what is told of a full disk is just what one wants to read.
+                    with self._lock:
+                        self._lines.insert(0, lines[done:])
+                    return
                 log.warning("%s: the log of the flushes ends here: %s", self.path, error.strerror)
                 self._close(self._descriptor)
 
     def close(self) -> None:
         """Write what is kept and close the file. May be called again."""
-        self.write()
+        self.write(is_last=True)
         with self._writing:
             if self._descriptor is not None:
                 self._close(self._descriptor)

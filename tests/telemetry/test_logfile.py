@@ -334,6 +334,27 @@ def test_a_disk_that_fills_up_later(path, caplog, monkeypatch):
     assert records == RECORDS[: len(records)]
 
 
+def test_a_disk_that_has_room_again_gets_all_of_it(path, caplog, monkeypatch):
+    file = LogFile(path, HEADER)
+    write, room = os.write, [150]
+
+    def short_of_room(descriptor, data):
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        count = write(descriptor, data[: room[0]])
+        room[0] -= count
+        return count
+
+    monkeypatch.setattr(os, "write", short_of_room)
+    for record in RECORDS:
+        file.add(record)
+        file.write()
+    room[0] = 1 << 20
+    file.close()
+    assert read_log(path)[1] == RECORDS
+    assert caplog.text == ""
+
+
 def test_who_notes_something_does_not_wait_for_the_disk(path, monkeypatch):
     file = LogFile(path, HEADER)
     file.add(RECORDS[0])
