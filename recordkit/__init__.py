@@ -13,6 +13,8 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .background.account import SessionState
     from .background.session import Session
+    from .endpoint.serve import serve
+    from .endpoint.whip import Whip
     from .errors import (
         DiskSpaceError,
         LogError,
@@ -101,6 +103,7 @@ __all__ = [
     "TapError",
     "Verification",
     "VideoSettings",
+    "Whip",
     "WorkerError",
     "WriteError",
     "attach",
@@ -114,6 +117,7 @@ __all__ = [
     "read_flush_logs",
     "record",
     "recover",
+    "serve",
     "sessions",
     "start",
     "stop_all",
@@ -121,6 +125,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "serve": ".endpoint.serve",
+    "Whip": ".endpoint.whip",
     "record": ".feed",
     "plot_file_growth": ".plots.charts",
     "plot_flushes": ".plots.charts",

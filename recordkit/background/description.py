@@ -24,6 +24,7 @@ _ADVICE = (
 _HOMES = {
     "Synthetic": "sources.synthetic",
     "MediaFile": "sources.media_file",
+    "Whip": "endpoint.whip",
     "VideoSettings": "settings",
     "AudioSettings": "settings",
     "AlertSettings": "telemetry.alerts",

@@ -17,6 +17,7 @@ from ..version import __version__
 from .partials import partials
 from .record import record
 from .recover import recover
+from .serve import serve
 from .shared import FAULT, INTERRUPTED, USAGE
 from .verify import verify
 from .watch import watch
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(record)
 app.command(no_args_is_help=True)(verify)
 app.command()(watch)
+app.command(no_args_is_help=True)(serve)
 app.command(no_args_is_help=True)(recover)
 app.command()(partials)
 
@@ -74,6 +76,6 @@ def options(
         context.obj.print(f"recordkit {__version__}", highlight=False)
         raise typer.Exit
     handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(message)s", handlers=[handler]
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    if verbose:
+        logging.getLogger("recordkit").setLevel(logging.INFO)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ..endpoint.whip import Whip
 from ..errors import SettingsError
 from ..feed import record as record_source
 from ..recorder import Recorder
@@ -27,6 +29,7 @@ from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
 from ..telemetry.words import size_text
 from .arguments import count, exactly, frame_rate, picture_size
+from .listening import HostOption, PageOption, PortOption, TokenOption
 from .loopback import (
     AudioDelayOption,
     CodecOption,
@@ -61,6 +64,7 @@ class SourceKind(StrEnum):
     FILE = "file"
     SYNTHETIC = "synthetic"
     LOOPBACK = "loopback"
+    WHIP = "whip"
 
 
 class PartialChoice(StrEnum):
@@ -124,10 +128,15 @@ def record(
     outage: OutageOption = None,
     size_at: SizeAtOption = None,
     seed: SeedOption = 0,
+    host: HostOption = Whip.host,
+    port: PortOption = Whip.port,
+    token: TokenOption = None,
+    publish_page: PageOption = False,
 ) -> None:
     """Record INPUT, or a built-in source, into OUTPUT.
 
-    The synthetic source paints and plays; loopback sends that by WebRTC from one peer to another.
+    The synthetic source paints and plays; loopback sends that by WebRTC from one peer to another; whip
+    records who publishes to http://HOST:PORT/whip/NAME, one after the other.
 
     Ctrl-C stops and commits; a second one leaves the unfinished recording.
     """
@@ -169,6 +178,12 @@ def record(
         media = options.source(wanted_size, rate, seconds, video.bit_rate, video=not no_video, audio=not no_audio)
         # Size and bit rate are the sender's: what it sends is kept as it comes.
         video = VideoSettings(preset=video.preset, transcode=transcode)
+    elif source is SourceKind.WHIP:
+        (output,) = exactly(paths, 1, "OUTPUT")
+        media = Whip(host=host, port=port, token=token or None, publish_page=publish_page)
+        video = replace(video, transcode=transcode)
+        # It tells where to publish to: with port 0 nobody else knows.
+        logging.getLogger("recordkit.endpoint").setLevel(logging.INFO)
     else:
         url, output = exactly(paths, 2, "INPUT OUTPUT")
         media = MediaFile(

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import hdrs, web
+from aiortc.sdp import SessionDescription
 
 from ..errors import DiskSpaceError, RecordkitError
+from ..state import State
 from ..system import Clock
 from . import pages
 from .gate import Gate
@@ -35,7 +37,10 @@ class Desk(Protocol):
     """Where publishers are sent to be recorded."""
 
     def admit(self, stream: str, present: list[Publisher]) -> Sink:
-        """What records a new publisher of ``stream`` beside those present; raises HTTPException for none."""
+        """What records a new publisher of ``stream`` beside those present.
+
+        Raises HTTPException where there can be none, and RecordkitError.
+        """
         ...
 
     async def free_bytes(self) -> int | None:
@@ -56,7 +61,7 @@ class Endpoint:
         ice_configuration(settings.ice_servers)  # here, not at the first publisher
         self._gate = Gate(settings, settings.required_token(), self._clock)
         self._publishers: dict[str, Publisher] = {}
-        self._ended: deque[Publisher] = deque(maxlen=_SHOWN_ENDED)
+        self._ended: deque[pages.Row] = deque(maxlen=_SHOWN_ENDED)
         self._is_closing = False
         self._free_bytes: int | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -73,7 +78,7 @@ class Endpoint:
         return list(self._publishers.values())
 
     @property
-    def ended(self) -> list[Publisher]:
+    def ended(self) -> list[pages.Row]:
         """The last ones that have ended, the newest first."""
         return list(self._ended)[::-1]
 
@@ -110,7 +115,7 @@ class Endpoint:
     def _forget(self, publisher: Publisher) -> None:
         del self._publishers[publisher.id]
         if publisher.was_live:
-            self._ended.append(publisher)
+            self._ended.append(pages.Row.of(publisher))
 
     # The HTTP face.
 
@@ -157,12 +162,17 @@ class Endpoint:
         text = await self._body(request)
         offer = read_offer(text)
         self._refuse_when_full()
-        sink = self._desk.admit(stream, self.publishers)
-        publisher = Publisher(stream, sink, self._settings, self._clock, self._forget)
-        self._publishers[publisher.id] = publisher
+        publisher, answer = await self._taken(stream, offer, text)
+        location = f"/whip/{stream}/{publisher.id}"
+        return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
+
+    async def _taken(self, stream: str, offer: SessionDescription, text: str) -> tuple[Publisher, str]:
         try:
+            sink = self._desk.admit(stream, self.publishers)
+            publisher = Publisher(stream, sink, self._settings, self._clock, self._forget)
+            self._publishers[publisher.id] = publisher
             async with asyncio.timeout(_LONGEST_ANSWER_S):
-                answer = await publisher.answer(offer, text)
+                return publisher, await publisher.answer(offer, text)
         except TimeoutError:
             raise _unavailable("The answer took too long to make; see the server's log.") from None
         except RecordkitError as error:
@@ -170,8 +180,6 @@ class Endpoint:
             if isinstance(error, DiskSpaceError):
                 raise _unavailable("The disk is full.") from error
             raise web.HTTPInternalServerError(text="The recording cannot begin; see the server's log.\n") from error
-        location = f"/whip/{stream}/{publisher.id}"
-        return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
 
     def _refuse_when_full(self) -> None:
         if self._is_closing:
@@ -199,7 +207,7 @@ class Endpoint:
             self._gate.slow_down(request)
             raise web.HTTPNotFound(text="There is no such session; it may have ended by itself.\n")
         await publisher.end("the publisher ended it")
-        if publisher.sink.error is not None:
+        if publisher.sink.state is State.FAILED:
             raise web.HTTPInternalServerError(text="The recording failed; see the server's log.\n")
         return web.Response(text="")
 
@@ -209,8 +217,8 @@ class Endpoint:
 
     async def _show_status(self, request: web.Request) -> web.Response:
         self._gate.viewer(request)
-        rows = [pages.Row.of(one) for one in (*self.publishers, *self.ended)]
-        return pages.status(rows, self._settings, free_bytes=self._free_bytes)
+        rows = [pages.Row.of(one) for one in self.publishers]
+        return pages.status([*rows, *self.ended], self._settings, free_bytes=self._free_bytes)
 
     async def _show_look(self, _request: web.Request) -> web.Response:
         return pages.look()

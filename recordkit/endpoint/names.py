@@ -48,13 +48,13 @@ def check_template(template: str) -> None:
         raise SettingsError("name_template", template, f"gives names of over {_LONGEST_NAME_BYTES} bytes")
 
 
-def paths(folder: Path, template: str, stream: str, time_ns: int, first: int = 1) -> Iterator[Path]:
-    """Paths for a recording of ``stream`` that are free as far as one can see, counted from ``first`` on.
+def paths(folder: Path, template: str, stream: str, time_ns: int) -> Iterator[Path]:
+    """Paths for a recording of ``stream`` that are free as far as one can see, counted from 1 on.
 
     ``time_ns`` is the wall clock's; it stands in names as UTC.
     """
     moment = datetime.fromtimestamp(time_ns / 1e9, UTC)
-    counter = first
+    counter = 1
     while True:
         path = folder / _fill(template, stream, moment, counter)
         if not path.exists() and not path.with_suffix(".recording.ts").exists():

@@ -12,6 +12,7 @@ from typing import Self
 
 from aiohttp import web
 
+from ..state import State
 from ..telemetry.words import count_text, size_text, time_text
 from .publisher import Publisher, Stage
 from .settings import WhipSettings
@@ -21,7 +22,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A publisher as it is shown. ``state`` is connecting, recording, committing, committed or failed."""
+    """A publisher as it is shown; ``state`` is a word such as connecting, recording, committed or failed."""
 
     stream: str
     file_name: str
@@ -49,11 +50,11 @@ class Row:
 
 
 def _state(publisher: Publisher) -> str:
-    if publisher.sink.error is not None:
+    if publisher.sink.state is State.FAILED:
         return "failed"
     return {
         Stage.CONNECTING: "connecting",
-        Stage.LIVE: "degraded" if publisher.sink.is_degraded else "recording",
+        Stage.LIVE: "degraded" if publisher.sink.state is State.DEGRADED else "recording",
         Stage.ENDING: "committing",
         Stage.ENDED: "committed" if publisher.sink.file_bytes else "nothing came",
     }[publisher.stage]

@@ -13,6 +13,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.sdp import SessionDescription
 
 from ..errors import RecordkitError
+from ..state import State
 from ..system import Clock
 from . import negotiation
 from .settings import WhipSettings
@@ -55,13 +56,8 @@ class Sink(Protocol):
         ...
 
     @property
-    def is_degraded(self) -> bool:
-        """Whether one of its tracks has failed while the others go on."""
-        ...
-
-    @property
-    def error(self) -> RecordkitError | None:
-        """Why it failed, or None."""
+    def state(self) -> State:
+        """Where the recording stands."""
         ...
 
     async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
@@ -138,11 +134,15 @@ class Publisher:
             await self.sink.stop()
         except RecordkitError as error:
             log.error("%s: %s", self.sink.file_name, error)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
         try:
             async with asyncio.timeout(_LONGEST_CLOSE_S):
                 await self._peer.close()
         except TimeoutError:
-            log.warning("%s: its connection did not close within %g s", self.stream, _LONGEST_CLOSE_S)
+            log.warning("Stream %s: its connection did not close within %g s", self.stream, _LONGEST_CLOSE_S)
         self.stage = Stage.ENDED
         log.info("Stream %s ended: %s", self.stream, self.reason)
         self._on_end(self)
@@ -163,8 +163,8 @@ class Publisher:
     def look(self) -> None:
         """End it where a limit is reached; called every second or so."""
         settings = self._settings
-        if self.sink.error is not None:
-            self.begin_end(f"the recording failed: {self.sink.error}")
+        if self.sink.state is State.FAILED:
+            self.begin_end("the recording failed, see the server's log")
         elif self.stage is Stage.CONNECTING and self.age_s > settings.connect_timeout:
             self.begin_end(f"it did not connect within {settings.connect_timeout:g} s")
         elif settings.max_seconds is not None and self.age_s > settings.max_seconds:

@@ -15,6 +15,10 @@ from recordkit.endpoint.endpoint import Desk, Endpoint
 from recordkit.endpoint.publisher import Publisher, Sink
 from recordkit.endpoint.settings import WhipSettings
 from recordkit.errors import RecordkitError
+from recordkit.sources.synthetic import Synthetic
+from recordkit.sources.webrtc import peer_internals
+from recordkit.sources.webrtc.tracks import SyntheticMedia
+from recordkit.state import State
 
 SDP = {"Content-Type": "application/sdp"}
 GUARD_S = 20.0
@@ -28,8 +32,7 @@ class CountingSink:
     file_bytes: int = 0
     duration_s: float = 0.0
     drops: int = 0
-    is_degraded: bool = False
-    error: RecordkitError | None = None
+    state: State = State.RECORDING
     fault: RecordkitError | None = None
     starts: int = 0
     stops: int = 0
@@ -94,17 +97,40 @@ async def an_offer() -> str:
         await peer.close()
 
 
-async def publish(
-    endpoint: Endpoint, client: aiohttp.ClientSession, peer: RTCPeerConnection, *tracks: MediaStreamTrack
-) -> str:
-    """Publish as ``talk`` and wait until both sides are connected; gives the session's location."""
+async def connect(client: aiohttp.ClientSession, peer: RTCPeerConnection, *tracks: MediaStreamTrack) -> str:
+    """Publish as ``talk`` and wait until connected; gives the session's location."""
     async with client.post("/whip/talk", data=await offer_of(peer, *tracks), headers=SDP) as response:
         assert response.status == 201, await response.text()
         location = response.headers["Location"]
         await peer.setRemoteDescription(RTCSessionDescription(sdp=await response.text(), type="answer"))
     await until(lambda: peer.connectionState == "connected")
-    await until(lambda: any(one.id in location and one.was_live for one in (*endpoint.publishers, *endpoint.ended)))
     return location
+
+
+async def publish(endpoint: Endpoint, client: aiohttp.ClientSession, peer: RTCPeerConnection) -> str:
+    """As ``connect``, and wait until the other side is connected too."""
+    location = await connect(client, peer)
+    await until(lambda: any(one.id in location and one.was_live for one in endpoint.publishers))
+    return location
+
+
+@asynccontextmanager
+async def synthetic(url: str, seconds: float | None = None) -> AsyncIterator[SyntheticMedia]:
+    """A peer that publishes the synthetic source to ``url`` as a browser would, and says goodbye at the end."""
+    media = SyntheticMedia(Synthetic(width=160, height=90, fps=30, seconds=seconds))
+    peer = new_peer()
+    try:
+        async with aiohttp.ClientSession(url) as client:
+            await connect(client, peer, *media.tracks)
+        for sender in peer.getSenders():
+            if isinstance(sender.track, type(media.video)):
+                peer_internals.on_keyframe_request(sender, media.video.request_keyframe)
+            peer_internals.state_times(sender, sender.track.ntp_of_last)
+        media.begin()
+        yield media
+    finally:
+        await peer.close()
+        await media.close()
 
 
 async def until(condition: object) -> None:

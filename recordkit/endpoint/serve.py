@@ -1,0 +1,97 @@
+"""An endpoint that runs until it is told to stop, from ordinary blocking code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputAccessError
+from ..settings import AudioSettings, VideoSettings
+from ..sources.webrtc.hosting import Outlet, hosted
+from ..system import Clock, System
+from .endpoint import Endpoint
+from .folder import FolderDesk
+from .settings import WhipSettings
+
+log = logging.getLogger("recordkit")
+
+PROGRESS_INTERVAL_S = 0.5
+
+
+def serve(
+    folder: str | os.PathLike[str],
+    whip: WhipSettings = WhipSettings(),  # noqa: B008 - frozen
+    *,
+    video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
+    audio: AudioSettings | None = AudioSettings(),  # noqa: B008 - frozen
+    stop: threading.Event | None = None,
+    on_ready: Callable[[str], None] | None = None,
+    on_progress: Callable[[], None] | None = None,
+    clock: Clock | None = None,
+    system: System | None = None,
+    **settings: Any,  # noqa: ANN401 - MediaRecorder's own
+) -> None:
+    """Record each publisher that comes to the WHIP endpoint ``whip`` into a file of its own in ``folder``.
+
+    It goes on until ``stop`` is set, or an interrupt from the keyboard, and then commits all that
+    is being recorded; a second interrupt is passed on and leaves partials. ``on_ready`` is called
+    with the endpoint's URL once it listens, ``on_progress`` twice a second. ``video``, ``audio`` and
+    ``settings`` are those of MediaRecorder.
+
+    Raises SettingsError for an address, port, certificate or token that cannot be used, and
+    OutputAccessError where the folder cannot be made.
+    """
+    clock, system, stop = clock or Clock(), system or System(), stop or threading.Event()
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputAccessError(folder, f"cannot be made: {error.strerror}") from error
+    desk = FolderDesk(folder, whip, clock, system, {"video": video, "audio": audio} | settings)
+    server = _Server(whip, desk, clock)
+    with hosted(whip.name, server.run, clock=clock):
+        log.info("Publish to %s/whip/NAME; recordings go to %s", server.url, folder)
+        if on_ready is not None:
+            on_ready(server.url)
+        try:
+            while not (stop.wait(PROGRESS_INTERVAL_S) or server.ended.is_set()):
+                if on_progress is not None:
+                    on_progress()
+        except KeyboardInterrupt:
+            log.info("Interrupted: all recordings are brought to their ends")
+        server.end()
+        server.ended.wait()
+
+
+class _Server:
+    """What runs in the event loop's thread."""
+
+    def __init__(self, whip: WhipSettings, desk: FolderDesk, clock: Clock) -> None:
+        self.ended = threading.Event()
+        self.url = ""
+        self._endpoint = Endpoint(whip, desk, clock)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+
+    async def run(self, outlet: Outlet) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+            await self._endpoint.start()
+            self.url = self._endpoint.url
+            outlet.ready()
+            await self._stop.wait()
+        finally:
+            try:
+                await self._endpoint.stop()
+            finally:
+                self.ended.set()
+
+    def end(self) -> None:
+        """Let ``run`` end by itself; to be called once it has begun."""
+        if self._loop is not None and not self.ended.is_set():
+            self._loop.call_soon_threadsafe(self._stop.set)

@@ -1,0 +1,147 @@
+"""A real browser publishes its camera and microphone to ``recordkit serve`` from the endpoint's own page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from recordkit.telemetry.frames import read_flush_log
+from recordkit.verification.verify import Verification, verify
+from tests.judges import (
+    assert_decodes_in_silence,
+    assert_times_never_jump,
+    assert_tstools_are_content,
+    frame_counts,
+)
+
+from .browser import GUARD_MS, Served, chromium, publishing, serving
+
+pytestmark = pytest.mark.judge
+
+# The page's own connection; its sender of pictures is kept, for it has no track once these have stopped.
+FIND_SENDER = "() => { window.sender = peer.getSenders().find((one) => one.track.kind === 'video'); }"
+SCALE = """async (scale) => {
+    const parameters = sender.getParameters();
+    parameters.encodings[0].scaleResolutionDownBy = scale;
+    await sender.setParameters(parameters);
+}"""
+REFUSE = """() => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));
+}"""
+COUNT = """async () => {
+    const reports = [...(await sender.getStats()).values()];
+    return reports.find((one) => one.type === 'outbound-rtp').framesSent;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served"), "--publish-page", "--name", "{stream}-{counter}.ts") as running:
+        yield running
+
+
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.05)
+
+
+def until_sent(page: Page, count: int) -> None:
+    until(lambda: page.evaluate(COUNT) >= count)
+
+
+def all_sent(page: Page) -> int:
+    """Let the page send no more pictures; gives how many there were, once none is on its way."""
+    page.evaluate("() => sender.replaceTrack(null)")
+    count = -1
+    while count != (count := page.evaluate(COUNT)):
+        page.wait_for_timeout(300)
+    return count
+
+
+def assert_sound(path: Path) -> Verification:
+    found = verify(path, decode=True)
+    assert found.ok, found.problems
+    assert_decodes_in_silence(path)
+    assert_times_never_jump(path)
+    assert_tstools_are_content(path)
+    return found
+
+
+def assert_nothing_was_lost(path: Path) -> None:
+    told = [fields for fields in read_flush_log(path).events["fields"] if "lost_packets" in fields]
+    assert len(told) == 2
+    for fields in told:
+        assert fields["lost_packets"] == fields["dropped_units"] == fields["refused_units"] == 0
+
+
+def test_h264_is_kept_as_it_comes_with_its_size_changes(browser: Browser, served: Served) -> None:
+    with publishing(browser, served, "stream=h264&size=360") as page:
+        page.evaluate(FIND_SENDER)
+        for scale, count in ((1, 30), (2, 60), (1.5, 90)):
+            page.evaluate(SCALE, scale)
+            until_sent(page, count)
+        sent = all_sent(page)
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("The recording is saved").wait_for(timeout=GUARD_MS)
+        # The endpoint answers when the file is committed.
+        assert served.folder / "h264-1.ts" in served.committed()
+    found = assert_sound(served.folder / "h264-1.ts")
+    video, sound = found.streams
+    assert (video.codec, video.pictures) == ("h264", sent)
+    assert {640, 320} <= {size.width for size in video.sizes}
+    assert sound.codec == "aac"
+    assert frame_counts(found.path)[0] == ("h264", sent)
+    assert_nothing_was_lost(found.path)
+
+
+def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:
+    with publishing(browser, served, "stream=vp8&size=360&codec=video/vp8") as page:
+        page.evaluate(FIND_SENDER)
+        until_sent(page, 45)
+        sent = all_sent(page)
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("The recording is saved").wait_for(timeout=GUARD_MS)
+    found = assert_sound(served.folder / "vp8-1.ts")
+    assert (found.streams[0].codec, found.streams[0].pictures) == ("h264", sent)
+    assert_nothing_was_lost(found.path)
+
+
+def test_closing_the_page_commits_and_the_list_tells(browser: Browser, served: Served) -> None:
+    watching = browser.new_page()
+    watching.goto(served.url)
+    watching.get_by_text("Nothing is being recorded.").wait_for(timeout=GUARD_MS)
+    with publishing(browser, served, "stream=closed&size=360") as page:
+        watching.get_by_text("closed-1.ts").wait_for(timeout=GUARD_MS)
+        # Sound is on disk; to close the page before that would be to record nothing.
+        until(lambda: watching.get_by_text(" kB").count() > 0)
+        page.close()
+    until(lambda: served.folder / "closed-1.ts" in served.committed())
+    watching.get_by_text("committed").first.wait_for(timeout=GUARD_MS)
+    watching.close()
+    assert_sound(served.folder / "closed-1.ts")
+
+
+def test_a_refusal_is_put_in_words(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, "--publish-page", "--token", "needed") as served:
+        page = browser.new_page()
+        page.goto(f"{served.url}/publish?size=360")
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Record").click()
+        page.get_by_text("The token is missing or wrong.").wait_for(timeout=GUARD_MS)
+        page.evaluate(REFUSE)
+        page.get_by_role("button", name="Record").click()
+        page.get_by_text("Allow it beside the address").wait_for(timeout=GUARD_MS)
+        page.close()
+        assert [path.name for path in tmp_path.iterdir()] == ["serve.log"]

@@ -1,0 +1,209 @@
+"""Publishers into a folder: real peers, real files, judged; from the first picture to the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from recordkit.endpoint.serve import serve
+from recordkit.endpoint.whip import Whip
+from recordkit.errors import OutputAccessError, SettingsError
+from recordkit.sources.readback import read_back
+from recordkit.verification.verify import verify
+
+from .rig import SDP, an_offer, synthetic, until
+
+ROOT = Path(__file__).parents[2]
+NAMES = "{stream}-{counter}.ts"
+
+
+@contextmanager
+def serving(folder: Path, **settings: object) -> Iterator[str]:
+    """``serve`` in a thread, told to stop at the end; gives its URL."""
+    urls: list[str] = []
+    ready, stop, errors = threading.Event(), threading.Event(), []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    def run() -> None:
+        try:
+            serve(folder, Whip(port=0, name_template=NAMES, **settings), stop=stop, on_ready=on_ready)  # type: ignore[arg-type]
+        except BaseException as error:
+            errors.append(error)
+            raise
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert ready.wait(20)
+        assert not errors
+        yield urls[0]
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+        assert not [one for one in threading.enumerate() if one.name.startswith("recordkit-webrtc")]
+
+
+def assert_whole(path: Path, pictures: int) -> None:
+    found = verify(path, decode=True)
+    assert found.ok, found.problems
+    back = read_back(path)
+    assert (back.numbers_ok, back.lost, back.repeated, back.out_of_order, back.unreadable) == (pictures, 0, 0, 0, 0)
+    assert back.sync_worst_s is None or abs(back.sync_worst_s) < 0.02
+
+
+def test_each_publisher_has_a_file_and_bad_requests_disturb_nobody(tmp_path: Path) -> None:
+    async def bad_requests(url: str) -> set[int]:
+        offer = await an_offer()
+        statuses = set()
+        async with aiohttp.ClientSession(url) as client:
+            for _ in range(100):
+                for path, data, headers in (
+                    ("/whip/talk", "nothing", SDP),
+                    ("/whip/talk", offer[:300], SDP),
+                    ("/whip/..%2fx", offer, SDP),
+                    ("/whip/talk", "x" * 100_000, SDP),
+                    ("/whip/talk", offer, {}),
+                    ("/nowhere", offer, SDP),
+                ):
+                    async with client.post(path, data=data, headers=headers) as response:
+                        statuses.add(response.status)
+        return statuses
+
+    async def scene(url: str) -> None:
+        async with synthetic(url, seconds=3) as one, synthetic(url, seconds=2) as two:
+            assert await bad_requests(url) == {400, 404, 413, 415, 429}
+            await asyncio.gather(one.wait(), two.wait())
+
+    with serving(tmp_path / "made", max_sdp_bytes=20_000) as url:
+        asyncio.run(scene(url))
+    names = sorted(path.name for path in (tmp_path / "made").iterdir())
+    assert names == ["talk-1.flushes.jsonl", "talk-1.ts", "talk-2.flushes.jsonl", "talk-2.ts"]
+    assert_whole(tmp_path / "made" / "talk-1.ts", 90)
+    assert_whole(tmp_path / "made" / "talk-2.ts", 60)
+
+
+def test_stopping_commits_what_is_being_recorded(tmp_path: Path) -> None:
+    async def scene(url: str, stop: threading.Event) -> None:
+        async with synthetic(url):
+            await until(lambda: any(path.stat().st_size for path in tmp_path.glob("*.recording.ts")))
+            stop.set()
+            await until(lambda: (tmp_path / "talk-1.ts").exists())
+
+    stop, urls, ready = threading.Event(), [], threading.Event()
+    whip = Whip(port=0, name_template=NAMES)
+    thread = threading.Thread(
+        target=serve,
+        args=(tmp_path, whip),
+        kwargs={"stop": stop, "on_ready": lambda url: (urls.append(url), ready.set()), "flush_interval": 0.2},
+    )
+    thread.start()
+    assert ready.wait(20)
+    asyncio.run(scene(urls[0], stop))
+    thread.join(30)
+    assert not thread.is_alive()
+    assert verify(tmp_path / "talk-1.ts", decode=True).ok
+    assert not list(tmp_path.glob("*.recording.*"))
+
+
+def test_who_never_sends_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def scene(url: str) -> None:
+        async with aiohttp.ClientSession(url) as client:
+            offer = await an_offer()
+            for _ in range(5):
+                async with client.post("/whip/talk", data=offer, headers=SDP) as response:
+                    assert response.status == 201
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with serving(tmp_path) as url:
+        asyncio.run(scene(url))
+    assert list(tmp_path.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_settings_that_cannot_be_used_are_refused_before_anybody_comes(tmp_path: Path) -> None:
+    for settings, words in (
+        ({"host": "0.0.0.0"}, "give a token"),  # noqa: S104
+        ({"ice_servers": ["http://x"]}, "stun:HOST:PORT"),
+        ({"certificate": "missing.pem", "key": "missing.pem"}, "cannot be used"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            serve(tmp_path, Whip(port=0, **settings))  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="flush_interval"):
+        serve(tmp_path, Whip(port=0), flush_interval=-1)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputAccessError):
+        serve(tmp_path / "file" / "folder", Whip(port=0))
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """Paths of a self-signed ECDSA P-256 certificate and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    paths = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    pem = serialization.Encoding.PEM
+    paths[0].write_bytes(signed.public_bytes(pem))
+    paths[1].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return str(paths[0]), str(paths[1])
+
+
+def test_it_speaks_tls(tmp_path: Path, certificate: tuple[str, str]) -> None:
+    async def scene(url: str) -> None:
+        async with aiohttp.ClientSession() as client, client.get(url, ssl=False) as response:
+            assert response.status == 200
+
+    with serving(tmp_path / "out", certificate=certificate[0], key=certificate[1]) as url:
+        assert url.startswith("https://127.0.0.1:")
+        asyncio.run(scene(url))
+
+
+def test_ffmpeg_publishes_by_its_own_whip(tmp_path: Path, certificate: tuple[str, str]) -> None:
+    token = "t0ken"  # noqa: S105 - of this test alone
+    with serving(tmp_path / "out", token=token) as url:
+        client = [
+            sys.executable,
+            "-m",
+            "tests.endpoint.ffmpeg_client",
+            f"{url}/whip/ffmpeg",
+            token,
+            *certificate,
+            "2",
+        ]
+        done = subprocess.run(client, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+    found = verify(tmp_path / "out" / "ffmpeg-1.ts", decode=True)
+    assert found.ok, found.problems
+    assert [stream.codec for stream in found.streams] == ["h264", "aac"]
+    back = read_back(tmp_path / "out" / "ffmpeg-1.ts")
+    assert (back.lost, back.repeated, back.out_of_order) == (0, 0, 0)
+    assert back.numbers_ok == int(done.stdout)
