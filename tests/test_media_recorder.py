@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import subprocess
+import sys
 import threading
 import weakref
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -486,3 +489,17 @@ def test_a_file_that_is_there_already_is_not_overwritten_unasked(tmp_path):
     with pytest.raises(rk.OutputExistsError):
         asyncio.run(rk.MediaRecorder(path).start())
     assert path.read_bytes() == b"precious"
+
+
+def test_a_receiver_that_is_killed_loses_nothing_that_it_had_packetised(tmp_path):
+    path = tmp_path / "talk.ts"
+    command = [sys.executable, Path(__file__).with_name("killed_receiver.py"), path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        said_s = next(float(line) for line in child.stdout if float(line) > 1.5)
+        child.kill()
+        said_s = max([said_s, *(float(line) for line in child.stdout if line.endswith("\n"))])
+    assert not path.exists()
+    rk.recover(tmp_path)
+    found = verified(path)
+    assert found.duration_s >= said_s - 0.05
+    assert read_back(path, fps=30).lost == 0

@@ -1,0 +1,172 @@
+"""The tap on real receivers: found, put in place, taken away; who reads frames besides still gets them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
+from aiortc.rtcrtpreceiver import RemoteStreamTrack, TimestampMapper
+
+from recordkit.errors import TapError
+from recordkit.sources.synthetic import Synthetic
+from recordkit.sources.webrtc.peers import connected_peers
+from recordkit.sources.webrtc.tap import Tap, is_remote
+from recordkit.sources.webrtc.tracks import SyntheticMedia
+
+BUFFER = "_RTCRtpReceiver__jitter_buffer"
+
+
+class Ear:
+    """Keeps what it hears; may raise."""
+
+    def __init__(self, fault=None):
+        self.packets, self.reports, self.fault, self.asks = [], [], fault, False
+
+    def packet(self, packet):
+        self.packets.append(packet)
+        if self.fault is not None and len(self.packets) > 5:
+            raise self.fault
+        asks, self.asks = self.asks, False
+        return asks
+
+    def report(self, ntp, timestamp, ssrc):
+        self.reports.append((ntp, timestamp, ssrc))
+
+
+@asynccontextmanager
+async def small_video():
+    media = SyntheticMedia(Synthetic(width=320, height=180, seconds=60, audio=False))
+    async with asyncio.timeout(30):
+        async with connected_peers(media.tracks) as peers:
+            yield media, peers.tracks[0], peers.receivers[0]
+        await media.close()
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+def test_the_receiver_is_found_by_its_packets_and_the_class_is_left_as_it_was():
+    handle = RTCRtpReceiver._handle_rtp_packet
+
+    async def run():
+        async with small_video() as (media, track, receiver):
+            ear, faults = Ear(), []
+            assert is_remote(track)
+            tap = Tap(track, ear, faults.append)
+            assert RTCRtpReceiver.__dict__["_handle_rtp_packet"] is not handle
+            media.begin()
+            await until(lambda: len(ear.packets) > 30 and ear.reports)
+            assert RTCRtpReceiver._handle_rtp_packet is handle
+            first = ear.packets[0]
+            assert (first.codec, first.rate, first.data[:4]) == ("h264", 90_000, b"\0\0\0\1")
+            assert [(one.sequence - first.sequence) & 0xFFFF for one in ear.packets] == list(
+                range(len(ear.packets))
+            )
+            assert ear.reports[0][2] == first.ssrc
+            asked = media.keyframe_requests
+            ear.asks = True
+            await until(lambda: media.keyframe_requests > asked)
+            tap.close()
+            heard = len(ear.packets)
+            stand_in = getattr(receiver, BUFFER)
+            await asyncio.sleep(0.3)
+            assert len(ear.packets) == heard
+            assert track._queue.qsize() == 0
+            # Another tap uses what is there.
+            again = Tap(track, Ear(), faults.append, receiver=receiver)
+            assert getattr(receiver, BUFFER) is stand_in
+            again.close()
+            assert faults == []
+
+    asyncio.run(run())
+
+
+def test_a_tap_that_is_closed_before_anything_came_leaves_nothing():
+    handle = RTCRtpReceiver._handle_rtp_packet
+
+    async def run():
+        track = RemoteStreamTrack("video")
+        taps = [Tap(track, Ear(), print) for _ in range(2)]
+        taps[0].close()
+        assert RTCRtpReceiver.__dict__["_handle_rtp_packet"] is not handle
+        taps[1].close()
+        taps[1].close()
+        assert RTCRtpReceiver._handle_rtp_packet is handle
+
+    asyncio.run(run())
+
+
+def test_who_reads_the_track_besides_gets_its_frames():
+    async def run():
+        async with small_video() as (media, track, _):
+            ear = Ear()
+            Tap(track, ear, print)
+            media.begin()
+            await until(lambda: len(ear.packets) > 10)
+            assert track._queue.qsize() == 0
+            frames = [await track.recv() for _ in range(10)]
+            assert {(frame.width, frame.height) for frame in frames} == {(320, 180)}
+            assert ear.packets[-1].timestamp != ear.packets[0].timestamp
+
+    asyncio.run(run())
+
+
+def test_a_fault_of_the_listener_closes_the_tap_and_not_the_call():
+    async def run():
+        async with small_video() as (media, track, receiver):
+            faults = []
+            ear = Ear(fault=ZeroDivisionError("its own"))
+            Tap(track, ear, faults.append, receiver=receiver)
+            media.begin()
+            await until(lambda: faults)
+            assert len(ear.packets) == 6
+            assert isinstance(faults[0], ZeroDivisionError)
+            assert await track.recv()
+
+    asyncio.run(run())
+
+
+def test_an_end_that_lies_in_the_queue_ends_the_track():
+    async def run():
+        track = RemoteStreamTrack("audio")
+        ended = []
+        track.on("ended", lambda: ended.append(1))
+        tap = Tap(track, Ear(), print)
+        tap.poll()
+        assert ended == []
+        track._queue.put_nowait(object())
+        track._queue.put_nowait(None)
+        tap.poll()
+        assert ended == [1]
+        tap.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("missing", [BUFFER, "_RTCRtpReceiver__codecs", "_RTCRtpReceiver__decoder_queue"])
+def test_what_is_missing_is_named_and_nothing_is_changed(missing):
+    async def run():
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        receiver = peer.addTransceiver("video", direction="recvonly").receiver
+        track = receiver._track = RemoteStreamTrack("video")
+        setattr(receiver, missing, None)
+        before = dict(vars(receiver)), dict(vars(track))
+        with pytest.raises(TapError, match=r"known to work with aiortc 1\.16") as caught:
+            Tap(track, Ear(), print, receiver=receiver)
+        assert caught.value.missing == f"RTCRtpReceiver.{missing.rpartition('__')[2]}"
+        assert caught.value.version
+        assert (vars(receiver), vars(track)) == before
+        await peer.close()
+
+    asyncio.run(run())
+
+
+def test_a_time_that_goes_back_is_what_makes_thirteen_hours_elsewhere():
+    """aiortc's own mapping, which the tap goes round; test_clock has ours."""
+    mapper = TimestampMapper()
+    hours = [mapper.map(stamp) / 90_000 / 3600 for stamp in (3000, 6000, 3000, 9000)]
+    assert hours[-1] > 13
