@@ -25,6 +25,7 @@ _HOMES = {
     "Synthetic": "sources.synthetic",
     "MediaFile": "sources.media_file",
     "Whip": "endpoint.whip",
+    "Loopback": "sources.webrtc.loopback",
     "VideoSettings": "settings",
     "AudioSettings": "settings",
     "AlertSettings": "telemetry.alerts",

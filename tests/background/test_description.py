@@ -14,6 +14,7 @@ from recordkit.recording import Counters
 from recordkit.settings import AudioSettings, VideoSettings
 from recordkit.sources.media_file import MediaFile
 from recordkit.sources.synthetic import Synthetic
+from recordkit.sources.webrtc.loopback import Loopback
 from recordkit.telemetry.alerts import AlertSettings, Limit
 
 
@@ -36,6 +37,7 @@ def travelled(value):
     "value",
     [
         Synthetic(fps="30000/1001", seconds=0.1, audio=False),
+        Loopback(loss=0.05, outages=((1.0, 0.5),), sizes=((2.0, 320, 180),)),
         MediaFile(url="clip.mp4", options={"type": "dict", "rtsp_transport": "tcp"}, fps=Fraction(25)),
         VideoSettings(size=(640, 360), frame_rate=Fraction(30000, 1001), pixel_aspect=Fraction(4, 3)),
         (AudioSettings(language="deu"), AudioSettings()),
