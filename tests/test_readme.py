@@ -24,7 +24,7 @@ def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     make_clip(tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
     exec(RECORDING, {})  # noqa: S102 - our own README
-    for name in ("talk.ts", "test.ts"):
+    for name in ("talk.ts", "test.ts", "bad.ts"):
         assert verify(tmp_path / name, decode=True).ok
 
 
