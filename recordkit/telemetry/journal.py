@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
 from heapq import merge
 
-from ..model import Event, EventKind, Field, FlushRecord, Sample
+from ..model import Event, EventKind, Field, FlushReason, FlushRecord, Sample
 from ..system import Clock
 
 NEWEST_FLUSHES = 20_000
@@ -16,7 +17,8 @@ NEWEST_FLUSHES = 20_000
 NEWEST_EVENTS = 5_000
 """Of all kinds but keyframes, which come every two seconds and would push the rest out, and those of
 ``KEPT_FOR_GOOD``."""
-NEWEST_KEYFRAMES = 5_000
+NEWEST_KEYFRAMES = 2_000
+"""An hour of one every two seconds."""
 KEPT_FOR_GOOD = (EventKind.START, EventKind.STREAM)
 """One, and one a stream: what they say is needed to the end."""
 NEWEST_SAMPLES = 3_600
@@ -26,6 +28,13 @@ THINNED_SAMPLES = 4_096
 resident memory is kept, so that no peak is lost; when they are too many, every two are merged
 into the higher one and the stride doubles. A day keeps one in 32 or better."""
 _FIRST_STRIDE = 8
+_FLUSH_FIELDS = tuple(one.name for one in fields(FlushRecord))
+_REASON = _FLUSH_FIELDS.index("reason")
+_REASONS = tuple(FlushReason)
+# By the fields' annotations, which are text (from __future__ import annotations).
+_FLUSH = struct.Struct(
+    "=" + "".join({"int": "q", "float": "d"}.get(str(one.type), "B") for one in fields(FlushRecord))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,9 @@ class Journal:
         self._clock = clock
         self._started_s = clock.monotonic()
         self._lock = threading.Lock()
-        self._flushes: deque[FlushRecord] = deque(maxlen=NEWEST_FLUSHES)
+        # Packed: as objects they would take four times as much, more than a megabyte an hour.
+        self._flushes: deque[bytes] = deque(maxlen=NEWEST_FLUSHES)
+        self._last_flush: FlushRecord | None = None
         # Numbered, to be put in order again: several may have happened at one reading of the clock.
         self._event_count = 0
         self._kept: list[tuple[int, Event]] = []
@@ -90,13 +101,14 @@ class Journal:
     def last_flush(self) -> FlushRecord | None:
         """The newest flush."""
         with self._lock:
-            return self._flushes[-1] if self._flushes else None
+            return self._last_flush
 
     @property
     def flushes(self) -> tuple[FlushRecord, ...]:
         """The newest flushes, oldest first."""
         with self._lock:
-            return tuple(self._flushes)
+            packed = tuple(self._flushes)
+        return _unpacked(packed)
 
     def event(self, kind: EventKind, **fields: Field) -> Event:
         """Note that something happened now."""
@@ -119,11 +131,12 @@ class Journal:
     def _contents(self) -> Contents:
         run = () if self._peak is None else (self._peak,)
         events = tuple(event for _, event in merge(self._kept, self._events, self._keyframes, key=_number))
-        return Contents(tuple(self._flushes), (*self._thinned, *run, *self._newest), events)
+        return Contents(_unpacked(self._flushes), (*self._thinned, *run, *self._newest), events)
 
     def _hold(self, record: FlushRecord | Sample | Event) -> None:
         if isinstance(record, FlushRecord):
-            self._flushes.append(record)
+            self._flushes.append(_packed(record))
+            self._last_flush = record
         elif isinstance(record, Sample):
             self._newest.append(record)
             if len(self._newest) > NEWEST_SAMPLES:
@@ -150,6 +163,21 @@ class Journal:
             pairs = zip(self._thinned[::2], self._thinned[1::2], strict=True)
             self._thinned = [max(pair, key=_memory) for pair in pairs]
             self._stride *= 2
+
+
+def _packed(record: FlushRecord) -> bytes:
+    values = [getattr(record, name) for name in _FLUSH_FIELDS]
+    values[_REASON] = _REASONS.index(record.reason)
+    return _FLUSH.pack(*values)
+
+
+def _unpacked(packed: Iterable[bytes]) -> tuple[FlushRecord, ...]:
+    records = []
+    for one in packed:
+        values = list(_FLUSH.unpack(one))
+        values[_REASON] = _REASONS[values[_REASON]]
+        records.append(FlushRecord(*values))
+    return tuple(records)
 
 
 def _memory(sample: Sample) -> int:

@@ -8,14 +8,29 @@ What made a target fail is kept in the scratch folder, from where ``--input FILE
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 _INSTRUMENTED = [f"recordkit.{one}" for one in ("mpegts", "recovery", "telemetry.logfile", "writer.tail")]
 _LONGEST_ONE_S = 20
-_MOST_MEMORY_MB = 1024
+_MOST_GROWTH_KB = 200 * 1024
+"""One input may raise the peak of resident memory by no more."""
+_MOST_MEMORY_MB = 8192
+"""Of the whole process: atheris itself takes more with every input, 1 GB in a few thousand."""
 _MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - its files have names of their own
+
+
+def _watched(target: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        target(data)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown < _MOST_GROWTH_KB, f"{len(data):,} bytes took {grown:,} KB of memory"
+
+    return run
 
 
 def main(arguments: list[str]) -> None:
@@ -55,7 +70,7 @@ def main(arguments: list[str]) -> None:
             f"-rss_limit_mb={_MOST_MEMORY_MB}",
             "-print_final_stats=1",
         ],
-        target,
+        _watched(target),
     )
     atheris.Fuzz()
 

@@ -20,7 +20,7 @@ from ..steering import GUARD_S, FakeClock
 from .records import flush, sample
 
 DAY_S = 24 * 3600
-MOST_MEMORY = 20e6
+MOST_MEMORY = 12e6
 """Bytes that a journal holds at the most, however long the recording."""
 
 

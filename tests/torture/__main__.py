@@ -1,11 +1,11 @@
 """Attacks recordings, long, and prints one table.
 
     python -m tests.torture [--kind NAME]... [--trials N] [--seed N] [--json FILE] [--list]
-    python -m tests.torture --markdown README.md [--json FILE]
+    python -m tests.torture --markdown README.md [--json FILE...]
 
 Every kind runs by default, each with as many trials as it is to have. ``--kind`` takes the beginning
-of a name. The second form runs nothing: it puts the figures of a run into a document, between the
-comments that mark their place.
+of a name. The second form runs nothing: it puts the figures of one run or several into a document,
+between the comments that mark their place.
 """
 
 from __future__ import annotations
@@ -68,14 +68,16 @@ def table(rows: list[dict[str, Any]]) -> Table:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table for a document."""
-    lines = ["| attack | trials | survived | lost of what was packetised | lost of what was handed over |"]
-    lines.append("| --- | ---: | ---: | ---: | ---: |")
-    for one in rows:
+    """The rows, in the order of the kinds, as a table for a document."""
+    order = {kind.name: number for number, kind in enumerate(KINDS)}
+    lines = ["| attacked by | trials | survived | not in the result, at worst |"]
+    lines.append("| --- | ---: | ---: | ---: |")
+    for one in sorted(rows, key=lambda one: order[one["kind"]]):
         if "skipped" not in one:
-            lost = f"{one['lost_bytes_worst']:,g} bytes"
-            late = f"{one['lost_ms_worst']:,.0f} ms (median {one['lost_ms_median']:,.0f})"
-            lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} | {late} |")
+            lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
+            if one["figures"].get("lost_packetised_ms"):
+                lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
+            lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} |")
     return "\n".join(lines)
 
 
@@ -92,15 +94,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kind", action="append", default=[])
     parser.add_argument("--trials", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
+    parser.add_argument("--json", type=Path, nargs="+", default=[DEFAULT_JSON])
     parser.add_argument("--scratch", type=Path, help="where to work; what failed is left there")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--list", action="store_true")
     chosen = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 150)
     if chosen.markdown:
-        put_into(chosen.markdown, markdown(json.loads(chosen.json.read_text())))
+        rows = [one for path in chosen.json for one in json.loads(path.read_text())]
+        put_into(chosen.markdown, markdown(rows))
         return 0
+    saved = chosen.json[0]
     kinds = [kind for kind in KINDS if not chosen.kind or any(kind.name.startswith(one) for one in chosen.kind)]
     if chosen.list or not kinds:
         for kind in KINDS:
@@ -117,8 +121,8 @@ def main(arguments: list[str]) -> int:
         outcomes = run(kind, chosen.trials or kind.trials, chosen.seed, scratch, console)
         rows.append(row(kind, outcomes) | {"seconds": round(time.monotonic() - begun)})
         # After each kind: a run of hours that is interrupted keeps what it has measured.
-        chosen.json.parent.mkdir(parents=True, exist_ok=True)
-        chosen.json.write_text(json.dumps(rows, indent=1))
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        saved.write_text(json.dumps(rows, indent=1))
     console.print(table(rows))
     failed = any(one.get("faults") for one in rows)
     if failed:

@@ -19,7 +19,7 @@ from .outcome import Kind, Outcome, Trial
 
 _BUS_ERROR = -7
 _BOOT = (24, 40)
-_AIMS = (("write", 1), ("write", 3), ("sync_data", 1), ("sync_data", 2), ("sync_data", 5))
+_AIMS = (("sync_folder", 1), ("write", 1), ("write", 3), ("sync_data", 1), ("sync_data", 2), ("sync_data", 5))
 _AIMS_AT_THE_END = (("sync", 1), ("rename", 1), ("sync_folder", 2))
 
 

@@ -32,7 +32,7 @@ from .outcome import Kind, Outcome, Trial
 MARK_S = 60
 SLOPE_LIMIT_BYTES = 1_000_000
 _WARM_SHARE = 0.25
-_SHORT_HOURS, _LONG_HOURS = 0.1, 24.0
+_SHORT_HOURS, _LONG_HOURS = 0.05, 24.0
 _FEWEST_HOURS_FOR_A_SLOPE = 1.0
 
 
@@ -78,7 +78,7 @@ def slope(marks: list[tuple[float, int, int, int]]) -> float:
 
 @contextmanager
 def soaking(_: Path) -> Iterator[Trial]:
-    """A trial is one recording of a day; of six minutes where the seed is negative."""
+    """A trial is one recording of a day; of three minutes where the seed is negative."""
 
     def trial(seed: int, place: Path) -> Outcome:
         hours = _SHORT_HOURS if seed < 0 else float(os.environ.get("RECORDKIT_SOAK_HOURS", _LONG_HOURS))
