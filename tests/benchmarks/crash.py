@@ -69,7 +69,7 @@ def run(quick: bool, jobs: int | None = None) -> Figures:
 
 def table(figures: Figures) -> str:
     lines = [
-        f"{figures['size']}, killed at moments of a recording of {figures['seconds']:g} s; share that can be decoded",
+        f"{figures['size']}, killed within a recording of {figures['seconds']:g} s; share that can be decoded",
         f"{'':<26}{'median':>8}{'worst':>8}{'best':>8}   at each moment, %",
     ]
     for name, row in figures["rows"].items():

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,9 +45,7 @@ class Observation:
         span = max(1, round(CPU_SPAN_S / MEMORY_STEP_S))
         ends = self.cpu[:: min(span, max(1, (len(self.cpu) - 1) // 3))]
         rates = [
-            (spent - before) / (end - begin)
-            for (begin, before), (end, spent) in zip(ends, ends[1:], strict=False)
-            if end > begin
+            (spent - before) / (end - begin) for (begin, before), (end, spent) in pairwise(ends) if end > begin
         ]
         total = round(self.said["cpu_s"] / self.said["media_s"], 4)
         return {"cpu_s_per_media_s": total, "cpu_spans": spread(rates or [total], 4)}
@@ -65,7 +64,7 @@ class Observation:
         if not self.growth:
             return {"first_byte_s": None, "longest_still_s": round(self.ended_s, 2)}
         times = [at for at, _ in self.growth]
-        still = [after - before for before, after in zip([0.0, *times], [*times, self.ended_s], strict=True)]
+        still = [after - before for before, after in pairwise([0.0, *times, self.ended_s])]
         return {"first_byte_s": round(times[0], 2), "longest_still_s": round(max(still), 2)}
 
 

@@ -112,7 +112,8 @@ def table(figures: Figures) -> str:
                 f"{name:<26}{row['cpu_s_per_media_s']:>7.3f}{row['cpu_s_per_media_s'] - alone:>7.3f}"
                 f"{row['rss_start_mb']:>8.0f}{row['rss_peak_mb']:>6.0f}{row['rss_slope_mb_per_min']:>8.1f}"
                 f"{_or_dash(first):>9}{_or_dash(still):>7}{_or_dash(writes):>9}"
-                f"{row['lag_ms_p50']:>8.1f}{row['lag_ms_p99']:>7.1f}{row['lag_ms_max']:>7.0f}{row.get('lost', '-'):>6}"
+                f"{row['lag_ms_p50']:>8.1f}{row['lag_ms_p99']:>7.1f}{row['lag_ms_max']:>7.0f}"
+                f"{row.get('lost', '-'):>6}"
             )
     return "\n".join(lines)
 

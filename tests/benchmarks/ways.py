@@ -226,7 +226,7 @@ class PyAV(InThread):
 
 
 class Pipe:
-    """The writing end of a pipe. A thread writes: a program that waits for its other input reads none of this one."""
+    """A pipe that a thread writes to: a program that waits for its other input reads none of this one."""
 
     def __init__(self) -> None:
         self.reading, self._writing = os.pipe()
