@@ -133,15 +133,20 @@ def test_closing_the_page_commits_and_the_list_tells(browser: Browser, served: S
     assert_sound(served.folder / "closed-1.ts")
 
 
-def test_a_refusal_is_put_in_words(browser: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path, "--publish-page", "--token", "needed") as served:
+def test_refusals_and_an_end_by_the_endpoint_are_put_in_words(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, "--publish-page", "--token", "needed", "--max-seconds", "2") as served:
         page = browser.new_page()
         page.goto(f"{served.url}/publish?size=360")
-        page.get_by_label("Token").fill("wrong")
-        page.get_by_role("button", name="Record").click()
-        page.get_by_text("The token is missing or wrong.").wait_for(timeout=GUARD_MS)
+        for token, words in (
+            ("wrong", "The token is missing or wrong."),
+            ("needed", "The endpoint ended the recording."),
+        ):
+            page.get_by_label("Token").fill(token)
+            page.get_by_role("button", name="Record").click()
+            page.get_by_text(words).wait_for(timeout=GUARD_MS)
         page.evaluate(REFUSE)
         page.get_by_role("button", name="Record").click()
         page.get_by_text("Allow it beside the address").wait_for(timeout=GUARD_MS)
         page.close()
-        assert [path.name for path in tmp_path.iterdir()] == ["serve.log"]
+        (recording,) = served.committed()
+    assert verify(recording, decode=True).ok
