@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .feed import record
     from .media_recorder import MediaRecorder
     from .model import Event, EventKind, FlushReason, FlushRecord, Received, Sample, StreamFormat
+    from .panel.camera import Camera
+    from .panel.panel import RecordingPanel
     from .plots.charts import plot_file_growth, plot_flushes, plot_memory, plot_overview
     from .recorder import Recorder
     from .recording import Counters, Recording
@@ -61,6 +63,7 @@ __all__ = [
     "Alert",
     "AlertSettings",
     "AudioSettings",
+    "Camera",
     "Counters",
     "Cut",
     "DiskSpaceError",
@@ -86,6 +89,7 @@ __all__ = [
     "Received",
     "Recorder",
     "Recording",
+    "RecordingPanel",
     "RecordkitError",
     "Recovery",
     "RecoveryError",
@@ -128,6 +132,8 @@ _HOMES = {
     "serve": ".endpoint.serve",
     "Whip": ".endpoint.whip",
     "record": ".feed",
+    "Camera": ".panel.camera",
+    "RecordingPanel": ".panel.panel",
     "plot_file_growth": ".plots.charts",
     "plot_flushes": ".plots.charts",
     "plot_memory": ".plots.charts",

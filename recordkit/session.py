@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from .background.description import describe
 from .background.link import Link
@@ -27,8 +27,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("recordkit")
 
 
+@runtime_checkable
+class StandIn(Protocol):
+    """What stands in this process for a source in the worker, such as the camera of one's own browser."""
+
+    def in_worker(self) -> SignalledSource:
+        """The source that the worker opens. Raises StateError where it cannot be recorded now."""
+        ...
+
+    def connect(self, session: Session) -> None:
+        """The worker records: let it come to an understanding with the source, by the session's signals."""
+        ...
+
+
 def start(
-    source: Source | SignalledSource,
+    source: Source | SignalledSource | StandIn,
     path: str | os.PathLike[str],
     *,
     on_parent_exit: OnParentExit = "finish",
@@ -48,6 +61,9 @@ def start(
     """
     if on_parent_exit not in ("finish", "continue"):
         raise SettingsError("on_parent_exit", on_parent_exit, "give 'finish' or 'continue'")
+    stand_in = source if isinstance(source, StandIn) else None
+    if isinstance(source, StandIn):
+        source = source.in_worker()
     if isinstance(source, str | os.PathLike) or not (hasattr(source, "open") or hasattr(source, "open_on")):
         raise SettingsError("source", source, "give a source, such as rk.Synthetic() or rk.MediaFile(url=...)")
     final_path = Path(path).expanduser().absolute()
@@ -73,6 +89,8 @@ def start(
     except OSError as error:
         raise WorkerError(final_path, f"no process can be started to record in: {error.strerror}") from error
     session.begin(process, request)
+    if stand_in is not None:
+        stand_in.connect(session)
     return session
 
 

@@ -26,6 +26,7 @@ _HOMES = {
     "MediaFile": "sources.media_file",
     "Whip": "endpoint.whip",
     "Loopback": "sources.webrtc.loopback",
+    "CameraFeed": "endpoint.camera",
     "VideoSettings": "settings",
     "AudioSettings": "settings",
     "AlertSettings": "telemetry.alerts",

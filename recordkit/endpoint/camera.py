@@ -1,0 +1,71 @@
+"""The worker's side of a browser's camera: a publisher whose offer comes over the session's own channel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ..errors import SettingsError
+from ..sources.source import Channel, OpenSource
+
+log = logging.getLogger("recordkit")
+
+IceServer: TypeAlias = "str | Mapping[str, Any]"
+_START_BITS_PER_PIXEL = 0.08
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraFeed:
+    """What the page of a notebook sends; ``width``, ``height`` and ``fps`` are what its camera was asked for.
+
+    Raises SettingsError for values that cannot be used.
+    """
+
+    video: bool = True
+    audio: bool = True
+    width: int = 1280
+    height: int = 720
+    fps: int = 30
+    ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)  # may hold a password
+
+    def __post_init__(self) -> None:
+        if not (self.video or self.audio):
+            raise SettingsError("video", self.video, "neither picture nor sound; switch on at least one")
+        for name, value, most in (
+            ("width", self.width, 8192),
+            ("height", self.height, 8192),
+            ("fps", self.fps, 240),
+        ):
+            if not isinstance(value, int) or not 1 <= value <= most:
+                raise SettingsError(name, value, f"give a whole number from 1 to {most}")
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return "camera"
+
+    @contextmanager
+    def open_on(self, channel: Channel) -> Iterator[OpenSource]:
+        """Take offers from ``channel``; open at once, since the page may have to wait for somebody's permission."""
+        from ..sources.webrtc.hosting import Outlet, hosted
+        from .camera_peer import receive
+
+        async def run(outlet: Outlet) -> None:
+            loop = asyncio.get_running_loop()
+            messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+            def heard(message: dict[str, Any]) -> None:
+                with suppress(RuntimeError):  # a word that comes after the end
+                    loop.call_soon_threadsafe(messages.put_nowait, message)
+
+            channel.listen(heard)
+            outlet.ready()
+            bit_rate = round(self.width * self.height * self.fps * _START_BITS_PER_PIXEL)
+            await receive(messages, channel.send, outlet, self.ice_servers, bit_rate)
+
+        with hosted(self.name, run) as outlet:
+            yield OpenSource(outlet.items(), self.video, self.audio, live=outlet)

@@ -1,0 +1,1 @@
+"""The panel that starts, stops and watches recordings from a notebook."""

@@ -1,0 +1,117 @@
+"""The camera, microphone or screen of the browser that shows the notebook, as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from ..background.account import SessionState
+from ..background.session import Session
+from ..endpoint.camera import CameraFeed, IceServer
+from ..errors import SettingsError, StateError
+
+_HERE = Path(__file__).parent
+
+
+class Camera(anywidget.AnyWidget):
+    """The browser's own camera and microphone, or a screen, for ``recordkit.start``.
+
+    Show it in a cell: its page side asks for permission, shows the picture, and sends it by WebRTC
+    straight to the process that records; only the few messages that set this up pass through the
+    kernel. ``width``, ``height`` and ``fps`` are what the device is asked for; ``ice_servers`` are
+    STUN and TURN servers (URLs, or mappings as in WebRTC), which are needed where the kernel is not
+    on this machine's network.
+
+    ``state`` is off, on, sending or failed; ``message`` says in words why it failed. When the
+    widget closes its tracks stop.
+
+    Raises SettingsError where neither picture nor sound is wanted.
+    """
+
+    _esm = _HERE / "camera.js"
+    _css = _HERE / "camera.css"
+
+    width = traitlets.Int(1280).tag(sync=True)
+    height = traitlets.Int(720).tag(sync=True)
+    fps = traitlets.Int(30).tag(sync=True)
+    video = traitlets.Bool(True).tag(sync=True)
+    audio = traitlets.Bool(True).tag(sync=True)
+    device = traitlets.Unicode("").tag(sync=True)
+    microphone = traitlets.Unicode("").tag(sync=True)
+    devices: traitlets.List[dict[str, str]] = traitlets.List().tag(sync=True)
+    state = traitlets.Unicode("off").tag(sync=True)
+    message = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(
+        self,
+        *,
+        width: int = 1280,
+        height: int = 720,
+        fps: int = 30,
+        video: bool = True,
+        audio: bool = True,
+        ice_servers: Sequence[IceServer] = (),
+    ) -> None:
+        if not (video or audio):
+            raise SettingsError("video", video, "neither picture nor sound; switch on at least one")
+        # Made first, so that what cannot be used is told before a widget stands there.
+        self._feed = CameraFeed(
+            video=video, audio=audio, width=width, height=height, fps=fps, ice_servers=tuple(ice_servers)
+        )
+        self._session: Session | None = None
+        self._count = 0
+        super().__init__(width=width, height=height, fps=fps, video=video, audio=audio)
+        self.on_msg(self._from_page)
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        return self._feed.name
+
+    def in_worker(self) -> CameraFeed:
+        """What the recording process opens. Raises StateError while this camera is being recorded."""
+        if self._session is not None and not self._session.wait(0):
+            raise StateError(
+                "recording", "free", "this camera is being recorded: stop that, or make another Camera()"
+            )
+        return self._feed
+
+    def connect(self, session: Session) -> None:
+        """Let the page send to ``session``."""
+        self._session = session
+        self._count += 1
+        session.on_signal = self._from_worker
+        session.on_change(self._changed)
+        self.send(
+            {
+                "type": "begin",
+                "id": self._count,
+                "ice_servers": [
+                    {"urls": one} if isinstance(one, str) else dict(one) for one in self._feed.ice_servers
+                ],
+            }
+        )
+
+    def turn_off(self) -> None:
+        """Let go of the device."""
+        self.send({"type": "off"})
+
+    def _from_page(self, _: object, message: dict[str, Any], buffers: object) -> None:
+        session = self._session
+        if session is None or message.get("id") != self._count or session.state is SessionState.STOPPED:
+            return
+        if message.get("type") in ("offer", "failed"):
+            session.signal(message)
+
+    def _from_worker(self, message: dict[str, Any]) -> None:
+        if message.get("type") == "answer":
+            self.send({**message, "id": self._count})
+
+    def _changed(self, session: Session) -> None:
+        if session is self._session and session.state in (SessionState.STOPPED, SessionState.FAILED):
+            self._session = None
+            self.send({"type": "end"})

@@ -1,0 +1,318 @@
+"""The panel: start, stop and mark a recording, and watch it, in a notebook."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+from IPython.display import HTML
+
+from ..background.account import SessionState
+from ..background.figures import Figures
+from ..background.session import Session
+from ..errors import RecordkitError, StateError
+from ..model import Event, EventKind
+from ..plots.live import LiveCharts
+from ..recording import Recording
+from ..session import StandIn, start
+from ..sources.source import Source
+from ..system import Clock
+from ..telemetry.alerts import AlertSettings
+from ..telemetry.words import size_text, time_text
+from . import page
+from .cells import predecessor
+from .form import Form
+from .leftovers import Leftovers
+from .parts import button, close_all, put, row
+
+log = logging.getLogger("recordkit")
+
+REDRAW_INTERVAL_S = 0.8
+DISK_SOON_FULL_S = 600
+RUNNING = (SessionState.STARTING, SessionState.RECORDING, SessionState.DEGRADED, SessionState.STOPPING)
+
+
+class RecordingPanel:
+    """A panel that starts, stops, marks and watches recordings into ``folder``, each in its own process.
+
+    ``sources`` says what is offered: names among ``"synthetic"``, ``"loopback"``, ``"file"``,
+    ``"whip"`` and ``"camera"``, sources, or a mapping of labels to sources; None offers all kinds.
+    Show it as the last line of a cell, or put ``panel.widget`` into a layout of your own; where
+    that cell is run again, the new panel takes over the recording that runs. The buttons do what
+    ``start``, ``stop`` and ``mark`` do; ``session`` is the recording that runs, or the last one.
+    ``close`` ends a recording that runs, and takes the panel down.
+
+    Raises SettingsError where ``sources`` names something else.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[str | Source | StandIn] | Mapping[str, Source | StandIn] | None = None,
+        folder: str | os.PathLike[str] = "recordings",
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self.folder = Path(folder).expanduser()
+        self.session: Session | None = None
+        self.recording: Recording | None = None
+        self.error: RecordkitError | None = None
+        self._clock = clock or Clock()
+        self._closed = threading.Event()
+        self._lock = threading.RLock()
+        self._busy = threading.Lock()
+        self._charts: LiveCharts | None = None
+        self._shown_flushes = 0
+        self._shown_sample_ns = 0
+        self._follower: threading.Thread | None = None
+        # The widgets outlive every name that a notebook gives the panel; they must not keep it.
+        own = weakref.ref(self)
+        self._form = Form(sources, self.folder)
+        self._leftovers = Leftovers(self.folder, lambda action: _act(own, lambda _: action()))
+        self._start_button = button("Start", "success", "circle", "Begin to record")
+        self._stop_button = button("Stop", "danger", "stop", "End the recording and commit its file")
+        self._mark_button = button("Mark", "", "bookmark", "Note this moment in the recording's log")
+        self._mark_name = widgets.Text(
+            value="mark", placeholder="what happened", layout=widgets.Layout(width="150px")
+        )
+        self._start_button.on_click(lambda _: _act(own, RecordingPanel.start))
+        self._stop_button.on_click(lambda _: _act(own, RecordingPanel.stop))
+        self._mark_button.on_click(lambda _: _act(own, RecordingPanel.mark))
+        self._head, self._tiles, self._alerts, self._message = (widgets.HTML() for _ in range(4))
+        # Not an HTML widget: only in an output does the front end resolve a link to a file.
+        self._finished = widgets.Output()
+        self._images = [widgets.Image(format="png", layout=widgets.Layout(display="none")) for _ in range(2)]
+        charts = row(*self._images)
+        charts.add_class("recordkit-charts")
+        buttons = row(self._start_button, self._stop_button, self._mark_button, self._mark_name)
+        self.widget = widgets.VBox(
+            [
+                widgets.HTML(page.style()),
+                self._form.box,
+                buttons,
+                self._head,
+                self._message,
+                self._alerts,
+                self._tiles,
+                charts,
+                self._finished,
+                self._leftovers.box,
+            ]
+        )
+        self.widget.add_class("recordkit-panel")
+        self._finalizer = weakref.finalize(self, close_all, self.widget, *(one.box for one in self._form.choices))
+        self._finalizer.atexit = False
+        self._show_state()
+        self._leftovers.look()
+        if (earlier := predecessor(self)) is not None:
+            self._take_over(earlier)
+
+    # What it does, from code or by the buttons.
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a recording of this panel runs."""
+        return self.session is not None and self.session.state in RUNNING
+
+    def start(self) -> Session:
+        """Begin a recording as the form stands. Raises StateError, and as ``recordkit.start`` does."""
+        with self._lock:
+            self._refuse_closed()
+            if self.is_running:
+                raise StateError("recording", "stopped", "this panel is recording: stop that first")
+            self._message.value = ""
+            self._finished.outputs = ()
+            self.recording = self.error = None
+            path, source, settings = self._form.path, self._form.source(), self._form.settings()
+            self._form.lock(locked=True)
+            self._show_state("starting", "the recording's process starts")
+            try:
+                self.session = start(source, path, **settings)
+            finally:
+                self._form.lock(locked=self.is_running)
+                self._show_state()
+            self._follow(self.session)
+            return self.session
+
+    def stop(self, timeout: float | None = None) -> Recording:
+        """End the recording and commit it. Raises StateError where none was started, and its own error."""
+        session = self._current()
+        self._stop_button.disabled = True
+        recording = session.stop(timeout=timeout)
+        follower = self._follower
+        if follower is not None and follower is not threading.current_thread():
+            follower.join(timeout)
+        return recording
+
+    def mark(self, name: str | None = None) -> None:
+        """Note this moment in the recording's log, under ``name`` (None: what stands beside the button)."""
+        self._current().mark(name or self._mark_name.value.strip() or "mark")
+
+    def close(self) -> None:
+        """End a recording that runs, and take the panel down. May be called again."""
+        if self.is_running:
+            try:
+                self.stop()
+            except RecordkitError as error:
+                log.error("%s", error)
+        self._take_down()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> object:  # noqa: ANN401 - IPython's own
+        # What is shown must live as long as it is shown, whether it has a name or not.
+        self.widget.recordkit_panel = self
+        return self.widget._repr_mimebundle_(**kwargs)
+
+    def _take_over(self, earlier: RecordingPanel) -> None:
+        session = earlier.session if earlier.is_running else None
+        earlier._take_down()
+        if session is not None:
+            self.session = session
+            self._form.name.value = session.path.name
+            self._form.lock(locked=True)
+            self._show_state()
+            self._follow(session)
+
+    def _take_down(self) -> None:
+        self._closed.set()
+        self._finalizer()
+
+    def _refuse_closed(self) -> None:
+        if self._closed.is_set():
+            raise StateError("closed", "open", "this panel was closed: make a new one")
+
+    def _current(self) -> Session:
+        if self.session is None:
+            raise StateError("new", "recording", "nothing is being recorded: start first")
+        return self.session
+
+    # What it shows.
+
+    def _follow(self, session: Session) -> None:
+        self._charts = LiveCharts(AlertSettings().limits()["memory_bytes"].threshold)
+        self._shown_flushes, self._shown_sample_ns = 0, 0
+        self._follower = threading.Thread(
+            target=self._run, args=(session,), name=f"recordkit-panel:{session.path.name}", daemon=True
+        )
+        self._follower.start()
+
+    def _run(self, session: Session) -> None:
+        while session.state in RUNNING and not self._closed.is_set():
+            self._redraw(session)
+            session.wait(REDRAW_INTERVAL_S)
+        self._redraw(session)
+        self._show_end(session)
+
+    def _redraw(self, session: Session) -> None:
+        with self._lock:
+            if self._charts is None or self._closed.is_set():
+                return
+            contents = session.log.contents
+            flushes = [one for one in contents.flushes if one.index >= self._shown_flushes]
+            samples = [one for one in contents.samples if one.time_ns > self._shown_sample_ns]
+            self._charts.add([*flushes, *samples])
+            if flushes:
+                self._shown_flushes = flushes[-1].index + 1
+            if samples:
+                self._shown_sample_ns = samples[-1].time_ns
+            for image, picture in zip(self._images, self._charts.draw(), strict=True):
+                image.value = picture
+                image.layout.display = ""
+            full_in_s = contents.samples[-1].full_in_s if contents.samples else None
+            put(self._tiles, page.tiles(_tiles(session.figures, full_in_s)))
+            put(self._alerts, page.notes(_standing(contents.events)))
+            self._show_state()
+
+    def _show_end(self, session: Session) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                return
+            try:
+                self.recording = session.stop()
+            except RecordkitError as error:
+                self.error = error
+                self._message.value = page.notes([str(error)])
+            else:
+                self._finished.append_display_data(_html(page.finished(self.recording)))
+            self._form.next_name()
+            put(self._alerts, "")
+            self._form.lock(locked=False)
+            self._show_state()
+        self._leftovers.look()
+
+    def _show_state(self, state: str | None = None, words: str = "") -> None:
+        session = self.session
+        if state is None:
+            state = "ready" if session is None else str(session.state)
+            words = {"ready": "choose a source and press Start", "failed": "see below"}.get(state, words)
+            if session is not None:
+                words = words or time_text(session.figures.elapsed_s)
+        path = session.path.name if session is not None and state != "ready" else None
+        put(self._head, page.head(state, words, path))
+        running = state in RUNNING
+        self._start_button.disabled = running or self._closed.is_set()
+        self._stop_button.disabled = not running or state in ("starting", "stopping")
+        self._mark_button.disabled = self._mark_name.disabled = self._stop_button.disabled
+
+    def _show_fault(self, error: Exception) -> None:
+        """An error of a click, which would else vanish in the log console."""
+        self._message.value = page.notes([str(error) or type(error).__name__])
+        self._form.lock(locked=self.is_running)
+        self._show_state()
+
+
+def _act(panel: weakref.ref[RecordingPanel], action: Callable[[RecordingPanel], object]) -> None:
+    """Do what a click asks for in a thread of its own: the kernel's loop has others to serve."""
+    own = panel()
+    if own is None or not own._busy.acquire(blocking=False):
+        return
+
+    def run() -> None:
+        try:
+            action(own)
+        except RecordkitError as error:
+            own._show_fault(error)
+        except Exception as error:
+            log.exception("The panel could not do what was asked of it")
+            own._show_fault(error)
+        finally:
+            own._busy.release()
+
+    threading.Thread(target=run, name="recordkit-panel-click", daemon=True).start()
+
+
+def _html(text: str) -> HTML:
+    return HTML(text)  # type: ignore[no-untyped-call] # as IPython has it
+
+
+def _tiles(figures: Figures, full_in_s: float | None) -> list[tuple[str, str, bool]]:
+    """The tiles: name, figure, whether it deserves a look."""
+    return [
+        ("elapsed", time_text(figures.elapsed_s), False),
+        ("on disk", size_text(figures.file_bytes), False),
+        ("bit rate", "—" if figures.bit_rate is None else f"{figures.bit_rate / 1e6:.2f} Mbit/s", False),
+        ("flushes", f"{figures.flush_count:,}", False),
+        ("dropped", f"{figures.dropped_units:,}", figures.dropped_units > 0),
+        ("at risk", size_text(figures.bytes_at_risk), False),
+        ("memory", _size_or_dash(figures.rss_bytes), False),
+        ("disk left", _size_or_dash(figures.free_bytes), full_in_s is not None and full_in_s < DISK_SOON_FULL_S),
+    ]
+
+
+def _size_or_dash(size: int | None) -> str:
+    return "—" if size is None else size_text(size)
+
+
+def _standing(events: Sequence[Event]) -> list[str]:
+    """What the alerts say that have been raised and not cleared."""
+    standing: dict[object, str] = {}
+    for event in events:
+        if event.kind is EventKind.ALERT_RAISED:
+            standing[event.fields.get("rule")] = str(event.fields.get("message"))
+        elif event.kind is EventKind.ALERT_CLEARED:
+            standing.pop(event.fields.get("rule"), None)
+    return list(standing.values())

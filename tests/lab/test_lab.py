@@ -1,0 +1,266 @@
+"""The notebooks and the panel in a real JupyterLab, driven by a real Chromium."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import recordkit as rk
+
+from ..judges import assert_decodes_in_silence, judge
+from .jupyter import ROOT, Notebook, running_browser, running_lab, write_notebook
+from .page_camera import PAGE_CAMERA, flash_to_beep_s
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PANEL = "import recordkit as rk\npanel = rk.RecordingPanel({sources!r}, 'recordings')\npanel"
+SMALL = "import recordkit as rk\nsource = rk.Synthetic(width=320, height=240, fps=15)\n"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    judge("chromium")
+    folder = tmp_path_factory.mktemp("notebooks")
+    for notebook in NOTEBOOKS:
+        shutil.copy(notebook, folder)
+    with running_lab(folder, tmp_path_factory.mktemp("home")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with running_browser(tmp_path_factory.mktemp("profile")) as context:
+        yield context
+
+
+@pytest.fixture
+def opened(lab, browser):
+    """Opens notebooks; at the end their kernels are shut down."""
+    notebooks = []
+
+    def open_one(name):
+        notebooks.append(Notebook(browser, lab, name))
+        return notebooks[-1]
+
+    yield open_one
+    for one in notebooks:
+        one.close()
+
+
+@pytest.fixture
+def cells(lab, opened, request):
+    """Opens a notebook of these cells and runs them all."""
+
+    def run(*sources):
+        name = f"{request.node.name}.ipynb".replace("[", "-").replace("]", "")
+        write_notebook(lab.folder / name, *sources)
+        notebook = opened(name)
+        notebook.run_all()
+        assert notebook.errors() == []
+        return notebook
+
+    return run
+
+
+def seen(notebook, expression, timeout_s=40):
+    """Waits until ``expression`` is true in the kernel."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if notebook.ask(f"print(bool({expression}))") == "True":
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{expression} did not come true:\n" + notebook.ask("print(panel.error, panel.session)"))
+
+
+def button(notebook, words):
+    return notebook.find(f".recordkit-panel button:has-text('{words}')").first
+
+
+def tile(notebook, name):
+    return notebook.find(f".recordkit-tile:has(span:text-is('{name}')) b").inner_text()
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("name", [path.name for path in NOTEBOOKS])
+def test_every_notebook_runs_without_a_fault(name, opened):
+    notebook = opened(name)
+    notebook.run_all(timeout_s=180)
+    assert notebook.errors() == []
+    assert notebook.faults == []
+    # What the last cell checks has been checked.
+    counts = notebook.page.evaluate(
+        "() => [...window.jupyterapp.shell.currentWidget.content.model.cells]"
+        ".filter((cell) => cell.type === 'code').map((cell) => cell.executionCount)"
+    )
+    assert all(counts)
+
+
+@pytest.mark.judge
+def test_start_watch_and_stop_by_the_buttons(lab, cells):
+    notebook = cells(PANEL.format(sources=["synthetic"]))
+    badge = notebook.find(".recordkit-badge")
+    assert badge.inner_text() == "ready"
+    assert button(notebook, "Stop").is_disabled()
+    button(notebook, "Start").click()
+    badge.filter(has_text="recording").wait_for()
+    seen(notebook, "panel.session.figures.flush_count >= 2")
+    notebook.page.wait_for_timeout(1500)
+    charts = notebook.find(".recordkit-charts img")
+    assert charts.count() == 2
+    before = [charts.nth(number).get_attribute("src") for number in range(2)], tile(notebook, "on disk")
+    count = notebook.ask("print(panel.session.figures.flush_count)")
+    assert button(notebook, "Start").is_disabled()
+    seen(notebook, f"panel.session.figures.flush_count >= {count} + 2")
+    notebook.page.wait_for_timeout(1500)
+    after = [charts.nth(number).get_attribute("src") for number in range(2)], tile(notebook, "on disk")
+    assert all(one != other for one, other in zip(before[0], after[0], strict=True))
+    assert before[1] != after[1]
+    button(notebook, "Mark").click()
+    button(notebook, "Stop").click()
+    badge.filter(has_text="stopped").wait_for()
+    notebook.page.get_by_text("Committed:").wait_for()
+    path = lab.folder / "recordings" / "recording-1.ts"
+    assert rk.verify(path, decode=True).ok
+    assert_decodes_in_silence(path)
+    kinds = [json.loads(line).get("kind") for line in path.with_suffix(".flushes.jsonl").read_text().splitlines()]
+    assert "mark" in kinds
+    # The link leads to the file, and a second Start records into the next one.
+    link = notebook.find(".jp-OutputArea a:has-text('recording-1.ts')").first.get_attribute("href")
+    assert "recordings/recording-1.ts" in link
+    button(notebook, "Start").click()
+    badge.filter(has_text="recording").wait_for()
+    seen(notebook, "panel.session.figures.file_bytes > 0")
+    button(notebook, "Stop").click()
+    badge.filter(has_text="stopped").wait_for()
+    seen(notebook, "panel.recording is not None")
+    assert (lab.folder / "recordings" / "recording-2.ts").exists()
+    assert notebook.faults == []
+
+
+@pytest.mark.judge
+def test_an_error_is_said_in_the_panel(cells):
+    notebook = cells(PANEL.format(sources=["file"]))
+    button(notebook, "Start").click()
+    notebook.page.get_by_text("give the path or URL").wait_for()
+    assert notebook.find(".recordkit-badge").inner_text() == "ready"
+
+
+@pytest.mark.judge
+def test_a_click_while_a_cell_is_busy_is_not_lost(cells):
+    notebook = cells(PANEL.format(sources=["synthetic"]), "import time")
+    notebook.page.evaluate(
+        "() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        ".requestExecute({ code: 'time.sleep(3)' }); }"
+    )
+    button(notebook, "Start").click()
+    notebook.find(".recordkit-badge").filter(has_text="recording").wait_for()
+    seen(notebook, "panel.session.figures.file_bytes > 0")
+    button(notebook, "Stop").click()
+    seen(notebook, "panel.recording is not None and panel.recording.path.exists()")
+
+
+@pytest.mark.judge
+def test_a_kernel_that_is_restarted_while_recording_loses_nothing(lab, cells):
+    notebook = cells(SMALL + "session = rk.start(source, 'restarted.ts')\nsession.wait(2)")
+    notebook.restart()
+    assert committed(lab.folder / "restarted.ts")
+
+
+@pytest.mark.judge
+def test_a_kernel_that_is_killed_leaves_a_complete_file(lab, cells):
+    notebook = cells(SMALL + "session = rk.start(source, 'orphan.ts')\nsession.wait(2)")
+    told = float(notebook.ask("print(session.figures.duration_s)"))
+    os.kill(notebook.kernel_pid(), signal.SIGKILL)
+    assert committed(lab.folder / "orphan.ts").duration_s >= told
+
+
+def committed(path: Path, timeout_s=20):
+    """The verdict on a recording that is committed without anybody's doing; it has to be without fault."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end and not path.exists():
+        time.sleep(0.05)
+    verdict = rk.verify(path, decode=True)
+    assert verdict.ok, verdict.problems
+    assert not path.with_name(path.stem + ".recording.ts").exists()
+    return verdict
+
+
+@pytest.mark.judge
+def test_a_cell_that_holds_the_interpreter_costs_no_frame(lab, cells):
+    # A regular expression that backtracks holds the interpreter without a pause.
+    hold = (
+        "import re, time\n"
+        "def held(length):\n"
+        "    begun = time.monotonic()\n"
+        "    re.match('(a+)+$', 'a' * length + 'b')\n"
+        "    return time.monotonic() - begun\n"
+        "length, total = 20, 0.0\n"
+        "session.wait(2)\n"
+        "while total < 20:\n"
+        "    spent = held(length)\n"
+        "    total += spent\n"
+        "    length += spent < 5\n"
+    )
+    notebook = cells(
+        "import recordkit as rk\nsession = rk.start(rk.Loopback(width=1280, height=720, fps=30), 'held.ts')", hold
+    )
+    recording = notebook.ask(
+        "r = session.stop(); c = r.counters\n"
+        "print(c.video_units, c.dropped_items, c.received.lost_packets, r.duration_s)"
+    )
+    units, dropped, lost, duration_s = map(float, recording.split())
+    assert (dropped, lost) == (0, 0)
+    assert duration_s > 20
+    assert abs(units - duration_s * 30) <= 15
+    assert rk.verify(lab.folder / "held.ts").ok
+
+
+@pytest.mark.judge
+def test_the_browsers_camera(lab, cells):
+    notebook = cells(PANEL.format(sources=["camera"]))
+    button(notebook, "Start").click()
+    notebook.find(".recordkit-camera").get_by_text("Being recorded").wait_for()
+    seen(notebook, "panel.session.figures.duration_s >= 10", timeout_s=60)
+    button(notebook, "Stop").click()
+    seen(notebook, "panel.recording is not None")
+    counts = notebook.ask("c = panel.recording.counters; print(c.video_units, c.dropped_items)").split()
+    path = Path(notebook.ask("print(panel.recording.path)"))
+    verdict = rk.verify(path, decode=True)
+    assert verdict.ok, verdict.problems
+    assert_decodes_in_silence(path)
+    assert {one.codec.is_video for one in verdict.streams.values()} == {True, False}
+    assert int(counts[0]) > 100
+    assert int(counts[1]) == 0
+    # The device is let go of when the widget closes.
+    notebook.ask("panel.close()")
+    notebook.page.wait_for_function("() => !document.querySelector('.recordkit-camera video')?.srcObject?.active")
+    assert notebook.faults == []
+
+
+@pytest.mark.judge
+def test_what_the_camera_sends_is_in_sync(lab, browser, cells):
+    browser.add_init_script(PAGE_CAMERA)
+    notebook = cells(PANEL.format(sources=["camera"]))
+    button(notebook, "Start").click()
+    seen(notebook, "panel.session.figures.duration_s >= 8", timeout_s=60)
+    button(notebook, "Stop").click()
+    seen(notebook, "panel.recording is not None")
+    offsets_s = flash_to_beep_s(Path(notebook.ask("print(panel.recording.path)")))
+    assert len(offsets_s) >= 4
+    assert abs(sorted(offsets_s)[len(offsets_s) // 2]) <= 0.04
+
+
+@pytest.mark.judge
+def test_a_refused_camera_is_told_in_words(cells, browser):
+    refusal = (
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+    )
+    notebook = cells(PANEL.format(sources=["camera"]))
+    notebook.page.evaluate(f"() => {{ {refusal} }}")
+    button(notebook, "Start").click()
+    notebook.find(".recordkit-camera").get_by_text("The browser was not allowed to use it").wait_for()
+    notebook.find(".recordkit-badge").filter(has_text="failed").wait_for()
+    notebook.find(".recordkit-note").get_by_text("The browser was not allowed").first.wait_for()

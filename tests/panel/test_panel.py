@@ -1,0 +1,177 @@
+"""The panel driven from code, and by its buttons, with real recordings in real processes."""
+
+import gc
+import os
+import signal
+import threading
+import weakref
+
+import pytest
+from ipywidgets.widgets.widget import _instances
+
+import recordkit as rk
+from recordkit.errors import OutputExistsError, SettingsError, StateError
+from recordkit.panel import cells
+from recordkit.panel.parts import close_all
+
+SMALL = rk.Synthetic(width=320, height=240, fps=15)
+WAIT_S = 30
+
+
+@pytest.fixture
+def panel(tmp_path):
+    one = rk.RecordingPanel({"small": SMALL}, tmp_path / "recordings")
+    yield one
+    one.close()
+
+
+def click(button):
+    """As the browser does, and wait for what it sets off."""
+    before = set(threading.enumerate())
+    button.click()
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "recordkit-panel-click":
+            thread.join(WAIT_S)
+
+
+def words(panel):
+    return panel._head.value + panel._message.value
+
+
+def test_from_code(panel):
+    session = panel.start()
+    assert session is panel.session
+    assert panel.is_running
+    assert panel._start_button.disabled
+    assert not panel._stop_button.disabled
+    session.wait(2)
+    panel.mark("here")
+    recording = panel.stop()
+    assert rk.verify(recording.path).ok
+    assert recording.path.name == "recording-1.ts"
+    assert panel.recording.path == recording.path
+    marks = recording.events.query("kind == 'mark'")["fields"]
+    assert [one["name"] for one in marks] == ["here"]
+    assert panel._form.name.value == "recording-2.ts"
+    assert panel._stop_button.disabled
+    assert not panel._start_button.disabled
+    assert "Committed" in panel._finished.outputs[0]["data"]["text/html"]
+    assert all(bytes(image.value).startswith(b"\x89PNG") for image in panel._images)
+
+
+def test_by_its_buttons(panel):
+    click(panel._start_button)
+    assert panel.is_running, words(panel)
+    panel.session.wait(1)
+    click(panel._mark_button)
+    click(panel._stop_button)
+    assert panel.recording is not None
+    assert "stopped" in words(panel)
+
+
+def test_what_goes_wrong_is_said_where_one_looks(panel):
+    panel._form.name.value = "../elsewhere.ts"
+    click(panel._start_button)
+    assert "give a file&#x27;s name" in panel._message.value
+    assert not panel.is_running
+    assert not panel._start_button.disabled
+    (panel.folder).mkdir()
+    (panel.folder / "talk.ts").touch()
+    panel._form.name.value = "talk.ts"
+    click(panel._start_button)
+    assert "exists already" in panel._message.value
+    with pytest.raises(OutputExistsError):
+        panel.start()
+    assert not panel._form.name.disabled
+
+
+def test_calls_that_make_no_sense(panel):
+    for call in (panel.stop, panel.mark):
+        with pytest.raises(StateError, match="nothing is being recorded"):
+            call()
+    panel.start()
+    with pytest.raises(StateError, match="stop that first"):
+        panel.start()
+
+
+def test_a_worker_that_is_killed_is_told_and_offered_for_recovery(panel):
+    session = panel.start()
+    session.wait(2)
+    os.kill(session.worker_pid, signal.SIGKILL)
+    panel._follower.join(WAIT_S)
+    assert "failed" in panel._head.value
+    assert "signal 9" in panel._message.value
+    row = panel._leftovers.box.children[0]
+    assert "recording-1.recording.ts" in row.children[0].value
+    click(row.children[1])
+    assert "Recovered recording-1.ts" in panel._leftovers._told.value
+    assert rk.verify(panel.folder / "recording-1.ts").ok
+    assert panel.start().wait(0) is False
+
+
+def test_closing_ends_the_recording_and_leaves_no_widget(tmp_path):
+    before = set(_instances)
+    panel = rk.RecordingPanel({"small": SMALL}, tmp_path)
+    session = panel.start()
+    session.wait(1)
+    panel.close()
+    panel.close()
+    assert session.state is rk.SessionState.STOPPED
+    assert (tmp_path / "recording-1.ts").exists()
+    assert set(_instances) == before
+    with pytest.raises(StateError, match="closed"):
+        panel.start()
+
+
+def test_a_panel_that_nobody_has_is_gone(tmp_path):
+    before = set(_instances)
+    panel = rk.RecordingPanel(["synthetic", "file"], tmp_path)
+    gone = weakref.ref(panel)
+    del panel
+    gc.collect()
+    assert gone() is None
+    assert set(_instances) == before
+
+
+def test_a_cell_that_runs_again_takes_over_what_runs(tmp_path, monkeypatch):
+    first = rk.RecordingPanel({"small": SMALL}, tmp_path)
+    session = first.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "_shell", lambda: None)
+        patch.setattr("recordkit.panel.panel.predecessor", lambda panel: first)
+        second = rk.RecordingPanel({"small": SMALL}, tmp_path)
+    try:
+        assert second.session is session
+        assert second.is_running
+        assert first.widget.comm is None
+        recording = second.stop()
+        assert recording.path.name == "recording-1.ts"
+    finally:
+        second.close()
+
+
+def test_ten_panels_live_side_by_side(tmp_path):
+    panels = [rk.RecordingPanel({"small": SMALL}, tmp_path / str(number)) for number in range(10)]
+    try:
+        sessions = [panels[number].start() for number in (0, 9)]
+        assert [session.path.parent.name for session in sessions] == ["0", "9"]
+        assert [one.is_running for one in panels] == [True, *[False] * 8, True]
+    finally:
+        for one in panels:
+            one.close()
+    assert (tmp_path / "9" / "recording-1.ts").exists()
+
+
+def test_what_is_shown_lives_as_long_as_it_is_shown(tmp_path):
+    panel = rk.RecordingPanel(["synthetic"], tmp_path)
+    assert "application/vnd.jupyter.widget-view+json" in panel._repr_mimebundle_()
+    widget, gone = panel.widget, weakref.ref(panel)
+    del panel
+    gc.collect()
+    assert gone() is not None
+    close_all(widget)
+
+
+def test_sources_that_are_none(tmp_path):
+    with pytest.raises(SettingsError, match="sources"):
+        rk.RecordingPanel(["camcorder"], tmp_path)
