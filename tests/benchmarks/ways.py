@@ -154,7 +154,7 @@ class AiortcToTs(Tracks):
 
     def settle(self) -> None:
         for context in self.recorder._MediaRecorder__tracks.values():  # it has no settings of its own
-            _set_up(context.stream, self.work)
+            set_up(context.stream, self.work)
 
 
 class AiortcToMp4(AiortcToTs):
@@ -165,7 +165,7 @@ class AiortcToMkv(AiortcToTs):
     suffix = ".mkv"
 
 
-def _set_up(stream: Any, work: Work) -> None:
+def set_up(stream: Any, work: Work) -> None:
     if stream.type == "video":
         stream.codec_context.bit_rate = work.bit_rate
         stream.codec_context.gop_size = KEY_FRAMES
@@ -212,7 +212,7 @@ class PyAV(InThread):
         self._video.width, self._video.height, self._video.pix_fmt = self.work.width, self.work.height, "yuv420p"
         self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
         for stream in (self._video, self._audio):
-            _set_up(stream, self.work)
+            set_up(stream, self.work)
 
     def code(self, frame: av.VideoFrame | av.AudioFrame) -> None:
         stream = self._video if isinstance(frame, av.VideoFrame) else self._audio

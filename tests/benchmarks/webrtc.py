@@ -1,15 +1,12 @@
-"""What receiving and recording a WebRTC sender costs: CPU, lag of the event loop, memory.
+"""What it costs to receive and record a WebRTC sender, on a good network and on one that loses packets.
 
-    python tests/benchmarks/webrtc.py [--quick] [--size 1280x720] [--fps 30] [--codec h264]
-        [--no-audio] [--json]
+    python tests/benchmarks/webrtc.py [--quick] [--seconds N] [--json PATH]
 
-Each of these receives the same media, from a sender in a process of its own, one after the other:
-``nothing`` throws the packets away (what aiortc itself costs), ``recordkit`` and ``aiortc`` are the
-two MediaRecorders, both into MPEG-TS. CPU is that of the receiving process a second, and for each
-picture in the file; lag is by how much a sleep of 10 ms was too long; both from two seconds after
-the connection stands. On a machine that has other things to do the lag says little, and CPU only
-as a ratio. With sound aiortc's loses all pictures where the first sound comes before the first
-picture: ``--no-audio`` is the fair comparison then.
+Each way receives the same H.264 720p30 and Opus from a sender in a process of its own, one after the other:
+``nothing`` throws the packets away (what aiortc itself costs), ``passthrough`` and ``transcoding`` are
+recordkit's MediaRecorder, ``aiortc`` is aiortc's, all into MPEG-TS, with the same settings where they encode.
+CPU, memory and the lag of the event loop are those of the receiving process, from two seconds after the peers
+have connected; ``lost`` are pictures sent that cannot be decoded from the file.
 """
 
 from __future__ import annotations
@@ -18,48 +15,78 @@ import argparse
 import asyncio
 import gc
 import json
-import os
 import sys
 import tempfile
 import time
-from fractions import Fraction
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
 from aiortc.contrib.media import MediaRecorder as AiortcMediaRecorder
+from figures import Figures, command_line
+from judging import pictures_in
+from lag import LagMeter
+from observing import Watched, script
+from ways import FPS, PRESET, Work, say, set_up
 
 import recordkit as rk
 from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc import peer_internals
+from recordkit.sources.webrtc.network import Network, NetworkFaults
 from recordkit.sources.webrtc.tap import Tap
 from recordkit.sources.webrtc.tracks import SyntheticMedia
 
-WAYS = ("nothing", "recordkit", "aiortc")
-WARM_UP_S = 2.0
-LAG_STEP_S = 0.01
+WAYS = ("nothing", "passthrough", "transcoding", "aiortc")
+LOSSES, QUICK_LOSSES = (0.0, 0.02), (0.0,)
+SIZE, BIT_RATE = "1280x720", 2_500_000
+QUICK_SIZE, QUICK_BIT_RATE = "320x180", 400_000
+SECONDS, QUICK_SECONDS = 20.0, 1.0
+WARM_UP_S, QUICK_WARM_UP_S = 2.0, 0.2
+SETTLED_S = 0.7  # the longest that a packet is waited for, and a little
+SEED = 7
 
 
 def connection() -> RTCPeerConnection:
     return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
 
 
-async def read_line(stream: asyncio.StreamReader) -> dict[str, Any]:
+async def connected(peer: RTCPeerConnection) -> None:
+    while peer.connectionState != "connected":
+        await asyncio.sleep(0.005)
+
+
+def lose(peer: RTCPeerConnection, loss: float, sender_sdp: str, *, sends_media: bool) -> None:
+    """Let the network lose what this peer sends."""
+    paths = Network(NetworkFaults(loss=loss), SEED).between(lambda: sender_sdp)
+    end = peer.getTransceivers()[0]
+    transport = (end.sender if sends_media else end.receiver).transport
+    peer_internals.divert_datagrams(transport, paths[0 if sends_media else 1])
+
+
+async def read_line(stream: asyncio.StreamReader) -> Any:
     return json.loads(await stream.readline())
 
 
 async def send(options: argparse.Namespace) -> None:
-    """The sender: its offer to stdout, the answer from stdin; media until stdin ends."""
+    """The sender: its offer to stdout, the answer from stdin, and at the end how many pictures it has sent."""
     width, height = map(int, options.size.split("x"))
-    source = Synthetic(width=width, height=height, fps=Fraction(options.fps), audio=not options.no_audio)
-    media = SyntheticMedia(source, codec=options.codec)
+    source = Synthetic(width=width, height=height, fps=FPS, seconds=options.warm_up + options.seconds)
+    media = SyntheticMedia(source, bit_rate=options.bit_rate)
     peer = connection()
     for track in media.tracks:
         transceiver = peer.addTransceiver(track, direction="sendonly")
         capabilities = RTCRtpReceiver.getCapabilities(track.kind)
-        wanted = (f"video/{options.codec}", "video/rtx", "audio/opus")
+        wanted = ("video/h264", "video/rtx", "audio/opus")
         transceiver.setCodecPreferences([one for one in capabilities.codecs if one.mimeType.lower() in wanted])
+        peer_internals.state_times(transceiver.sender, track.ntp_of_last)
         if track.kind == "video":
             peer_internals.on_keyframe_request(transceiver.sender, track.request_keyframe)
     peer_internals.keep_to_localhost(peer)
@@ -67,8 +94,13 @@ async def send(options: argparse.Namespace) -> None:
     print(json.dumps({"sdp": peer.localDescription.sdp, "type": "offer"}), flush=True)
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await peer.setRemoteDescription(RTCSessionDescription(**await read_line(reader)))
+    answer = RTCSessionDescription(**await read_line(reader))
+    lose(peer, options.loss, peer.localDescription.sdp, sends_media=True)
+    await peer.setRemoteDescription(answer)
+    await connected(peer)
     media.begin()
+    await media.wait()
+    print(json.dumps(source.picture_count), flush=True)
     await reader.read()
     await peer.close()
     await media.close()
@@ -84,14 +116,45 @@ class Deaf:
         pass
 
 
-async def receive(way: str, options: argparse.Namespace, folder: Path) -> dict[str, float]:
-    """Record what a sender in another process sends, in this way; gives the figures."""
-    command = [sys.executable, __file__, "--send", "--size", options.size, "--fps", options.fps]
-    command += ["--no-audio"] * options.no_audio
+class FirstPicture(MediaStreamTrack):
+    """A track whose sound is kept back until the first picture is in the file.
+
+    aiortc's recorder writes the file's header with the first packet: where that is sound, which needs no
+    keyframe, there are never any pictures in it, and nothing to compare.
+    """
+
+    def __init__(self, track: MediaStreamTrack, is_in: asyncio.Event) -> None:
+        self.kind = track.kind
+        super().__init__()
+        self._track = track
+        self._is_in = is_in
+        self._asked = 0
+
+    async def recv(self) -> Any:
+        self._asked += 1
+        if self.kind == "video" and self._asked == 2:
+            self._is_in.set()
+        media = await self._track.recv()
+        while self.kind == "audio" and not self._is_in.is_set():
+            media = await self._track.recv()
+        return media
+
+
+def recorder_of(options: argparse.Namespace) -> Any:
+    if options.way == "nothing":
+        return None
+    if options.way == "aiortc":
+        return AiortcMediaRecorder(str(options.out))
+    if options.way == "passthrough":
+        return rk.MediaRecorder(options.out)
+    video = rk.VideoSettings(transcode=True, preset=PRESET, bit_rate=options.bit_rate)
+    return rk.MediaRecorder(options.out, video=video)
+
+
+async def receive(options: argparse.Namespace) -> None:
+    """Record what a sender in another process sends, and say what that cost."""
     child = await asyncio.create_subprocess_exec(
-        *command,
-        "--codec",
-        options.codec,
+        *script("webrtc.py", *sys.argv[1:], "--send"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 20,
@@ -100,101 +163,117 @@ async def receive(way: str, options: argparse.Namespace, folder: Path) -> dict[s
     assert child.stdout is not None
     offer = await read_line(child.stdout)
     peer = connection()
-    path = str(folder / f"{way}.ts")
-    recorder = rk.MediaRecorder(path) if way == "recordkit" else None
-    if way == "aiortc":
-        recorder = AiortcMediaRecorder(path)
+    recorder = recorder_of(options)
+    is_in = asyncio.Event()
 
     @peer.on("track")
     def on_track(track: Any) -> None:
-        if recorder is not None:
-            recorder.addTrack(track)
-        else:
+        if recorder is None:
             Tap(track, Deaf(), print)
+            return
+        if options.way == "aiortc":
+            track = FirstPicture(track, is_in)
+        recorder.addTrack(track)
+        if options.way == "aiortc":
+            context = recorder._MediaRecorder__tracks[track]
+            set_up(context.stream, Work(options.out, 0, 0, options.seconds, options.bit_rate))
 
     await peer.setRemoteDescription(RTCSessionDescription(**offer))
     peer_internals.keep_to_localhost(peer)
+    lose(peer, options.loss, offer["sdp"], sends_media=False)
     await peer.setLocalDescription(await peer.createAnswer())
     if recorder is not None:
         await recorder.start()
     child.stdin.write(json.dumps({"sdp": peer.localDescription.sdp, "type": "answer"}).encode() + b"\n")
-    while peer.connectionState != "connected":
-        await asyncio.sleep(0.05)
-    whole_s = time.process_time()
-    await asyncio.sleep(WARM_UP_S)
+    await connected(peer)
+    await asyncio.sleep(options.warm_up)
     gc.collect()
-    lags = []
-    began_s, cpu_s = time.monotonic(), time.process_time()
-    while (at_s := time.monotonic()) < began_s + options.seconds:
-        await asyncio.sleep(LAG_STEP_S)
-        lags.append(time.monotonic() - at_s - LAG_STEP_S)
-    span_s, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
-    memory = psutil.Process().memory_info().rss
-    lags.sort()
+    say("begin", seconds=options.seconds)
+    begun_s, spent_s = time.monotonic(), time.process_time()
+    async with LagMeter() as lag:
+        sent = await read_line(child.stdout)
+    media_s, spent_s = time.monotonic() - begun_s, time.process_time() - spent_s
+    await asyncio.sleep(SETTLED_S)
     if recorder is not None:
         await recorder.stop()
-    whole_s = time.process_time() - whole_s
+    say("end", cpu_s=spent_s, media_s=media_s, sent=sent, **lag.figures())
     child.stdin.close()
     await peer.close()
     await child.wait()
-    figures = {
-        "cpu_s_per_s": cpu_s / span_s,
-        "lag_ms_median": 1000 * lags[len(lags) // 2],
-        "lag_ms_p99": 1000 * lags[int(len(lags) * 0.99)],
-        "lag_ms_max": 1000 * lags[-1],
-        "rss_mb": memory / 1e6,
-    }
-    if recorder is not None:
-        pictures = max((stream.pictures for stream in rk.verify(path).streams), default=0)
-        figures["pictures"] = pictures
-        figures["cpu_ms_per_picture"] = 1000 * whole_s / pictures if pictures else float("nan")
-    return figures
 
 
-async def measure_all(options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Each way in a process of its own, so that none pays for what another has loaded."""
-    found = {}
-    for way in WAYS:
-        command = [sys.executable, __file__, "--receive", way, "--seconds", str(options.seconds)]
-        command += ["--size", options.size, "--fps", options.fps, "--codec", options.codec]
-        command += ["--no-audio"] * options.no_audio
-        child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        out, _ = await child.communicate()
-        if child.returncode:
-            raise SystemExit(f"{way} failed")
-        found[way] = json.loads(out.splitlines()[-1])
+def figures_of(way: str, loss: float, quick: bool, seconds: float) -> Figures:
+    size, bit_rate = (QUICK_SIZE, QUICK_BIT_RATE) if quick else (SIZE, BIT_RATE)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "talk.ts"
+        warm_up_s = QUICK_WARM_UP_S if quick else WARM_UP_S
+        child: dict[str, object] = {"way": way, "out": out, "size": size, "bit-rate": bit_rate}
+        child |= {"loss": loss, "seconds": seconds, "warm-up": warm_up_s}
+        words = [str(word) for name, value in child.items() for word in (f"--{name}", value)]
+        seen = Watched(script("webrtc.py", "--child", *words), (out.with_name("talk.recording.ts"), out)).watch()
+        said = seen.said
+        row = {
+            **seen.cpu_figures(),
+            **seen.memory_figures(),
+            **{key: said[key] for key in ("lag_ms_p50", "lag_ms_p99", "lag_ms_max")},
+            "pictures": said["sent"],
+        }
+        if way == "nothing":
+            return row
+        left = pictures_in(out)
+        # Where pictures are lost, a second of media is less work.
+        each_ms = round(1000 * row["cpu_s_per_media_s"] * said["sent"] / (FPS * left), 3) if left else None
+        return row | {
+            "lost": said["sent"] - left,
+            "cpu_ms_a_picture": None if each_ms is None else round(each_ms, 3),
+        }
+
+
+def run(quick: bool, seconds: int | None = None) -> Figures:
+    """For each share of packets lost, each way's figures."""
+    long = seconds or (QUICK_SECONDS if quick else SECONDS)
+    losses = QUICK_LOSSES if quick else LOSSES
+    found: Figures = {"seconds": long, "size": QUICK_SIZE if quick else SIZE, "losses": {}}
+    for loss in losses:
+        # The short version is not about figures: there all run at once.
+        with ThreadPoolExecutor(len(WAYS) if quick else 1) as several:
+            rows = several.map(lambda way: figures_of(way, loss, quick, long), WAYS)  # noqa: B023
+            found["losses"][f"{loss:.0%}"] = dict(zip(WAYS, rows, strict=True))
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="4 seconds each instead of 15")
-    parser.add_argument("--seconds", type=float)
-    parser.add_argument("--size", default="1280x720")
-    parser.add_argument("--fps", default="30")
-    parser.add_argument("--codec", default="h264", choices=("h264", "vp8"))
-    parser.add_argument("--no-audio", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--send", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--receive", choices=WAYS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    options.seconds = options.seconds or (4.0 if options.quick else 15.0)
-    if options.send:
-        asyncio.run(send(options))
-    elif options.receive:
-        with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(asyncio.run(receive(options.receive, options, Path(folder)))), flush=True)
-    else:
-        found = asyncio.run(measure_all(options))
-        if options.json:
-            print(json.dumps(found))
-            return
-        print(f"{options.codec} {options.size} at {options.fps}, load {os.getloadavg()[0]:.1f}")
-        for way, figures in found.items():
-            print(f"{way:>10}  " + "  ".join(f"{name} {value:.3g}" for name, value in figures.items()))
-        ratio = found["aiortc"]["cpu_ms_per_picture"] / found["recordkit"]["cpu_ms_per_picture"]
-        print(f"aiortc's takes {ratio:.1f} times the CPU of recordkit's for each picture")
+def table(figures: Figures) -> str:
+    lines = [f"H.264 {figures['size']} at {FPS} and Opus, {figures['seconds']:g} s"]
+    lines.append(
+        f"{'loss':<6}{'':<13}{'CPU/s':>7}{'ms/picture':>11}{'RSS MB':>8}{'MB/min':>8}"
+        f"{'lag p50':>9}{'p99':>8}{'max':>8}{'lost':>6}{'of':>6}"
+    )
+    for loss, rows in figures["losses"].items():
+        for way, row in rows.items():
+            each = row.get("cpu_ms_a_picture")
+            lines.append(
+                f"{loss:<6}{way:<13}{row['cpu_s_per_media_s']:>7.3f}{'-' if each is None else f'{each:.2f}':>11}{row['rss_peak_mb']:>8.0f}"
+                f"{row['rss_slope_mb_per_min']:>8.1f}{row['lag_ms_p50']:>9.2f}{row['lag_ms_p99']:>8.1f}"
+                f"{row['lag_ms_max']:>8.0f}{row.get('lost', '-'):>6}{row['pictures']:>6}"
+            )
+    return "\n".join(lines)
+
+
+def child(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--way", choices=WAYS)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--size")
+    parser.add_argument("--bit-rate", type=int)
+    parser.add_argument("--send", action="store_true")
+    for name in ("--loss", "--seconds", "--warm-up"):
+        parser.add_argument(name, type=float)
+    options = parser.parse_args(arguments)
+    asyncio.run(send(options) if options.send else receive(options))
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2:])
+    else:
+        command_line(__doc__ or "", run, table, seconds="how long each records")
