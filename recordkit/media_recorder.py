@@ -112,8 +112,9 @@ class MediaRecorder:
 
         Raises MediaError for a track that this recording cannot hold, StateError at its end.
         """
-        if self._recorder.state not in (State.NEW, State.RECORDING):
-            raise StateError(self._recorder.state, State.RECORDING, "the recording has ended: make a new recorder")
+        state = self._recorder.state
+        if state is not State.NEW and not state.is_recording:
+            raise StateError(state, State.RECORDING, "the recording has ended: make a new recorder")
         if track.kind not in self._kinds:
             raise MediaError(f"a track of kind {track.kind!r} for a recorder that was made without")
         self._listener.add(track, receiver=receiver)
@@ -124,7 +125,7 @@ class MediaRecorder:
 
         Raises StateError where it has ended, and what Recorder.start raises.
         """
-        if self._recorder.state is State.RECORDING:
+        if self._recorder.state.is_recording:
             return
         loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._recorder.start, loop=loop)
