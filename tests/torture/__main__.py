@@ -77,6 +77,9 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
             if one["figures"].get("lost_packetised_ms"):
                 lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
+            if "media_hours" in one["figures"]:
+                hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
+                lost += f"; in {hours:g} h of media memory grew by {slope:.1f} MB an hour"
             lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} |")
     return "\n".join(lines)
 

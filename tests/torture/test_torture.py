@@ -1,8 +1,15 @@
 """The short versions: a few trials of each kind of attack, with seeds that never change."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from .__main__ import BEGIN, END, main
 from .kinds import KINDS
+from .outcome import Outcome, row
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
@@ -18,3 +25,22 @@ def test_what_is_promised_holds(tmp_path, kind):
             place.mkdir()
             outcome = trial(seed, place)
             assert not outcome.faults, f"seed {seed}"
+
+
+def test_figures_are_put_into_a_document(tmp_path):
+    outcomes = [Outcome(0), Outcome(1, ("lost",), 188, 40.0, {"lost_packetised_ms": 40.0}), Outcome(2)]
+    for number in (0, 1):
+        (tmp_path / f"{number}.json").write_text(json.dumps([row(KINDS[number], outcomes)]))
+    document = tmp_path / "document.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    runs = [str(tmp_path / f"{number}.json") for number in (1, 0)]
+    assert main(["--markdown", str(document), "--json", *runs]) == 0
+    lines = document.read_text().splitlines()
+    assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", BEGIN, END, "after")
+    assert lines[4] == f"| {KINDS[0].name} | 3 | 2 | 188 bytes, 40 ms |"
+    assert lines[5].startswith(f"| {KINDS[1].name} ")
+
+
+def test_the_readme_has_a_place_for_them():
+    text = README.read_text()
+    assert text.index(BEGIN) < text.index(END)
