@@ -67,20 +67,34 @@ def table(rows: list[dict[str, Any]]) -> Table:
     return made
 
 
+def merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one kind, from several runs, as one."""
+    by_kind: dict[str, dict[str, Any]] = {}
+    for one in rows:
+        if "skipped" in one:
+            continue
+        same = by_kind.setdefault(one["kind"], {**one, "trials": 0, "survived": 0})
+        for name in ("trials", "survived"):
+            same[name] += one[name]
+        same["lost_bytes_worst"] = max(same["lost_bytes_worst"], one["lost_bytes_worst"])
+        for name, value in one["figures"].items():
+            same["figures"] = {**same["figures"], name: max(value, same["figures"].get(name, value))}
+    return list(by_kind.values())
+
+
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The rows, in the order of the kinds, as a table for a document."""
     order = {kind.name: number for number, kind in enumerate(KINDS)}
     lines = ["| attacked by | trials | survived | not in the result, at worst |"]
     lines.append("| --- | ---: | ---: | ---: |")
-    for one in sorted(rows, key=lambda one: order[one["kind"]]):
-        if "skipped" not in one:
-            lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
-            if one["figures"].get("lost_packetised_ms"):
-                lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
-            if "media_hours" in one["figures"]:
-                hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
-                lost += f"; in {hours:g} h of media memory grew by {slope:.1f} MB an hour"
-            lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} |")
+    for one in sorted(merged(rows), key=lambda one: order[one["kind"]]):
+        lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
+        if one["lost_bytes_worst"] and one["figures"].get("lost_packetised_ms"):
+            lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
+        if "media_hours" in one["figures"]:
+            hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
+            lost += f"; in {hours:g} h of media memory grew by {slope:.1f} MB an hour"
+        lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} |")
     return "\n".join(lines)
 
 

@@ -33,11 +33,11 @@ def test_figures_are_put_into_a_document(tmp_path):
         (tmp_path / f"{number}.json").write_text(json.dumps([row(KINDS[number], outcomes)]))
     document = tmp_path / "document.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    runs = [str(tmp_path / f"{number}.json") for number in (1, 0)]
+    runs = [str(tmp_path / f"{number}.json") for number in (1, 0, 0)]
     assert main(["--markdown", str(document), "--json", *runs]) == 0
     lines = document.read_text().splitlines()
     assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", BEGIN, END, "after")
-    assert lines[4] == f"| {KINDS[0].name} | 3 | 2 | 188 bytes, 40 ms |"
+    assert lines[4] == f"| {KINDS[0].name} | 6 | 4 | 188 bytes, 40 ms |"
     assert lines[5].startswith(f"| {KINDS[1].name} ")
 
 
