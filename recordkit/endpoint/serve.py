@@ -48,12 +48,12 @@ def serve(
     """
     clock, system, stop = clock or Clock(), system or System(), stop or threading.Event()
     folder = Path(folder)
+    desk = FolderDesk(folder, whip, clock, system, {"video": video, "audio": audio} | settings)
+    server = _Server(whip, desk, clock)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputAccessError(folder, f"cannot be made: {error.strerror}") from error
-    desk = FolderDesk(folder, whip, clock, system, {"video": video, "audio": audio} | settings)
-    server = _Server(whip, desk, clock)
     with hosted(whip.name, server.run, clock=clock):
         log.info("Publish to %s/whip/NAME; recordings go to %s", server.url, folder)
         if on_ready is not None:
