@@ -1,12 +1,13 @@
 # make demo    record 10 s and look at the result        make test    run all tests
 # make lab     open JupyterLab                           make check   ruff and mypy
-# make bench   the packetiser against libavformat's      make clean   remove what make made
+# make bench   all benchmarks: half an hour               make clean   remove what make made
 # make torture kills, power cuts, full disks: hours      make fuzz    FUZZ_SECONDS for each target
 
 PYTHON ?= python3
 BIN := .venv/bin
 FUZZ_SECONDS ?= 60
 TORTURE ?=
+BENCH ?=
 
 .PHONY: demo test check lab bench torture fuzz clean
 
@@ -29,7 +30,8 @@ lab: .venv/.all
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 bench: .venv/.all
-	$(BIN)/python tests/benchmarks/packetiser.py
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+	$(BIN)/python -m tests.benchmarks --readme README.md
 
 torture: .venv/.all
 	$(BIN)/python -m tests.torture $(TORTURE)

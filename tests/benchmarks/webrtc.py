@@ -252,7 +252,8 @@ def table(figures: Figures) -> str:
         for way, row in rows.items():
             each = row.get("cpu_ms_a_picture")
             lines.append(
-                f"{loss:<6}{way:<13}{row['cpu_s_per_media_s']:>7.3f}{'-' if each is None else f'{each:.2f}':>11}{row['rss_peak_mb']:>8.0f}"
+                f"{loss:<6}{way:<13}{row['cpu_s_per_media_s']:>7.3f}{'-' if each is None else f'{each:.2f}':>11}"
+                f"{row['rss_peak_mb']:>8.0f}"
                 f"{row['rss_slope_mb_per_min']:>8.1f}{row['lag_ms_p50']:>9.2f}{row['lag_ms_p99']:>8.1f}"
                 f"{row['lag_ms_max']:>8.0f}{row.get('lost', '-'):>6}{row['pictures']:>6}"
             )

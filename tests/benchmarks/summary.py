@@ -1,0 +1,189 @@
+"""What the benchmarks found in words: all figures, and the ratios that a README quotes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+PIECES = {
+    "packetiser": "CPU time against libavformat's muxer",
+    "recorders": "live frames recorded, by recordkit and by what people use today",
+    "webrtc": "a WebRTC sender recorded, with and without loss",
+    "crash": "what a kill leaves",
+    "overload": "an encoder that is too slow for a while",
+    "streams": "how many streams two cores carry",
+    "scanner": "verify and recover against ffprobe",
+    "start": "imports and starts",
+}
+Row = tuple[str, str, str, str]
+"""What is measured, recordkit's figure, that of what it is held against, and their relation."""
+
+_OURS, _OUR_TRACKS = "recordkit Recorder", "recordkit MediaRecorder"
+_THEIRS = "aiortc MediaRecorder, ts"
+
+
+def _times(one: float, other: float) -> str:
+    """How one relates to the other, as a factor."""
+    if not one or not other:
+        return ""
+    factor = other / one
+    return f"{factor:,.1f} times less" if factor >= 1 else f"{1 / factor:,.1f} times more"
+
+
+def _packetiser(figures: dict[str, Any]) -> Iterator[Row]:
+    for name, case in figures["cases"].items():
+        row = case["file"]
+        ours, theirs = (
+            1000 * row[f"{who}_cpu_s"]["median"] / figures["media_s"] for who in ("recordkit", "libavformat")
+        )
+        ratio = row["ratio"]
+        yield (
+            f"packetising {name}: CPU ms a second",
+            f"{ours:.2f}",
+            f"libavformat {theirs:.2f}",
+            f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})",
+        )
+
+
+def _recorders(figures: dict[str, Any]) -> Iterator[Row]:
+    for label, size in figures["sizes"].items():
+        rows = {name: row for name, row in size["rows"].items() if "missing" not in row}
+        alone = rows["the source alone"]["cpu_s_per_media_s"]
+        ours = rows[_OUR_TRACKS]
+        others = [name for name in rows if not name.startswith(("recordkit", "the source"))]
+        for name in others:
+            theirs = rows[name]
+            mine = rows[_OURS] if not name.startswith("aiortc") else ours
+            cpu = [row["cpu_s_per_media_s"] - alone for row in (mine, theirs)]
+            yield f"recording {label}: CPU s a second", f"{cpu[0]:.3f}", f"{name} {cpu[1]:.3f}", _times(*cpu)
+        for key, words in (
+            ("lag_ms_p99", "event loop late, ms, 99 %"),
+            ("longest_still_s", "longest time without growth, s"),
+            ("rss_peak_mb", "memory at its peak, MB"),
+            ("lost", "pictures lost"),
+        ):
+            yield (
+                f"recording {label}: {words}",
+                f"{ours[key]:g}",
+                f"{_THEIRS} {rows[_THEIRS][key]:g}",
+                _times(ours[key], rows[_THEIRS][key]),
+            )
+
+
+def _webrtc(figures: dict[str, Any]) -> Iterator[Row]:
+    for loss, rows in figures["losses"].items():
+        theirs = rows["aiortc"]
+        for way in ("passthrough", "transcoding"):
+            ours = rows[way]
+            for key, words in (
+                ("cpu_ms_a_picture", "CPU ms a picture"),
+                ("lag_ms_p99", "event loop late, ms, 99 %"),
+                ("lost", "pictures lost"),
+            ):
+                if ours[key] is not None and theirs[key] is not None:
+                    about = f"WebRTC, {loss} loss, {way}: {words}"
+                    yield about, f"{ours[key]:g}", f"aiortc {theirs[key]:g}", _times(ours[key], theirs[key])
+
+
+def _crash(figures: dict[str, Any]) -> Iterator[Row]:
+    rows = {name: row["share"] for name, row in figures["rows"].items() if "missing" not in row}
+    ours = rows[_OURS]
+    for name, theirs in rows.items():
+        if not name.startswith("recordkit"):
+            yield (
+                "kept after a kill: median (worst)",
+                f"{ours['median']:.1%} ({ours['low']:.1%})",
+                f"{name} {theirs['median']:.1%} ({theirs['low']:.1%})",
+                "",
+            )
+
+
+def _overload(figures: dict[str, Any]) -> Iterator[Row]:
+    ours, theirs = (figures["rows"][name] for name in (_OUR_TRACKS, _THEIRS))
+    for key, words in (
+        ("rss_slope_mb_per_s", "memory grows by, MB/s"),
+        ("lost", f"pictures lost, of {ours['pictures']}"),
+        ("recovery_s", "late for, s, afterwards"),
+        ("lag_ms_p99", "event loop late, ms, 99 %"),
+    ):
+        told = ["never in time" if row[key] is None else f"{row[key]:g}" for row in (ours, theirs)]
+        yield f"encoder three times too slow: {words}", told[0], f"aiortc {told[1]}", ""
+
+
+def _streams(figures: dict[str, Any]) -> Iterator[Row]:
+    ways = figures["ways"]
+    theirs = ways["aiortc MediaRecorder"]
+    for way in ("one process", "workers"):
+        ours = ways[way]
+        yield f"streams carried, {way}", f"{ours['carried']}", f"aiortc {theirs['carried']}", ""
+        for key, words in (("added_rss_mb_a_stream", "MB each adds"), ("cores_a_stream", "cores each")):
+            if key in ours and key in theirs:
+                yield (
+                    f"streams, {way}: {words}",
+                    f"{ours[key]:g}",
+                    f"aiortc {theirs[key]:g}",
+                    _times(ours[key], theirs[key]),
+                )
+
+
+def _scanner(figures: dict[str, Any]) -> Iterator[Row]:
+    for name, case in figures["cases"].items():
+        for program in ("verify", "recover"):
+            ratio = case[program]["ratio"]
+            yield (
+                f"{program}, {name}: MB a CPU second",
+                f"{case[program]['mb_per_cpu_s']:,.0f}",
+                f"ffprobe {case['ffprobe']['mb_per_cpu_s']:,.0f}",
+                f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) of its time",
+            )
+
+
+def _start(figures: dict[str, Any]) -> Iterator[Row]:
+    imports = figures["imports"]
+    ours, theirs = (imports[name]["wall_ms"]["median"] for name in ("recordkit", "aiortc.contrib.media"))
+    yield "import, ms", f"{ours:.0f}", f"aiortc.contrib.media {theirs:.0f}", _times(ours, theirs)
+    started = figures["start"]["first_byte_ms"]["median"]
+    yield "start() of a recording of its own process to the first byte, ms", f"{started:.0f}", "", ""
+
+
+_ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
+    "packetiser": _packetiser,
+    "recorders": _recorders,
+    "webrtc": _webrtc,
+    "crash": _crash,
+    "overload": _overload,
+    "streams": _streams,
+    "scanner": _scanner,
+    "start": _start,
+}
+
+
+def ratios(results: dict[str, Any]) -> str:
+    """The table of a README: recordkit beside what people use today, in one run on one machine."""
+    computer = results["machine"]
+    loads = [piece[key] for piece in results["pieces"].values() for key in ("load_before", "load_after")]
+    lines = ["| measured | recordkit | beside | relation |", "| --- | ---: | ---: | ---: |"]
+    for name, piece in results["pieces"].items():
+        lines += [f"| {' | '.join(row)} |" for row in _ROWS[name](piece["figures"])]
+    versions = ", ".join(f"{name} {computer[name]}" for name in ("python", "av", "aiortc"))
+    about = f"{computer['processor']}, {computer['cores']} cores, {versions}"
+    return "\n".join([*lines, "", f"Measured on {about}; load of the machine {min(loads):g} to {max(loads):g}."])
+
+
+def report(results: dict[str, Any]) -> str:
+    """All figures: the ratios, the machine, and each piece's own table."""
+    sys.path.insert(0, str(Path(__file__).parent))  # the pieces are scripts, and import their neighbours as such
+    try:
+        lines = ["# What was measured", "", ratios(results), "", "## Machine and versions", ""]
+        lines += [f"- {name}: {value}" for name, value in results["machine"].items()]
+        for name, piece in results["pieces"].items():
+            table = importlib.import_module(name).table(piece["figures"])
+            load = f"load {piece['load_before']:g} before, {piece['load_after']:g} after"
+            lines += ["", f"## {name}: {PIECES[name]}", "", f"{piece['when']}, {piece['seconds']} s, {load}", ""]
+            lines += ["```", table, "```"]
+        return "\n".join([*lines, ""])
+    finally:
+        sys.path.pop(0)
