@@ -23,11 +23,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ..documents import put_into
 from .kinds import KINDS
 from .outcome import Kind, Outcome, row
 
 DEFAULT_JSON = Path("recordings/torture.json")
-BEGIN, END = "<!-- measured by make torture: begin -->", "<!-- measured by make torture: end -->"
+COMMAND = "make torture"
 
 
 def run(kind: Kind, trials: int, seed: int, scratch: Path, console: Console) -> list[Outcome]:
@@ -98,13 +99,6 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def put_into(document: Path, text: str) -> None:
-    """Put ``text`` between the marks of the document."""
-    before, rest = document.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
-
-
 def main(arguments: list[str]) -> int:
     """0 where every trial survived."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,7 +113,7 @@ def main(arguments: list[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 150)
     if chosen.markdown:
         rows = [one for path in chosen.json for one in json.loads(path.read_text())]
-        put_into(chosen.markdown, markdown(rows))
+        put_into(chosen.markdown, COMMAND, markdown(rows))
         return 0
     saved = chosen.json[0]
     kinds = [kind for kind in KINDS if not chosen.kind or any(kind.name.startswith(one) for one in chosen.kind)]
