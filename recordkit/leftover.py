@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import OutputAccessError, OutputBusyError, OutputExistsError, StillRecordingError
-from .recovery.files import locked
-from .recovery.recover import recover, rejected_path
 from .system import System
 from .telemetry.logfile import log_path
 from .writer.output import SUFFIX, Output
@@ -33,6 +31,10 @@ def clear_the_way(final_path: Path, how: Literal["recover", "rename"], system: S
     Nothing is ever overwritten. Raises OutputBusyError where it is still being recorded,
     OutputAccessError where its files cannot be moved, and the errors of ``recover``.
     """
+    # Only here: a recorder that finds nothing in its way starts without all that.
+    from .recovery.files import locked
+    from .recovery.recover import recover
+
     output = Output(final_path, system)
     try:
         with locked(output.partial_path, system, writes=True):
@@ -75,6 +77,8 @@ def _names(output: Output, how: str, system: System) -> Iterator[Output]:
 
 
 def _taken(aside: Output) -> bool:
+    from .recovery.recover import rejected_path
+
     final_path = aside.final_path
     paths = (final_path, aside.partial_path, aside.tail_path, log_path(final_path), rejected_path(aside))
     return any(os.path.lexists(path) for path in paths)

@@ -14,8 +14,9 @@ from threading import Condition, Event
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _M_MMAP_THRESHOLD = -3
-_FALLOC_KEEP_SIZE, _FALLOC_PUNCH_HOLE = 1, 2
 _LARGE_BLOCK_BYTES = 1024 * 1024
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a system call says where the disk, or the user's share of it, is full."""
 
 
 def give_back_freed_memory() -> bool:
@@ -90,24 +91,14 @@ class System:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         os.posix_fallocate(descriptor, 0, size)
 
-    def punch_hole(self, descriptor: int, offset: int, size: int) -> None:
-        """Give the space of ``size`` bytes back, which are zeros then; EOPNOTSUPP where that cannot be had."""
-        library = ctypes.CDLL(None, use_errno=True)
-        call = getattr(library, "fallocate64", None) or getattr(library, "fallocate", None)
-        if call is None:
-            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-        place = ctypes.c_longlong(offset), ctypes.c_longlong(size)
-        if call(descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, *place) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut the file, or let it grow with zeros, to ``size`` bytes."""
         os.ftruncate(descriptor, size)
 
     def punch(self, mapping: mmap.mmap, start: int, size: int) -> None:
-        """Give the disk space of whole pages of a mapped file back; they must not be touched any more.
+        """Give the disk space of whole pages of a mapped file back: they are zeros then, not to be written to.
 
-        Its first page must not be one of them.
+        Its first page must not be one of them. EOPNOTSUPP where that cannot be had.
         """
         # What it says of the pages must be on the disk before they are zeros.
         mapping.flush(0, mmap.PAGESIZE)

@@ -229,10 +229,6 @@ class FaultySystem(System):
         self._called("allocate", size)
         super().allocate(descriptor, size)
 
-    def punch_hole(self, descriptor: int, offset: int, size: int) -> None:
-        self._called("punch_hole", size, offset)
-        super().punch_hole(descriptor, offset, size)
-
     def truncate(self, descriptor: int, size: int) -> None:
         self._called("truncate", size)
         if self.room is not None:

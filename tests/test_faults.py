@@ -66,7 +66,7 @@ def kinds(recording):
 
 
 def test_a_real_disk_that_is_full_commits_the_recording_and_says_why(tmp_path, caplog):
-    with mounted(tmp_path / "mount", "tmpfs", "8m") as folder:
+    with mounted(tmp_path / "mount", "tmpfs") as folder:
         recorder = rk.Recorder(folder / "talk.ts", video=FAST, audio=None, flush_threshold=1 << 16)
         recorder.start()
         feed(recorder)
@@ -166,7 +166,7 @@ def test_stopped_while_it_waits_it_keeps_all_that_was_packetised(tmp_path, commi
 
 
 def test_while_a_real_disk_hangs_the_interpreter_goes_on_and_stop_says_what_is_not_done(tmp_path):
-    with mounted(tmp_path / "mount", "ext4", "64m") as folder:
+    with mounted(tmp_path / "mount", "ext4") as folder:
         recorder = rk.Recorder(folder / "talk.ts", video=FAST, audio=None, flush_threshold=1 << 16)
         recorder.start()
         for number in range(40):

@@ -138,6 +138,14 @@ def test_importing_recordkit_is_light():
     assert not set(HEAVY) & set(json.loads(done.stdout))
 
 
+def test_the_command_line_loads_recovery_only_for_the_commands_that_recover():
+    code = "import json, sys, recordkit.cli; print(json.dumps([name for name in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
+    assert not [name for name in json.loads(done.stdout) if name.startswith("recordkit.recovery")]
+
+
 @pytest.mark.parametrize("name", recordkit.__all__)
 def test_each_public_name_is_there(name):
     found = getattr(recordkit, name)

@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..recovery.listing import partials as list_partials
 from ..system import Clock
-from .recovery_report import advice, partials_table
 from .shared import print_json
 
 
@@ -20,6 +18,9 @@ def partials(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a list of one entry a recording.")] = False,
 ) -> None:
     """List the unfinished recordings of a folder, and what of them can be recovered; nothing is changed."""
+    from ..recovery.listing import partials as list_partials
+    from .recovery_report import advice, partials_table
+
     console: Console = context.obj
     clock = Clock()
     found = list_partials(folder, clock=clock)

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,15 +15,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError, StillRecordingError
-from ..recovery.measure import Progress as ProgressCallback
-from ..recovery.outcome import Outcome, Recovery
-from ..recovery.recover import recover_one, unfinished
-from ..recovery.repair import repair
 from ..report import printable
 from ..system import System
 from ..telemetry.words import count_text
-from .recovery_report import recovery_block, recovery_table
 from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json
+
+if TYPE_CHECKING:
+    from ..recovery.measure import Progress as ProgressCallback
+    from ..recovery.outcome import Recovery
 
 
 def recover(
@@ -46,6 +45,8 @@ def recover(
     """
     if output is not None and (len(paths) != 1 or paths[0].is_dir()):
         raise SettingsError("output", str(output), "give one file to be repaired, no folder")
+    from ..recovery.outcome import Outcome
+
     console: Console = context.obj
     signal.signal(signal.SIGTERM, interrupt)
     found: list[Recovery] = []
@@ -76,6 +77,9 @@ def recover(
 
 def _recover_path(path: Path, dry_run: bool, output: Path | None, found: list[Recovery]) -> None:
     """Recovers one recording, or those of a folder; what became of each is added to ``found``."""
+    from ..recovery.outcome import Outcome, Recovery
+    from ..recovery.recover import unfinished
+
     try:
         names = unfinished(path) if path.is_dir() else [path]
     except RecordkitError as error:
@@ -100,6 +104,10 @@ def _recover_path(path: Path, dry_run: bool, output: Path | None, found: list[Re
 
 
 def _recover(path: Path, dry_run: bool, output: Path | None, on_progress: ProgressCallback) -> Recovery:
+    from ..recovery.outcome import Outcome, Recovery
+    from ..recovery.recover import recover_one
+    from ..recovery.repair import repair
+
     system = System()
     if output is None:
         return recover_one(path, dry_run=dry_run, on_progress=on_progress, system=system)
@@ -111,6 +119,8 @@ def _recover(path: Path, dry_run: bool, output: Path | None, on_progress: Progre
 
 
 def _show(console: Console, path: Path, found: Sequence[Recovery]) -> None:
+    from .recovery_report import recovery_block, recovery_table
+
     if path.is_dir():
         console.print(recovery_table(found, console.width))
     else:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
-from ..system import System
+from ..system import FULL, System
 from .view import View, is_zero
 
 REJECTED_SUFFIX = ".rejected"
@@ -34,7 +34,7 @@ def open_regular(path: Path, flags: int, system: System) -> int:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise RecoveryError(path, "is a link, and links are not followed") from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise WriteError(path, 0, error, "making it") from error
         raise RecoveryError(path, f"cannot be opened: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -15,7 +15,7 @@ from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PACKET_BYTES, PacketFramer, Rows
 from ..system import System
 from ..writer.output import SUFFIX, Output
-from .files import locked, told
+from .files import locked, open_regular, told
 from .measure import Progress, measure
 from .outcome import Cut, Outcome, Recovery
 from .view import View
@@ -99,7 +99,7 @@ def _repair(
         if not kept:
             files.discard()
             return Recovery(path, None, Outcome.NOTHING, _NO_PACKET, cuts=cuts)
-        copy = system.open(files.partial_path, os.O_RDONLY)
+        copy = open_regular(files.partial_path, os.O_RDONLY, system)
         try:
             measured = measure(View(copy, kept), kept, kept, lambda done, _: advance(2 * view.size + done))
         finally:

@@ -6,18 +6,18 @@ At each moment a kill leaves every byte in the partial, durably, or in the tail,
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import WriteError
-from ..system import System
-from ..writer.tail import HEADER_BYTES, moved_word, read_header
+from ..system import FULL, System
+from ..writer.tail import HEADER_BYTES, moved_word, punch_unused, read_header
 from .files import open_regular, told, write_all
 from .view import read_at
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_NO_HOLES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES)
+_NO_HOLES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV, errno.EPERM, errno.EACCES)
 
 
 class Room:
@@ -43,7 +43,6 @@ class Room:
             self._system.close(descriptor)
 
     def _make(self, descriptor: int, upto: int) -> bool:
-        status = os.fstat(descriptor)
         header = read_header(read_at(descriptor, 0, HEADER_BYTES))
         if header is None:
             return False
@@ -54,31 +53,20 @@ class Room:
             for slot in passed:
                 word, at = moved_word(slot, upto)
                 write_all(self._system, descriptor, self.path, word, at)
-            # The header first: bytes that it calls valid must not be zeros, even after a power cut.
-            with told(self.path, 0, "syncing"):
-                self._system.sync(descriptor)
-            header = read_header(read_at(descriptor, 0, HEADER_BYTES)) or header
-        given, block = 0, status.st_blksize
-        for begin, end in header.unused(status.st_size):
-            begin, end = -(-begin // block) * block, end // block * block
-            if begin < end:
-                try:
-                    self._system.punch_hole(descriptor, begin, end - begin)
-                except OSError as error:
-                    if error.errno in _NO_HOLES:
-                        return False
-                    raise WriteError(self.path, begin, error, "giving space back") from error
-                given += end - begin
+        try:
+            with mmap.mmap(descriptor, 0) as mapping:
+                given = punch_unused(mapping, self._system)
+        except OSError as error:
+            if error.errno in _NO_HOLES:
+                return False
+            raise WriteError(self.path, 0, error, "giving space back") from error
         more, self._given = given > self._given, given
-        if more:
-            with told(self.path, 0, "syncing"):
-                self._system.sync(descriptor)
         return more
 
 
 def is_full(error: WriteError) -> bool:
     """Whether there was no room."""
-    return error.errno in _FULL
+    return error.errno in FULL
 
 
 def with_room(action: Callable[[], None], room: Room | None) -> None:

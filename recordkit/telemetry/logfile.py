@@ -6,7 +6,6 @@ The first line is the header, each further line a flush, a sample or an event, t
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO
 
 from ..errors import LogError
 from ..model import Event, EventKind, FlushReason, FlushRecord, Sample
+from ..system import FULL
 
 log = logging.getLogger("recordkit")
 
@@ -25,7 +25,6 @@ SUFFIX = ".flushes.jsonl"
 OLD_SUFFIX = ".old"
 SCHEMA_VERSION = 1
 LONGEST_LINE_BYTES = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _MOST_UNWRITTEN_BYTES = 4 << 20
 """So much is kept until the disk has room again."""
 _LARGEST_INT = 2**63 - 1
@@ -55,12 +54,15 @@ class LogFile:
         self._descriptor: int | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_file() and path.stat().st_size:
+            if path.is_file() and not path.is_symlink() and path.stat().st_size:
                 older = path.with_name(path.name + OLD_SUFFIX)
                 path.replace(older)
                 self._older = older
             # Not waiting for somebody to read from it, should it be a pipe.
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+            if not path.is_char_device():
+                # Through a link to a device, such as /dev/stderr; never into another's file.
+                flags |= os.O_NOFOLLOW
             self._descriptor = os.open(path, flags, 0o666)
         except OSError as error:
             log.warning("%s: no log of the flushes is kept: %s", path, error.strerror)
@@ -87,7 +89,7 @@ class LogFile:
                 while done < len(lines):
                     done += os.write(self._descriptor, lines[done:])
             except OSError as error:
-                if not is_last and error.errno in _FULL and len(lines) - done <= _MOST_UNWRITTEN_BYTES:
+                if not is_last and error.errno in FULL and len(lines) - done <= _MOST_UNWRITTEN_BYTES:
                     # Gone on with where it was cut: what is told of a full disk is just what one wants to read.
                     with self._lock:
                         self._lines.insert(0, lines[done:])
@@ -145,7 +147,8 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
     records: list[Record] = []
     damaged = 0
     try:
-        with path.open("rb") as file:
+        # Not waiting for somebody to write to it, should it be a pipe.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             for line in _whole_lines(file):
                 parsed = parse_line(line) if line is not None else None
                 if parsed is None:

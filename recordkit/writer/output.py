@@ -19,7 +19,7 @@ from ..errors import (
     WriteError,
 )
 from ..mpegts.laying import PACKET_BYTES
-from ..system import System
+from ..system import FULL, System
 
 log = logging.getLogger("recordkit")
 
@@ -76,7 +76,7 @@ class Output:
         except FileExistsError:
             raise self._partial_in_the_way() from None
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in FULL:
                 raise DiskSpaceError(self.final_path, needed_bytes, free_bytes) from error
             raise OutputAccessError(folder, f"cannot be written to: {error.strerror}") from error
         self._descriptor = descriptor
@@ -96,7 +96,8 @@ class Output:
 
     def _partial_in_the_way(self) -> OutputError:
         try:
-            descriptor = self._system.open(self.partial_path, os.O_RDONLY)
+            # Neither through a link, nor waiting for somebody to write to it, should it be a pipe.
+            descriptor = self._system.open(self.partial_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return PartialExistsError(self.final_path, self.partial_path)
         try:

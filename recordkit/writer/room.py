@@ -7,14 +7,13 @@ the next: all that was packetised is in the file at the end, however full the di
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable
 from typing import Literal
 
 from ..errors import WriteError
 from ..mpegts.laying import PACKET_BYTES
-from ..system import Clock, System
+from ..system import FULL, Clock, System
 from .output import Output
 from .tail import Slot, Tail
 
@@ -22,7 +21,6 @@ OnDiskFull = Literal["stop", "wait"]
 DISK_FULL = "disk full"
 RETRY_S = 0.5
 _PIECE_BYTES = 32 * 1024 // PACKET_BYTES * PACKET_BYTES
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Room:
@@ -82,7 +80,7 @@ class Room:
         except WriteError as error:
             end = error.offset - slot.offset
             # A limit on the size of a file is none of the disk's: no room helps against that.
-            if error.errno not in _FULL or (must and end == done):
+            if error.errno not in FULL or (must and end == done):
                 raise
             return end
         return done + size

@@ -22,7 +22,6 @@ On a full disk the tail is itself the room that is left: see ``Tail.give_back``.
 from __future__ import annotations
 
 import ctypes
-import errno
 import logging
 import mmap
 import os
@@ -37,7 +36,7 @@ from numpy.typing import NDArray
 
 from ..errors import DiskSpaceError, OutputAccessError, PartialExistsError
 from ..mpegts.laying import PACKET_BYTES, PacketBuffer
-from ..system import System
+from ..system import FULL, System
 from .output import Output
 
 log = logging.getLogger("recordkit")
@@ -147,7 +146,7 @@ class Tail:
             )
             for number, start in enumerate(range(HEADER_BYTES, size - RESERVE_BYTES, slot_bytes))
         )
-        self._is_given_back = np.zeros(size // mmap.PAGESIZE, bool)
+        self._given_bytes = 0
         # Last, so that a header half made is never taken for one.
         memory[:8] = np.frombuffer(MAGIC, np.uint8)
 
@@ -157,28 +156,13 @@ class Tail:
         Nothing may be laid any more: without their disk space those pages cannot be touched. The
         reserve goes first, so that there is room to begin with, however full the slots are.
         """
-        if self._map is None:
-            return 0
-        is_needed = np.zeros_like(self._is_given_back)
-        is_needed[: HEADER_BYTES // mmap.PAGESIZE] = True
-        for number, slot in enumerate(self.slots):
-            start = HEADER_BYTES + number * self._slot_bytes
-            if slot.moved_bytes < slot.buffer.used_bytes:
-                first = (start + slot.moved_bytes) // mmap.PAGESIZE
-                is_needed[first : -(-(start + slot.buffer.used_bytes) // mmap.PAGESIZE)] = True
-        given = 0
-        pages = np.flatnonzero(~is_needed & ~self._is_given_back)
-        for run in np.split(pages, np.flatnonzero(np.diff(pages) > 1) + 1):
-            if not len(run):
-                continue
+        before = self._given_bytes
+        if self._map is not None:
             try:
-                self._system.punch(self._map, int(run[0]) * mmap.PAGESIZE, len(run) * mmap.PAGESIZE)
+                self._given_bytes = punch_unused(self._map, self._system)
             except OSError as error:
                 log.warning("%s: gives no room back (%s)", self.path, error.strerror)
-                break
-            self._is_given_back[run] = True
-            given += len(run) * mmap.PAGESIZE
-        return given
+        return self._given_bytes - before
 
     def remove(self) -> None:
         """Remove the file: its bytes have a safe place in the recording."""
@@ -291,6 +275,21 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
     return TailHeader(inode, is_same_boot, is_sane, tuple(slots))
 
 
+def punch_unused(mapping: mmap.mmap, system: System) -> int:
+    """Give the disk space of a mapped tail's whole pages back that hold nothing valid; how many bytes they are.
+
+    Those that were given back before count, too. Raises OSError.
+    """
+    header = read_header(mapping[:HEADER_BYTES])
+    given = 0
+    for begin, end in () if header is None else header.unused(len(mapping)):
+        begin, end = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
+        if begin < end:
+            system.punch(mapping, begin, end - begin)
+            given += end - begin
+    return given
+
+
 def moved_word(slot: TailSlot, upto: int) -> tuple[bytes, int]:
     """The word of the header, and its place, that says that what ``slot`` holds before ``upto`` was moved."""
     moved = slot.moved_bytes + max(0, min(upto, slot.end) - slot.offset) // PACKET_BYTES * PACKET_BYTES
@@ -311,7 +310,7 @@ def _mapped_file(path: Path, size: int, system: System) -> tuple[mmap.mmap | Non
     try:
         descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise DiskSpaceError(path, size, system.free_bytes(path.parent)) from error
         raise OutputAccessError(path, f"cannot be made: {error.strerror}") from error
     try:
@@ -321,7 +320,7 @@ def _mapped_file(path: Path, size: int, system: System) -> tuple[mmap.mmap | Non
         return mapping, os.fstat(descriptor).st_ino
     except OSError as error:
         path.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise DiskSpaceError(path, size, system.free_bytes(path.parent)) from error
         log.warning(
             "%s: this file system cannot keep a mapped buffer (%s); a kill of the process would now cost "

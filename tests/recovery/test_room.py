@@ -4,7 +4,6 @@ import contextlib
 import errno
 import functools
 import os
-import subprocess
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +14,7 @@ from recordkit.mpegts.packetiser import PacketBuffer
 from recordkit.recovery.outcome import Outcome
 from recordkit.writer.tail import read_header
 
+from ..mounts import mounted
 from ..steering import PACKET, FaultySystem, packetiser, unit
 from .material import Lying, media, unit_starts
 
@@ -38,8 +38,8 @@ class FullDisk(FaultySystem):
         self.free_pages -= max(0, -(-(offset + count) // PAGE) - held)
         return count
 
-    def punch_hole(self, descriptor, offset, size):
-        super().punch_hole(descriptor, offset, size)
+    def punch(self, mapping, offset, size):
+        super().punch(mapping, offset, size)
         pages = set(range(offset // PAGE, (offset + size) // PAGE)) - self.holes
         self.holes |= pages
         self.free_pages += len(pages)
@@ -72,14 +72,14 @@ def test_the_tail_gives_the_room_that_its_bytes_need(tmp_path):
     assert (found.outcome, found.bytes) == (Outcome.RECOVERED, len(media()))
     assert lying.final.read_bytes() == media()
     assert lying.names() == ["talk.ts"]
-    assert len(disk.named("punch_hole")) > 1, "it had to be done step by step"
+    assert len(disk.named("punch")) > 1, "it had to be done step by step"
 
 
 def test_where_there_is_room_the_tail_is_not_touched(tmp_path):
     lying = lay(tmp_path / "a", media())
     system = FaultySystem()
     rk.recover(lying.final, system=system)
-    assert system.named("punch_hole") == []
+    assert system.named("punch") == []
 
 
 @pytest.mark.parametrize("other_boot", [False, True])
@@ -90,7 +90,7 @@ def test_a_kill_at_each_call_is_recoverable(tmp_path, other_boot):
     counts = {}
     for call in first.calls:
         counts[call.name] = counts.get(call.name, 0) + 1
-    assert counts["punch_hole"] > 1
+    assert counts["punch"] > 1
     for name, count in counts.items():
         for nth in range(1, count + 1):
             lying = lay(tmp_path / f"{name} {nth}", data)
@@ -114,7 +114,7 @@ def test_a_kill_at_each_call_is_recoverable(tmp_path, other_boot):
 def test_where_no_holes_can_be_made_all_stays_recoverable(tmp_path, number):
     lying = lay(tmp_path / "a", media())
     disk = FullDisk()
-    disk.fail("punch_hole", 1, number, lasting=True)
+    disk.fail("punch", 1, number, lasting=True)
     with pytest.raises(rk.WriteError) as raised:
         rk.recover(lying.final, system=disk)
     assert raised.value.errno == (errno.ENOSPC if number == errno.EOPNOTSUPP else errno.EIO)
@@ -149,19 +149,8 @@ def megabytes():
 
 @pytest.fixture
 def small_disk(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
-    try:
+    with mounted(tmp_path / "disk", "tmpfs") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def fill(folder):
@@ -178,10 +167,10 @@ def test_on_a_real_disk_without_a_free_byte(small_disk, stop_at):
     fill(small_disk)
     system = FaultySystem()
     if stop_at is not None:
-        system.do("punch_hole", stop_at, stop)
+        system.do("punch", stop_at, stop)
         with pytest.raises(Stop):
             rk.recover(lying.final, system=system)
     found = rk.recover(lying.final, system=system)
     assert found.ok
     assert lying.final.read_bytes() == data
-    assert len(system.named("punch_hole")) > 1
+    assert len(system.named("punch")) > 1

@@ -305,6 +305,23 @@ def test_a_pipe_that_nobody_reads_is_not_waited_for(path, caplog):
     assert_given_up(path, caplog)
 
 
+def test_a_log_that_is_a_pipe_is_not_waited_for_when_it_is_read(path):
+    os.mkfifo(path)
+    with pytest.raises(LogError, match="no header"):
+        read_log(path)
+
+
+@pytest.mark.parametrize("target", [b"another's", b"", None])
+def test_no_file_behind_a_link_is_written_to(path, caplog, target):
+    elsewhere = path.with_name("elsewhere")
+    if target is not None:
+        elsewhere.write_bytes(target)
+    path.symlink_to(elsewhere)
+    assert_given_up(path, caplog)
+    assert path.is_symlink()
+    assert (elsewhere.read_bytes() if elsewhere.exists() else None) == target
+
+
 def test_a_full_disk_ends_the_log(path, caplog):
     path.symlink_to("/dev/full")
     assert_given_up(path, caplog, "ends here")

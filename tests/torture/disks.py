@@ -12,10 +12,10 @@ from pathlib import Path
 
 import recordkit as rk
 
+from ..mounts import no_mounts, tmpfs
 from .child import FAILED
 from .children import Nursery
 from .judging import begun, judged, order_for, told_by
-from .mounts import mounted, no_mounts
 from .outcome import Kind, Outcome, Trial
 
 _DENSE = {"width": 320, "height": 180, "crf": 5, "realtime": False}
@@ -90,9 +90,7 @@ def failing_syncs(folder: Path) -> Iterator[Trial]:
 def full_tmpfs(folder: Path) -> Iterator[Trial]:
     """A disk of 8 MB that really fills up."""
     place = folder / "tmpfs"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    with Nursery(folder / "children.log") as nursery, mounted(mount, place):
+    with Nursery(folder / "children.log") as nursery, tmpfs(place, "8m"):
 
         def trial(seed: int, _: Path) -> Outcome:
             threshold = (64, 256, 1024)[seed % 3] * 1024

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ..mounts import Disk, disk, no_disk
 from .child import FAILED, cut_power
 from .children import Nursery
 from .judging import begun, judged, order_for, told_by
-from .mounts import Disk, disk, no_disk
 from .outcome import Kind, Outcome, Trial
 
 _BUS_ERROR = -7

@@ -212,6 +212,19 @@ def test_a_partial_that_cannot_be_read_is_in_the_way_too(tmp_path):
         opened(tmp_path / "talk.ts", system)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link to a recording", "dangling link"])
+def test_what_is_no_partial_of_ours_is_in_the_way_and_neither_followed_nor_waited_for(tmp_path, kind):
+    partial = tmp_path / "talk.recording.ts"
+    with rigged(tmp_path / "other.ts") as other:
+        if kind == "pipe":
+            os.mkfifo(partial)
+        else:
+            partial.symlink_to(other.partial if kind == "link to a recording" else tmp_path / "nowhere")
+        with pytest.raises(PartialExistsError):
+            opened(tmp_path / "talk.ts")
+        assert os.path.lexists(partial)
+
+
 def test_nothing_can_be_written_after_the_end(tmp_path):
     output = opened(tmp_path / "talk.ts")
     output.close()
