@@ -310,7 +310,7 @@ def whole(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class TailState:
-    """A tail's header, as ``writer/tail.py`` lays it out, and the bytes of its slots."""
+    """A tail's header, as ``writer/header.py`` lays it out, and the bytes of its slots."""
 
     inode: int
     slots: tuple[tuple[int, bytes], ...]

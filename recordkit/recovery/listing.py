@@ -9,8 +9,8 @@ from ..errors import RecordkitError, RecoveryError
 from ..model import FlushRecord
 from ..system import Clock, System
 from ..telemetry.logfile import log_path, parse_line
+from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import Output
-from ..writer.tail import HEADER_BYTES, read_header
 from .files import open_regular
 from .outcome import Partial
 from .plan import make_plan

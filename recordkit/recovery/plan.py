@@ -10,7 +10,7 @@ from typing import TypeGuard
 from ..mpegts.report import ProblemEvent, ProblemKind
 from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PACKET_BYTES
-from ..writer.tail import HEADER_BYTES, TailHeader, TailSlot, read_header
+from ..writer.header import HEADER_BYTES, TailHeader, TailSlot, read_header
 from .ending import Piece, packets_end, usable_end, whole_packets_end
 from .outcome import Cut
 from .view import CHUNK_BYTES, Overlay, View, difference, is_zero, read_at

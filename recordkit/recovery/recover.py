@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
 from ..system import System
+from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import PARTIAL_SUFFIX, SUFFIX, TAIL_SUFFIX, Output
-from ..writer.tail import HEADER_BYTES, read_header
 from .files import REJECTED_SUFFIX, Rejected, inode_at, locked, open_regular, remove, told, write_all
 from .measure import Measure, Progress, measure
 from .outcome import Outcome, Recovery

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import WriteError
 from ..system import FULL, System
-from ..writer.tail import HEADER_BYTES, moved_word, punch_unused, read_header
+from ..writer.header import HEADER_BYTES, moved_word, punch_unused, read_header
 from .files import open_regular, told, write_all
 from .view import read_at
 

@@ -9,12 +9,13 @@ from typing import Literal
 
 import psutil
 
-from ..model import FlushReason, FlushRecord
+from ..model import FlushRecord
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..system import Clock
+from .buffer import Job
 from .output import Output
 from .room import Room
-from .tail import Slot, Tail
+from .tail import Tail
 
 log = logging.getLogger("recordkit")
 
@@ -27,15 +28,6 @@ class QueueStatus:
 
     queue_bytes: int = 0
     dropped_units: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A slot that is to be flushed; nothing is laid into it meanwhile."""
-
-    slot: Slot
-    reason: FlushReason
-    interval_s: float
 
 
 class Flusher:

@@ -1,16 +1,6 @@
 """The crash-proof buffer: two slots in a small file that is mapped, so that the kernel keeps its pages.
 
-The file, ``talk.recording.tail``, is one page of header and two slots. All numbers are 64 bits in
-the machine's own byte order (recovery happens on the machine that recorded)::
-
-    0    magic, with the version of this layout
-    8    bytes of a slot
-    16   inode of the recording it belongs to
-    24   the boot that it was written in (16 bytes)
-    64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
-         many from the first on have been moved to the recording, durably (their space is given back)
-    128  slot 1: likewise
-    4096 the slots' bytes, then the reserve
+``header`` says how the file, ``talk.recording.tail``, is laid out: one page of header and two slots.
 
 A slot's count is raised after each access unit that was laid whole. Before a slot is used anew
 its count goes to 0, then its offset changes: a process killed between any two stores leaves a
@@ -27,29 +17,34 @@ import mmap
 import os
 import stat
 import sys
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DiskSpaceError, OutputAccessError, PartialExistsError
+from ..model import AccessUnit
 from ..mpegts.laying import PACKET_BYTES, PacketBuffer
 from ..system import FULL, System
+from .header import (
+    HEADER_BYTES,
+    MAGIC,
+    MOVED,
+    OFFSET,
+    SLOTS,
+    VALID,
+    WORD_BYTES,
+    WORDS_PER_SLOT,
+    boot_id,
+    punch_unused,
+    read_header,
+)
 from .output import Output
 
 log = logging.getLogger("recordkit")
 
-MAGIC = b"RKTAIL\0\1"
-HEADER_BYTES = 4096
-SLOTS = 2
 RESERVE_BYTES = 64 * 1024
 """Given back first: so much can be written on a full disk before a slot has to make room."""
-_OFFSET, _VALID, _MOVED = 8, 9, 10
-_WORD_BYTES = 8
-_WORDS_PER_SLOT = 8
-_LARGEST = 1 << 60
 
 
 class Slot:
@@ -72,21 +67,37 @@ class Slot:
     )
 
     def __init__(self, words: int, number: int, rows: NDArray[np.uint8]) -> None:
-        self._words = words + number * _WORDS_PER_SLOT * _WORD_BYTES
+        self._words = words + number * WORDS_PER_SLOT * WORD_BYTES
         self._rows = address(rows)
         self.buffer = PacketBuffer(rows)
         self.open(0)
 
     def open(self, offset: int) -> None:
         """Empty the slot; what is laid from now on belongs at ``offset`` of the recording."""
-        self._store(_VALID, 0)
-        self._store(_MOVED, 0)
-        self._store(_OFFSET, offset)
+        self._store(VALID, 0)
+        self._store(MOVED, 0)
+        self._store(OFFSET, offset)
         self.offset = offset
         self.buffer.used = 0
         self.moved_bytes = 0
         self.video_units = self.audio_units = 0
         self.first_dts = self.end_dts = 0
+
+    @property
+    def units(self) -> int:
+        """Access units laid since the slot was opened."""
+        return self.video_units + self.audio_units
+
+    def count(self, unit: AccessUnit, *, is_video: bool) -> None:
+        """Count a unit that was laid whole, and the time that it covers."""
+        if not self.units:
+            self.first_dts = self.end_dts = unit.dts
+        self.end_dts = max(self.end_dts, unit.dts + unit.duration)
+        self.first_dts = min(self.first_dts, unit.dts)
+        if is_video:
+            self.video_units += 1
+        else:
+            self.audio_units += 1
 
     def append(self, packets: int, count: int) -> None:
         """Copy ``count`` packets from the address ``packets`` behind those laid, and publish them."""
@@ -98,15 +109,15 @@ class Slot:
 
     def publish(self) -> None:
         """Let what has been laid count as valid: from here on a kill cannot lose it."""
-        self._store(_VALID, self.buffer.used * PACKET_BYTES)
+        self._store(VALID, self.buffer.used * PACKET_BYTES)
 
     def note_moved(self, count: int) -> None:
         """The recording has the first ``count`` bytes: the slot need not hold them any more."""
-        self._store(_MOVED, count)
+        self._store(MOVED, count)
         self.moved_bytes = count
 
     def _store(self, word: int, value: int) -> None:
-        ctypes.memmove(self._words + word * _WORD_BYTES, value.to_bytes(_WORD_BYTES, sys.byteorder), _WORD_BYTES)
+        ctypes.memmove(self._words + word * WORD_BYTES, value.to_bytes(WORD_BYTES, sys.byteorder), WORD_BYTES)
 
 
 def address(rows: NDArray[np.uint8]) -> int:
@@ -137,7 +148,7 @@ class Tail:
         memory = np.frombuffer(self._map if self._map is not None else bytearray(size), np.uint8)
         words = memory[:HEADER_BYTES].view(np.uint64)
         words[1], words[2] = slot_bytes, output.inode
-        memory[24:40] = np.frombuffer(_boot_id(), np.uint8)
+        memory[24:40] = np.frombuffer(boot_id(), np.uint8)
         self.slots = tuple(
             Slot(
                 address(memory),
@@ -202,107 +213,6 @@ def _is_spent(output: Output) -> bool:
         return committed.st_ino == header.inode and committed.st_size >= end
     except OSError:
         return False
-
-
-@dataclass(frozen=True, slots=True)
-class TailSlot:
-    """A slot as read: ``bytes`` are valid from ``start`` of the tail on, and belong at ``offset``.
-
-    Before them ``moved_bytes`` of slot ``number`` have been moved to the recording already.
-    ``ends_a_unit`` says that the last of them ends an access unit: only a unit that is larger
-    than a slot is published in pieces, and each but the last fills its slot.
-    """
-
-    offset: int
-    start: int
-    bytes: int
-    ends_a_unit: bool
-    number: int
-    moved_bytes: int
-
-    @property
-    def end(self) -> int:
-        """Where in the recording its bytes end."""
-        return self.offset + self.bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TailHeader:
-    """A tail's header as read; ``slots`` are those with valid bytes, in the order of their offsets.
-
-    ``is_sane`` is False where it says what no writer ever said; a slot that cannot be has been
-    left out then.
-    """
-
-    inode: int
-    is_same_boot: bool
-    is_sane: bool
-    slots: tuple[TailSlot, ...]
-
-    def unused(self, size: int) -> list[tuple[int, int]]:
-        """Where in a tail of ``size`` bytes nothing valid lies: from where to where, in order."""
-        found, at = [], HEADER_BYTES
-        for slot in sorted(self.slots, key=lambda slot: slot.start):
-            found.append((at, slot.start))
-            at = slot.start + slot.bytes
-        return [(begin, end) for begin, end in [*found, (at, size)] if begin < end]
-
-
-def read_header(data: bytes | bytearray) -> TailHeader | None:
-    """Reads the first ``HEADER_BYTES`` of a tail; None where they are no header."""
-    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
-        return None
-    words: list[int] = np.frombuffer(data[:HEADER_BYTES], np.uint64).tolist()
-    slot_bytes, inode = words[1], words[2]
-    is_sane = 0 < slot_bytes <= _LARGEST
-    slots = []
-    for number in range(SLOTS):
-        at = number * _WORDS_PER_SLOT
-        offset, valid, moved = words[at + _OFFSET], words[at + _VALID], words[at + _MOVED]
-        if not valid:
-            continue
-        fits = moved <= valid <= slot_bytes and offset <= _LARGEST
-        if not is_sane or not fits or any(count % PACKET_BYTES for count in (offset, valid, moved)):
-            is_sane = False
-            continue
-        start = HEADER_BYTES + number * slot_bytes + moved
-        ends_a_unit = valid <= slot_bytes - mmap.PAGESIZE
-        slots.append(TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved))
-    slots.sort(key=lambda slot: slot.offset)
-    is_sane &= all(one.end == other.offset for one, other in pairwise(slots))
-    boot = _boot_id()
-    is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
-    return TailHeader(inode, is_same_boot, is_sane, tuple(slots))
-
-
-def punch_unused(mapping: mmap.mmap, system: System) -> int:
-    """Give the disk space of a mapped tail's whole pages back that hold nothing valid; how many bytes they are.
-
-    Those that were given back before count, too. Raises OSError.
-    """
-    header = read_header(mapping[:HEADER_BYTES])
-    given = 0
-    for begin, end in () if header is None else header.unused(len(mapping)):
-        begin, end = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
-        if begin < end:
-            system.punch(mapping, begin, end - begin)
-            given += end - begin
-    return given
-
-
-def moved_word(slot: TailSlot, upto: int) -> tuple[bytes, int]:
-    """The word of the header, and its place, that says that what ``slot`` holds before ``upto`` was moved."""
-    moved = slot.moved_bytes + max(0, min(upto, slot.end) - slot.offset) // PACKET_BYTES * PACKET_BYTES
-    return np.uint64(moved).tobytes(), 8 * (slot.number * _WORDS_PER_SLOT + _MOVED)
-
-
-def _boot_id() -> bytes:
-    """The boot that runs: pages mapped in an earlier one did not survive as they were."""
-    try:
-        text = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
-        return bytes.fromhex(text.strip().replace("-", ""))
-    except (OSError, ValueError):
-        return bytes(16)
 
 
 def _mapped_file(path: Path, size: int, system: System) -> tuple[mmap.mmap | None, int]:

@@ -6,21 +6,19 @@ import errno
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Literal, ParamSpec
 
-import numpy as np
-
 from ..errors import RecordkitError, SettingsError, StateError, WriteError
 from ..model import AccessUnit, FlushReason, FlushRecord
-from ..mpegts.laying import PACKET_BYTES, PacketBuffer
+from ..mpegts.laying import PACKET_BYTES
 from ..mpegts.packetiser import Packetiser
 from ..system import Clock, System
-from .flusher import Durability, Flusher, Job, QueueStatus
+from .buffer import Buffer, Job
+from .flusher import Durability, Flusher, QueueStatus
 from .output import Output
 from .room import DISK_FULL, OnDiskFull, Room
-from .tail import Slot, Tail, address, tail_bytes
+from .tail import Tail, tail_bytes
 
 log = logging.getLogger("recordkit")
 
@@ -30,7 +28,6 @@ DEFAULT_THRESHOLD = 4 * 1024 * 1024
 DEFAULT_INTERVAL_S = 2.0
 _HEADROOM_PACKETS = 1024 * 1024 // PACKET_BYTES
 """Room in a slot beyond the threshold: the unit that crosses it still goes in whole."""
-_SCRATCH_PACKETS = 256 * 1024 // PACKET_BYTES
 
 
 class Writer:
@@ -85,12 +82,18 @@ class Writer:
         self.final_output_path = self._output.final_path
         self.temp_output_path = self._output.partial_path
         self._overwrite = overwrite
-        self._packetiser = packetiser
         self._clock = clock or Clock()
         self._on_flush = on_flush
         self._on_room = on_room
         self._on_end = on_end
         self._changed = threading.Condition()
+        self._buffer = Buffer(
+            packetiser,
+            flush_threshold,
+            self._clock,
+            wait=self._wait_for_slot,
+            on_change=self._changed.notify_all,
+        )
         self._room = Room(
             self._output,
             self._clock,
@@ -104,23 +107,15 @@ class Writer:
             self._room,
             self._clock,
             durability,
-            laid_bytes=lambda: self._laid_bytes,
+            laid_bytes=lambda: self._buffer.laid_bytes,
             status=status or QueueStatus,
         )
-        self._jobs: deque[Job] = deque()
-        self._filling: Slot | None = None
-        self._free: Slot | None = None
         self._tail: Tail | None = None
-        self._lend(_SCRATCH_PACKETS)
-        self._cut_to: int | None = None
         self._is_over = False
-        self._flush_wanted: FlushReason | None = None
         self._closing: Literal["commit", "leave"] | None = None
         self._ending: Literal["commit", "leave"] = "commit"
         self._starved = False
-        self._laid_bytes = 0
         self._told_bytes = 0
-        self._last_flush_s = 0.0
         self._thread = threading.Thread(
             target=self._run, name=f"recordkit-write:{self.final_output_path.name}", daemon=True
         )
@@ -136,8 +131,7 @@ class Writer:
             self._tail = Tail(self._output, packets, self._system)
             if self.durability == "flush":
                 self._output.sync_folder()
-            self._filling, self._free = self._tail.slots
-            self._last_flush_s = self._flusher.begin()
+            self._buffer.open(self._tail.slots, self._flusher.begin())
             log.info(
                 "Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", self.flush_threshold / 2**20
             )
@@ -154,13 +148,12 @@ class Writer:
     def bytes_since_last_flush(self) -> int:
         """Bytes in the buffer that no flush has taken yet; they count towards ``flush_threshold``."""
         # Without the lock, which whoever lays a unit holds while a mapped page hangs with its disk.
-        slot = self._filling
-        return slot.buffer.used_bytes if slot is not None else 0
+        return self._buffer.used_bytes
 
     @property
     def laid_bytes(self) -> int:
         """Bytes packetised so far, in the file or in the tail."""
-        return self._laid_bytes
+        return self._buffer.laid_bytes
 
     @property
     def file_bytes(self) -> int:
@@ -170,7 +163,7 @@ class Writer:
     @property
     def bytes_at_risk(self) -> int:
         """Bytes packetised that a power cut at this moment would cost."""
-        return self._laid_bytes - self._flusher.synced_bytes
+        return self._buffer.laid_bytes - self._flusher.synced_bytes
 
     @property
     def doing(self) -> str | None:
@@ -196,95 +189,15 @@ class Writer:
                 return False
             if self._closing:
                 raise StateError("closed", "started", "nothing can be laid any more")
-            packets = self._packetiser.packets_for(unit)
-            slot = self._slot_with_room(packets)
-            if slot is None:
-                self._starved = True
-                return False
-            # Not straight into the slot: see Slot.append.
-            if packets > self._scratch.capacity:
-                self._lend(packets)
-            self._scratch.used = 0
-            self._packetiser.lay(unit, self._scratch)
-            if not self._put(unit, slot):
-                return False
-            if self._scratch.capacity > _SCRATCH_PACKETS:
-                self._lend(_SCRATCH_PACKETS)
-            if self._filling is not None and self._filling.buffer.used_bytes >= self.flush_threshold:
-                self._swap(FlushReason.THRESHOLD)
-            elif self._filling is not None and not self._flush_wanted:
-                self._notify_when_first(self._filling)
-            return True
+            laid = self._buffer.lay(unit)
+            self._starved = self._starved or laid is None
+            return bool(laid)
 
-    def _notify_when_first(self, slot: Slot) -> None:
-        # The thread sleeps without a limit while nothing is buffered.
-        if slot.video_units + slot.audio_units == 1:
-            self._changed.notify_all()
-
-    def _count(self, unit: AccessUnit, slot: Slot) -> None:
-        if slot.video_units + slot.audio_units == 0:
-            slot.first_dts = slot.end_dts = unit.dts
-        slot.end_dts = max(slot.end_dts, unit.dts + unit.duration)
-        slot.first_dts = min(slot.first_dts, unit.dts)
-        if self._packetiser.is_video(unit.stream):
-            slot.video_units += 1
-        else:
-            slot.audio_units += 1
-
-    def _slot_with_room(self, packets: int) -> Slot | None:
-        slot = self._filling
-        if slot is None:
-            raise StateError("new", "started", "call start() first")
-        if slot.buffer.used + packets <= slot.buffer.capacity:
-            return slot
-        if slot.buffer.used and not self._swap(FlushReason.THRESHOLD):
-            return None
-        return self._filling
-
-    def _lend(self, packets: int) -> None:
-        """Make the private memory that a unit is packetised into."""
-        rows = np.empty((packets, PACKET_BYTES), np.uint8)
-        self._scratch, self._scratch_rows = PacketBuffer(rows), rows
-
-    def _put(self, unit: AccessUnit, slot: Slot) -> bool:
-        """Copy what was packetised into ``slot``; a unit larger than that goes through the slots in turn.
-
-        Then the caller waits, since a unit half laid cannot be refused; False where the writer
-        ended by itself meanwhile, so that the unit will not be in the file.
-        """
-        begin = slot.offset + slot.buffer.used_bytes
-        packets, done = address(self._scratch_rows), 0
-        room: Slot | None = slot
-        while True:
-            if room is not None:
-                count = min(self._scratch.used - done, room.buffer.capacity - room.buffer.used)
-                room.append(packets + done * PACKET_BYTES, count)
-                self._laid_bytes += count * PACKET_BYTES
-                done += count
-                if done == self._scratch.used:
-                    self._count(unit, room)
-                    return True
-            else:
-                self._clock.wait(self._changed, None)
-                self.check()
-                if self.ended_because is not None:
-                    self._cut_to = begin
-                    return False
-            room = self._slot_with_room(1)
-
-    def _swap(self, reason: FlushReason) -> bool:
-        """Hand the filled slot to the thread and fill the free one; False while there is none."""
-        if self._free is None or self._filling is None:
-            self._flush_wanted = self._flush_wanted or reason
-            return False
-        now = self._clock.monotonic()
-        self._jobs.append(Job(self._filling, reason, now - self._last_flush_s))
-        self._free.open(self._filling.offset + self._filling.buffer.used_bytes)
-        self._filling, self._free = self._free, None
-        self._last_flush_s = now
-        self._flush_wanted = None
-        self._changed.notify_all()
-        return True
+    def _wait_for_slot(self) -> bool:
+        """In the middle of a unit: wait for a free slot; False where the recording has ended by itself."""
+        self._clock.wait(self._changed, None)
+        self.check()
+        return self.ended_because is None
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Write everything laid so far; True once that is done and told, False after ``timeout_s``.
@@ -294,14 +207,13 @@ class Writer:
         """
         self._refuse_own_thread()
         with self._changed:
-            target = self._laid_bytes
+            target = self._buffer.laid_bytes
             deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
             while self._told_bytes < target:
                 self.check()
                 if self._is_over:
                     break
-                if self._filling is not None and self._filling.buffer.used and self._free is not None:
-                    self._swap(FlushReason.EXPLICIT)
+                self._buffer.swap_if_free(FlushReason.EXPLICIT)
                 remaining = None if deadline is None else deadline - self._clock.monotonic()
                 if remaining is not None and remaining <= 0:
                     return False
@@ -351,7 +263,7 @@ class Writer:
             while (job := self._next_job()) is not None:
                 record = self._flusher.flush(*job)
                 with self._changed:
-                    self._free = job[0].slot
+                    self._buffer.give_back(job[0].slot)
                     starved, self._starved = self._starved, False
                     self._changed.notify_all()
                 if starved:
@@ -361,7 +273,7 @@ class Writer:
                     self._told_bytes = record.file_bytes
                     self._changed.notify_all()
             self.committed = self._flusher.finish(
-                end=self._laid_bytes if self._cut_to is None else self._cut_to,
+                end=self._buffer.laid_bytes if self._buffer.cut_to is None else self._buffer.cut_to,
                 commit=self._closing == "commit",
                 overwrite=self._overwrite,
             )
@@ -395,8 +307,8 @@ class Writer:
 
     def _let_go(self) -> None:
         """Drop the mapping, which keeps memory, and the disk space of a tail that was removed."""
-        self._jobs.clear()
-        self._filling = self._free = self._tail = None
+        self._buffer.let_go()
+        self._tail = None
 
     def _end(self) -> None:
         """The disk is full: nothing is laid any more, and what was laid is the recording."""
@@ -412,22 +324,22 @@ class Writer:
 
     def _tell_what_is_lost(self) -> None:
         tail = self._tail
-        if tail is not None and not tail.is_mapped and self._laid_bytes > self.file_bytes:
-            lost = self._laid_bytes - self.file_bytes
+        if tail is not None and not tail.is_mapped and self.laid_bytes > self.file_bytes:
+            lost = self.laid_bytes - self.file_bytes
             log.error("%s: without a mapped buffer, up to %s bytes are lost", self.temp_output_path, f"{lost:,}")
 
     def _next_job(self) -> tuple[Job, Tail] | None:
         with self._changed:
-            while not self._jobs:
-                slot = self._filling
-                if slot is not None and slot.buffer.used:
-                    due_s = self._last_flush_s + self.flush_interval - self._clock.monotonic()
+            buffer = self._buffer
+            while not buffer.jobs:
+                if buffer.used_bytes:
+                    due_s = buffer.last_flush_s + self.flush_interval - self._clock.monotonic()
                     if self._closing:
-                        self._swap(FlushReason.STOP)
-                    elif self._flush_wanted or slot.buffer.used_bytes >= self.flush_threshold:
-                        self._swap(self._flush_wanted or FlushReason.THRESHOLD)
+                        buffer.swap(FlushReason.STOP)
+                    elif buffer.flush_wanted or buffer.used_bytes >= self.flush_threshold:
+                        buffer.swap(buffer.flush_wanted or FlushReason.THRESHOLD)
                     elif due_s <= 0:
-                        self._swap(FlushReason.INTERVAL)
+                        buffer.swap(FlushReason.INTERVAL)
                     else:
                         self._clock.wait(self._changed, due_s)
                 elif self._closing:
@@ -436,4 +348,4 @@ class Writer:
                     self._clock.wait(self._changed, None)
             if self._tail is None:
                 return None
-            return self._jobs.popleft(), self._tail
+            return buffer.jobs.popleft(), self._tail

@@ -14,7 +14,7 @@ import recordkit as rk
 from recordkit.mpegts.scanner import Scanner
 from recordkit.recovery.outcome import Outcome
 from recordkit.telemetry.logfile import read_log
-from recordkit.writer.tail import HEADER_BYTES, read_header
+from recordkit.writer.header import HEADER_BYTES, read_header
 
 from ..recovery.material import Lying, boot_id
 

@@ -51,7 +51,7 @@ def boot_id() -> bytes:
 
 
 def tail_bytes(inode: int, slots=(), *, boot: bytes | None = None, slot_bytes: int = 1 << 20) -> bytes:
-    """A tail's bytes, laid out as recordkit/writer/tail.py documents it."""
+    """A tail's bytes, laid out as recordkit/writer/header.py documents it."""
     header = bytearray(4096)
     header[:8] = b"RKTAIL\0\1"
     header[8:16] = slot_bytes.to_bytes(8, "little")

@@ -12,7 +12,7 @@ import pytest
 import recordkit as rk
 from recordkit.mpegts.packetiser import PacketBuffer
 from recordkit.recovery.outcome import Outcome
-from recordkit.writer.tail import read_header
+from recordkit.writer.header import read_header
 
 from ..mounts import mounted
 from ..steering import PACKET, FaultySystem, packetiser, unit

@@ -1,0 +1,168 @@
+"""The writer's buffer: units are packetised into two slots that are filled in turn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import StateError
+from ..model import AccessUnit, FlushReason
+from ..mpegts.laying import PACKET_BYTES, PacketBuffer
+from ..mpegts.packetiser import Packetiser
+from ..system import Clock
+from .tail import Slot, address
+
+_SCRATCH_PACKETS = 256 * 1024 // PACKET_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A slot that is to be flushed; nothing is laid into it meanwhile."""
+
+    slot: Slot
+    reason: FlushReason
+    interval_s: float
+
+
+class Buffer:
+    """What was packetised and no flush has taken yet; the caller holds the writer's lock.
+
+    ``wait`` is called in the middle of a unit that is larger than a slot, until a slot is free; it
+    gives False once there will be none. ``on_change`` is called when the thread that flushes has
+    something new to look at. ``jobs`` are the slots that it is to flush, in order, ``laid_bytes``
+    all that was packetised so far, and ``cut_to`` where the recording must end before a unit that
+    did not come to its end, or None.
+    """
+
+    def __init__(
+        self,
+        packetiser: Packetiser,
+        threshold: int,
+        clock: Clock,
+        *,
+        wait: Callable[[], bool],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.jobs: deque[Job] = deque()
+        self.laid_bytes = 0
+        self.cut_to: int | None = None
+        self.flush_wanted: FlushReason | None = None
+        self._packetiser = packetiser
+        self._threshold = threshold
+        self._clock = clock
+        self._wait = wait
+        self._on_change = on_change
+        self._filling: Slot | None = None
+        self._free: Slot | None = None
+        self._last_flush_s = 0.0
+        self._lend(_SCRATCH_PACKETS)
+
+    def open(self, slots: tuple[Slot, ...], now_s: float) -> None:
+        """Fill these two slots; the first interval counts from ``now_s``."""
+        self._filling, self._free = slots
+        self._last_flush_s = now_s
+
+    def let_go(self) -> None:
+        """Drop the slots, which keep their mapping."""
+        self.jobs.clear()
+        self._filling = self._free = None
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes that no flush has taken yet; may be read without the lock."""
+        slot = self._filling
+        return slot.buffer.used_bytes if slot is not None else 0
+
+    @property
+    def last_flush_s(self) -> float:
+        """When a slot was last handed on."""
+        return self._last_flush_s
+
+    def give_back(self, slot: Slot) -> None:
+        """A slot has been flushed and can be filled anew."""
+        self._free = slot
+
+    def lay(self, unit: AccessUnit) -> bool | None:
+        """Packetise ``unit``; None where both slots are full, False where ``wait`` gave up in its middle.
+
+        Raises MediaError where the unit cannot be carried.
+        """
+        packets = self._packetiser.packets_for(unit)
+        slot = self._slot_with_room(packets)
+        if slot is None:
+            return None
+        # Not straight into the slot: see Slot.append.
+        if packets > self._scratch.capacity:
+            self._lend(packets)
+        self._scratch.used = 0
+        self._packetiser.lay(unit, self._scratch)
+        if not self._put(unit, slot):
+            return False
+        if self._scratch.capacity > _SCRATCH_PACKETS:
+            self._lend(_SCRATCH_PACKETS)
+        if self._filling is not None and self._filling.buffer.used_bytes >= self._threshold:
+            self.swap(FlushReason.THRESHOLD)
+        elif self._filling is not None and not self.flush_wanted and self._filling.units == 1:
+            # The thread sleeps without a limit while nothing is buffered.
+            self._on_change()
+        return True
+
+    def swap(self, reason: FlushReason) -> bool:
+        """Hand the filled slot to the thread and fill the free one; False while there is none."""
+        if self._free is None or self._filling is None:
+            self.flush_wanted = self.flush_wanted or reason
+            return False
+        now = self._clock.monotonic()
+        self.jobs.append(Job(self._filling, reason, now - self._last_flush_s))
+        self._free.open(self._filling.offset + self._filling.buffer.used_bytes)
+        self._filling, self._free = self._free, None
+        self._last_flush_s = now
+        self.flush_wanted = None
+        self._on_change()
+        return True
+
+    def swap_if_free(self, reason: FlushReason) -> None:
+        """Hand what is buffered to the thread now, where anything is and a slot is free."""
+        if self.used_bytes and self._free is not None:
+            self.swap(reason)
+
+    def _slot_with_room(self, packets: int) -> Slot | None:
+        slot = self._filling
+        if slot is None:
+            raise StateError("new", "started", "call start() first")
+        if slot.buffer.used + packets <= slot.buffer.capacity:
+            return slot
+        if slot.buffer.used and not self.swap(FlushReason.THRESHOLD):
+            return None
+        return self._filling
+
+    def _lend(self, packets: int) -> None:
+        """Make the private memory that a unit is packetised into."""
+        rows = np.empty((packets, PACKET_BYTES), np.uint8)
+        self._scratch, self._scratch_rows = PacketBuffer(rows), rows
+
+    def _put(self, unit: AccessUnit, slot: Slot) -> bool:
+        """Copy what was packetised into ``slot``; a unit larger than that goes through the slots in turn.
+
+        Then the caller waits, since a unit half laid cannot be refused; False where the writer
+        ended by itself meanwhile, so that the unit will not be in the file.
+        """
+        begin = slot.offset + slot.buffer.used_bytes
+        packets, done = address(self._scratch_rows), 0
+        room: Slot | None = slot
+        while True:
+            if room is not None:
+                count = min(self._scratch.used - done, room.buffer.capacity - room.buffer.used)
+                room.append(packets + done * PACKET_BYTES, count)
+                self.laid_bytes += count * PACKET_BYTES
+                done += count
+                if done == self._scratch.used:
+                    room.count(unit, is_video=self._packetiser.is_video(unit.stream))
+                    return True
+            elif not self._wait():
+                self.cut_to = begin
+                return False
+            room = self._slot_with_room(1)

@@ -1,0 +1,136 @@
+"""The tail's header: where its bytes lie, and to which place of the recording they belong.
+
+The file, ``talk.recording.tail``, is one page of header and two slots. All numbers are 64 bits in
+the machine's own byte order (recovery happens on the machine that recorded)::
+
+    0    magic, with the version of this layout
+    8    bytes of a slot
+    16   inode of the recording it belongs to
+    24   the boot that it was written in (16 bytes)
+    64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
+         many from the first on have been moved to the recording, durably (their space is given back)
+    128  slot 1: likewise
+    4096 the slots' bytes, then the reserve
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from ..mpegts.laying import PACKET_BYTES
+from ..system import System
+
+MAGIC = b"RKTAIL\0\1"
+HEADER_BYTES = 4096
+SLOTS = 2
+WORD_BYTES = 8
+WORDS_PER_SLOT = 8
+OFFSET, VALID, MOVED = 8, 9, 10
+"""The words of slot 0: its place, the bytes valid, of these the bytes moved; each slot has ``WORDS_PER_SLOT``."""
+_LARGEST = 1 << 60
+
+
+@dataclass(frozen=True, slots=True)
+class TailSlot:
+    """A slot as read: ``bytes`` are valid from ``start`` of the tail on, and belong at ``offset``.
+
+    Before them ``moved_bytes`` of slot ``number`` have been moved to the recording already.
+    ``ends_a_unit`` says that the last of them ends an access unit: only a unit that is larger
+    than a slot is published in pieces, and each but the last fills its slot.
+    """
+
+    offset: int
+    start: int
+    bytes: int
+    ends_a_unit: bool
+    number: int
+    moved_bytes: int
+
+    @property
+    def end(self) -> int:
+        """Where in the recording its bytes end."""
+        return self.offset + self.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TailHeader:
+    """A tail's header as read; ``slots`` are those with valid bytes, in the order of their offsets.
+
+    ``is_sane`` is False where it says what no writer ever said; a slot that cannot be has been
+    left out then.
+    """
+
+    inode: int
+    is_same_boot: bool
+    is_sane: bool
+    slots: tuple[TailSlot, ...]
+
+    def unused(self, size: int) -> list[tuple[int, int]]:
+        """Where in a tail of ``size`` bytes nothing valid lies: from where to where, in order."""
+        found, at = [], HEADER_BYTES
+        for slot in sorted(self.slots, key=lambda slot: slot.start):
+            found.append((at, slot.start))
+            at = slot.start + slot.bytes
+        return [(begin, end) for begin, end in [*found, (at, size)] if begin < end]
+
+
+def read_header(data: bytes | bytearray) -> TailHeader | None:
+    """Reads the first ``HEADER_BYTES`` of a tail; None where they are no header."""
+    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
+        return None
+    words: list[int] = np.frombuffer(data[:HEADER_BYTES], np.uint64).tolist()
+    slot_bytes, inode = words[1], words[2]
+    is_sane = 0 < slot_bytes <= _LARGEST
+    slots = []
+    for number in range(SLOTS):
+        at = number * WORDS_PER_SLOT
+        offset, valid, moved = words[at + OFFSET], words[at + VALID], words[at + MOVED]
+        if not valid:
+            continue
+        fits = moved <= valid <= slot_bytes and offset <= _LARGEST
+        if not is_sane or not fits or any(count % PACKET_BYTES for count in (offset, valid, moved)):
+            is_sane = False
+            continue
+        start = HEADER_BYTES + number * slot_bytes + moved
+        ends_a_unit = valid <= slot_bytes - mmap.PAGESIZE
+        slots.append(TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved))
+    slots.sort(key=lambda slot: slot.offset)
+    is_sane &= all(one.end == other.offset for one, other in pairwise(slots))
+    boot = boot_id()
+    is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
+    return TailHeader(inode, is_same_boot, is_sane, tuple(slots))
+
+
+def punch_unused(mapping: mmap.mmap, system: System) -> int:
+    """Give the disk space of a mapped tail's whole pages back that hold nothing valid; how many bytes they are.
+
+    Those that were given back before count, too. Raises OSError.
+    """
+    header = read_header(mapping[:HEADER_BYTES])
+    given = 0
+    for begin, end in () if header is None else header.unused(len(mapping)):
+        begin, end = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
+        if begin < end:
+            system.punch(mapping, begin, end - begin)
+            given += end - begin
+    return given
+
+
+def moved_word(slot: TailSlot, upto: int) -> tuple[bytes, int]:
+    """The word of the header, and its place, that says that what ``slot`` holds before ``upto`` was moved."""
+    moved = slot.moved_bytes + max(0, min(upto, slot.end) - slot.offset) // PACKET_BYTES * PACKET_BYTES
+    return np.uint64(moved).tobytes(), 8 * (slot.number * WORDS_PER_SLOT + MOVED)
+
+
+def boot_id() -> bytes:
+    """The boot that runs: pages mapped in an earlier one did not survive as they were."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+        return bytes.fromhex(text.strip().replace("-", ""))
+    except (OSError, ValueError):
+        return bytes(16)
