@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ..documents import between
+from .__main__ import COMMAND, DEFAULT_RESULTS
 from .machine import machine
 from .summary import PIECES, ratios, report
 
@@ -37,3 +39,7 @@ def test_the_short_version_runs_and_is_told(name, tmp_path):
         assert figures["rows"]["recordkit Recorder"]["share"]["median"] > 0
     if name == "streams":
         assert figures["ways"]["one process"]["rows"][0]["lost"] == 0
+
+
+def test_the_table_of_the_readme_is_what_was_measured():
+    assert between(FOLDER.parents[1] / "README.md", COMMAND) == ratios(json.loads(DEFAULT_RESULTS.read_text()))

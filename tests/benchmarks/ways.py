@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import importlib
 import json
 import os
 import queue
@@ -30,6 +31,7 @@ import av
 import numpy as np
 from lag import LagMeter
 
+import recordkit as rk
 from recordkit.sources.synthetic import Synthetic
 
 FPS, SAMPLE_RATE = 30, 48_000
@@ -67,6 +69,9 @@ class Way:
         self.work = work
         self.pids: tuple[int, ...] = ()
 
+    def load(self) -> None:
+        """Import what this way needs: that is not what a recording costs."""
+
     async def start(self) -> None:
         """Begin, in the event loop."""
 
@@ -78,16 +83,15 @@ class Way:
 
 
 def _settings(work: Work) -> dict[str, Any]:
-    import recordkit as rk
-
     video = rk.VideoSettings(preset=PRESET, bit_rate=work.bit_rate, frame_rate=Fraction(FPS))
     return {"video": video, "audio": rk.AudioSettings(bit_rate=AUDIO_BIT_RATE)}
 
 
 class OurRecorder(Way):
-    async def start(self) -> None:
-        import recordkit as rk
+    def load(self) -> None:
+        importlib.import_module("recordkit.recorder")
 
+    async def start(self) -> None:
         self.recorder = rk.Recorder(self.work.path, **_settings(self.work))
         self.recorder.start()
 
@@ -140,13 +144,17 @@ class Tracks(Way):
 
 
 class OurMediaRecorder(Tracks):
-    def make(self) -> Any:
-        import recordkit as rk
+    def load(self) -> None:
+        importlib.import_module("recordkit.media_recorder")
 
+    def make(self) -> Any:
         return rk.MediaRecorder(self.work.path, **_settings(self.work))
 
 
 class AiortcToTs(Tracks):
+    def load(self) -> None:
+        importlib.import_module("aiortc.contrib.media")
+
     def make(self) -> Any:
         from aiortc.contrib.media import MediaRecorder
 
@@ -410,6 +418,7 @@ async def record(way: Way, told: np.ndarray[Any, Any]) -> None:
             way.write(frame)
             told[0] += isinstance(frame, av.VideoFrame)
 
+    way.load()
     gc.collect()
     begun_cpu_s = cpu_s()
     await way.start()

@@ -4,7 +4,8 @@
 
 Each way receives the same H.264 720p30 and Opus from a sender in a process of its own, one after the other:
 ``nothing`` throws the packets away (what aiortc itself costs), ``passthrough`` and ``transcoding`` are
-recordkit's MediaRecorder, ``aiortc`` is aiortc's, all into MPEG-TS, with the same settings where they encode.
+recordkit's MediaRecorder, ``aiortc`` is aiortc's, all into MPEG-TS, with the same encoder settings (ultrafast)
+where they encode; ``aiortc as it comes`` has libx264's own (medium), which its users cannot change.
 CPU, memory and the lag of the event loop are those of the receiving process, from two seconds after the peers
 have connected; ``lost`` are pictures sent that cannot be decoded from the file.
 """
@@ -44,7 +45,7 @@ from recordkit.sources.webrtc.network import Network, NetworkFaults
 from recordkit.sources.webrtc.tap import Tap
 from recordkit.sources.webrtc.tracks import SyntheticMedia
 
-WAYS = ("nothing", "passthrough", "transcoding", "aiortc")
+WAYS = ("nothing", "passthrough", "transcoding", "aiortc", "aiortc as it comes")
 LOSSES, QUICK_LOSSES = (0.0, 0.02), (0.0,)
 SIZE, BIT_RATE = "1280x720", 2_500_000
 QUICK_SIZE, QUICK_BIT_RATE = "320x180", 400_000
@@ -143,7 +144,7 @@ class FirstPicture(MediaStreamTrack):
 def recorder_of(options: argparse.Namespace) -> Any:
     if options.way == "nothing":
         return None
-    if options.way == "aiortc":
+    if options.way.startswith("aiortc"):
         return AiortcMediaRecorder(str(options.out))
     if options.way == "passthrough":
         return rk.MediaRecorder(options.out)
@@ -171,7 +172,7 @@ async def receive(options: argparse.Namespace) -> None:
         if recorder is None:
             Tap(track, Deaf(), print)
             return
-        if options.way == "aiortc":
+        if options.way.startswith("aiortc"):
             track = FirstPicture(track, is_in)
         recorder.addTrack(track)
         if options.way == "aiortc":
@@ -245,14 +246,14 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
 def table(figures: Figures) -> str:
     lines = [f"H.264 {figures['size']} at {FPS} and Opus, {figures['seconds']:g} s"]
     lines.append(
-        f"{'loss':<6}{'':<13}{'CPU/s':>7}{'ms/picture':>11}{'RSS MB':>8}{'MB/min':>8}"
+        f"{'loss':<6}{'':<19}{'CPU/s':>7}{'ms/picture':>11}{'RSS MB':>8}{'MB/min':>8}"
         f"{'lag p50':>9}{'p99':>8}{'max':>8}{'lost':>6}{'of':>6}"
     )
     for loss, rows in figures["losses"].items():
         for way, row in rows.items():
             each = row.get("cpu_ms_a_picture")
             lines.append(
-                f"{loss:<6}{way:<13}{row['cpu_s_per_media_s']:>7.3f}{'-' if each is None else f'{each:.2f}':>11}"
+                f"{loss:<6}{way:<19}{row['cpu_s_per_media_s']:>7.3f}{'-' if each is None else f'{each:.2f}':>11}"
                 f"{row['rss_peak_mb']:>8.0f}"
                 f"{row['rss_slope_mb_per_min']:>8.1f}{row['lag_ms_p50']:>9.2f}{row['lag_ms_p99']:>8.1f}"
                 f"{row['lag_ms_max']:>8.0f}{row.get('lost', '-'):>6}{row['pictures']:>6}"
