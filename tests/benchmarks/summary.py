@@ -102,7 +102,7 @@ def _overload(figures: dict[str, Any]) -> Iterator[Row]:
         ("rss_slope_mb_per_s", "memory grows by, MB/s"),
         ("lost", f"pictures lost, of {ours['pictures']}"),
         ("recovery_s", "late for, s, afterwards"),
-        ("lag_ms_p99", "event loop late, ms, 99 %"),
+        ("lag_ms_max", "event loop late at most, ms"),
     ):
         told = ["never in time" if row[key] is None else f"{row[key]:g}" for row in (ours, theirs)]
         yield f"encoder three times too slow: {words}", told[0], f"aiortc {told[1]}", ""
