@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -16,39 +13,33 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from .encode.coded import CodedPacket
-from .encode.routing import FIRST_AUDIO, VIDEO, Route, Routing
-from .encode.streams import Media, Streams
+from .encode.routing import Route, Routing
+from .encode.streams import Media
 from .errors import PartialExistsError, RecordkitError, SettingsError, StateError
-from .intake import Intake, Overflow
+from .intake import Overflow
 from .leftover import OnPartial, clear_the_way
-from .model import EncodedUnit, EventKind, Field, FlushRecord, Received, Sample
-from .mpegts.clock import TICKS_PER_SECOND
-from .mpegts.packetiser import Packetiser
-from .pipeline import Pipeline
-from .recording import Counters, Recording
+from .machinery import Machinery, Plan
+from .model import EncodedUnit, EventKind, Field, FlushRecord
+from .observed import Observed
+from .recording import Recording
 from .settings import AudioSettings, VideoSettings, mark_name
-from .state import State, StateTable
+from .state import State
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
-from .telemetry.frames import Log, Logged
-from .telemetry.instruments import Instruments
+from .telemetry.frames import Log
 from .telemetry.logfile import Record
-from .telemetry.sampler import Standing
-from .version import __version__
-from .writer.flusher import Durability, QueueStatus
+from .writer.flusher import Durability
 from .writer.room import OnDiskFull
-from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD, Writer
+from .writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     import asyncio
-
-log = logging.getLogger("recordkit")
 
 DEFAULT_QUEUE_BYTES = 16 * 1024 * 1024
 _NO_STREAM = -1
 
 
-class Recorder(Logged):
+class Recorder(Observed):
     """Records one video and several audio streams into ``path``, which must end in ``.ts``.
 
     ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
@@ -99,199 +90,53 @@ class Recorder(Logged):
     ) -> None:
         if video is None and not audio:
             raise SettingsError("video", None, "there must be video or audio to record")
-        self._audio = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
         if on_partial not in ("error", "recover", "rename"):
             raise SettingsError("on_partial", on_partial, "give 'error', 'recover' or 'rename'")
+        audios = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
         self._on_partial = on_partial
-        self._states = StateTable()
-        self._error: RecordkitError | None = None
         self._recording: Recording | None = None
-        self._clock = clock = clock or Clock()
-        self._system = system = system or System()
-        self._on_flush = on_flush
-        self._intake: Intake[Media | threading.Event] = Intake(queue_bytes, overflow, clock)
-        self._streams = Streams(video or VideoSettings(), self._audio, self._gap, self._given_up)
-        self._packetiser = Packetiser()
-        self._writer = Writer(
-            path,
-            self._packetiser,
-            flush_threshold=flush_threshold,
-            flush_interval=flush_interval,
-            durability=durability,
-            on_disk_full=on_disk_full,
-            overwrite=overwrite,
-            clock=clock,
-            system=system,
-            on_flush=self._flushed,
-            on_room=lambda: self._pipeline.room_again(),
-            on_waiting=self._waits_for_room,
-            on_end=self._ends_by_itself,
-            status=lambda: QueueStatus(self._intake.bytes, self._intake.dropped),
+        self._clock = clock or Clock()
+        self._system = system or System()
+        parts = Machinery(
+            Plan(
+                path=path,
+                video=video,
+                audio=audios,
+                flush_threshold=flush_threshold,
+                flush_interval=flush_interval,
+                durability=durability,
+                overwrite=overwrite,
+                on_disk_full=on_disk_full,
+                overflow=overflow,
+                queue_bytes=queue_bytes,
+                on_flush=on_flush,
+                sample_interval=sample_interval,
+                flush_log=flush_log,
+                alerts=alerts,
+                on_alert=on_alert,
+                clock=self._clock,
+                system=self._system,
+            )
         )
-        self._pipeline = Pipeline(
-            self.final_output_path.name,
-            self._intake,
-            self._streams,
-            self._packetiser,
-            self._writer,
-            clock,
-            expected=(set() if video is None else {VIDEO})
-            | {FIRST_AUDIO + number for number in range(len(self._audio))},
-            on_end=self._ended,
-            on_event=lambda kind, **fields: self._instruments.event(kind, **fields),
-        )
-        if not 0 <= sample_interval <= 3600:
-            raise SettingsError("sample_interval", sample_interval, "give 0 (none) to 3600 seconds")
-        limits = {name: limit.threshold for name, limit in alerts.limits().items()}
-        self._instruments = Instruments(
-            self.final_output_path,
-            {
-                "recording": self.final_output_path.name,
-                "path": str(self.final_output_path),
-                "flush_threshold": flush_threshold,
-                "flush_interval": flush_interval,
-                "durability": durability,
-                "alert_thresholds": limits,
-                "recordkit": __version__,
-                "pid": os.getpid(),
-            },
-            self._standing,
-            interval_s=sample_interval,
-            log_file=flush_log if isinstance(flush_log, bool) else Path(flush_log),
-            alerts=replace(alerts, own=(*alerts.own, self._degraded_rule())),
-            queue_bound=queue_bytes,
-            on_alert=on_alert,
-            clock=clock,
-            system=system,
-        )
-        self._routing = Routing(has_video=video is not None, has_audio=bool(self._audio))
+        super().__init__(parts)
+        self._writer = parts.writer
+        self._routing = Routing(has_video=video is not None, has_audio=bool(audios))
         self._starting = threading.Lock()
-        self.received: Callable[[], Received | None] = lambda: None
-        """Who feeds the recorder from a network puts here what tells of it; it goes into the counters."""
-
-    # What it is and how it stands.
-
-    @property
-    def final_output_path(self) -> Path:
-        """Where the finished recording will be."""
-        return self._writer.final_output_path
-
-    @property
-    def temp_output_path(self) -> Path:
-        """Where the recording grows until it is committed."""
-        return self._writer.temp_output_path
-
-    @property
-    def flush_threshold(self) -> int:
-        """Bytes in the buffer that make a flush."""
-        return self._writer.flush_threshold
-
-    @property
-    def flush_interval(self) -> float:
-        """Seconds after which a flush comes without the threshold."""
-        return self._writer.flush_interval
-
-    @property
-    def bytes_since_last_flush(self) -> int:
-        """Bytes in the buffer that no flush has taken yet."""
-        return self._writer.bytes_since_last_flush
-
-    @property
-    def file_bytes(self) -> int:
-        """Bytes that flushes have written so far."""
-        return self._writer.file_bytes
-
-    @property
-    def bytes_at_risk(self) -> int:
-        """Bytes packetised that a power cut at this moment would cost; all of them with durability="process"."""
-        return self._writer.bytes_at_risk
-
-    @property
-    def queue_bytes(self) -> int:
-        """Bytes that wait to be encoded or written."""
-        return self._intake.bytes
-
-    @property
-    def state(self) -> State:
-        """Where the recorder stands."""
-        return self._states.state
-
-    @property
-    def degraded_because(self) -> str | None:
-        """What does not work while the rest is recorded, or None."""
-        return self._states.degraded_because
-
-    @property
-    def ended_because(self) -> str | None:
-        """Why the recording ended by itself without having failed, or None."""
-        return self._writer.ended_because
-
-    @property
-    def error(self) -> RecordkitError | None:
-        """Why the recording failed, or None."""
-        return self._error
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start, by the clock."""
-        return self._instruments.elapsed_s
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
-        first_pts = self._pipeline.first_pts
-        return 0.0 if first_pts is None else (self._pipeline.end_pts - first_pts) / TICKS_PER_SECOND
-
-    @property
-    def counters(self) -> Counters:
-        """What has happened to the media so far."""
-        timeline = self._streams.timeline
-        return Counters(
-            taken_items=self._intake.taken,
-            dropped_items=self._intake.dropped,
-            late_items=timeline.late_items,
-            mistimed_items=timeline.mistimed_items,
-            rejected_items=self._streams.rejected_items + self._pipeline.refused_units,
-            skipped_units=self._streams.skipped_units,
-            untimed_items=timeline.untimed_items,
-            restarts=timeline.restarts,
-            video_units=self._pipeline.video_units,
-            audio_units=self._pipeline.audio_units,
-            late_units=self._packetiser.late_units,
-            gap_count=self._streams.gap_count,
-            gap_s=self._streams.gap_s,
-            abandoned_items=self._pipeline.abandoned_items,
-            received=self.received(),
-        )
-
-    @property
-    def flush_records(self) -> tuple[FlushRecord, ...]:
-        """The newest flush records, oldest first."""
-        return self._instruments.flush_records
-
-    @property
-    def log(self) -> Log:
-        """All that is known of the recording so far."""
-        return self._instruments.log
 
     def note(self, kind: EventKind, **fields: Field) -> None:
         """Put an event of whoever feeds the recorder into the log."""
-        self._instruments.event(kind, **fields)
+        self._parts.instruments.event(kind, **fields)
 
     def degrade(self, part: str, because: str) -> None:
         """Whoever feeds the recorder tells that a part ("video", a track) does not work; the rest goes on.
 
         The state is ``degraded`` until ``restore`` takes it back.
         """
-        if self._states.degrade(part, because):
-            log.warning("%s: degraded: %s", self.final_output_path, because)
-            self._instruments.event(EventKind.DEGRADED, part=part, because=because)
+        self._parts.degrade(part, because)
 
     def restore(self, part: str) -> None:
         """The part works again."""
-        if self._states.restore(part):
-            log.info("%s: %s works again", self.final_output_path, part)
-            self._instruments.event(EventKind.RESTORED, part=part)
+        self._parts.restore(part)
 
     # What it does.
 
@@ -313,9 +158,7 @@ class Recorder(Logged):
                     raise
                 clear_the_way(self.final_output_path, self._on_partial, self._system)
                 self._writer.start()
-            self._states.go(State.RECORDING)
-            self._instruments.start(loop or _running_loop())
-            self._pipeline.start()
+            self._parts.start(loop or _running_loop())
 
     def write(self, frame: VideoFrame | AudioFrame, stream: int = 0, *, ticks: int | None = None) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.
@@ -345,7 +188,7 @@ class Recorder(Logged):
         if packet.size == 0:
             return True
         route = self._routing.packet(packet, stream)
-        self._streams.admit(packet.stream, route.stream)
+        self._parts.streams.admit(packet.stream, route.stream)
         return self._put(packet, route)
 
     def write_unit(self, unit: EncodedUnit, stream: int = 0) -> bool:
@@ -362,7 +205,7 @@ class Recorder(Logged):
         self._check()
         route = self._routing.unit(unit, stream)
         taken = self._put(unit, route)
-        return taken and (route.entry or not self._streams.needs_entry(route.stream))
+        return taken and (route.entry or not self._parts.streams.needs_entry(route.stream))
 
     def mark(self, name: str) -> None:
         """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
@@ -371,7 +214,7 @@ class Recorder(Logged):
         recording's own error once it has failed.
         """
         self._check()
-        self._instruments.event(EventKind.MARK, name=mark_name(name), media_s=self.duration_s)
+        self._parts.instruments.event(EventKind.MARK, name=mark_name(name), media_s=self.duration_s)
 
     def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:
         """Call ``so_far`` with all that is known so far, then ``follower`` with each flush, sample and event.
@@ -379,11 +222,11 @@ class Recorder(Logged):
         None comes twice and none is left out. Both are called by the recorder's threads, which wait for
         them: they must be quick, and must not call the recorder.
         """
-        self._instruments.follow(follower, so_far)
+        self._parts.instruments.follow(follower, so_far)
 
     def unfollow(self, follower: Callable[[Record], None]) -> None:
         """Call ``follower`` no more."""
-        self._instruments.unfollow(follower)
+        self._parts.instruments.unfollow(follower)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.
@@ -396,9 +239,9 @@ class Recorder(Logged):
         self._refuse_writer_thread()
         deadline = None if timeout is None else self._clock.monotonic() + timeout
         reached = threading.Event()
-        if not self._intake.put_marker(reached, _NO_STREAM):
+        if not self._parts.intake.put_marker(reached, _NO_STREAM):
             # It is ending at this moment, which flushes too.
-            reached_in_time = self._pipeline.join(timeout)
+            reached_in_time = self._parts.pipeline.join(timeout)
         else:
             reached_in_time = reached.wait(timeout)
         if not reached_in_time:
@@ -417,12 +260,11 @@ class Recorder(Logged):
         self._refuse_writer_thread()
         if self.state is State.NEW:
             raise StateError(self.state, State.RECORDING, "nothing to stop: call start() first")
-        if self._states.begin_to_stop():
-            self._instruments.event(EventKind.STOP)
-        self._intake.close()
-        self._pipeline.end(commit=commit)
+        if self._parts.states.begin_to_stop():
+            self._parts.instruments.event(EventKind.STOP)
+        self._parts.end(commit=commit)
         self._writer.hurry(commit=commit)
-        if not self._pipeline.join(timeout):
+        if not self._parts.pipeline.join(timeout):
             doing = self._writer.doing
             raise StateError(
                 self.state,
@@ -430,11 +272,11 @@ class Recorder(Logged):
                 f"the recording did not end within {timeout} s"
                 + (f": the disk has not done with {doing}; it goes on trying" if doing else ""),
             )
-        self._instruments.join()
-        if self._error is not None:
-            raise self._error
+        self._parts.instruments.join()
+        if self._parts.error is not None:
+            raise self._parts.error
         with self._starting:
-            self._recording = self._recording or self._result()
+            self._recording = self._recording or self._parts.result()
         return self._recording
 
     def __enter__(self) -> Self:
@@ -459,8 +301,8 @@ class Recorder(Logged):
         state = self.state
         if state.is_recording or state in also:
             return
-        if self._error is not None:
-            raise self._error
+        if self._parts.error is not None:
+            raise self._parts.error
         advice = "it has ended" if self.ended_because is None else f"it has ended: {self.ended_because}"
         if state is State.NEW:
             advice = "call start() first, or use it as a context"
@@ -468,79 +310,10 @@ class Recorder(Logged):
 
     def _put(self, media: Media, route: Route) -> bool:
         self._refuse_writer_thread()
-        taken = self._intake.put(media, route.stream, route.ticks, route.size, entry=route.entry)
+        taken = self._parts.intake.put(media, route.stream, route.ticks, route.size, entry=route.entry)
         if not taken:
             self._check(State.STOPPING, State.STOPPED)
         return taken
-
-    # Called by the threads.
-
-    def _flushed(self, record: FlushRecord) -> None:
-        self._instruments.flushed(record)
-        if self._on_flush is not None:
-            self._on_flush(record)
-
-    def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
-        self._instruments.event(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)
-
-    def _given_up(self, stream: int, because: str) -> None:
-        self.degrade(f"stream {stream}", because)
-
-    def _waits_for_room(self, because: str | None) -> None:
-        if because is None:
-            self.restore("disk")
-        else:
-            self.degrade("disk", because)
-
-    def _ends_by_itself(self, because: str) -> None:
-        log.warning("%s: the recording ends: %s", self.final_output_path, because)
-        self._states.begin_to_stop()
-        self._instruments.event(EventKind.STOP, because=because)
-        self._intake.close()
-        self._pipeline.end(commit=True)
-
-    def _degraded_rule(self) -> Callable[[Sample], str | None]:
-        def degraded(_: Sample) -> str | None:
-            return self.degraded_because if self.state is State.DEGRADED else None
-
-        return degraded
-
-    def _standing(self) -> Standing:
-        return Standing(
-            self.final_output_path if self._writer.committed else self.temp_output_path,
-            buffer_bytes=self.bytes_since_last_flush,
-            queue_bytes=self._intake.bytes,
-            dropped_units=self._intake.dropped,
-            silent_s=self._pipeline.silent_s if self.state.is_recording else 0.0,
-        )
-
-    def _ended(self, error: RecordkitError | None) -> None:
-        """All is done, or has failed."""
-        if error is not None:
-            self._instruments.event(EventKind.FAILURE, error=type(error).__name__, message=str(error))
-        elif self._writer.committed:
-            self._instruments.event(
-                EventKind.COMMIT,
-                path=str(self.final_output_path),
-                bytes=self.file_bytes,
-                duration_s=self.duration_s,
-            )
-        # Before the state: whoever finds it failed asks why.
-        self._error = error
-        self._states.go(State.STOPPED if error is None else State.FAILED)
-        self._instruments.end(keep_log=self.file_bytes > 0)
-
-    def _result(self) -> Recording:
-        path = self.temp_output_path if self.file_bytes else None
-        return Recording(
-            path=self.final_output_path if self._writer.committed else path,
-            bytes=self.file_bytes,
-            duration_s=self.duration_s,
-            streams=self._packetiser.streams,
-            counters=self.counters,
-            flush_log=self._instruments.log,
-            ended_because=self.ended_because,
-        )
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

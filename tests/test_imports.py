@@ -30,6 +30,8 @@ FLOORS: list[set[str]] = [
     # a recording, from its parts up to the recorder
     {"pipeline", "recording", "sources", "verification", "recovery", "watch"},
     {"leftover"},
+    {"machinery"},
+    {"observed"},
     {"recorder"},
     # what runs recorders
     {"feed", "media_recorder"},
