@@ -32,32 +32,38 @@ def clear_the_way(final_path: Path, how: Literal["recover", "rename"], system: S
     OutputAccessError where its files cannot be moved, and the errors of ``recover``.
     """
     # Only here: a recorder that finds nothing in its way starts without all that.
-    from .recovery.files import locked
+    from .recovery.files import locked, reserved
     from .recovery.recover import recover
 
     output = Output(final_path, system)
     try:
-        with locked(output.partial_path, system, writes=True):
-            aside = _move(output, how, system)
-    except FileNotFoundError:
-        # Only a tail: what is left of a recording whose partial was taken away.
-        aside = _move(output, how, system)
+        try:
+            with locked(output.partial_path, system, writes=True):
+                aside = _move(output, how, system, has_partial=True)
+        except FileNotFoundError:
+            # Only a tail: what is left of a recording whose partial was taken away.
+            with reserved(output.partial_path, system):
+                aside = _move(output, how, system, has_partial=False)
     except StillRecordingError:
         raise OutputBusyError(final_path, "is being recorded right now: choose another name") from None
-    if how == "recover":
-        found = recover(aside.final_path, system=system)
-        if not isinstance(found, list):
-            log.warning("%s: the unfinished recording became %s: %s", final_path, found.final_path, found.message)
-    else:
+    if how == "rename":
         log.warning("%s: the unfinished recording was moved aside: %s", final_path, aside.partial_path)
+        return
+    try:
+        found = recover(aside.final_path, system=system)
+    except StillRecordingError:
+        log.warning("%s: the unfinished recording is recovered by somebody else: %s", final_path, aside.final_path)
+        return
+    if not isinstance(found, list):
+        log.warning("%s: the unfinished recording became %s: %s", final_path, found.final_path, found.message)
 
 
-def _move(output: Output, how: str, system: System) -> Output:
+def _move(output: Output, how: str, system: System, *, has_partial: bool) -> Output:
     for aside in _names(output, how, system):
         try:
             if _taken(aside):
                 continue
-            _move_to(output, aside, system)
+            _move_to(output, aside, system, has_partial=has_partial)
             system.sync_folder(aside.final_path.parent)
             return aside
         except FileExistsError:
@@ -84,10 +90,9 @@ def _taken(aside: Output) -> bool:
     return any(os.path.lexists(path) for path in paths)
 
 
-def _move_to(output: Output, aside: Output, system: System) -> None:
+def _move_to(output: Output, aside: Output, system: System, *, has_partial: bool) -> None:
     """Raises OSError; FileExistsError where one of the names is taken, with all at their old ones."""
     has_tail = os.path.lexists(output.tail_path)
-    has_partial = os.path.lexists(output.partial_path)
     linked = False
     if has_tail:
         try:

@@ -3,6 +3,8 @@
 import errno
 import fcntl
 import os
+from collections import Counter
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -146,6 +148,94 @@ def test_where_moving_fails_at_any_point_all_is_still_recoverable(tmp_path, call
     rk.recover(tmp_path)
     (found,) = [name for name in names(tmp_path) if name in ("talk.ts", "talk (1).ts")]
     assert units_in(whole(tmp_path / found)) == DEAD_UNITS
+
+
+class Stop(BaseException):
+    """Ends a run in the middle, as a kill would."""
+
+
+def stop():
+    raise Stop
+
+
+@pytest.mark.parametrize("how", ["recover", "rename"])
+def test_a_kill_at_each_call_leaves_what_recover_brings_together_and_nothing_else(tmp_path, how):
+    calls = FaultySystem()
+    (tmp_path / "first").mkdir()
+    dead(tmp_path / "first" / "talk.ts")
+    clear_the_way(tmp_path / "first" / "talk.ts", how, calls)
+    counts = Counter(call.name for call in calls.calls)
+    assert counts["link"] == 1
+    for name, count in counts.items():
+        for nth in range(1, count + 1):
+            folder = tmp_path / f"{name} {nth}"
+            folder.mkdir()
+            dead(folder / "talk.ts")
+            system = FaultySystem()
+            system.do(name, nth, stop)
+            with pytest.raises(Stop):
+                clear_the_way(folder / "talk.ts", how, system)
+            rk.recover(folder)
+            rk.recover(folder)
+            (found,) = folder.iterdir()
+            assert units_in(whole(found)) == DEAD_UNITS
+
+
+def test_a_recording_that_begins_while_a_tail_is_looked_at_is_not_moved_away(tmp_path):
+    path = tmp_path / "talk.ts"
+    dead(path)
+    (tmp_path / "talk.recording.ts").rename(tmp_path / "elsewhere")
+    with ExitStack() as stack:
+        system = FaultySystem()
+
+        def begin():
+            (tmp_path / "talk.recording.tail").unlink()
+            rig = stack.enter_context(rigged(path))
+            rig.lay(10)
+
+        # Neither at the first look nor when the name is to be had.
+        system.do("open talk.recording.ts", 2, begin)
+        with pytest.raises(OutputBusyError):
+            clear_the_way(path, "rename", system)
+        assert names(tmp_path) == ["elsewhere", "talk.recording.tail", "talk.recording.ts"]
+
+
+def test_a_tail_alone_has_its_name_kept_while_it_is_moved(tmp_path):
+    path = tmp_path / "talk.ts"
+    dead(path)
+    (tmp_path / "talk.recording.ts").rename(tmp_path / "elsewhere")
+    system = FaultySystem()
+    refused = []
+
+    def begin():
+        for how in ("error", "rename"):
+            with pytest.raises(OutputBusyError) as caught:
+                record(path, on_partial=how)
+            refused.append(caught.value)
+
+    system.do("link", 1, begin)
+    clear_the_way(path, "rename", system)
+    assert len(refused) == 2
+    assert names(tmp_path) == ["elsewhere", "talk (1).recording.tail"]
+
+
+def test_where_somebody_else_recovers_it_the_new_one_begins_all_the_same(tmp_path):
+    path = tmp_path / "talk.ts"
+    dead(path)
+    held = []
+    system = FaultySystem()
+
+    def hold():
+        held.append(os.open(tmp_path / "talk (recovered).recording.ts", os.O_RDWR))
+        fcntl.flock(held[0], fcntl.LOCK_EX)
+
+    system.do("open talk (recovered).recording.ts", 1, hold)
+    try:
+        clear_the_way(path, "recover", system)
+    finally:
+        os.close(held[0])
+    rk.recover(tmp_path)
+    assert names(tmp_path) == ["talk (recovered).ts"]
 
 
 def test_a_partial_that_is_a_link_is_not_followed(tmp_path):

@@ -67,6 +67,34 @@ def locked(path: Path, system: System, *, writes: bool) -> Iterator[int]:
         system.close(descriptor)
 
 
+@contextmanager
+def reserved(path: Path, system: System) -> Iterator[None]:
+    """The partial's name in hand, so that no recording begins beside a tail that lies there alone.
+
+    Raises StillRecordingError where somebody has it.
+    """
+    busy = StillRecordingError(path, "a recording begins, or is recovered, right now")
+    try:
+        descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        raise busy from None
+    inode = os.fstat(descriptor).st_ino
+    try:
+        try:
+            # For whoever finds an unlocked partial takes it for a dead one, and moves it away.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy from None
+        if inode_at(path) != inode:
+            raise busy
+        yield
+    finally:
+        # Before the lock is given up.
+        remove(path, inode)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        system.close(descriptor)
+
+
 def _lock(descriptor: int, writes: bool) -> None:
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_EX if writes else fcntl.LOCK_SH) | fcntl.LOCK_NB)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillReco
 from ..system import System
 from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import PARTIAL_SUFFIX, SUFFIX, TAIL_SUFFIX, Output
-from .files import REJECTED_SUFFIX, Rejected, inode_at, locked, open_regular, remove, told, write_all
+from .files import REJECTED_SUFFIX, Rejected, inode_at, locked, open_regular, remove, reserved, told, write_all
 from .measure import Measure, Progress, measure
 from .outcome import Outcome, Recovery
 from .plan import Plan, make_plan
@@ -260,43 +260,42 @@ def _without_partial(output: Output, dry_run: bool, system: System) -> Recovery:
                 raise RecoveryError(output.final_path, "there is no recording of that name")
             message = "there is no unfinished recording of that name; to repair a broken file, name an output"
             return replace(found, final_path=output.final_path, message=message)
-        with _reserved(output, dry_run, system):
+        with nullcontext() if dry_run else reserved(output.partial_path, system):
             if _holds_nothing(tail):
                 return _without_bytes(found, output, tail)
-            for name in _names(output):
+            for name in _its_recordings(output, tail):
+                is_partial = name.name.endswith(PARTIAL_SUFFIX)
                 try:
-                    with locked(name, system, writes=False) as descriptor:
+                    # For us alone, where it is one: it may be being moved at this moment, tail and all.
+                    with locked(name, system, writes=is_partial and not dry_run) as descriptor:
+                        if is_partial and inode_at(output_of(name, system).tail_path) == os.fstat(tail).st_ino:
+                            if not dry_run:
+                                remove(output.tail_path, os.fstat(tail).st_ino)
+                            message = f"the tail was left by a move, and lies beside {name.name} as well"
+                            return replace(found, outcome=Outcome.CLEANED, message=message)
+                        if is_partial:
+                            continue
                         plan = make_plan(descriptor, tail)
                         if not plan.owns_tail or plan.changes or not plan.end:
                             continue
                         if not dry_run:
                             _clean(output, name, descriptor, tail, plan, system)
-                except FileNotFoundError:
-                    break
-                except (RecoveryError, OutputAccessError, StillRecordingError):
-                    continue  # a link, a folder and the like: it is not the file that we look for
+                except (FileNotFoundError, RecoveryError, OutputAccessError, StillRecordingError):
+                    continue
                 message = "it had been committed before; the tail that was left is not needed any more"
                 return replace(found, final_path=name, outcome=Outcome.CLEANED, bytes=plan.end, message=message)
     message = "a tail without its partial was left alone: put the partial beside it, or remove it"
     return replace(found, message=message)
 
 
-@contextmanager
-def _reserved(output: Output, dry_run: bool, system: System) -> Iterator[None]:
-    """The partial's name in hand, so that no recording begins beside the tail. Raises StillRecordingError."""
-    if dry_run:
-        yield
-        return
-    try:
-        reserved = system.open(output.partial_path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    except FileExistsError:
-        raise StillRecordingError(output.partial_path, "a recording begins, or is recovered, right now") from None
-    try:
-        yield
-    finally:
-        # Not held by a recorder, for which the name was taken.
-        remove(output.partial_path, os.fstat(reserved).st_ino)
-        system.close(reserved)
+def _its_recordings(output: Output, tail: int) -> list[Path]:
+    """The recordings of the folder, whatever their names, that the tail can be of."""
+    header = read_header(read_at(tail, 0, HEADER_BYTES))
+    if header is None:
+        return []
+    names = (name for name in output.final_path.parent.iterdir() if name.name.endswith(SUFFIX))
+    # Not our own placeholder, which may have got the number of a file that was removed.
+    return sorted(name for name in names if name != output.partial_path and inode_at(name) == header.inode)
 
 
 def _holds_nothing(tail: int) -> bool:
