@@ -28,7 +28,7 @@ MOMENTS = tuple(1.45 * number for number in range(1, 11))  # up to 14.5 s, none 
 QUICK_MOMENTS = (1.2,)
 ALONE = "the source alone"
 QUICK_WAYS = ("recordkit Recorder", "aiortc MediaRecorder, mp4")
-JOBS = 2
+JOBS = 3
 
 
 def share_left(name: str, moment_s: float, size: str, bit_rate: int) -> Figures:

@@ -23,9 +23,9 @@ from ways import WAYS, files, missing
 
 SIZES = {"720p30": ("1280x720", 2_500_000), "1080p30": ("1920x1080", 5_000_000)}
 QUICK_SIZES = {"quarter": ("320x180", 400_000)}
-QUICK_LEFT_OUT = ("aiortc MediaRecorder, mp4", "aiortc MediaRecorder, mkv")
+OTHER_CONTAINERS = ("aiortc MediaRecorder, mp4", "aiortc MediaRecorder, mkv")
 ALONE = "the source alone"
-SECONDS, QUICK_SECONDS, TRACED_SECONDS = 60, 1.5, 10
+SECONDS, QUICK_SECONDS, ALONE_SECONDS, TRACED_SECONDS = 60, 1.5, 15, 10
 CALLS = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 SYNCS = ("fsync", "fdatasync", "msync", "sync_file_range")
 
@@ -58,6 +58,7 @@ def figures_of(name: str, size: str, bit_rate: int, seconds: float, traced_s: fl
     program = missing(name)
     if program is not None:
         return {"missing": f"{program} is not installed"}
+    seconds = min(seconds, ALONE_SECONDS) if name == ALONE else seconds
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         seen, path = recorded(name, folder, size, bit_rate, seconds)
@@ -83,9 +84,10 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
     sizes = QUICK_SIZES if quick else SIZES
     found: Figures = {"seconds": long, "sizes": {}}
     for label, (size, bit_rate) in sizes.items():
-        names = [name for name in WAYS if not (quick and name in QUICK_LEFT_OUT)]
-        # Calls are counted at the first size only: they hang on time and bytes, not on pictures.
-        traced_s = None if quick or label != next(iter(sizes)) else min(TRACED_SECONDS, long)
+        is_first = label == next(iter(sizes))
+        # How containers differ, and how often it is written, does not hang on the size of the pictures.
+        names = [name for name in WAYS if (is_first and not quick) or name not in OTHER_CONTAINERS]
+        traced_s = min(TRACED_SECONDS, long) if is_first and not quick else None
         # The short version is not about figures: there all run at once.
         with ThreadPoolExecutor(len(names) if quick else 1) as several:
             rows = several.map(lambda name: figures_of(name, size, bit_rate, long, traced_s), names)  # noqa: B023

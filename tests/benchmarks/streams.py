@@ -139,7 +139,7 @@ def in_workers(clip: Path, folder: Path, streams: int) -> Figures:
     feeders = [threading.Thread(target=feed, args=(pipe,)) for pipe in pipes]
     for feeder in feeders:
         feeder.start()
-    begun_s = cpu_s()
+    begun_s = time.process_time()
     # Without these it looks at 5 s of the stream before it gives anything.
     options = {"probesize": "200000", "analyzeduration": "300000"}
 
@@ -157,8 +157,9 @@ def in_workers(clip: Path, folder: Path, streams: int) -> Figures:
         feeder.join()
     for session in sessions:
         session.wait()
-    # Their start is not what a stream costs; the feeder's share of the processors counts as used all the same.
-    spent_s = 2 * sum(after - before for before, after in zip(started, half, strict=True)) + cpu_s() - begun_s
+    # Their start is not what a stream costs; what feeds and follows them takes its share of the processors too.
+    own_s = time.process_time() - begun_s
+    spent_s = own_s + 2 * sum(after - before for before, after in zip(started, half, strict=True))
     lost = sum(pictures - units for units in video_units(paths))
     return {"cpu_s": spent_s, "late_s": max(late), "lost": lost, **memory, **intervals(sessions)}
 

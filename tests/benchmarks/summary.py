@@ -79,6 +79,8 @@ def _webrtc(figures: dict[str, Any]) -> Iterator[Row]:
     first = next(iter(figures["losses"]))
     for loss, rows in figures["losses"].items():
         for way, other in beside.items():
+            if way not in rows or other not in rows:
+                continue
             ours, theirs = rows[way], rows[other]
             about = f"WebRTC, {loss} loss, {way}:"
             if loss == first:

@@ -48,6 +48,7 @@ from recordkit.sources.webrtc.tracks import SyntheticMedia
 
 WAYS = ("nothing", "passthrough", "video kept", "transcoding", "aiortc", "aiortc as it comes")
 NOTHING = "nothing"
+LOSSY_WAYS = (NOTHING, "passthrough", "video kept", "aiortc as it comes")
 LOSSES, QUICK_LOSSES = (0.0, 0.02), (0.0,)
 SIZE, BIT_RATE = "1280x720", 2_500_000
 QUICK_SIZE, QUICK_BIT_RATE = "320x180", 400_000
@@ -241,9 +242,10 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
     found: Figures = {"seconds": long, "size": QUICK_SIZE if quick else SIZE, "losses": {}}
     for loss in losses:
         # The short version is not about figures: there all run at once.
-        with ThreadPoolExecutor(len(WAYS) if quick else 1) as several:
-            rows = several.map(lambda way: figures_of(way, loss, quick, long), WAYS)  # noqa: B023
-            found["losses"][f"{loss:.0%}"] = dict(zip(WAYS, rows, strict=True))
+        ways = LOSSY_WAYS if loss else WAYS
+        with ThreadPoolExecutor(len(ways) if quick else 1) as several:
+            rows = several.map(lambda way: figures_of(way, loss, quick, long), ways)  # noqa: B023
+            found["losses"][f"{loss:.0%}"] = dict(zip(ways, rows, strict=True))
     return found
 
 
