@@ -77,6 +77,7 @@ class MediaRecorder:
         self._error: Exception | None = None
         self._failed = 0
         self._given = 0
+        self._starting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[Recording] | None = None
         on_outage = self._end_by_gap if on_gap == "end" else None
         self._listener = Listener(_Sink(self._recorder), self._track_ended, on_outage=on_outage, clock=self._clock)
@@ -127,9 +128,10 @@ class MediaRecorder:
         """
         if self._recorder.state.is_recording:
             return
-        loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._recorder.start, loop=loop)
-        self._listener.begin()
+        # A caller that is cancelled, or stops meanwhile, must not leave a recording that nobody ends.
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start(), name="recordkit-start")
+        await asyncio.shield(self._starting)
 
     async def stop(self) -> Recording | None:
         """End the recording and commit the file; gives None where it never began. May be called again.
@@ -137,6 +139,8 @@ class MediaRecorder:
         Raises the error that the recording failed with, or, once the file is committed, that of
         the tracks where all of them failed.
         """
+        if self._starting is not None and not self._starting.done():
+            await asyncio.wait([self._starting])
         self._listener.close()
         if self._recorder.state is State.NEW:
             return None
@@ -146,6 +150,10 @@ class MediaRecorder:
         if self._error is not None and self._failed == self._given:
             raise self._error
         return recording
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self._recorder.start, loop=asyncio.get_running_loop())
+        self._listener.begin()
 
     async def _end(self) -> Recording:
         received = self._listener.counters

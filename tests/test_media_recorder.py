@@ -487,6 +487,27 @@ def test_bad_arguments_are_told_apart(tmp_path, caplog):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+def test_a_start_that_is_overtaken_leaves_no_recording_that_nobody_ends(tmp_path, how):
+    async def run():
+        recorder = rk.MediaRecorder(tmp_path / "talk.ts")
+        recorder.addTrack(AudioStreamTrack())
+        starting = [asyncio.create_task(recorder.start()) for _ in range(2)]
+        await asyncio.sleep(0)
+        if how == "cancel":
+            for one in starting:
+                one.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting[0]
+        recording = await recorder.stop()
+        assert recorder.state is State.STOPPED
+        assert recording.path == tmp_path / "talk.ts"
+        await asyncio.gather(*starting, return_exceptions=True)
+        assert [task for task in asyncio.all_tasks() if task.get_name().startswith("recordkit")] == []
+
+    asyncio.run(run())
+
+
 def test_a_file_that_is_there_already_is_not_overwritten_unasked(tmp_path):
     path = tmp_path / "talk.ts"
     path.write_bytes(b"precious")

@@ -14,6 +14,8 @@ _IDR, _SPS, _PPS = 5, 7, 8
 _SLICES = range(1, 6)
 _VP8_START = b"\x9d\x01\x2a"
 _LARGEST_UNIT = 64 * 1024 * 1024
+_PIECE_BYTES = 64
+"""What a piece of a unit holds besides its bytes, rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class PictureAssembly:
         self.needs_entry = True
         self.dropped = 0
         self._broken = False
+        self._codec = ""
         self._begun: MediaPacket | None = None
         self._pieces: list[bytes] = []
         self._size = 0
@@ -106,15 +109,23 @@ class PictureAssembly:
         if lost_before:
             self.interrupt()
         begun = self._begun
-        if begun is not None and (packet.timestamp, packet.ssrc) != (begun.timestamp, begun.ssrc):
+        if begun is not None and (packet.timestamp, packet.ssrc, packet.codec) != (
+            begun.timestamp,
+            begun.ssrc,
+            begun.codec,
+        ):
             # No marker, but the next picture has begun: what was there is all of it.
             units = self._end()
+        if packet.codec != self._codec:
+            # Its pictures cannot refer to those of another coding.
+            self._codec = packet.codec
+            self.needs_entry = True
         if not packet.data:
             return units
         if self._begun is None:
             self._begun = packet
         self._pieces.append(packet.data)
-        self._size += len(packet.data)
+        self._size += len(packet.data) + _PIECE_BYTES
         if self._size > _LARGEST_UNIT:
             self.interrupt()
         elif packet.marker:

@@ -27,6 +27,8 @@ _JUMP = 2 * TICKS_PER_SECOND
 """No network makes packets come earlier than they were sent: a step of time further ahead of the
 arrivals, or further back, is a source that counts anew."""
 _DRIFT_AFTER_S = 10.0
+_FURTHEST_APART = 10 * TICKS_PER_SECOND
+"""No network delays one stream by so much more than the other: reports that say so count from different clocks."""
 
 Basis = Literal["reference", "sender reports", "arrival"]
 
@@ -248,12 +250,15 @@ class JointClock:
         reference = self._reference
         if reference is None or stream is reference:
             return 0
+        arrived = stream.transit - reference.transit
         if stream.has_reports and reference.has_reports:
-            stream.basis = "sender reports"
-            return stream.ntp_offset - reference.ntp_offset
+            told = stream.ntp_offset - reference.ntp_offset
+            if abs(told - arrived) <= _FURTHEST_APART:
+                stream.basis = "sender reports"
+                return told
         if stream.basis == "sender reports" and stream.offset is not None:
-            return stream.offset  # until the source that took over has reported
-        return stream.transit - reference.transit
+            return stream.offset  # until the source that took over has reported, or both clocks are set
+        return arrived
 
     def beyond_arrival(self, stream: StreamClock) -> int:
         """By how much a stream lies elsewhere than its arrival says, in ticks."""

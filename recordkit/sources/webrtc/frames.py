@@ -16,6 +16,10 @@ from ...mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ...system import Clock
 
 _SAME_CLOCK = TICKS_PER_SECOND // 5
+_STEP_BACK = 2 * TICKS_PER_SECOND
+_JUMP = 10 * 60 * TICKS_PER_SECOND
+"""A step of more, beyond the time that has passed, is no gap: aiortc adds 2^32 to all times after one that
+went back, which is half a day or more."""
 
 
 class FrameClocks:
@@ -58,6 +62,7 @@ class FrameReader:
         self._clocks = clocks
         self._clock = clock
         self._offset: int | None = None
+        self._last: tuple[int, int] | None = None
         self._task = asyncio.get_running_loop().create_task(self._run(track), name="recordkit-frames")
 
     def close(self) -> None:
@@ -93,4 +98,11 @@ class FrameReader:
         ticks = to_ticks(frame.pts, Fraction(frame.time_base))
         if self._offset is None:
             self._offset = self._clocks.offset(ticks, arrival)
+        elif self._last is not None:
+            passed = arrival - self._last[1]
+            step = ticks - self._last[0]
+            if not -_STEP_BACK <= step <= passed + _JUMP:
+                # Counted anew: on from the frame before, by the time that has passed.
+                self._offset += max(1, passed) - step
+        self._last = ticks, arrival
         return ticks + self._offset

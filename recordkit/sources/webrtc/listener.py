@@ -164,8 +164,10 @@ class Listener:
             return
         if error is not None and not isinstance(error, RecordkitError):
             log.error("a track of %s failed", track.kind, exc_info=error)
-        self._leave(track)
-        self._on_end(track, error)
+        try:
+            self._leave(track)
+        finally:
+            self._on_end(track, error)
 
     def _leave(self, track: MediaStreamTrack) -> None:
         way = self._ways.pop(track)
@@ -190,11 +192,15 @@ class Listener:
 
     def _poll(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_POLL_INTERVAL_S, self._poll)
-        for way in tuple(self._ways.values()):
-            if way.tap is not None:
-                way.tap.poll()
-        self._reception.poll()
-        self._tell_sync()
+        try:
+            for way in tuple(self._ways.values()):
+                if way.tap is not None:
+                    way.tap.poll()
+            self._reception.poll()
+            self._tell_sync()
+        except Exception as error:  # noqa: BLE001 - here nobody hears of it: it is handed on
+            for track in self.tracks:
+                self._ended(track, error)
 
     def _tell_sync(self) -> None:
         """Note when the basis of a stream's place changes: by arrival first, by reports once they come."""

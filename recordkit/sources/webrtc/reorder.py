@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
 from ...mpegts.clock import signed_difference
@@ -15,7 +16,6 @@ _SEQUENCE_BITS = 16
 _LONGEST_DROPOUT = 3000
 _MOST_MISORDERED = 1000
 """A step of more, forward or back, is believed when the packet after it confirms it (RFC 3550, A.1)."""
-_REMEMBERED = 4096
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ class Reorder(Generic[T]):
         self._next: int | None = None
         self._highest = 0
         self._waiting: dict[int, tuple[T, float]] = {}
+        self._numbers: list[int] = []  # of those that wait, a heap
         self._given_up: OrderedDict[int, None] = OrderedDict()
         self._suspect: tuple[int, T, float] | None = None
 
@@ -63,18 +64,17 @@ class Reorder(Generic[T]):
         """What is in order, or has waited long enough, at ``now_s``."""
         ready: list[InOrder[T]] = []
         while self._waiting:
-            first = min(self._waiting)
             oldest_s = next(iter(self._waiting.values()))[1]
             if now_s - oldest_s < self._window_s and len(self._waiting) <= _MOST_WAITING:
                 break
-            ready += self._give_up_to(first)
+            ready += self._give_up()
         return ready
 
     def flush(self) -> list[InOrder[T]]:
         """All that waits: nothing more will come."""
         ready: list[InOrder[T]] = []
         while self._waiting:
-            ready += self._give_up_to(min(self._waiting))
+            ready += self._give_up()
         return ready
 
     def _take(self, number: int, packet: T, now_s: float) -> list[InOrder[T]]:
@@ -96,24 +96,28 @@ class Reorder(Generic[T]):
             self._next = number + 1
             return [InOrder(packet, 0)]
         self._waiting[number] = (packet, now_s)
+        heappush(self._numbers, number)
         return self._run(0) + self.poll(now_s)
 
     def _run(self, lost_before: int) -> list[InOrder[T]]:
         ready: list[InOrder[T]] = []
-        while self._next is not None and self._next in self._waiting:
-            packet, _ = self._waiting.pop(self._next)
+        while self._numbers and self._numbers[0] == self._next:
+            packet, _ = self._waiting.pop(heappop(self._numbers))
             ready.append(InOrder(packet, lost_before))
             lost_before = 0
             self._next += 1
         return ready
 
-    def _give_up_to(self, first: int) -> list[InOrder[T]]:
+    def _give_up(self) -> list[InOrder[T]]:
+        """Wait no longer for what is missing before the first that waits."""
+        first = self._numbers[0]
         begin = self._next if self._next is not None else first
         missing = first - begin
         self.lost += missing
-        for number in range(max(begin, first - _REMEMBERED), first):
+        # What comes after still more others is far off: nobody looks for it here.
+        for number in range(max(begin, self._highest - _MOST_MISORDERED), first):
             self._given_up[number] = None
-        while len(self._given_up) > _REMEMBERED:
+        while len(self._given_up) > _MOST_MISORDERED:
             self._given_up.popitem(last=False)
         self._next = first
         return self._run(missing)

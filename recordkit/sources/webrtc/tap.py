@@ -128,9 +128,14 @@ class Tap:
 
     def report(self, packet: RtcpSrPacket) -> None:
         """Take aiortc's sender report."""
-        if self._listening is not None:
-            info = packet.sender_info
+        if self._listening is None:
+            return
+        info = packet.sender_info
+        try:
             self._listening.report(info.ntp_timestamp, info.rtp_timestamp, packet.ssrc)
+        except Exception as error:  # noqa: BLE001 - as for packets
+            self.close()
+            self._on_error(error)
 
     def _found(self, receiver: RTCRtpReceiver) -> None:
         try:

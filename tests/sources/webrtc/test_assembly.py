@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from recordkit.sources.webrtc import assembly as assembly_module
 from recordkit.sources.webrtc.assembly import PictureAssembly, SoundAssembly
 from tests.sources.webrtc.packets import film, packets, talk
 
@@ -81,6 +82,33 @@ def test_padding_adds_nothing_and_another_source_breaks_nothing_but_the_picture_
     assembly.interrupt()
     after = run(assembly, packets(film(2), ssrc=2))
     assert [unit.discontinuity for unit in after] == [True, False]
+
+
+@pytest.mark.parametrize(("before", "after"), [("h264", "vp8"), ("vp8", "h264")])
+def test_another_coding_begins_with_a_picture_that_a_decoder_can_start_from(before, after):
+    """The payload type may change in mid-stream, to any that was agreed on."""
+    assembly = PictureAssembly()
+    units = run(assembly, packets(film(3, codec=before)))
+    stream = list(packets([replace(unit, ticks=unit.ticks + 9000) for unit in film(6, keys=(4,), codec=after)]))
+    units += run(assembly, stream[:6])
+    assert (len(units), assembly.needs_entry) == (3, True)
+    units += run(assembly, stream[6:])
+    assert [(unit.first.codec, unit.is_entry) for unit in units] == [
+        *[(before, number == 0) for number in range(3)],
+        (after, True),
+        (after, False),
+    ]
+    assert units[3].discontinuity
+
+
+def test_a_picture_of_tiny_pieces_that_never_ends_is_given_up_by_what_it_takes(monkeypatch):
+    monkeypatch.setattr(assembly_module, "_LARGEST_UNIT", 65_000)
+    assembly = PictureAssembly()
+    piece = replace(next(packets(film(1))), data=b"x", marker=False)
+    for _ in range(100_000):
+        assert assembly.add(piece, 0) == []
+        assert len(assembly._pieces) <= 1000
+    assert assembly.dropped == 1
 
 
 def test_each_packet_of_sound_is_a_unit_of_its_length():

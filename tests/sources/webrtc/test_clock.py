@@ -154,6 +154,38 @@ def test_a_clock_of_zero_and_reports_far_off_are_not_believed_and_a_clock_that_w
     assert abs(apart(video, audio, 20.0)) < 0.001
 
 
+@pytest.mark.parametrize("hours", [-1, 1, 350_000])
+def test_reports_of_different_clocks_are_not_believed_and_arrival_goes_on(hours):
+    """One stream's from the time of day, the other's from when the machine was switched on."""
+    joint, video, audio = pair()
+    for number in range(300):
+        at_s = number / 30
+        for one, off_s in ((video, hours * 3600), (audio, 0.0)):
+            one.send(at_s)
+            if number % 30 == 0:
+                one.report(at_s, off_s=off_s)
+        assert joint.is_settled(500.0 + at_s)
+        assert abs(apart(video, audio, at_s)) < 0.001
+    assert video.stream.sync.basis == "arrival"
+    assert video.stream.sync.drift_ppm is None
+
+
+def test_a_clock_that_is_set_for_one_stream_first_moves_nothing_meanwhile():
+    joint, video, audio = pair()
+    video.delay_s = 0.35
+    for at_s in (0.0, 1.0, 2.0):
+        for one in (video, audio):
+            one.send(at_s)
+            one.report(at_s)
+    assert joint.is_settled(502.0)
+    assert abs(apart(video, audio, 2.0)) < 0.001
+    for at_s in (3.0, 4.0, 5.0):
+        video.report(at_s, off_s=100.0)
+    for number in range(300):
+        assert abs(apart(video, audio, 6.0 + number / 30)) < 0.001
+    assert video.stream.sync.basis == "sender reports"
+
+
 def test_a_report_before_the_first_packet_counts():
     joint, video, audio = pair()
     video.report(-0.1)

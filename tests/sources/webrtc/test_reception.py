@@ -6,8 +6,11 @@ import itertools
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recordkit.model import EventKind, Received
+from recordkit.sources.webrtc.assembly import MediaPacket
 from recordkit.sources.webrtc.clock import LONGEST_HOLD_S
 from recordkit.sources.webrtc.reception import KEYFRAME_INTERVAL_S, Reception
 from tests.sources.webrtc.packets import film, ntp, packets, picture, talk
@@ -229,3 +232,62 @@ def test_before_it_is_open_nothing_counts():
     rig.run(of(rig.video, [picture(number, key=number == 35) for number in range(30, 40)]))
     assert [unit.ticks - rig.taker.pictures[0].ticks for unit in rig.taker.pictures] == [0, 3000, 6000, 9000, 12000]
     assert rig.asked_s == []
+
+
+CODINGS = {False: (("h264", 90_000), ("vp8", 90_000)), True: (("opus", 48_000), ("pcm_mulaw", 8_000))}
+KEY, OTHER = (picture(0, key=key).data[:40] for key in (True, False))
+HEADS = (b"", b"\0", b"\0\0\1", b"\0\0\0\1\x67", b"\xff\xff", KEY, OTHER)
+
+
+class Hostile:
+    """A stream whose sender says whatever its dice say."""
+
+    def __init__(self, stream, dice, ssrc):
+        self.stream, self.dice, self.ssrc = stream, dice, ssrc
+        self.sequence, self.timestamp = dice.randrange(1 << 16), dice.randrange(1 << 32)
+        self.coding = CODINGS[stream.is_audio][0]
+
+    def send(self, now_s):
+        dice, chance = self.dice, self.dice.random
+        self.sequence += dice.choice((1, 1, 1, 1, 1, 1, 0, 2, 3, -1, -5, 100, 2999, 3001, -1000, -1001, 40_000))
+        self.timestamp += dice.choice(
+            (0, 0, 1800, 1800, 1, -3000, 5 * SECOND, -60 * SECOND, 1 << 31, (1 << 31) - 1)
+        )
+        if chance() < 0.01:
+            self.ssrc = dice.randrange(5)
+        if chance() < 0.01:
+            self.coding = dice.choice(CODINGS[self.stream.is_audio])
+        stamp = self.timestamp & 0xFFFFFFFF
+        if chance() < 0.02:
+            self.stream.report(dice.choice((0, 1, 2**64 - 1, dice.randrange(2**64), ntp(now_s))), stamp, self.ssrc)
+        data = dice.choice(HEADS) + dice.randbytes(dice.choice((0, 0, 1, 3, 50, 1200)))
+        return self.stream.packet(
+            MediaPacket(*self.coding, self.ssrc, self.sequence & 0xFFFF, stamp, chance() < 0.5, data, now_s)
+        )
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32))
+def test_whatever_a_sender_sends_nothing_is_raised_and_the_accounts_are_right(seed):
+    dice = random.Random(seed)
+    rig = Rig()
+    senders = [Hostile(rig.video, dice, 1), Hostile(rig.audio, dice, 2)]
+    last_asked_s = float("-inf")
+    for _ in range(dice.randrange(10, 600)):
+        rig.clock.advance(dice.choice((0, 0, 0, 0.001, 0.03, 0.03, 0.2, 1.5)))
+        if dice.random() < 0.3:
+            rig.reception.poll()
+        rig.taker.has_room = dice.random() < 0.95
+        now_s = rig.clock.monotonic()
+        if dice.choice(senders).send(now_s):
+            assert now_s - last_asked_s >= 0.5
+            last_asked_s = now_s
+    rig.taker.has_room = True
+    taker = rig.end()
+    counters = rig.reception.counters
+    assert len(taker.units) == counters.received_units - counters.refused_units
+    assert min(counters.packets, counters.lost_packets, counters.late_packets, counters.dropped_units) >= 0
+    assert all(unit.data for unit, _ in taker.units)
+    # Neither 2^32 nor 2^64 gets into the times: pictures of two seconds a packet at the most.
+    ticks = [unit.ticks for unit, _ in taker.units]
+    assert not ticks or max(ticks) - min(ticks) < 2 * 600 * 2 * SECOND

@@ -84,6 +84,20 @@ def test_what_waits_is_bounded_and_comes_out_at_the_end():
     assert order.flush() == []
 
 
+@pytest.mark.parametrize(("step", "count"), [(2, 16_000), (3000, 10_000)])
+def test_a_burst_full_of_holes_costs_no_more_than_its_packets(step, count):
+    """To look for the first that waits among all, again and again, took seconds, with the event loop waiting."""
+    order = Reorder(0.5)
+    out = put_all(order, [(number * step, 0.0) for number in range(count)])
+    out += order.poll(1.0)
+    assert [one.packet for one in out] == [number * step for number in range(count)]
+    assert (order.packets, order.lost) == (count, (count - 1) * (step - 1))
+    last = (count - 1) * step
+    assert order.put(sequence(last - 1), last - 1, 1.0) == []
+    assert order.late == 1
+    assert len(order._given_up) <= 1000
+
+
 @settings(deadline=None)
 @given(st.integers(0, 2**32), st.floats(0, 0.3), st.integers(0, 0xFFFF))
 def test_every_packet_is_in_one_account_and_order_is_kept(seed, loss, first):

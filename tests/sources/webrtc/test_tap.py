@@ -130,6 +130,25 @@ def test_a_fault_of_the_listener_closes_the_tap_and_not_the_call():
     asyncio.run(run())
 
 
+def test_a_fault_over_a_report_closes_the_tap_and_not_the_call():
+    """It would end the DTLS transport's task, and with it all media of the connection."""
+
+    class Deaf(Ear):
+        def report(self, ntp, timestamp, ssrc):
+            raise ZeroDivisionError("its own")
+
+    async def run():
+        async with small_video() as (media, track, receiver):
+            faults = []
+            Tap(track, Deaf(), faults.append, receiver=receiver)
+            media.begin()
+            await until(lambda: faults)
+            assert isinstance(faults[0], ZeroDivisionError)
+            assert await track.recv()
+
+    asyncio.run(run())
+
+
 def test_an_end_that_lies_in_the_queue_ends_the_track():
     async def run():
         track = RemoteStreamTrack("audio")
