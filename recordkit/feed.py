@@ -62,7 +62,8 @@ def record(
     given = feed.open()
     try:
         recorder = Recorder(path, video=_video(given, video), audio=_audio(given, audio), clock=clock, **settings)
-        recorder.start()
+        # Whoever calls this waits for the end: a loop in its thread, such as a notebook's, is late by design.
+        recorder.start(loop="none")
     except BaseException:
         feed.cancel()
         raise

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
@@ -140,10 +140,11 @@ class Recorder(Observed):
 
     # What it does.
 
-    def start(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
         """Open the files and begin; nothing is left behind where that fails.
 
-        ``loop`` is the event loop to measure the lag of; without it the one that runs here, if any.
+        ``loop`` is the event loop to measure the lag of; without it the one that runs here, if any;
+        ``"none"`` measures none, for a caller that holds its loop up on purpose.
         Raises StateError, OutputExistsError, PartialExistsError, OutputBusyError,
         OutputAccessError or DiskSpaceError; with on_partial="recover" RecoveryError and WriteError,
         too, where the unfinished recording cannot be recovered: it has been moved aside then.
@@ -158,7 +159,7 @@ class Recorder(Observed):
                     raise
                 clear_the_way(self.final_output_path, self._on_partial, self._system)
                 self._writer.start()
-            self._parts.start(loop or _running_loop())
+            self._parts.start(None if loop == "none" else loop or _running_loop())
 
     def write(self, frame: VideoFrame | AudioFrame, stream: int = 0, *, ticks: int | None = None) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from recordkit.errors import OutputExistsError, SettingsError, SourceError, Stat
 from recordkit.feed import record
 from recordkit.model import EncodedUnit, EventKind, Received
 from recordkit.recorder import Recorder
+from recordkit.recording import Recording
 from recordkit.settings import VideoSettings
 from recordkit.sources.readback import read_back
 from recordkit.sources.source import OpenSource, SourceItem
@@ -101,6 +103,16 @@ def test_seconds_are_those_of_the_media(seconds: float, count: int, tmp_path: Pa
     assert read_back(recording.path).lost == 0
     # Sound comes in chunks of 20 ms, and AAC in units of 1024 samples after one of priming.
     assert seconds <= recording.duration_s <= seconds + 0.02 + 2 * 1024 / 48_000
+
+
+def test_the_loop_that_waits_for_the_recording_is_not_said_to_lag(tmp_path: Path) -> None:
+    async def cell() -> Recording:
+        return record(synthetic(realtime=True, seconds=1), tmp_path / "out.ts", sample_interval=0.1)
+
+    recording = asyncio.run(cell())
+    assert len(recording.samples) > 3
+    assert recording.samples["loop_lag_s"].isna().all()
+    assert "alert raised" not in set(recording.events["kind"])
 
 
 @dataclass
