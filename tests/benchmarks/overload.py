@@ -24,7 +24,8 @@ from figures import Figures, command_line
 from judging import pictures_in
 from lag import LagMeter
 from observing import Watched, script, slope
-from ways import FPS, AiortcToTs, OurMediaRecorder, Tracks, Work, cpu_s, files, say
+from ways import AiortcToTs, OurMediaRecorder, Tracks, files
+from work import FPS, Work, cpu_s, say
 
 SIZE, BIT_RATE = "1280x720", 2_500_000
 QUICK_SIZE, QUICK_BIT_RATE = "320x180", 400_000

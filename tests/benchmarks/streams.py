@@ -28,7 +28,8 @@ import av
 import psutil
 from figures import Figures, command_line
 from observing import Watched, script
-from ways import FPS, PRESET, X264, AiortcToTs, Work, cpu_s, say
+from ways import AiortcToTs
+from work import FPS, PRESET, X264, Work, cpu_s, say
 
 import recordkit as rk
 from recordkit.sources.synthetic import Synthetic

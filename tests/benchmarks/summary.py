@@ -15,6 +15,7 @@ PIECES = {
     "crash": "what a kill leaves",
     "overload": "an encoder that is too slow for a while",
     "streams": "how many streams two cores carry",
+    "growth": "memory over half an hour of media",
     "scanner": "verify and recover against ffprobe",
     "start": "imports and starts",
 }
@@ -135,6 +136,10 @@ def _streams(figures: dict[str, Any]) -> Iterator[Row]:
                 )
 
 
+def _growth(figures: dict[str, Any]) -> Iterator[Row]:
+    yield "memory grows by, MB an hour of media", f"{figures['growth_mb_an_hour']:g}", "", ""
+
+
 def _scanner(figures: dict[str, Any]) -> Iterator[Row]:
     for name, case in figures["cases"].items():
         for program in ("verify", "recover"):
@@ -164,6 +169,7 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "crash": _crash,
     "overload": _overload,
     "streams": _streams,
+    "growth": _growth,
     "scanner": _scanner,
     "start": _start,
 }

@@ -13,16 +13,8 @@ import argparse
 import asyncio
 import gc
 import importlib
-import json
-import os
-import queue
-import resource
 import shutil
-import subprocess
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,56 +22,10 @@ from typing import Any
 import av
 import numpy as np
 from lag import LagMeter
+from programs import Ffmpeg, GStreamer
+from work import AUDIO_BIT_RATE, FPS, PRESET, SAMPLE_RATE, InThread, Way, Work, cpu_s, say, set_up
 
 import recordkit as rk
-from recordkit.sources.synthetic import Synthetic
-
-FPS, SAMPLE_RATE = 30, 48_000
-KEY_FRAMES = 2 * FPS
-AUDIO_BIT_RATE = 128_000
-# What is compared is what happens to coded media: with a quick encoder it is not lost in the noise of a slow one.
-PRESET = "ultrafast"
-X264 = {"preset": PRESET, "tune": "zerolatency"}
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be recorded, and where to; ``bit_rate`` is the video's."""
-
-    path: Path
-    width: int
-    height: int
-    seconds: float
-    bit_rate: int
-
-    @property
-    def source(self) -> Synthetic:
-        return Synthetic(
-            width=self.width, height=self.height, fps=FPS, sample_rate=SAMPLE_RATE, seconds=self.seconds
-        )
-
-
-class Way:
-    """Records nothing: what the source and the measuring alone cost."""
-
-    program: str | None = None
-    suffix = ".ts"
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.pids: tuple[int, ...] = ()
-
-    def load(self) -> None:
-        """Import what this way needs: that is not what a recording costs."""
-
-    async def start(self) -> None:
-        """Begin, in the event loop."""
-
-    def write(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        """Take a frame, in the thread that paints."""
-
-    async def finish(self) -> None:
-        """Bring the file to its end."""
 
 
 def _settings(work: Work) -> dict[str, Any]:
@@ -173,46 +119,6 @@ class AiortcToMkv(AiortcToTs):
     suffix = ".mkv"
 
 
-def set_up(stream: Any, work: Work) -> None:
-    if stream.type == "video":
-        stream.codec_context.bit_rate = work.bit_rate
-        stream.codec_context.gop_size = KEY_FRAMES
-        stream.codec_context.options = X264
-    else:
-        stream.codec_context.bit_rate = AUDIO_BIT_RATE
-
-
-class InThread(Way):
-    """A thread of its own that takes frames out of a queue, codes them and puts the packets somewhere."""
-
-    async def start(self) -> None:
-        self.open()
-        self._frames: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="coder")
-        self._thread.start()
-
-    def write(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        self._frames.put(frame)
-
-    async def finish(self) -> None:
-        self._frames.put(None)
-        await asyncio.to_thread(self._thread.join)
-        await asyncio.to_thread(self.close)
-
-    def _run(self) -> None:
-        while (frame := self._frames.get()) is not None:
-            self.code(frame)
-
-    def open(self) -> None:
-        raise NotImplementedError
-
-    def code(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-
 class PyAV(InThread):
     def open(self) -> None:
         self._container = av.open(str(self.work.path), "w", format="mpegts")
@@ -231,137 +137,6 @@ class PyAV(InThread):
         for stream in (self._video, self._audio):
             self._container.mux(stream.encode(None))
         self._container.close()
-
-
-class Pipe:
-    """A pipe that a thread writes to: a program that waits for its other input reads none of this one."""
-
-    def __init__(self) -> None:
-        self.reading, self._writing = os.pipe()
-        self._data: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="pipe")
-
-    def begin(self) -> None:
-        os.close(self.reading)
-        self._thread.start()
-
-    def write(self, data: Any) -> None:
-        self._data.put(data)
-
-    def close(self) -> None:
-        self._data.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (data := self._data.get()) is not None:
-            rest = memoryview(data).cast("B")
-            while rest:
-                rest = rest[os.write(self._writing, rest) :]
-        os.close(self._writing)
-
-
-class Program:
-    """A program that reads pictures from one pipe and sound from another."""
-
-    def __init__(self, command: Callable[[int, int], list[str]]) -> None:
-        self.video, self.audio = Pipe(), Pipe()
-        ends = (self.video.reading, self.audio.reading)
-        self._words = command(*ends)
-        self._process = subprocess.Popen(self._words, pass_fds=ends, stdout=subprocess.DEVNULL)
-        self.pid = self._process.pid
-        for pipe in (self.video, self.audio):
-            pipe.begin()
-
-    def close(self) -> None:
-        for pipe in (self.video, self.audio):
-            pipe.close()
-        if self._process.wait():
-            raise RuntimeError(f"{self._words[0]} ended with status {self._process.returncode}")
-
-
-class Ffmpeg(Way):
-    program = "ffmpeg"
-
-    async def start(self) -> None:
-        work = self.work
-
-        def command(video: int, audio: int) -> list[str]:
-            # Without the two it waits for 5 s of input before it writes a byte.
-            probe = ("-probesize", "32", "-analyzeduration", "0", "-thread_queue_size", "256")
-            pictures = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{work.width}x{work.height}", "-r", FPS)
-            sound = ("-f", "s16le", "-ar", SAMPLE_RATE, "-ac", 2)
-            coding = ("-c:v", "libx264", "-preset", PRESET, "-tune", "zerolatency", "-g", KEY_FRAMES)
-            rates = ("-b:v", work.bit_rate, "-c:a", "aac", "-b:a", AUDIO_BIT_RATE)
-            inputs = (*probe, *pictures, "-i", f"pipe:{video}", *probe, *sound, "-i", f"pipe:{audio}")
-            words = ("ffmpeg", "-nostdin", "-v", "error", *inputs, *coding, *rates, "-f", "mpegts", work.path)
-            return [str(word) for word in words]
-
-        self._program = Program(command)
-        self.pids = (self._program.pid,)
-
-    def write(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        if isinstance(frame, av.VideoFrame):
-            for plane in frame.planes:
-                if plane.line_size == plane.width:
-                    self._program.video.write(plane)
-                else:
-                    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-                    self._program.video.write(np.ascontiguousarray(rows[:, : plane.width]))
-        else:
-            self._program.audio.write(frame.to_ndarray())
-
-    async def finish(self) -> None:
-        await asyncio.to_thread(self._program.close)
-
-
-class GStreamer(InThread):
-    """Coded here by the same encoders, as GStreamer's own are others; muxed and written by GStreamer."""
-
-    program = "gst-launch-1.0"
-
-    def open(self) -> None:
-        path = self.work.path
-
-        def command(video: int, audio: int) -> list[str]:
-            # The muxer takes the stream that is behind; what the other has waits for it without a limit in time.
-            wait = "queue max-size-time=0 max-size-buffers=0 ! mux."
-            pictures = f"video/x-h264,stream-format=byte-stream,framerate={FPS}/1 ! h264parse ! {wait}"
-            sound = f"audio/mpeg,mpegversion=4,stream-format=adts ! aacparse ! {wait}"
-            sources = f"fdsrc fd={video} ! {pictures} fdsrc fd={audio} ! {sound}"
-            line = f"gst-launch-1.0 -q mpegtsmux name=mux ! filesink location={path} {sources}"
-            return line.split()
-
-        self._program = Program(command)
-        self.pids = (self._program.pid,)
-        self._video = av.VideoCodecContext.create("libx264", "w")
-        self._video.width, self._video.height, self._video.pix_fmt = self.work.width, self.work.height, "yuv420p"
-        self._video.time_base, self._video.framerate = Fraction(1, FPS), Fraction(FPS)
-        self._video.bit_rate, self._video.gop_size = self.work.bit_rate, KEY_FRAMES
-        self._video.options = X264 | {"x264-params": "aud=1:repeat-headers=1:annexb=1"}
-        self._audio = av.AudioCodecContext.create("aac", "w")
-        self._audio.sample_rate, self._audio.layout, self._audio.format = SAMPLE_RATE, "stereo", "fltp"
-        self._audio.time_base, self._audio.bit_rate = Fraction(1, SAMPLE_RATE), AUDIO_BIT_RATE
-        self._resampler = av.AudioResampler("fltp", "stereo", SAMPLE_RATE, 1024)
-
-    def code(self, frame: av.VideoFrame | av.AudioFrame) -> None:
-        if isinstance(frame, av.VideoFrame):
-            for packet in self._video.encode(frame):
-                self._program.video.write(bytes(packet))
-            return
-        for part in self._resampler.resample(frame):
-            for packet in self._audio.encode(part):
-                self._program.audio.write(_adts(packet.size) + bytes(packet))
-
-    def close(self) -> None:
-        for packet in self._video.encode(None):
-            self._program.video.write(bytes(packet))
-        self._program.close()
-
-
-def _adts(size: int) -> bytes:
-    """The header before an AAC-LC frame at 48 kHz in stereo (ISO/IEC 14496-3, 1.A.2.2)."""
-    length = size + 7
-    return bytes([0xFF, 0xF1, 0x4C, 0x80 | length >> 11, length >> 3 & 255, (length & 7) << 5 | 31, 252])
 
 
 WAYS: dict[str, type[Way]] = {
@@ -388,16 +163,6 @@ def files(name: str, folder: Path) -> tuple[Path, tuple[Path, ...]]:
     path = folder / f"talk{WAYS[name].suffix}"
     partial = path.with_name("talk.recording.ts")
     return path, ((partial, path) if name.startswith("recordkit") else (path,))
-
-
-def cpu_s() -> float:
-    """CPU of this process and of those that it has waited for."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def say(event: str, **fields: Any) -> None:
-    print(json.dumps({"event": event, "at": time.monotonic(), **fields}), flush=True)
 
 
 async def record(way: Way, told: np.ndarray[Any, Any]) -> None:

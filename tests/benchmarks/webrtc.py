@@ -37,7 +37,7 @@ from figures import Figures, command_line
 from judging import pictures_in
 from lag import LagMeter
 from observing import Watched, script
-from ways import FPS, PRESET, Work, say, set_up
+from work import FPS, PRESET, Work, say, set_up
 
 import recordkit as rk
 from recordkit.sources.synthetic import Synthetic
