@@ -34,8 +34,8 @@ def run(quick: bool, minutes: int | None = None) -> Figures:
 def table(figures: Figures) -> str:
     first, last = figures["first_minute_mb"], figures["last_minute_mb"]
     return (
-        f"{figures['minutes']} minutes of media, {figures['flushes']} flushes: resident memory {first} MB after the "
-        f"first minute, {last} MB after the last; {figures['growth_mb_an_hour']} MB an hour"
+        f"{figures['minutes']} minutes of media, {figures['flushes']} flushes: resident memory {first} MB after "
+        f"the first minute, {last} MB after the last; {figures['growth_mb_an_hour']} MB an hour"
     )
 
 
