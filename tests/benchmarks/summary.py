@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .goals import goals
+
 PIECES = {
     "packetiser": "CPU time against libavformat's muxer",
     "recorders": "live frames recorded, by recordkit and by what people use today",
@@ -191,7 +193,8 @@ def report(results: dict[str, Any]) -> str:
     """All figures: the ratios, the machine, and each piece's own table."""
     sys.path.insert(0, str(Path(__file__).parent))  # the pieces are scripts, and import their neighbours as such
     try:
-        lines = ["# What was measured", "", ratios(results), "", "## Machine and versions", ""]
+        lines = ["# What was measured", "", ratios(results), "", "## Goals", "", goals(results), ""]
+        lines += ["## Machine and versions", ""]
         lines += [f"- {name}: {value}" for name, value in results["machine"].items()]
         for name, piece in results["pieces"].items():
             table = importlib.import_module(name).table(piece["figures"])

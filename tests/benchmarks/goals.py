@@ -1,0 +1,94 @@
+"""What recordkit sets out to reach, and whether it did in these results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Goal:
+    """In words, with its limit; ``reached`` is the figure, the worst where there are several."""
+
+    words: str
+    limit: float
+    reached: float
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        return self.reached >= self.limit if self.at_least else self.reached <= self.limit
+
+
+_OURS = ("recordkit Recorder", "recordkit MediaRecorder")
+
+
+def _packetiser(figures: dict[str, Any]) -> Iterator[Goal]:
+    limits = {"720p 4 Mbit/s": 0.8, "1080p 16 Mbit/s": 0.5, "4K 40 Mbit/s": 0.5}
+    for name, limit in limits.items():
+        if name in figures["cases"]:
+            yield Goal(
+                f"packetiser to libavformat, {name}", limit, figures["cases"][name]["file"]["ratio"]["median"]
+            )
+
+
+def _recorders(figures: dict[str, Any]) -> Iterator[Goal]:
+    for label, size in figures["sizes"].items():
+        rows = [size["rows"][name] for name in _OURS]
+        yield Goal(f"frames, {label}: event loop late, ms, p99", 5, max(row["lag_ms_p99"] for row in rows))
+        yield Goal(f"frames, {label}: memory at its peak, MB", 150, max(row["rss_peak_mb"] for row in rows))
+        yield Goal(
+            f"frames, {label}: longest time without growth, s", 2.5, max(row["longest_still_s"] for row in rows)
+        )
+
+
+def _webrtc(figures: dict[str, Any]) -> Iterator[Goal]:
+    for loss, rows in figures["losses"].items():
+        ours = [row for way, row in rows.items() if way in ("passthrough", "video kept", "transcoding")]
+        yield Goal(f"WebRTC, {loss} loss: event loop late, ms, p99", 5, max(row["lag_ms_p99"] for row in ours))
+        yield Goal(f"WebRTC, {loss} loss: memory at its peak, MB", 150, max(row["rss_peak_mb"] for row in ours))
+        share = rows["passthrough"]["cpu_s_per_media_s"] / rows["aiortc as it comes"]["cpu_s_per_media_s"]
+        yield Goal(f"WebRTC, {loss} loss: CPU of passthrough to aiortc's MediaRecorder", round(1 / 15, 3), share)
+
+
+def _streams(figures: dict[str, Any]) -> Iterator[Goal]:
+    ways = figures["ways"]
+    yield Goal("streams carried in one process", 16, ways["one process"]["carried"], at_least=True)
+    yield Goal("streams carried by workers", 16, ways["workers"]["carried"], at_least=True)
+    if "added_rss_mb_a_stream" in ways["one process"]:
+        yield Goal("MB that a further stream adds in one process", 40, ways["one process"]["added_rss_mb_a_stream"])
+
+
+def _growth(figures: dict[str, Any]) -> Iterator[Goal]:
+    yield Goal("memory grows by, MB an hour of media", 1, figures["growth_mb_an_hour"])
+
+
+def _scanner(figures: dict[str, Any]) -> Iterator[Goal]:
+    for name, case in figures["cases"].items():
+        yield Goal(f"CPU of verify to ffprobe, {name}", 1, case["verify"]["ratio"]["median"])
+
+
+def _start(figures: dict[str, Any]) -> Iterator[Goal]:
+    yield Goal("import recordkit, ms", 100, figures["imports"]["recordkit"]["wall_ms"]["median"])
+
+
+_GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
+    "packetiser": _packetiser,
+    "recorders": _recorders,
+    "webrtc": _webrtc,
+    "streams": _streams,
+    "growth": _growth,
+    "scanner": _scanner,
+    "start": _start,
+}
+
+
+def goals(results: dict[str, Any]) -> str:
+    """A table of all goals that these results speak of."""
+    lines = ["| goal | limit | measured | holds |", "| --- | ---: | ---: | --- |"]
+    for name, piece in results["pieces"].items():
+        for goal in _GOALS.get(name, lambda _: iter(()))(piece["figures"]):
+            limit = f"at {'least' if goal.at_least else 'most'} {goal.limit:g}"
+            lines.append(f"| {goal.words} | {limit} | {goal.reached:.3g} | {'yes' if goal.holds else '**no**'} |")
+    return "\n".join(lines)
