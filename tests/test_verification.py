@@ -16,6 +16,8 @@ from recordkit.errors import SourceError
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.laying import PacketBuffer
 from recordkit.mpegts.packetiser import Packetiser
+from recordkit.mpegts.scanner import Scanner
+from recordkit.verification import verify as module
 from recordkit.verification.verify import PictureSize, verify
 
 START = 90_000
@@ -283,6 +285,52 @@ def test_random_damage_never_raises(tmp_path, recording, seed, decode):
     for at in chance.integers(0, len(damaged), 60):
         damaged[at] = chance.integers(256)
     assert checked(tmp_path, bytes(damaged), decode=decode).bytes == len(damaged)
+
+
+def both_ways(tmp_path, data: bytes, monkeypatch, chunk: int):
+    """What verify says with many PES packets at once; one by one it has to be the same."""
+    monkeypatch.setattr(module, "_CHUNK_BYTES", chunk)
+    found = checked(tmp_path, data)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "Scanner", lambda columns: Scanner())
+        assert found == checked(tmp_path, data)
+    return found
+
+
+def doubled(units: list[AccessUnit]) -> list[AccessUnit]:
+    """Each second unit joined to the one before it."""
+    joined = []
+    for first, second in zip(units[::2], units[1::2], strict=False):
+        data = first.data + second.prefix + second.data
+        joined.append(AccessUnit(first.stream, first.pts, first.dts, data, first.prefix, first.random_access))
+    return joined
+
+
+@pytest.mark.parametrize("chunk", [188 * 150, 1 << 20])
+@pytest.mark.parametrize("codec", [Codec.AAC, Codec.MP3, Codec.OPUS])
+def test_at_once_is_the_same_as_one_by_one(tmp_path, monkeypatch, codec, chunk):
+    video, audio = pictures(50), sounds(94, codec)
+    for streams in ([video, audio], [video, doubled(audio)], [doubled(video), audio]):
+        found = both_ways(tmp_path, laid(*streams, codecs=(Codec.H264, codec)), monkeypatch, chunk)
+        assert found.ok
+        assert (found.streams[0].pictures, found.streams[1].access_units) == (50, 94)
+
+
+@pytest.mark.parametrize("chunk", [188 * 150, 1 << 20])
+def test_a_change_of_size_at_once(tmp_path, monkeypatch, chunk):
+    for codec in (Codec.H264, Codec.H265):
+        units = pictures(25, codec=codec) + pictures(25, 480, 272, first=25, codec=codec)
+        found = both_ways(tmp_path, laid(units, codecs=(codec,)), monkeypatch, chunk)
+        assert [size.width for size in found.streams[0].sizes] == [320, 480]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damage_at_once_is_the_same_as_one_by_one(tmp_path, recording, monkeypatch, seed):
+    chance = np.random.default_rng(seed)
+    damaged = bytearray(recording)
+    for at in chance.integers(0, len(damaged), seed):
+        damaged[at] = chance.integers(256)
+    both_ways(tmp_path, bytes(damaged), monkeypatch, [188 * 150, 188 * 400, 1 << 20][seed % 3])
 
 
 def test_files_that_cannot_be_read(tmp_path):

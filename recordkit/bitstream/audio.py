@@ -12,7 +12,7 @@ AAC_SAMPLES = 1024
 OPUS_RATE = 48_000
 """Opus counts its samples at 48 kHz, whatever its input was (RFC 6716, 2.1.3)."""
 
-_AAC_RATES = (
+AAC_RATES = (
     96_000,
     88_200,
     64_000,
@@ -27,7 +27,7 @@ _AAC_RATES = (
     8_000,
     7_350,
 )
-_AAC_CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8)
+AAC_CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8)
 _ADTS_HEADER_BYTES = 7
 _ADTS_LARGEST_FRAME = 0x1FFF
 _SBR, _PS = 5, 29
@@ -62,12 +62,12 @@ class AudioSpecificConfig:
     @property
     def sample_rate(self) -> int:
         """The core's sampling frequency in Hz."""
-        return _AAC_RATES[self.rate_index]
+        return AAC_RATES[self.rate_index]
 
     @property
     def channels(self) -> int:
         """How many channels the configuration has."""
-        return _AAC_CHANNELS[self.channel_configuration]
+        return AAC_CHANNELS[self.channel_configuration]
 
 
 def parse_audio_specific_config(extradata: bytes) -> AudioSpecificConfig | None:
@@ -92,13 +92,13 @@ def parse_audio_specific_config(extradata: bytes) -> AudioSpecificConfig | None:
         if found != 15:
             return found
         rate = take(24)
-        return _AAC_RATES.index(rate) if rate in _AAC_RATES else 15
+        return AAC_RATES.index(rate) if rate in AAC_RATES else 15
 
     object_type, rate_index, channels = take_object_type(), take_rate_index(), take(4)
     if object_type in (_SBR, _PS):
         take_rate_index()
         object_type = take_object_type()
-    if left < 0 or not 1 <= object_type <= 4 or rate_index >= len(_AAC_RATES) or not 1 <= channels <= 7:
+    if left < 0 or not 1 <= object_type <= 4 or rate_index >= len(AAC_RATES) or not 1 <= channels <= 7:
         return None
     return AudioSpecificConfig(object_type, rate_index, channels)
 
@@ -139,10 +139,10 @@ def parse_adts(data: bytes, at: int = 0) -> AdtsHeader | None:
     header = int.from_bytes(data[at : at + 7])
     length, rate_index = header >> 13 & 0x1FFF, header >> 34 & 15
     header_length = 7 if data[at + 1] & 1 else 9
-    if length <= header_length or rate_index >= len(_AAC_RATES):
+    if length <= header_length or rate_index >= len(AAC_RATES):
         return None
-    channels = _AAC_CHANNELS[header >> 30 & 7]
-    return AdtsHeader(length, header_length, _AAC_RATES[rate_index], channels, AAC_SAMPLES * ((header & 3) + 1))
+    channels = AAC_CHANNELS[header >> 30 & 7]
+    return AdtsHeader(length, header_length, AAC_RATES[rate_index], channels, AAC_SAMPLES * ((header & 3) + 1))
 
 
 def opus_control_header(payload_length: int) -> bytes:

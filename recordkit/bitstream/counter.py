@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..model import Codec
 from .audio import (
     OPUS_RATE,
@@ -15,6 +17,7 @@ from .audio import (
     parse_mp3,
     parse_opus_control_header,
 )
+from .columns import Bytes, Positions, frame_columns
 from .h264 import parse_h265_sps, parse_sps
 
 _START_CODE = b"\0\0\1"
@@ -33,6 +36,14 @@ class Pictures:
 
     pictures: int
     random_access: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureColumns:
+    """The same of many pieces."""
+
+    pictures: Positions
+    random_access: Positions
 
 
 class PictureCounter:
@@ -71,9 +82,37 @@ class PictureCounter:
             at = data.find(_START_CODE, at + 3)
         return Pictures(pictures, random_access)
 
-    def _read_sps(self, data: bytes, start: int) -> None:
+    def feed_many(self, data: Bytes, begin: Positions, end: Positions) -> PictureColumns | None:
+        """The same for many pieces, which lie in ``data`` and ascend.
+
+        None, and nothing done, if a sequence parameter set is not the one known.
+        """
+        codes = data.start_codes()
+        piece = np.searchsorted(begin, codes, "right") - 1
+        inside = (piece >= 0) & (codes + (6 if self._is_h265 else 5) <= end[piece])
+        codes, piece = codes[inside], piece[inside]
+        words = data.words(codes).astype(np.int64)
+        if self._is_h265:
+            nal_type = words >> 33 & 0x3F
+            is_first_slice = (nal_type < 32) & (words >> 16 & 0x80 != 0)
+            is_random_access, is_sps = (nal_type >= 16) & (nal_type <= 21), nal_type == _H265_SPS
+        else:
+            nal_type = words >> 32 & 0x1F
+            is_first_slice = np.isin(nal_type, (1, 2, _H264_IDR)) & (words >> 24 & 0x80 != 0)
+            is_random_access, is_sps = nal_type == _H264_IDR, nal_type == _H264_SPS
+        for start, stop in zip((codes[is_sps] + 3).tolist(), end[piece[is_sps]].tolist(), strict=True):
+            if self._sps_at(data.bytes(start, min(start + _LONGEST_SPS_BYTES, stop)), 0) != self._sps:
+                return None
+        random_access = piece[is_first_slice & is_random_access]
+        counts = (np.bincount(found, minlength=len(begin)) for found in (piece[is_first_slice], random_access))
+        return PictureColumns(*counts)
+
+    def _sps_at(self, data: bytes, start: int) -> bytes:
         end = data.find(_START_CODE, start, start + _LONGEST_SPS_BYTES)
-        nal = data[start : end if end >= 0 else start + _LONGEST_SPS_BYTES].rstrip(b"\0")
+        return data[start : end if end >= 0 else start + _LONGEST_SPS_BYTES].rstrip(b"\0")
+
+    def _read_sps(self, data: bytes, start: int) -> None:
+        nal = self._sps_at(data, start)
         if nal == self._sps:
             return
         self._sps = nal
@@ -89,6 +128,15 @@ class AudioFrames:
     frames: int
     samples: int
     lost_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioFrameColumns:
+    """The same of many pieces without a lost byte, and the sample rate (Hz) at the end of each."""
+
+    frames: Positions
+    samples: Positions
+    sample_rate: Positions
 
 
 class AudioFrameCounter:
@@ -137,6 +185,37 @@ class AudioFrameCounter:
             at += header.frame_length
         self._rest = data[at:]
         return AudioFrames(frames, samples, lost)
+
+    def feed_many(self, data: Bytes, begin: Positions, end: Positions) -> AudioFrameColumns | None:
+        """The same for many pieces, which lie in ``data``.
+
+        None, and nothing done, unless each consists of whole frames.
+        """
+        if self._rest:
+            return None
+        frames, samples = np.zeros(len(begin), np.int64), np.zeros(len(begin), np.int64)
+        rates = np.full(len(begin), self.sample_rate)
+        last, channels = -1, 0
+        at, left = begin.copy(), np.flatnonzero(begin < end)
+        while len(left):
+            found = frame_columns(self._codec, data, at[left])
+            if found is None:
+                return None
+            at[left] += found.length
+            if (at[left] > end[left]).any():
+                return None
+            frames[left] += 1
+            samples[left] += found.samples
+            rates[left] = found.sample_rate
+            said = np.flatnonzero(found.channels)
+            if len(said) and left[said[-1]] >= last:
+                last, channels = int(left[said[-1]]), int(found.channels[said[-1]])
+            left = left[at[left] < end[left]]
+        if frames.any():
+            self.sample_rate = int(rates[np.flatnonzero(frames)[-1]])
+            self.channels = channels or self.channels
+            self._in_sync, self._joining = True, False
+        return AudioFrameColumns(frames, samples, rates)
 
     def _is_confirmed(self, data: bytes, following: int) -> bool:
         """Out of sync, a header counts only if another follows its frame, or nothing does yet."""

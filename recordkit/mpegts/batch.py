@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from .payload import Payload, RawBytes
 from .report import Event, ProblemEvent, ProblemKind
 from .sync import PACKET_BYTES, Rows
 
@@ -34,6 +35,7 @@ class Batch:
 
     __slots__ = (
         "_found",
+        "_raw",
         "counter",
         "flags",
         "has_payload",
@@ -51,6 +53,7 @@ class Batch:
     def __init__(self, offset: int, rows: Rows, stride: int) -> None:
         self.offset, self.rows, self.stride = offset, rows, stride
         self._found: list[tuple[int, int, Event]] = []
+        self._raw: RawBytes | None = None
         columns = np.ascontiguousarray(rows[:, : _HEADER_BYTES + 2].T)
         self.pid = (columns[1] & 0x1F).astype(np.uint16) << 8 | columns[2]
         self.unit_start = columns[1] & 0x40 != 0
@@ -86,6 +89,13 @@ class Batch:
     def payload(self, row: int) -> bytes:
         """What a packet carries behind its header and adaptation field."""
         return self.rows[row, int(self.start[row]) :].tobytes() if self.has_payload[row] else b""
+
+    def payloads(self, index: Index) -> Payload:
+        """The payloads of packets, none of them empty, as one run of bytes."""
+        if self._raw is None:
+            size = (len(self) - 1) * self.stride + PACKET_BYTES
+            self._raw = RawBytes(np.lib.stride_tricks.as_strided(self.rows, (size,), (1,)))
+        return Payload(self._raw, index * self.stride + self.start[index], self.size[index])
 
     def discontinuities(self, index: Index) -> list[int]:
         """Those of the packets that have discontinuity_indicator set."""

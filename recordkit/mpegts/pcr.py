@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-
 import numpy as np
 import numpy.typing as npt
 
@@ -38,15 +36,16 @@ class ProgramClock:
         self._elapsed = 0
         self._epoch = 0
         self._pending = False
-        self._rows: list[int] = []
-        self._values: list[tuple[int, int, int]] = []
+        self._rows: Index = np.empty(0, np.intp)
+        self._columns: npt.NDArray[np.int64] = np.empty((3, 0), np.int64)
         self._before: tuple[int, int, int] | None = None
 
     def forget(self) -> None:
         """The rows fed so far belong to a batch that is done."""
-        if self._values:
-            self._before = self._values[-1]
-            self._rows, self._values = [], []
+        if len(self._rows):
+            values, elapsed, epochs = self._columns[:, -1].tolist()
+            self._before = values, elapsed, epochs
+            self._rows, self._columns = self._rows[:0], self._columns[:, :0]
 
     def feed(self, batch: Batch, index: Index) -> None:
         """Takes the packets of the clock's PID."""
@@ -66,9 +65,8 @@ class ProgramClock:
         self._check(batch, rows, steps, flagged)
         elapsed = self._elapsed + np.cumsum(np.where(flagged | (steps < 0), 0, steps))
         epochs = self._epoch + np.cumsum(flagged)
-        self._rows = rows.tolist()
-        self._values = list(zip(values.tolist(), elapsed.tolist(), epochs.tolist(), strict=True))
-        self.last, self._elapsed, self._epoch = self._values[-1]
+        self._rows, self._columns = rows, np.stack((values, elapsed, epochs))
+        self.last, self._elapsed, self._epoch = self._columns[:, -1].tolist()
 
     def _flag(self, rows: Index, breaks: list[int], flagged: npt.NDArray[np.bool_]) -> None:
         """Marks the first PCR at or behind each discontinuity_indicator."""
@@ -90,24 +88,28 @@ class ProgramClock:
                 detail = f"{step_s:.3f} s without a PCR, 0.1 s at most are allowed"
                 batch.problem(int(rows[place]), RANK_PCR, ProblemKind.PCR_GAP, detail)
 
-    def _at(self, row: int) -> tuple[int, int, int] | None:
-        place = bisect_right(self._rows, row) - 1
-        return self._values[place] if place >= 0 else self._before
+    def columns_at(self, rows: Index) -> npt.NDArray[np.int64]:
+        """At each row the newest PCR (ticks), the time passed (27 MHz, jumps left out), and the epoch.
 
-    def ticks_at(self, row: int) -> int | None:
-        """The newest PCR at or before a row of the batch, in ticks."""
-        found = self._at(row)
-        return None if found is None else found[0] // _EXTENSION
+        Rows before the first PCR of all have no column: all others come behind them.
+        """
+        columns, place = self._columns, np.searchsorted(self._rows, rows, "right")
+        if self._before is None:
+            place = place[place > 0] - 1
+        elif len(place) and place[0] == 0:
+            columns = np.column_stack((self._before, columns))
+        else:
+            place -= 1
+        found = columns[:, place]
+        found[0] //= _EXTENSION
+        return found
 
-    def elapsed_at(self, row: int) -> int | None:
-        """Time passed on this clock up to a row, jumps left out, in units of 27 MHz."""
-        found = self._at(row)
-        return None if found is None else found[1]
-
-    def epoch_at(self, row: int) -> int:
-        """How many discontinuities the clock has seen up to a row."""
-        found = self._at(row)
-        return 0 if found is None else found[2]
+    def at(self, row: int) -> tuple[int | None, int]:
+        """The newest PCR (ticks) at or before a row of the batch, and the epoch there."""
+        place = int(np.searchsorted(self._rows, row, "right")) - 1
+        if place < 0:
+            return (None, 0) if self._before is None else (self._before[0] // _EXTENSION, self._before[2])
+        return int(self._columns[0, place]) // _EXTENSION, int(self._columns[2, place])
 
     @property
     def first_ticks(self) -> int | None:

@@ -16,11 +16,11 @@ from .tables import MappedStream
 FAR_BEHIND_S = 61
 """Sound that fills a gap of up to a minute comes so late; beyond, the streams have come apart."""
 _FULL_PAYLOAD = 184
-_LONGEST_STEP = 10 * TICKS_PER_SECOND
+LONGEST_STEP = 10 * TICKS_PER_SECOND
 _SECTION_TYPES = frozenset({0x05, 0x0A, 0x0B, 0x0C, 0x0D, 0x86})
 """stream_type values whose packets carry sections instead of PES packets (table 2-34)."""
-_VIDEO = frozenset({"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"})
-_AUDIO = frozenset({"aac", "aac_latm", "mp3", "opus", "ac3", "eac3"})
+VIDEO = frozenset({"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"})
+AUDIO = frozenset({"aac", "aac_latm", "mp3", "opus", "ac3", "eac3"})
 
 
 class _Open:
@@ -199,7 +199,7 @@ class PesStream:
             return
         unit.head = None
         unit.limit = header.payload_length
-        if header.payload_length is None and self.stream.codec in _AUDIO:
+        if header.payload_length is None and self.stream.codec in AUDIO:
             detail = "PES_packet_length is 0, which only video may have"
             self._problem(batch, row, ProblemKind.MALFORMED_PES, detail)
         if header.scrambled and not self._scrambled:
@@ -291,40 +291,43 @@ class PesStream:
 
     def _time(self, batch: Batch, row: int, unit: _Open, header: PesHeader) -> None:
         """Unwraps the timestamps and holds them against the ones before and the program's clock."""
+        pcr = None
         if self.clock is not None:
-            epoch = self.clock.epoch_at(row)
+            pcr, epoch = self.clock.at(row)
             self._may_jump |= epoch != self._epoch
             self._epoch = epoch
         if header.pts is None or header.dts is None:
             return
-        pcr = None if self.clock is None else self.clock.ticks_at(row)
         reference = self.last_dts if self.last_dts is not None else pcr
         unit.dts = header.dts if reference is None else nearest(header.dts, reference)
         unit.pts = nearest(header.pts, unit.dts)
         if unit.pts < unit.dts:
             detail = f"DTS is {(unit.dts - unit.pts) / TICKS_PER_SECOND:.3f} s after PTS"
             self._problem(batch, row, ProblemKind.DTS_AFTER_PTS, detail)
-        if self.stream.codec in _AUDIO or self.stream.codec in _VIDEO:
+        if self.stream.codec in AUDIO or self.stream.codec in VIDEO:
             self._check_step(batch, row, unit.dts, unit.discontinuity)
             late = 0 if pcr is None else (pcr - unit.dts + WRAP // 2) % WRAP - WRAP // 2
             if late > 0:
-                detail = f"arrives {late / TICKS_PER_SECOND:.3f} s after its decoding time"
-                far = late > FAR_BEHIND_S * TICKS_PER_SECOND
-                kind = ProblemKind.DTS_FAR_BEHIND_PCR if far else ProblemKind.DTS_BEHIND_PCR
-                self._problem(batch, row, kind, detail)
+                self._note_late(batch, row, late)
         if self.first_pts is None:
             self.first_pts, self.first_dts = unit.pts, unit.dts
         self.last_pts, self.last_dts = unit.pts, unit.dts
 
+    def _note_late(self, batch: Batch, row: int, late: int) -> None:
+        detail = f"arrives {late / TICKS_PER_SECOND:.3f} s after its decoding time"
+        far = late > FAR_BEHIND_S * TICKS_PER_SECOND
+        kind = ProblemKind.DTS_FAR_BEHIND_PCR if far else ProblemKind.DTS_BEHIND_PCR
+        self._problem(batch, row, kind, detail)
+
     def _check_step(self, batch: Batch, row: int, dts: int, discontinuity: bool) -> None:
         step = 1 if self.last_dts is None else dts - self.last_dts
-        if 0 < step <= _LONGEST_STEP or discontinuity:
+        if 0 < step <= LONGEST_STEP or discontinuity:
             return
         if self._may_jump:  # its program's clock jumped, and this stream follows once
             self._may_jump = False
             return
         step_s = step / TICKS_PER_SECOND
-        if abs(step) > _LONGEST_STEP:
+        if abs(step) > LONGEST_STEP:
             detail = f"DTS jumps by {step_s:+.3f} s without discontinuity_indicator"
             self._problem(batch, row, ProblemKind.TIMESTAMP_JUMP, detail)
         else:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from .payload import Payload, Positions
+
 _FIXED_BYTES = 6
 _FLAGS_BYTES = 9
 _WITHOUT_FLAGS = frozenset({0xBC, 0xBE, 0xBF, 0xF0, 0xF1, 0xF2, 0xF8, 0xFF})
@@ -61,3 +66,40 @@ def _timestamp(field: bytes, marker: int) -> int | None:
     if value & 0x01_0001_0001 != 0x01_0001_0001 or value >> 36 != marker:
         return None
     return value >> 3 & 0x1_C000_0000 | value >> 2 & 0x3FFF_8000 | value >> 1 & 0x7FFF
+
+
+class PesHeaders(NamedTuple):
+    """Many PES headers as columns; ``payload_length`` is -1 where none is stated."""
+
+    header_length: Positions
+    payload_length: Positions
+    pts: Positions
+    dts: Positions
+
+
+def parse_pes_headers(payload: Payload, positions: Positions) -> PesHeaders | None:
+    """Reads the PES headers at ``positions``; None unless each is in order, not encrypted and has a PTS."""
+    words = payload.words(positions)
+    stream_id, flags = words >> 32 & 0xFF, (words & 0xFF).astype(np.int64)
+    stated, data_length = flags >> 6, (payload.words(positions + 8) >> 56).astype(np.int64)
+    length = (words >> 16 & 0xFFFF).astype(np.int64)
+    has_dts = stated == 3
+    pts, dts = (payload.words(positions + at).astype(np.int64) >> 24 & 0xFF_FFFF_FFFF for at in (9, 14))
+    good = (words >> 40 == 1) & (stream_id >= 0xBC) & (words >> 8 & 0xF0 == 0x80) & (stated >= 2)
+    good &= (data_length >= np.where(has_dts, 10, 5)) & ((length == 0) | (length >= 3 + data_length))
+    good &= _in_order(pts, stated) & (_in_order(dts, 1) | ~has_dts)
+    if not good.all() or np.isin(stream_id, list(_WITHOUT_FLAGS)).any():
+        return None
+    header_length = _FLAGS_BYTES + data_length
+    payload_length = np.where(length > 0, length + _FIXED_BYTES - header_length, -1)
+    sent = _values(pts)
+    return PesHeaders(header_length, payload_length, sent, np.where(has_dts, _values(dts), sent))
+
+
+def _in_order(fields: Positions, marker: Positions | int) -> npt.NDArray[np.bool_]:
+    good: npt.NDArray[np.bool_] = (fields & 0x01_0001_0001 == 0x01_0001_0001) & (fields >> 36 == marker)
+    return good
+
+
+def _values(fields: Positions) -> Positions:
+    return fields >> 3 & 0x1_C000_0000 | fields >> 2 & 0x3FFF_8000 | fields >> 1 & 0x7FFF

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+import numpy.typing as npt
+
+from .payload import Payload, Positions
 from .tables import ProgramMap
 
 PROBLEMS_KEPT = 20
@@ -78,7 +83,35 @@ class PesEvent:
     complete: bool
 
 
-Event = TablesEvent | PesEvent | ProblemEvent
+@dataclass(frozen=True, slots=True, eq=False)
+class PesColumns:
+    """PES packets of one stream, one behind the other, all complete and with timestamps, none flagged.
+
+    The columns say of each what ``PesEvent`` says of one; its data are the bytes from ``begin``
+    to ``end`` of ``payload``, which can be read until the scanner is given more.
+    """
+
+    pid: int
+    offset: Positions
+    pts: Positions
+    dts: Positions
+    random_access: npt.NDArray[np.bool_]
+    begin: Positions
+    end: Positions
+    payload: Payload
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def events(self, payload: bool = True) -> Iterator[PesEvent]:
+        """The same, one by one; without ``payload`` with no data."""
+        columns = (self.offset, self.pts, self.dts, self.random_access, self.begin, self.end)
+        for offset, pts, dts, random_access, begin, end in zip(*(one.tolist() for one in columns), strict=True):
+            data = self.payload.bytes(begin, end) if payload else b""
+            yield PesEvent(self.pid, offset, pts, dts, random_access, False, data, end - begin, True)
+
+
+Event = TablesEvent | PesEvent | PesColumns | ProblemEvent
 
 
 @dataclass(frozen=True, slots=True)

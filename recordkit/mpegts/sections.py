@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .batch import RANK_TABLES, Batch
+import numpy as np
+
+from .batch import RANK_TABLES, Batch, Index
 from .report import ProblemKind, TablesEvent
 from .tables import PAT_PID, ProgramAssociation, ProgramMap, crc32, parse_pat, parse_pmt
 
@@ -94,6 +96,19 @@ class TableReader:
     def missing_programs(self) -> tuple[int, ...]:
         """The programs of the PAT whose PMT was never read."""
         return tuple(number for number in self._map_pids if number not in self.programs)
+
+    def are_repeats(self, batch: Batch, rows: Index) -> bool:
+        """Whether all of these table packets repeat the last good one of their PID."""
+        pids, starts = batch.pid[rows], batch.unit_start[rows]
+        for pid, assembler in self._assemblers.items():
+            here = pids == pid
+            if here.any():
+                known = self._known.get(pid)
+                if known is None or not assembler.idle or not starts[here].all():
+                    return False
+                if (batch.rows[rows[here], 4:] != np.frombuffer(known, np.uint8)).any():
+                    return False
+        return True
 
     def feed(self, batch: Batch, row: int) -> bool:
         """Reads one table packet and notes what it finds; True if the tables changed."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..mpegts.clock import TICKS_PER_SECOND
-from ..mpegts.report import PesEvent, ProblemKind, ScanReport
+from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport
 from ..mpegts.scanner import Scanner
 from .view import View
 
@@ -46,21 +48,37 @@ class _Length:
             self.step = self.step if event.discontinuity else step
         self.last_dts = event.dts
 
+    def add_many(self, columns: PesColumns, boundary: int) -> None:
+        """The same for PES packets of which none is flagged and none has no DTS."""
+        if self.last_dts is None or (self.before is None and int(columns.offset.max()) >= boundary):
+            for event in columns.events(payload=False):
+                self.add(event, boundary)
+            return
+        steps = np.diff(columns.dts, prepend=self.last_dts)
+        steps = steps[(steps > 0) & (steps <= _LONGEST_STEP)]
+        if len(steps):
+            self.total += int(steps.sum())
+            self.step = int(steps[-1])
+        self.last_dts = int(columns.dts[-1])
+
 
 def measure(view: View, end: int, boundary: int, on_progress: Progress | None) -> Measure:
     """Scans the first ``end`` bytes; what begins from ``boundary`` on is what was there later."""
-    scanner = Scanner(payload=False)
+    scanner = Scanner(payload=False, columns=True)
     lengths: dict[int, _Length] = {}
 
-    def take(events: list[PesEvent]) -> None:
+    def take(events: list[Event]) -> None:
         for event in events:
-            lengths.setdefault(event.pid, _Length()).add(event, boundary)
+            if isinstance(event, PesColumns):
+                lengths.setdefault(event.pid, _Length()).add_many(event, boundary)
+            elif isinstance(event, PesEvent):
+                lengths.setdefault(event.pid, _Length()).add(event, boundary)
 
     for at, data in view.chunks(0, end):
-        take([event for event in scanner.feed(data) if isinstance(event, PesEvent)])
+        take(scanner.feed(data))
         if on_progress is not None:
             on_progress(at + len(data), end)
-    take([event for event in scanner.close() if isinstance(event, PesEvent)])
+    take(scanner.close())
     totals = {pid: length.total + length.step for pid, length in lengths.items()}
     later = max((totals[pid] - one.before for pid, one in lengths.items() if one.before is not None), default=0)
     total = max(totals.values(), default=0)

@@ -183,7 +183,7 @@ def _believed_end(slots: list[Overlay], faults: list[int], begin: int, end: int)
 def _faults(view: View, begin: int, context_bytes: int = _CONTEXT_BYTES) -> tuple[list[int], list[int]]:
     """Where faults are: shortly before ``begin``, and from there on up to shortly behind the first."""
     start = begin - min(begin // PACKET_BYTES * PACKET_BYTES, context_bytes)
-    scanner = Scanner(payload=False)
+    scanner = Scanner(payload=False, columns=True)
     faults: list[ProblemEvent] = []
     zeros = []
     stop = view.size

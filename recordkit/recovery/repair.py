@@ -77,7 +77,7 @@ def _repair(
         if on_progress is not None:
             on_progress(done, total)
 
-    scanner, ends = Scanner(payload=False), _Ends()
+    scanner, ends = Scanner(payload=False, columns=True), _Ends()
     framer = PacketFramer()
     for at, data in view.chunks(0, view.size):
         scanner.feed(data)

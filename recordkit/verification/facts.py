@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..bitstream.counter import AudioFrameCounter, PictureCounter
 from ..model import Codec
 from ..mpegts.clock import TICKS_PER_SECOND
-from ..mpegts.report import PesEvent
+from ..mpegts.report import PesColumns, PesEvent
 from ..mpegts.tables import MappedStream
 
 _SIZES_KEPT = 100
@@ -111,6 +113,56 @@ class StreamFacts:
         else:
             self._base.end = max(self._base.end, event.pts + self._last_duration)
 
+    def add_many(self, columns: PesColumns) -> None:
+        """Takes the stream's next PES packets, one by one only if they are not what they usually are."""
+        if not self._add_at_once(columns):
+            for event in columns.events():
+                self.add(event)
+
+    def _add_at_once(self, columns: PesColumns) -> bool:
+        base, last_dts = self._base, self._last_dts
+        if base is None or last_dts is None or not self._size_is_noted:
+            return False
+        steps, counts = np.unique(np.diff(columns.dts, prepend=last_dts), return_counts=True)
+        if self._audio is None and len(self._steps) + len(steps) > _STEPS_KEPT:
+            return False
+        ends = columns.pts
+        if self._audio is not None:
+            frames = self._audio.feed_many(columns.payload, columns.begin, columns.end)
+            if frames is None:
+                return False
+            units = frames.frames
+            durations = frames.samples * TICKS_PER_SECOND // np.maximum(frames.sample_rate, 1)
+            self._last_duration = int(durations[-1])
+            ends = ends + durations
+        elif self._pictures is not None:
+            pictures = self._pictures.feed_many(columns.payload, columns.begin, columns.end)
+            if pictures is None or (pictures.pictures > 1).any():
+                return False
+            units = pictures.pictures
+            self.pictures += int(units.sum())
+            self.keyframes += int(np.maximum(pictures.random_access, columns.random_access & (units > 0)).sum())
+        else:
+            units = np.ones(len(columns), np.int64)
+        if self._audio is None:
+            for step, count in zip(steps.tolist(), counts.tolist(), strict=True):
+                self._note_step(step, count)
+        self.access_units += int(units.sum())
+        self.bytes += int((columns.end - columns.begin).sum())
+        self._last_dts = int(columns.dts[-1])
+        base.first = min(base.first, int(columns.pts.min()))
+        if self.time_bases == 1:
+            self.first_pts = base.first
+        base.end = max(base.end, int(ends.max()))
+        return True
+
+    @property
+    def _size_is_noted(self) -> bool:
+        counter = self._pictures
+        if counter is None or not counter.width or len(self.sizes) >= _SIZES_KEPT:
+            return True
+        return bool(self.sizes) and self.sizes[-1][:2] == (counter.width, counter.height)
+
     def _step(self, event: PesEvent, dts: int, pts: int, units: int) -> None:
         if self._last_dts is None:
             return
@@ -160,9 +212,7 @@ class StreamFacts:
 
     def _note_size(self, event: PesEvent) -> None:
         counter = self._pictures
-        if counter is None or not counter.width or len(self.sizes) >= _SIZES_KEPT:
-            return
-        if self.sizes and self.sizes[-1][:2] == (counter.width, counter.height):
+        if counter is None or self._size_is_noted:
             return
         first = event.pts if self.first_pts is None else self.first_pts
         from_s = 0.0 if event.pts is None or first is None else (event.pts - first) / TICKS_PER_SECOND

@@ -186,9 +186,9 @@ def test_timestamps_that_wrap():
 # --- any chunking, any damage
 
 
-def damaged(seed: int, faults: int) -> bytes:
+def damaged(seed: int, faults: int, pictures: int = 15, size: int = 700) -> bytes:
     chance = random.Random(seed)
-    packets = list(good(15).packets)
+    packets = list(good(pictures, size=size).packets)
     for _ in range(faults):
         at = chance.randrange(len(packets))
         fault = chance.randrange(7)
