@@ -185,7 +185,7 @@ def test_while_a_real_disk_hangs_the_interpreter_goes_on_and_stop_says_what_is_n
         try:
             for number in range(40, 60):
                 recorder.write(frame(number))
-            with pytest.raises(StateError, match="did not end within 1 s"):
+            with pytest.raises(StateError, match="did not end within 1 s: the disk has not done with"):
                 recorder.stop(timeout=1)
             assert recorder.state is State.STOPPING
         finally:
@@ -289,6 +289,70 @@ def test_a_wall_clock_that_jumps_changes_nothing_but_the_column_of_times(tmp_pat
         assert last.elapsed_s == first.elapsed_s
         assert last.time_ns - first.time_ns == jump_s * 10**9
     assert sizes[0] == sizes[1] == sizes[2]
+
+
+@pytest.mark.parametrize("jumps_too", [True, False])
+def test_suspend_and_resume_is_a_gap_where_the_source_has_one_and_harms_nothing(tmp_path, jumps_too):
+    clock = FakeClock()
+    recorder = rk.Recorder(tmp_path / "talk.ts", sample_interval=0, clock=clock)
+    recorder.start()
+    frames = list(rk.Synthetic(width=64, height=48, fps=10, seconds=2).frames())
+    for number, one in enumerate(frames):
+        if number == len(frames) // 2:
+            recorder.flush(GUARD_S)
+            clock.advance(3600)
+        if jumps_too and number >= len(frames) // 2:
+            one.pts += round(3600 / one.time_base)
+        recorder.write(one)
+    assert recorder.state is State.RECORDING
+    recording = recorder.stop(timeout=GUARD_S)
+    counters = recording.counters
+    assert counters.taken_items == len(frames)
+    assert (counters.dropped_items, counters.rejected_items, counters.video_units) == (0, 0, 20)
+    assert recording.flush_records[1].interval_s >= 3600
+    verified = rk.verify(recording.path, decode=True)
+    assert verified.ok, verified.problems
+    gap_s = 3600 if jumps_too else 0
+    assert recording.duration_s == pytest.approx(2 + gap_s, abs=1.2)
+    assert counters.gap_s == pytest.approx(gap_s, abs=0.2)
+    assert counters.gap_count == (EventKind.GAP in kinds(recording)) == jumps_too
+    assert (EventKind.DISCONTINUITY in kinds(recording)) == jumps_too
+
+
+def test_a_stream_that_is_given_up_leaves_the_recorder_degraded_and_the_other_goes_on(tmp_path):
+    recorder = rk.Recorder(tmp_path / "talk.ts", sample_interval=0)
+    recorder.start()
+
+    def write(numbers):
+        for number in numbers:
+            recorder.write(frame(number, 64, 48))
+            # Nine channels that nobody says the places of: nothing can make stereo of them.
+            sound = av.AudioFrame("s16", "9 channels", 1920)
+            sound.sample_rate, sound.pts, sound.time_base = 48_000, number * 1920, Fraction(1, 48_000)
+            recorder.write(sound)
+
+    write(range(29))
+    recorder.flush(GUARD_S)
+    assert recorder.state is State.RECORDING
+    write(range(29, 40))
+    recorder.flush(GUARD_S)
+    assert recorder.state is State.DEGRADED
+    assert "stream 1" in recorder.degraded_because
+    write(range(40, 60))
+    recording = recorder.stop(timeout=GUARD_S)
+    assert recorder.state is State.STOPPED
+    assert recording.counters.video_units == recording.counters.rejected_items == 60
+    assert kinds(recording).count(EventKind.DEGRADED) == 1
+    assert rk.verify(recording.path, decode=True).ok
+
+
+def test_a_fifth_of_a_second_with_sound(tmp_path):
+    source = rk.Synthetic(width=64, height=48, fps=25, realtime=False)
+    recording = rk.record(source, tmp_path / "talk.ts", seconds=0.2)
+    verified = rk.verify(recording.path, decode=True)
+    assert verified.ok, verified.problems
+    assert verified.streams[0].access_units == 5
+    assert recording.duration_s == pytest.approx(0.2, abs=0.05)
 
 
 @pytest.mark.parametrize("hours", [27, 60])

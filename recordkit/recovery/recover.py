@@ -195,14 +195,21 @@ def _carry_out(plan: Plan, output: Output, descriptor: int, tail: int | None, sy
 def _set_aside(plan: Plan, output: Output, inode: int, system: System) -> None:
     if not plan.cuts:
         return
-    rejected = Rejected(rejected_path(output), system)
+    rejected = None
     try:
+        rejected = Rejected(rejected_path(output), system)
         for cut, source in zip(plan.cuts, plan.sources, strict=True):
             title = f"{cut.source} of {output.partial_path.name} at {cut.offset} (inode {inode})"
             rejected.add(title, source, cut.offset, cut.offset + cut.bytes)
         rejected.finish()
+    except WriteError as error:
+        if is_full(error):
+            needed = sum(cut.bytes for cut in plan.cuts)
+            error.advise(f"up to {needed:,} bytes are to be set aside there: make room, then recover again")
+        raise
     finally:
-        rejected.close()
+        if rejected is not None:
+            rejected.close()
 
 
 def _commit(

@@ -71,6 +71,12 @@ class Buffer:
         self._filling = self._free = None
 
     @property
+    def doing(self) -> str | None:
+        """What is being laid at this moment, in words, or None; may be read without the lock."""
+        is_storing = any(slot is not None and slot.is_storing for slot in (self._filling, self._free))
+        return f"laying packets at byte {self.laid_bytes:,}" if is_storing else None
+
+    @property
     def used_bytes(self) -> int:
         """Bytes that no flush has taken yet; may be read without the lock."""
         slot = self._filling

@@ -52,6 +52,7 @@ class Slot:
 
     ``offset`` is where its first byte belongs in the recording. The counts are those of the units
     laid since the slot was opened, ``first_dts`` and ``end_dts`` the time they cover (ticks).
+    ``is_storing`` is true for the moment in which its pages are written to, which hangs with their disk.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Slot:
         "buffer",
         "end_dts",
         "first_dts",
+        "is_storing",
         "moved_bytes",
         "offset",
         "video_units",
@@ -101,9 +103,7 @@ class Slot:
 
     def append(self, packets: int, count: int) -> None:
         """Copy ``count`` packets from the address ``packets`` behind those laid, and publish them."""
-        # By a call that lets the interpreter go: the pages are a file's, and where its disk hangs
-        # the store into one of them does.
-        ctypes.memmove(self._rows + self.buffer.used_bytes, packets, count * PACKET_BYTES)
+        self._copy(self._rows + self.buffer.used_bytes, packets, count * PACKET_BYTES)
         self.buffer.used += count
         self.publish()
 
@@ -117,7 +117,14 @@ class Slot:
         self.moved_bytes = count
 
     def _store(self, word: int, value: int) -> None:
-        ctypes.memmove(self._words + word * WORD_BYTES, value.to_bytes(WORD_BYTES, sys.byteorder), WORD_BYTES)
+        self._copy(self._words + word * WORD_BYTES, value.to_bytes(WORD_BYTES, sys.byteorder), WORD_BYTES)
+
+    def _copy(self, target: int, source: int | bytes, count: int) -> None:
+        # By a call that lets the interpreter go: the pages are a file's, and where its disk hangs
+        # the store into one of them does.
+        self.is_storing = True
+        ctypes.memmove(target, source, count)
+        self.is_storing = False
 
 
 def address(rows: NDArray[np.uint8]) -> int:

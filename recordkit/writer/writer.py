@@ -167,8 +167,8 @@ class Writer:
 
     @property
     def doing(self) -> str | None:
-        """What the thread does at this moment with the disk, in words, or None."""
-        return self._flusher.doing
+        """What is done at this moment with the disk, in words, or None."""
+        return self._flusher.doing or self._buffer.doing
 
     @property
     def is_own_thread(self) -> bool:

@@ -131,6 +131,25 @@ def test_what_is_cut_is_set_aside_on_a_full_disk_too(tmp_path):
     assert lying.rejects()[0].startswith(b"wrong")
 
 
+@pytest.mark.parametrize("header", [b"x" * PAGE, None])
+def test_a_tail_that_nobody_understands_and_no_room_to_set_it_aside(tmp_path, header):
+    lying = lay(tmp_path / "a", media())
+    tail = bytearray(lying.tail.read_bytes())
+    if header is not None:
+        tail[:PAGE] = header
+    else:
+        tail[72:80] = (7).to_bytes(8, "little")  # a count that is no whole packets
+    lying.tail.write_bytes(tail)
+    before = lying.partial.read_bytes()
+    with pytest.raises(rk.WriteError, match="make room, then recover again") as raised:
+        rk.recover(lying.final, system=FullDisk())
+    assert raised.value.errno == errno.ENOSPC
+    assert (lying.partial.read_bytes(), lying.tail.read_bytes()) == (before, bytes(tail))
+    assert rk.recover(lying.final).ok
+    assert bytes(tail) in lying.rejects()
+    assert not lying.tail.exists()
+
+
 def test_a_header_that_says_more_was_moved_than_there_is(tmp_path):
     lying = lay(tmp_path / "a", media())
     tail = bytearray(lying.tail.read_bytes()[:PAGE])
