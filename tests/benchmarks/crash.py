@@ -4,7 +4,8 @@
 
 The same recording of 15 s in real time, 720p30, is killed at the same ten moments with each way (see
 ways.py), with all processes that belong to it; ours is then given to ``recover``. ``share`` is pictures that
-can be decoded, of those handed over until then.
+can be decoded, of those handed over until then; what is missing of ours had not been encoded, or was dropped
+by MediaRecorder because the machine was too slow.
 """
 
 from __future__ import annotations
@@ -41,11 +42,12 @@ def share_left(name: str, moment_s: float, size: str, bit_rate: int) -> Figures:
         child = Watched(script("ways.py", name, *options), grown)
         child.watch(until=lambda now_s: now_s >= moment_s)
         child.kill()
-        handed = int(np.fromfile(told, np.int64)[0])
+        handed, packetised = np.fromfile(told, np.int64).tolist()
         if name.startswith("recordkit"):
             rk.recover(path)
         left = pictures_in(path)
-        return {"moment_s": round(moment_s, 2), "handed": handed, "decoded": left, "share": round(left / handed, 4)}
+        counts = {"handed": handed, "packetised": packetised, "decoded": left}
+        return {"moment_s": round(moment_s, 2), **counts, "share": round(left / handed, 4)}
 
 
 def run(quick: bool, jobs: int | None = None) -> Figures:

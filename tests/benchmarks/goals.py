@@ -52,6 +52,12 @@ def _webrtc(figures: dict[str, Any]) -> Iterator[Goal]:
         yield Goal(f"WebRTC, {loss} loss: CPU of passthrough to aiortc's MediaRecorder", round(1 / 15, 3), share)
 
 
+def _crash(figures: dict[str, Any]) -> Iterator[Goal]:
+    trials = [trial for name in _OURS if name in figures["rows"] for trial in figures["rows"][name]["trials"]]
+    lost = max(trial["packetised"] - trial["decoded"] for trial in trials)
+    yield Goal("kill -9: pictures lost of those packetised, at worst", 0, max(0, lost))
+
+
 def _streams(figures: dict[str, Any]) -> Iterator[Goal]:
     ways = figures["ways"]
     yield Goal("streams carried in one process", 16, ways["one process"]["carried"], at_least=True)
@@ -77,6 +83,7 @@ _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
     "packetiser": _packetiser,
     "recorders": _recorders,
     "webrtc": _webrtc,
+    "crash": _crash,
     "streams": _streams,
     "growth": _growth,
     "scanner": _scanner,

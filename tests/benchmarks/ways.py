@@ -4,7 +4,8 @@
 
 records the synthetic source in real time, and says as JSON when it begins, when it has ended, and what that
 cost. A thread paints each picture when it is due and hands it over; an event loop runs beside it, whose lag
-is measured. The frames handed over are counted in a small mapped file, which a kill leaves as it is.
+is measured. Pictures handed over, and packetised where that is told, are counted in a small mapped file, which
+a kill leaves as it is.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class OurRecorder(Way):
 
     def write(self, frame: av.VideoFrame | av.AudioFrame) -> None:
         self.recorder.write(frame)
+
+    def packetised(self) -> int:
+        return int(self.recorder.counters.video_units)
 
     async def finish(self) -> None:
         await asyncio.to_thread(self.recorder.stop)
@@ -95,6 +99,9 @@ class OurMediaRecorder(Tracks):
 
     def make(self) -> Any:
         return rk.MediaRecorder(self.work.path, **_settings(self.work))
+
+    def packetised(self) -> int:
+        return int(self.recorder.counters.video_units)
 
 
 class AiortcToTs(Tracks):
@@ -182,6 +189,7 @@ async def record(way: Way, told: np.ndarray[Any, Any]) -> None:
             worst_s = max(worst_s, -wait_s)
             way.write(frame)
             told[0] += isinstance(frame, av.VideoFrame)
+            told[1] = way.packetised()
 
     way.load()
     gc.collect()
@@ -205,10 +213,10 @@ def main() -> None:
     parser.add_argument("--told", type=Path)
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
-    told = np.zeros(1, np.int64)
+    told = np.zeros(2, np.int64)
     if options.told is not None:
-        options.told.write_bytes(bytes(8))
-        told = np.memmap(options.told, np.int64, "r+", shape=(1,))
+        options.told.write_bytes(bytes(16))
+        told = np.memmap(options.told, np.int64, "r+", shape=(2,))
     work = Work(options.out, width, height, options.seconds, options.bit_rate)
     asyncio.run(record(WAYS[options.way](work), told))
 

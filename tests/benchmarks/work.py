@@ -60,6 +60,10 @@ class Way:
     def write(self, frame: av.VideoFrame | av.AudioFrame) -> None:
         """Take a frame, in the thread that paints."""
 
+    def packetised(self) -> int:
+        """How many pictures have been packetised; 0 where that is not told."""
+        return 0
+
     async def finish(self) -> None:
         """Bring the file to its end."""
 
