@@ -91,10 +91,9 @@ class Intake(Generic[T]):
 
     def _refuses(self, index: int, size: int, entry: bool) -> bool:
         dropped = self._dropping.get(index, 0)
+        refused = bool(self._bytes) and self._bytes + size > self.bound
         if dropped:
-            refused = self._bytes > self.low_mark or not entry
-        else:
-            refused = bool(self._bytes) and self._bytes + size > self.bound
+            refused |= self._bytes > self.low_mark or not entry
         if refused:
             self._dropping[index] = dropped + 1
         return refused

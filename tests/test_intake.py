@@ -77,6 +77,18 @@ def test_one_stream_may_drop_while_another_goes_on():
     assert queue.dropped == 2
 
 
+def test_an_entry_that_ends_the_dropping_does_not_pass_the_bound_either():
+    queue, _ = intake()
+    queue.put("a", 0, 0, BOUND // 2, entry=True)
+    queue.put("full", 0, 0, BOUND // 2, entry=True)
+    assert not queue.put("p", 0, 0, 10, entry=False)
+    queue.release(taken(queue).size)
+    assert not queue.put("a large i at the low mark", 0, 0, BOUND // 2 + 1, entry=True)
+    assert queue.bytes == BOUND // 2
+    assert queue.put("i", 0, 0, BOUND // 2, entry=True)
+    assert [taken(queue).dropped for _ in range(2)] == [0, 2]
+
+
 @pytest.mark.parametrize("overflow", ["drop", "block"])
 def test_an_item_larger_than_the_bound_is_taken_alone(overflow):
     queue, _ = intake(overflow)

@@ -140,6 +140,15 @@ def test_new_sizes_and_sound_that_comes_late_are_in_sync(tmp_path):
     assert abs(back.sync_worst_s) < 0.02
 
 
+def test_what_is_muted_is_there_black_and_silent(tmp_path):
+    recording, back = recorded(tmp_path / "talk.ts", seconds=1.2, mutes=((0.4, 0.4),))
+    assert recording.counters.received.received_units == 36 + 60
+    assert recording.counters.gap_count == 0
+    assert (back.first_number, back.last_number) == (0, 35)
+    assert (back.numbers_ok, back.unreadable) == (24, 12), "black pictures show no number"
+    assert back.sound_s == pytest.approx(1.2, abs=0.1)
+
+
 def test_a_track_that_ends_alone_leaves_the_other_going_on(tmp_path):
     _, back = recorded(tmp_path / "talk.ts", seconds=1.2, video_ends_s=0.5)
     assert (back.numbers_ok, back.lost) == (15, 0)
@@ -156,7 +165,7 @@ def test_seconds_end_a_loopback_that_has_no_end(tmp_path):
 @pytest.mark.judge
 def test_on_a_bad_network_no_picture_is_damaged_and_every_loss_accounted_for(tmp_path):
     path = tmp_path / "talk.ts"
-    faults = NetworkFaults(loss=0.03, jitter_s=0.05, reordering=0.03)
+    faults = NetworkFaults(loss=0.03, jitter_s=0.05, reordering=0.03, duplication=0.02)
 
     async def run():
         network = Network(faults, seed=3)
@@ -189,7 +198,9 @@ def test_on_a_bad_network_no_picture_is_damaged_and_every_loss_accounted_for(tmp
     # What is lost before the first packet that came, or behind the last, nobody can know of.
     for told, counts in ((video, sent[Traffic.VIDEO]), (audio, sent[Traffic.AUDIO])):
         assert 0 <= counts.sent - told["packets"] - told["lost_packets"] <= 2
-    assert audio["packets"] == audio["received_units"] == sent[Traffic.AUDIO].delivered
+    heard = sent[Traffic.AUDIO]
+    assert heard.duplicated
+    assert audio["packets"] == audio["received_units"] == heard.delivered - heard.duplicated
     assert audio["late_packets"] == 0
     assert video["lost_packets"] <= sent[Traffic.VIDEO].lost
     # A picture is in the file, or was dropped because it lacks something or refers to one that does.

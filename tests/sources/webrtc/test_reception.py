@@ -198,6 +198,41 @@ def test_an_outage_is_noted_and_the_timeline_keeps_its_length(seconds):
         assert sum(unit.discontinuity for unit in units) == 1
 
 
+def test_one_stream_that_falls_silent_alone_is_no_outage_and_loses_no_time():
+    """A camera that is muted by taking its track away, while the microphone goes on."""
+    outages = []
+    rig = Rig(on_outage=lambda: outages.append(1))
+    for stream, ssrc, timestamp in ((rig.video, 1, 4_294_900_000), (rig.audio, 2, 1000)):
+        stream.report(ntp(0), timestamp, ssrc)
+    muted = [unit for unit in film(150, keys=(0, 120)) if not 30 * 3000 <= unit.ticks < 120 * 3000]
+    rig.run(of(rig.video, muted), of(rig.audio, talk(250), ssrc=2, timestamp=1000))
+    taker = rig.end()
+    assert outages == []
+    assert [(kind, fields["stream"], round(fields["seconds"], 2)) for kind, fields in taker.events] == [
+        (EventKind.GAP, 0, 3.03)  # from the last picture's moment on: how long it was to be seen nobody says
+    ]
+    assert [unit.ticks - taker.pictures[0].ticks for unit in taker.pictures] == pytest.approx(
+        [unit.ticks for unit in muted], abs=2
+    )
+    assert len(taker.sounds) == 250
+    counters = rig.reception.counters
+    assert (counters.lost_packets, counters.dropped_units) == (0, 0)
+    assert counters.keyframe_requests == 1, "three seconds after the last one, with the first picture that comes"
+
+
+@pytest.mark.parametrize("pause", [20, 21, 1500])
+def test_sound_that_is_not_sent_while_there_is_silence_is_no_loss(pause):
+    """Opus DTX (RFC 7587, 3.1.3): timestamps go on, sequence numbers do not."""
+    rig = Rig(video=False)
+    spoken = [unit for number, unit in enumerate(talk(pause + 40)) if not 20 <= number < 20 + pause]
+    rig.run(of(rig.audio, spoken))
+    taker = rig.end()
+    first = taker.sounds[0].ticks
+    assert [unit.ticks - first for unit in taker.sounds] == [unit.ticks for unit in spoken]
+    assert not any(unit.discontinuity for unit in taker.sounds)
+    assert rig.reception.counters.lost_packets == 0
+
+
 def test_another_source_takes_over_without_mixing():
     rig = Rig(audio=False)
     rig.run(of(rig.video, film(30)))
