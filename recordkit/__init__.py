@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .endpoint.serve import serve
     from .endpoint.whip import Whip
     from .errors import (
+        AdmissionError,
         DiskSpaceError,
         LogError,
         MediaError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .recovery.recover import recover
     from .session import attach, sessions, start, stop_all
     from .settings import AudioSettings, VideoSettings
+    from .shared import Shared
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
     from .sources.webrtc.clock import Sync
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "AdmissionError",
     "Alert",
     "AlertSettings",
     "AudioSettings",
@@ -97,6 +100,7 @@ __all__ = [
     "Session",
     "SessionState",
     "SettingsError",
+    "Shared",
     "SourceError",
     "State",
     "StateError",
@@ -151,6 +155,7 @@ _HOMES = {
     "Partial": ".recovery.outcome",
     "Recovery": ".recovery.outcome",
     "recover": ".recovery.recover",
+    "Shared": ".shared",
     "Session": ".background.session",
     "SessionState": ".background.account",
     "attach": ".session",

@@ -15,6 +15,7 @@ The type says whose fault it is, the message says what to do, the fields say whe
     │   ├── OutputAccessError    the folder cannot be made or written
     │   ├── DiskSpaceError       too little room                             needed_bytes, free_bytes
     │   └── WriteError           a write, sync or rename that failed         offset, errno
+    ├── AdmissionError       the machine cannot carry one more recording     recording, short, needed, available
     ├── LogError             a log of flushes that cannot be read            path
     ├── WorkerError          the process that records has ended on its own   path, signal, exit_code
     ├── SourceError          the source cannot be opened or read             source
@@ -128,6 +129,24 @@ class WriteError(OutputError):
     def advise(self, advice: str) -> None:
         """Add to the message what can be done; who failed need not know."""
         self.args = (f"{self}; {advice}",)
+
+
+class AdmissionError(RecordkitError):
+    """The machine cannot carry one more recording; nothing was opened for it.
+
+    Fields: ``recording`` (its name), ``short`` ("memory", "file descriptors", "disk" or "processor"), and
+    what is ``needed`` and ``available`` of it, in bytes or files; None where that is no number.
+    """
+
+    def __init__(self, recording: str, short: str, needed: int | None, available: int | None, message: str) -> None:
+        super().__init__(
+            f"{recording}: not started, for want of {short}: {message}; "
+            "admission='off' starts it whatever that costs the others"
+        )
+        self.recording = recording
+        self.short = short
+        self.needed = needed
+        self.available = available
 
 
 class LogError(RecordkitError):

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from .budget import Share
 from .errors import SettingsError
 from .system import Clock
 
@@ -36,11 +37,13 @@ class Intake(Generic[T]):
     item comes that a decoder can start from; that one is marked as a discontinuity.
     ``taken`` counts the items queued, ``dropped`` the items refused; markers count in neither.
 
+    Where it has a ``share`` of a budget, what that refuses is treated as if the bound were reached.
+
     An item larger than the bound is taken when nothing else is there: refusing it would refuse
     it for ever.
     """
 
-    def __init__(self, bound: int, overflow: Overflow, clock: Clock) -> None:
+    def __init__(self, bound: int, overflow: Overflow, clock: Clock, share: Share | None = None) -> None:
         if bound < 64 * 1024:
             raise SettingsError("queue_bytes", bound, "give at least 65,536 bytes")
         if overflow not in ("block", "drop"):
@@ -56,6 +59,10 @@ class Intake(Generic[T]):
         self._bytes = 0
         self._dropping: dict[int, int] = {}
         self._closed = False
+        self._dropped_s: float | None = None
+        self._share = share
+        if share is not None:
+            share.wake = self._wake
 
     @property
     def bytes(self) -> int:
@@ -69,7 +76,7 @@ class Intake(Generic[T]):
         """
         with self.changed:
             if self._overflow == "block":
-                while self._bytes and self._bytes + size > self.bound and not self._closed:
+                while not self._closed and not self._takes(size):
                     self._clock.wait(self.changed, None)
             if self._closed or (self._overflow == "drop" and self._refuses(index, size, entry)):
                 self.dropped += 1
@@ -91,12 +98,30 @@ class Intake(Generic[T]):
 
     def _refuses(self, index: int, size: int, entry: bool) -> bool:
         dropped = self._dropping.get(index, 0)
-        refused = bool(self._bytes) and self._bytes + size > self.bound
         if dropped:
-            refused |= self._bytes > self.low_mark or not entry
+            refused = self._bytes > self.low_mark or not entry or not self._takes(size)
+        else:
+            refused = not self._takes(size)
         if refused:
             self._dropping[index] = dropped + 1
+            self._dropped_s = self._clock.monotonic()
         return refused
+
+    def _takes(self, size: int) -> bool:
+        """Whether there is room for ``size`` bytes; then they are the share's, and about to be queued."""
+        if self._bytes and self._bytes + size > self.bound:
+            return False
+        return self._share is None or self._share.take(size, must=not self._bytes)
+
+    def _wake(self) -> None:
+        with self.changed:
+            self.changed.notify_all()
+
+    @property
+    def since_drop_s(self) -> float | None:
+        """Seconds since something was dropped because there was no room for it; None where nothing was."""
+        dropped_s = self._dropped_s
+        return None if dropped_s is None else self._clock.monotonic() - dropped_s
 
     def take(self) -> Item[T] | None:
         """The oldest item, or None where there is none; the caller holds ``changed``."""
@@ -107,6 +132,8 @@ class Intake(Generic[T]):
         with self.changed:
             self._bytes -= size
             self.changed.notify_all()
+        if self._share is not None:
+            self._share.give(size)
 
     def close(self) -> None:
         """Take nothing more; callers that wait go on."""

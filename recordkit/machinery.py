@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .admission import OTHER_BYTES, Load, Needs
 from .encode.routing import FIRST_AUDIO, VIDEO
 from .encode.streams import Media, Streams
 from .errors import RecordkitError, SettingsError
@@ -20,6 +21,7 @@ from .mpegts.packetiser import Packetiser
 from .pipeline import Pipeline
 from .recording import Counters, Recording
 from .settings import AudioSettings, VideoSettings
+from .shared import Shared
 from .state import State, StateTable
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
@@ -57,6 +59,7 @@ class Plan:
     on_alert: Callable[[Alert], None] | None
     clock: Clock
     system: System
+    shared: Shared
 
 
 class Machinery:
@@ -72,7 +75,11 @@ class Machinery:
         self.error: RecordkitError | None = None
         self.received: Callable[[], Received | None] = lambda: None
         self._on_flush = plan.on_flush
-        self.intake: Intake[Media | threading.Event] = Intake(plan.queue_bytes, plan.overflow, plan.clock)
+        self._shared = plan.shared
+        self._share = plan.shared.budget.share()
+        self.intake: Intake[Media | threading.Event] = Intake(
+            plan.queue_bytes, plan.overflow, plan.clock, self._share
+        )
         self.streams = Streams(plan.video or VideoSettings(), plan.audio, self._gap, self._given_up)
         self._packetiser = Packetiser()
         self.writer = Writer(
@@ -127,11 +134,34 @@ class Machinery:
             on_alert=plan.on_alert,
             clock=plan.clock,
             system=plan.system,
+            probe=plan.shared.probe,
         )
+        self._needs = Needs(
+            self.final_output_path.name,
+            memory_bytes=self.writer.tail_bytes + min(plan.queue_bytes, plan.shared.budget.limit) + OTHER_BYTES,
+            encodes=plan.video is not None,
+        )
+
+    def admit(self) -> None:
+        """Raises AdmissionError where the machine cannot carry this recording beside those that run."""
+        self._shared.admit(replace(self._needs, device=self._device))
+
+    @property
+    def _device(self) -> int | None:
+        """The number of the disk that the recording goes to: that of the nearest folder that exists."""
+        for folder in self.final_output_path.absolute().parents:
+            try:
+                return folder.stat().st_dev
+            except OSError:
+                continue
+        return None
 
     def start(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Begin, once the writer has its files; ``loop`` is the event loop to measure the lag of."""
         self.states.go(State.RECORDING)
+        self._needs = replace(self._needs, device=self._device)
+        self._share.join()
+        self._shared.join(self._load)
         self.instruments.start(loop)
         self.pipeline.start()
 
@@ -197,7 +227,15 @@ class Machinery:
             log.info("%s: %s works again", self.final_output_path, part)
             self.note(EventKind.RESTORED, part=part)
 
-    # Called by the threads.
+    # Called by the threads, and by those of other recordings.
+
+    def _load(self) -> Load:
+        return Load(
+            self._needs.name,
+            since_drop_s=self.intake.since_drop_s,
+            since_full_s=self.pipeline.since_full_s,
+            device=self._needs.device,
+        )
 
     def _flushed(self, record: FlushRecord) -> None:
         self.instruments.flushed(record)
@@ -246,6 +284,8 @@ class Machinery:
                 bytes=self.writer.file_bytes,
                 duration_s=self.duration_s,
             )
+        self._shared.leave(self._load)
+        self._share.leave()
         # Before the state: whoever finds it failed asks why.
         self.error = error
         self.states.go(State.STOPPED if error is None else State.FAILED)

@@ -71,6 +71,7 @@ class Pipeline:
         self._in_hand: Item[Media | threading.Event] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._room = True
+        self._full_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
 
     def start(self) -> None:
@@ -172,6 +173,7 @@ class Pipeline:
             try:
                 if not self._writer.lay(unit):
                     if self._writer.ended_because is None:
+                        self._full_s = self._clock.monotonic()
                         return False
                     self._abandon_pending()
                     return True
@@ -221,6 +223,12 @@ class Pipeline:
             self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=media_s)
         if unit.random_access:
             self._on_event(EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, bytes=len(unit.data))
+
+    @property
+    def since_full_s(self) -> float | None:
+        """Seconds since the writer last had no room for a unit, its disk being behind; None where it always had."""
+        full_s = self._full_s
+        return None if full_s is None else self._clock.monotonic() - full_s
 
     @property
     def silent_s(self) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
+from .admission import AdmissionPolicy
 from .encode.coded import CodedPacket
 from .encode.routing import Route, Routing
 from .encode.streams import Media
@@ -23,6 +24,7 @@ from .model import EncodedUnit, EventKind, Field, FlushRecord
 from .observed import Observed
 from .recording import Recording
 from .settings import AudioSettings, VideoSettings, mark_name
+from .shared import Shared
 from .state import State
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
@@ -60,6 +62,12 @@ class Recorder(Observed):
     keeps flushes, samples and events beside the file in ``NAME.flushes.jsonl`` (a path: there;
     False: nowhere). ``alerts`` says what raises an alert, ``on_alert`` is called with each.
 
+    Recordings in one process share a bound on all that waits in them together, and nothing that could
+    let one hold up another; ``shared`` gives this one another bound than the process's. With
+    ``admission="check"`` ``start`` refuses where memory or file descriptors do not suffice for one more, or
+    where a recording of this process is losing media already to the disk that this one would go to,
+    or to an encoder that is too slow; ``"off"`` starts whatever that costs.
+
     Use it as a context: a normal end commits the file, an exception leaves a flushed partial.
     Its methods may be called from any thread.
 
@@ -85,6 +93,8 @@ class Recorder(Observed):
         flush_log: bool | str | os.PathLike[str] = True,
         alerts: AlertSettings = AlertSettings(),  # noqa: B008 - frozen
         on_alert: Callable[[Alert], None] | None = None,
+        admission: AdmissionPolicy = "check",
+        shared: Shared | None = None,
         clock: Clock | None = None,
         system: System | None = None,
     ) -> None:
@@ -92,6 +102,9 @@ class Recorder(Observed):
             raise SettingsError("video", None, "there must be video or audio to record")
         if on_partial not in ("error", "recover", "rename"):
             raise SettingsError("on_partial", on_partial, "give 'error', 'recover' or 'rename'")
+        if admission not in ("check", "off"):
+            raise SettingsError("admission", admission, "give 'check' or 'off'")
+        self._is_checked = admission == "check"
         audios = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
         self._on_partial = on_partial
         self._recording: Recording | None = None
@@ -116,6 +129,7 @@ class Recorder(Observed):
                 on_alert=on_alert,
                 clock=self._clock,
                 system=self._system,
+                shared=shared or Shared.of_process(self._clock),
             )
         )
         super().__init__(parts)
@@ -146,12 +160,14 @@ class Recorder(Observed):
         ``loop`` is the event loop to measure the lag of; without it the one that runs here, if any;
         ``"none"`` measures none, for a caller that holds its loop up on purpose.
         Raises StateError, OutputExistsError, PartialExistsError, OutputBusyError,
-        OutputAccessError or DiskSpaceError; with on_partial="recover" RecoveryError and WriteError,
+        OutputAccessError, DiskSpaceError or AdmissionError; with on_partial="recover" RecoveryError and WriteError,
         too, where the unfinished recording cannot be recovered: it has been moved aside then.
         """
         with self._starting:
             if self.state is not State.NEW:
                 raise StateError(self.state, State.NEW, "a recorder records once: make a new one")
+            if self._is_checked:
+                self._parts.admit()
             try:
                 self._writer.start()
             except PartialExistsError:

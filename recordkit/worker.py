@@ -47,7 +47,19 @@ _LONGEST_EARLY_FLUSH_S = 0.5
 _LONGEST_FAREWELL_S = 2.0
 """So long those who attached may take to hear of the end."""
 _SLICE_S = 0.25
-_OURS = {"source", "path", "stop", "on_start", "on_progress", "on_flush", "on_alert", "clock", "system", "settings"}
+_OURS = {
+    "source",
+    "path",
+    "stop",
+    "on_start",
+    "on_progress",
+    "on_flush",
+    "on_alert",
+    "clock",
+    "system",
+    "shared",
+    "settings",
+}
 
 
 class Worker:

@@ -21,7 +21,8 @@ FLOORS: list[set[str]] = [
     {"model", "settings", "state"},
     # formats, without I/O
     {"mpegts", "bitstream"},
-    {"timeline"},
+    {"timeline", "budget", "capacity"},
+    {"admission"},
     # one concern each
     {"writer", "encode", "intake", "telemetry"},
     # pictures of what telemetry knows, and what a recording shows of itself
@@ -29,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"preview"},
     # a recording, from its parts up to the recorder
     {"pipeline", "recording", "sources", "verification", "recovery", "watch"},
-    {"leftover"},
+    {"leftover", "shared"},
     {"machinery"},
     {"observed"},
     {"recorder"},

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from recordkit.budget import Budget
 from recordkit.errors import SettingsError
 from recordkit.intake import Intake
 
@@ -179,3 +180,52 @@ def test_many_threads_lose_nothing():
     assert queue.taken == 2000
     for index in range(4):
         assert [number for stream, number in out if stream == index] == list(range(500))
+
+
+# A share of a budget.
+
+
+def sharing(overflow):
+    budget = Budget(1024 * KIB)
+    queue, other = Intake(1024 * KIB, overflow, FakeClock(), budget.share()), budget.share()
+    queue._share.join()
+    other.join()
+    return queue, other, budget
+
+
+def test_what_the_budget_has_not_is_dropped_and_taken_again_from_the_next_entry():
+    queue, other, budget = sharing("drop")
+    assert other.take(512 * KIB)
+    assert queue.put("a", 0, 0, 500 * KIB, entry=True)
+    assert queue.since_drop_s is None
+    assert not queue.put("b", 0, 1, 100 * KIB, entry=True)
+    queue._clock.advance(2.0)
+    assert queue.since_drop_s == 2.0
+    assert (queue.bytes, budget.used, queue.dropped) == (500 * KIB, 1012 * KIB, 1)
+    other.give(512 * KIB)
+    assert not queue.put("c", 0, 2, 100 * KIB, entry=False)
+    assert queue.put("d", 0, 3, 100 * KIB, entry=True)
+    taken(queue)
+    assert taken(queue).dropped == 2
+    queue.release(600 * KIB)
+    assert budget.used == 0
+
+
+def test_an_empty_queue_takes_an_item_whatever_the_budget_says():
+    queue, other, budget = sharing("drop")
+    other.take(1024 * KIB)
+    assert queue.put("a", 0, 0, 900 * KIB, entry=True)
+    assert budget.used == 1924 * KIB
+
+
+def test_who_waits_for_the_budget_goes_on_when_another_queue_gives_back():
+    queue, other, budget = sharing("block")
+    other.take(512 * KIB)
+    queue.put("a", 0, 0, 500 * KIB, entry=True)
+    thread = threading.Thread(target=queue.put, args=("b", 0, 1, 100 * KIB), kwargs={"entry": True}, name="writing")
+    thread.start()
+    queue._clock.until_waiting("writing")
+    other.give(256 * KIB)
+    thread.join(GUARD_S)
+    assert (queue.taken, queue.bytes, budget.used) == (2, 600 * KIB, 856 * KIB)
+    assert queue.since_drop_s is None

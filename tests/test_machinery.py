@@ -6,6 +6,7 @@ from recordkit.errors import MediaError, SettingsError
 from recordkit.machinery import Machinery, Plan
 from recordkit.model import EventKind
 from recordkit.settings import AudioSettings, VideoSettings
+from recordkit.shared import Shared
 from recordkit.sources.synthetic import Synthetic
 from recordkit.state import State
 from recordkit.telemetry.alerts import AlertSettings
@@ -34,6 +35,7 @@ def plan(folder, **changes):
         "on_alert": None,
         "clock": FakeClock(),
         "system": FaultySystem(),
+        "shared": Shared(clock=FakeClock()),
     }
     return Plan(**given | changes)
 

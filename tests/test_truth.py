@@ -16,6 +16,7 @@ from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import Clock, System
 from recordkit.telemetry.frames import read_flush_log
+from recordkit.telemetry.process import ProcessProbe
 from recordkit.telemetry.sampler import Sampler, Standing
 
 from .judges import judge, run
@@ -143,7 +144,7 @@ def truth():
 def test_memory_is_what_proc_says_at_the_same_moment(tmp_path, megabytes):
     gc.collect()
     held = bytearray(b"\1") * (megabytes * 1_000_000)
-    sampler = Sampler(lambda: Standing(tmp_path / "none"), Clock(), System(), None)
+    sampler = Sampler(lambda: Standing(tmp_path / "none"), ProcessProbe(Clock()), Clock(), System(), None)
     before = truth()
     sample = sampler.sample(0.0)
     after = truth()

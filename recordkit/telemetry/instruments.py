@@ -15,6 +15,7 @@ from .alerts import Alert, Alerts, AlertSettings
 from .frames import Log
 from .journal import Journal
 from .logfile import LogFile, Record, log_path
+from .process import ProcessProbe
 from .sampler import Sampler, Standing
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Instruments:
 
     ``log_file`` says where the log goes: True beside the recording, a path there (in a folder under the usual
     name), False nowhere. The thread ``recordkit-sample:NAME`` belongs to this object and ends after
-    ``end``. Nothing that goes wrong in here ends the recording.
+    ``end``. Nothing that goes wrong in here ends the recording. ``probe`` measures the process, for
+    other recordings too.
 
     Raises SettingsError where the log would lie on the recording's own file.
     """
@@ -50,8 +52,10 @@ class Instruments:
         on_alert: Callable[[Alert], None] | None,
         clock: Clock,
         system: System,
+        probe: ProcessProbe | None = None,
     ) -> None:
         self._clock = clock
+        self._probe = probe or ProcessProbe(clock)
         self._system = system
         self._standing = standing
         self._interval_s = interval_s
@@ -76,7 +80,9 @@ class Instruments:
             self._journal.follow(self._file.add)
         self._journal.event(EventKind.START)
         if self._interval_s > 0:
-            self._sampler = Sampler(self._standing, self._clock, self._system, loop)
+            self._sampler = Sampler(
+                self._standing, self._probe, self._clock, self._system, loop, self._interval_s / 2
+            )
             try:
                 self._thread.start()
             except RuntimeError as error:

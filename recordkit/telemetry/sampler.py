@@ -1,27 +1,22 @@
-"""Measures the recording process; each figure comes from the system, not from our own counters."""
+"""Samples of a recording: its process, file and disk are measured by the system, not by our own counters."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import thread_time
 from typing import TYPE_CHECKING
-
-import psutil
 
 from ..model import Sample
 from ..system import Clock, System
+from .process import ProcessProbe
 
 if TYPE_CHECKING:
     import asyncio
 
 _RATE_WINDOW_S = 60.0
-_USS_SHARE = 0.003
-"""Of a core, to read the USS: the system counts every page, 9 ms for a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,44 +36,50 @@ class Standing:
 class Sampler:
     """Takes samples of this process, of ``standing``'s file and of its disk; not thread-safe.
 
-    ``uss_bytes`` is None in some samples of a process so large that reading it each time would
-    take more than 0.3% of a core.
+    The figures of the process are the same for all its recordings: ``probe`` may give those that it
+    measured for another one, up to ``oldest_s`` ago. ``uss_bytes`` is None where it left that out.
     """
 
     def __init__(
-        self, standing: Callable[[], Standing], clock: Clock, system: System, loop: asyncio.AbstractEventLoop | None
+        self,
+        standing: Callable[[], Standing],
+        probe: ProcessProbe,
+        clock: Clock,
+        system: System,
+        loop: asyncio.AbstractEventLoop | None,
+        oldest_s: float = 0.0,
     ) -> None:
         self._standing = standing
         self._clock = clock
         self._system = system
-        self._process = psutil.Process()
+        self._probe = probe
+        self._oldest_s = oldest_s
         self._loop = LoopProbe(loop, clock) if loop is not None else None
-        self._started_s = self._last_s = clock.monotonic()
-        self._cpu_s = self._cpu_seconds()
-        self._peak_bytes = 0
-        self._uss_due_s = self._started_s
+        self._started_s = self._cpu_until_s = clock.monotonic()
+        self._cpu_s = probe.cpu_s()
+        self._cpu_share = 0.0
         self._disk: deque[tuple[float, int, int]] = deque()
 
     def sample(self, last_flush_s: float) -> Sample:
         """A sample now; ``last_flush_s`` is when the last flush was, in seconds since the start."""
         now = self._clock.monotonic()
         standing = self._standing()
-        cpu_s = self._cpu_seconds()
-        share = (cpu_s - self._cpu_s) / (now - self._last_s) if now > self._last_s else 0.0
-        self._cpu_s, self._last_s = cpu_s, now
+        process = self._probe.figures(self._oldest_s)
+        if process.measured_s > self._cpu_until_s:
+            self._cpu_share = (process.cpu_s - self._cpu_s) / (process.measured_s - self._cpu_until_s)
+            self._cpu_s, self._cpu_until_s = process.cpu_s, process.measured_s
         file_bytes = _size(standing.path)
         free_bytes = self._free(standing.path.parent)
         elapsed_s = now - self._started_s
-        rss_bytes = self._process.memory_info().rss
         return Sample(
             time_ns=self._clock.time_ns(),
             elapsed_s=elapsed_s,
-            rss_bytes=rss_bytes,
-            uss_bytes=self._uss(now),
-            peak_rss_bytes=self._peak(rss_bytes),
-            cpu_share=share,
-            threads=self._process.num_threads(),
-            open_files=self._open_files(),
+            rss_bytes=process.rss_bytes,
+            uss_bytes=process.uss_bytes,
+            peak_rss_bytes=process.peak_rss_bytes,
+            cpu_share=self._cpu_share,
+            threads=process.threads,
+            open_files=process.open_files,
             file_bytes=file_bytes,
             buffer_bytes=standing.buffer_bytes,
             queue_bytes=standing.queue_bytes,
@@ -89,32 +90,6 @@ class Sampler:
             full_in_s=self._full_in_s(now, file_bytes, free_bytes),
             loop_lag_s=self._loop.lag_s() if self._loop is not None else None,
         )
-
-    def _open_files(self) -> int | None:
-        if not hasattr(self._process, "num_fds"):
-            return None
-        # On Linux they are listed from a folder, which is open for the moment and counts itself.
-        return self._process.num_fds() - (sys.platform == "linux")
-
-    def _uss(self, now: float) -> int | None:
-        if now < self._uss_due_s:
-            return None
-        begun = thread_time()
-        uss_bytes = _proc_kilobytes("/proc/self/smaps_rollup", (b"Private_Clean:", b"Private_Dirty:"))
-        self._uss_due_s = now + (thread_time() - begun) / _USS_SHARE
-        return uss_bytes
-
-    def _peak(self, rss_bytes: int) -> int | None:
-        """The highest resident memory so far; Linux sums it up from several counters, and may take some back."""
-        told = _proc_kilobytes("/proc/self/status", (b"VmHWM:",))
-        if told is None:
-            return None
-        self._peak_bytes = max(self._peak_bytes, told, rss_bytes)
-        return self._peak_bytes
-
-    def _cpu_seconds(self) -> float:
-        times = self._process.cpu_times()
-        return times.user + times.system
 
     def _free(self, folder: Path) -> int | None:
         try:
@@ -175,14 +150,3 @@ def _size(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _proc_kilobytes(path: str, names: tuple[bytes, ...]) -> int | None:
-    """The sum of the lines of a file of /proc that begin with ``names``, in bytes; None without /proc."""
-    try:
-        with Path(path).open("rb") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return None
-    found = [int(line.split()[1]) for line in lines if line.startswith(names)]
-    return sum(found) * 1024 if found else None

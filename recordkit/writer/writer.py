@@ -125,10 +125,9 @@ class Writer:
 
         Raises the errors of ``Output.open`` and ``Tail``; nothing is left behind then.
         """
-        packets = -(-self.flush_threshold // PACKET_BYTES) + _HEADROOM_PACKETS
-        self._output.open(overwrite=self._overwrite, needed_bytes=tail_bytes(packets) + self.flush_threshold)
+        self._output.open(overwrite=self._overwrite, needed_bytes=self.tail_bytes + self.flush_threshold)
         try:
-            self._tail = Tail(self._output, packets, self._system)
+            self._tail = Tail(self._output, self._slot_packets, self._system)
             if self.durability == "flush":
                 self._output.sync_folder()
             self._buffer.open(self._tail.slots, self._flusher.begin())
@@ -143,6 +142,15 @@ class Writer:
             self._output.discard()
             self._output.close()
             raise
+
+    @property
+    def tail_bytes(self) -> int:
+        """Bytes that the tail takes, of the disk and of memory."""
+        return tail_bytes(self._slot_packets)
+
+    @property
+    def _slot_packets(self) -> int:
+        return -(-self.flush_threshold // PACKET_BYTES) + _HEADROOM_PACKETS
 
     @property
     def bytes_since_last_flush(self) -> int:

@@ -20,6 +20,7 @@ from recordkit.system import Clock, System
 from recordkit.telemetry.alerts import Alerts, AlertSettings
 from recordkit.telemetry.journal import Journal
 from recordkit.telemetry.logfile import LogFile
+from recordkit.telemetry.process import ProcessProbe
 from recordkit.telemetry.sampler import Sampler, Standing
 
 
@@ -42,7 +43,7 @@ def measure(folder: Path, samples: int) -> dict[str, float]:
     log = LogFile(folder / "talk.flushes.jsonl", {})
     journal.follow(log.add)
     alerts = Alerts(AlertSettings(memory_bytes=None), journal, folder, 1 << 24, clock, system, None)
-    sampler = Sampler(lambda: Standing(partial), clock, system, None)
+    sampler = Sampler(lambda: Standing(partial), ProcessProbe(clock), clock, system, None)
     begun = time.process_time()
     for _ in range(samples):
         clock.now += 1.0

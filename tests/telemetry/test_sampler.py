@@ -1,14 +1,11 @@
 """The sampler: what it measures, on a clock and a system that the test steers."""
 
 import asyncio
-import os
-import resource
-import sys
 import threading
 
-import psutil
 import pytest
 
+from recordkit.telemetry.process import ProcessProbe
 from recordkit.telemetry.sampler import LoopProbe, Sampler, Standing
 
 from ..steering import GUARD_S, FakeClock, FaultySystem
@@ -19,7 +16,8 @@ class Rig:
         self.clock = FakeClock()
         self.system = FaultySystem(free=10**9)
         self.standing = Standing(path)
-        self.sampler = Sampler(lambda: self.standing, self.clock, self.system, loop)
+        self.probe = ProcessProbe(self.clock)
+        self.sampler = Sampler(lambda: self.standing, self.probe, self.clock, self.system, loop)
 
     def sample(self, advance_s=1.0, last_flush_s=0.0):
         self.clock.advance(advance_s)
@@ -49,44 +47,30 @@ def test_no_time_is_negative(rig):
     assert rig.sample(advance_s=1.0, last_flush_s=1.001).since_flush_s == 0.0
 
 
-def test_the_process_is_measured(rig):
-    one = rig.sample()
-    process = psutil.Process()
-    assert 0 < one.uss_bytes <= one.rss_bytes <= one.peak_rss_bytes
-    assert abs(one.peak_rss_bytes - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) < 16e6
-    assert one.threads == process.num_threads() >= threading.active_count()
-    assert one.open_files == process.num_fds() - (sys.platform == "linux")
+def test_the_figures_of_the_process_are_those_of_the_probe(rig):
+    one, process = rig.sample(), rig.probe.figures(oldest_s=1.0)
+    for name in ("rss_bytes", "uss_bytes", "peak_rss_bytes", "threads", "open_files"):
+        assert getattr(one, name) == getattr(process, name), name
 
 
-def test_memory_that_is_taken_is_seen(rig):
-    before = rig.sample(60.0)
-    block = bytearray(b"\1") * 50_000_000
-    after = rig.sample(60.0)
-    for name in ("rss_bytes", "uss_bytes"):
-        assert 45e6 < getattr(after, name) - getattr(before, name) < 60e6, name
-    del block
-    assert rig.sample().peak_rss_bytes >= after.rss_bytes
-
-
-def test_reading_the_uss_is_kept_to_three_thousandths_of_a_core(rig, monkeypatch):
-    spent = iter([0.0, 0.006, 1.0, 1.001, 2.0, 2.001])
-    monkeypatch.setattr("recordkit.telemetry.sampler.thread_time", lambda: next(spent))
-    read = [rig.sample(advance_s=1.0).uss_bytes is not None for _ in range(4)]
-    assert read == [True, False, True, True]
-
-
-def test_open_files_are_counted(rig):
-    before = rig.sample().open_files
-    with open(os.devnull), open(os.devnull):  # noqa: PTH123
-        assert rig.sample().open_files == before + 2
+def test_figures_measured_for_another_recording_keep_the_share_of_the_processor_true(rig, monkeypatch):
+    seconds = iter([10.0, 10.5, 12.5])
+    monkeypatch.setattr(ProcessProbe, "cpu_s", lambda self: next(seconds))
+    rig.sampler = Sampler(lambda: rig.standing, rig.probe, rig.clock, rig.system, None, oldest_s=0.5)
+    rig.clock.advance(1.0)
+    other = rig.probe.figures()
+    one = rig.sample(0.25)
+    assert (one.rss_bytes, one.cpu_share, one.elapsed_s) == (other.rss_bytes, pytest.approx(0.5), 1.25)
+    assert rig.sample(0.75).cpu_share == pytest.approx(2.0)
 
 
 def test_cpu_time_is_a_share_of_the_time_since_the_sample_before(rig, monkeypatch):
     seconds = iter([10.0, 10.5, 10.5, 12.5])
-    monkeypatch.setattr(Sampler, "_cpu_seconds", lambda self: next(seconds))
-    rig.sampler = Sampler(lambda: rig.standing, rig.clock, rig.system, None)
+    monkeypatch.setattr(ProcessProbe, "cpu_s", lambda self: next(seconds))
+    rig.sampler = Sampler(lambda: rig.standing, rig.probe, rig.clock, rig.system, None)
     assert rig.sample(1.0).cpu_share == pytest.approx(0.5)
-    assert rig.sample(0.0).cpu_share == 0.0
+    # No time has passed that anything could be a share of.
+    assert rig.sample(0.0).cpu_share == pytest.approx(0.5)
     assert rig.sample(2.0).cpu_share == pytest.approx(1.0)
 
 
@@ -125,23 +109,6 @@ def test_a_disk_that_does_not_tell(rig, path):
     rig.system.fail("free_bytes", 1, 5, lasting=True)
     one = rig.sample()
     assert (one.free_bytes, one.full_in_s, one.file_bytes) == (None, None, 1)
-
-
-def test_a_system_without_proc(rig, monkeypatch):
-    monkeypatch.setattr("recordkit.telemetry.sampler._proc_kilobytes", lambda path, names: None)
-    one = rig.sample()
-    assert (one.uss_bytes, one.peak_rss_bytes) == (None, None)
-    assert one.rss_bytes > 0
-
-
-def test_lines_of_proc_that_are_not_there(monkeypatch, tmp_path):
-    from recordkit.telemetry.sampler import _proc_kilobytes
-
-    (tmp_path / "status").write_bytes(b"VmHWM:\t   12 kB\nVmRSS:\t 3 kB\n")
-    assert _proc_kilobytes(str(tmp_path / "status"), (b"VmHWM:",)) == 12 * 1024
-    assert _proc_kilobytes(str(tmp_path / "status"), (b"VmHWM:", b"VmRSS:")) == 15 * 1024
-    assert _proc_kilobytes(str(tmp_path / "status"), (b"VmSwap:",)) is None
-    assert _proc_kilobytes(str(tmp_path / "none"), (b"VmHWM:",)) is None
 
 
 # The event loop's lag.
