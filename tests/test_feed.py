@@ -25,7 +25,6 @@ from recordkit.sources.readback import read_back
 from recordkit.sources.source import OpenSource, SourceItem
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import Clock
-from recordkit.telemetry.alerts import AlertSettings
 
 FAST = VideoSettings(preset="ultrafast")
 
@@ -115,7 +114,8 @@ def test_the_loop_that_waits_for_the_recording_is_not_said_to_lag(tmp_path: Path
     recording = asyncio.run(cell())
     assert len(recording.samples) > 3
     assert recording.samples["loop_lag_s"].isna().all()
-    assert "alert raised" not in set(recording.events["kind"])
+    # Not of memory or the disk: what else goes on in this process and on this machine is no matter here.
+    assert "loop_lag_s" not in set(recording.alerts["rule"])
 
 
 @dataclass
