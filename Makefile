@@ -18,8 +18,8 @@ demo: .venv/.base
 	$(BIN)/recordkit verify --decode recordings/demo.ts
 
 test: .venv/.all
-	$(BIN)/pytest
-	$(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 
 check: .venv/.all
 	$(BIN)/ruff check .
