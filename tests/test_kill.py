@@ -26,8 +26,8 @@ def child(path, durability, threshold, piece, *prefix):
 
 
 def published(lines):
-    """The last count of bytes that the child could still tell of."""
-    return int(lines.split()[-1])
+    """The last count of bytes that the child could still tell of; a kill may come before the first."""
+    return int((lines.split() or [0])[-1])
 
 
 def check(path, promised):

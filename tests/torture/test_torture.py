@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from .__main__ import BEGIN, END, main
+from ..documents import marks
+from .__main__ import COMMAND, main
 from .kinds import KINDS
 from .outcome import Outcome, row
 
 README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = marks(COMMAND)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
