@@ -108,9 +108,7 @@ def test_seconds_are_those_of_the_media(seconds: float, count: int, tmp_path: Pa
 
 def test_the_loop_that_waits_for_the_recording_is_not_said_to_lag(tmp_path: Path) -> None:
     async def cell() -> Recording:
-        # What the tests before have left in memory is no matter here.
-        alerts = AlertSettings(memory_bytes=None)
-        return record(synthetic(realtime=True, seconds=1), tmp_path / "out.ts", sample_interval=0.1, alerts=alerts)
+        return record(synthetic(realtime=True, seconds=1), tmp_path / "out.ts", sample_interval=0.1)
 
     recording = asyncio.run(cell())
     assert len(recording.samples) > 3
