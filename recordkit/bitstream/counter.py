@@ -22,6 +22,7 @@ from .h264 import parse_h265_sps, parse_sps
 
 _START_CODE = b"\0\0\1"
 _H264_IDR, _H264_SPS = 5, 7
+_H264_SLICES = 1 << 1 | 1 << 2 | 1 << _H264_IDR
 _H265_SPS = 33
 _LONGEST_SPS_BYTES = 512
 _HEADER_BYTES = 7
@@ -98,7 +99,7 @@ class PictureCounter:
             is_random_access, is_sps = (nal_type >= 16) & (nal_type <= 21), nal_type == _H265_SPS
         else:
             nal_type = words >> 32 & 0x1F
-            is_first_slice = np.isin(nal_type, (1, 2, _H264_IDR)) & (words >> 24 & 0x80 != 0)
+            is_first_slice = (_H264_SLICES >> nal_type & 1 != 0) & (words >> 24 & 0x80 != 0)
             is_random_access, is_sps = nal_type == _H264_IDR, nal_type == _H264_SPS
         for start, stop in zip((codes[is_sps] + 3).tolist(), end[piece[is_sps]].tolist(), strict=True):
             if self._sps_at(data.bytes(start, min(start + _LONGEST_SPS_BYTES, stop)), 0) != self._sps:

@@ -96,8 +96,8 @@ class Payload:
         """The positions of 00 00 01, ascending, whatever packets they lie in."""
         codes = self._raw.start_codes
         place = np.searchsorted(self._first, codes, "right") - 1
-        sizes = np.diff(self.sums)
-        inside = (place >= 0) & (codes - self._first[place] <= sizes[place] - 3)
+        sizes = self.sums[place + 1] - self.sums[place]
+        inside = (place >= 0) & (codes - self._first[place] <= sizes - 3)
         whole = codes[inside] - self._shift[place[inside]]
         # One that two packets share has its first or second byte, a zero, at the end of a packet.
         ends = self.sums[1:-1]

@@ -14,6 +14,10 @@ _FLAGS_BYTES = 9
 _WITHOUT_FLAGS = frozenset({0xBC, 0xBE, 0xBF, 0xF0, 0xF1, 0xF2, 0xF8, 0xFF})
 """stream_id values whose PES packets have no flags and no timestamps (table 2-22)."""
 
+_HAS_FLAGS = np.array([number >= 0xBC and number not in _WITHOUT_FLAGS for number in range(256)])
+_PLACES = np.array([[0], [8], [9], [14]])
+"""Where eight bytes each are taken: flags, PES_header_data_length, PTS, DTS."""
+
 
 class PesHeader(NamedTuple):
     """What a PES header says: ``header_length`` in bytes, ``payload_length`` (None: not stated).
@@ -79,16 +83,15 @@ class PesHeaders(NamedTuple):
 
 def parse_pes_headers(payload: Payload, positions: Positions) -> PesHeaders | None:
     """Reads the PES headers at ``positions``; None unless each is in order, not encrypted and has a PTS."""
-    words = payload.words(positions)
-    stream_id, flags = words >> 32 & 0xFF, (words & 0xFF).astype(np.int64)
-    stated, data_length = flags >> 6, (payload.words(positions + 8) >> 56).astype(np.int64)
-    length = (words >> 16 & 0xFFFF).astype(np.int64)
+    words = payload.words((positions + _PLACES).ravel()).reshape(len(_PLACES), -1).astype(np.int64)
+    start, data_length = words[0], words[1] >> 56 & 0xFF
+    pts, dts = words[2:] >> 24 & 0xFF_FFFF_FFFF
+    stream_id, stated, length = start >> 32 & 0xFF, start >> 6 & 3, start >> 16 & 0xFFFF
     has_dts = stated == 3
-    pts, dts = (payload.words(positions + at).astype(np.int64) >> 24 & 0xFF_FFFF_FFFF for at in (9, 14))
-    good = (words >> 40 == 1) & (stream_id >= 0xBC) & (words >> 8 & 0xF0 == 0x80) & (stated >= 2)
+    good = (start >> 40 == 1) & _HAS_FLAGS[stream_id] & (start >> 8 & 0xF0 == 0x80) & (stated >= 2)
     good &= (data_length >= np.where(has_dts, 10, 5)) & ((length == 0) | (length >= 3 + data_length))
     good &= _in_order(pts, stated) & (_in_order(dts, 1) | ~has_dts)
-    if not good.all() or np.isin(stream_id, list(_WITHOUT_FLAGS)).any():
+    if not good.all():
         return None
     header_length = _FLAGS_BYTES + data_length
     payload_length = np.where(length > 0, length + _FIXED_BYTES - header_length, -1)

@@ -119,10 +119,12 @@ class Scanner:
             begin = end
 
     def _read_tables(self, batch: Batch, begin: int) -> tuple[int, bool]:
-        is_table = np.zeros(NULL_PID + 1, np.bool_)
-        is_table[list(self._tables.pids)] = True
-        here = is_table[batch.pid[begin:]] & batch.usable[begin:] & ~batch.scrambled[begin:]
-        rows = np.flatnonzero(here & (batch.has_payload[begin:] != 0)) + begin
+        pids = batch.pid[begin:]
+        is_table = np.zeros(len(pids), np.bool_)
+        for pid in self._tables.pids:
+            is_table |= pids == pid
+        rows = np.flatnonzero(is_table) + begin
+        rows = rows[batch.usable[rows] & ~batch.scrambled[rows] & (batch.has_payload[rows] != 0)]
         if not self._tables.are_repeats(batch, rows):
             for row in rows.tolist():
                 if self._tables.feed(batch, row):
@@ -157,13 +159,10 @@ class Scanner:
         self._listed = {pid for pid in listed - set(self._tables.pids) if self._streams[pid].carries_pes}
 
     def _take_stretch(self, batch: Batch, begin: int, end: int) -> None:
-        usable = np.flatnonzero(batch.usable[begin:end]) + begin
-        pids = batch.pid[usable]
-        ordered = usable[np.argsort(pids, kind="stable")]
-        edges = np.flatnonzero(np.diff(batch.pid[ordered])) + 1
+        usable, pids = batch.usable[begin:end], batch.pid[begin:end]
         groups: dict[int, tuple[Index, list[int]]] = {}
-        for index in np.split(ordered, edges) if len(ordered) else ():
-            groups[int(batch.pid[index[0]])] = self._take_pid(batch, index)
+        for pid in np.bincount(pids[usable]).nonzero()[0].tolist():
+            groups[pid] = self._take_pid(batch, np.flatnonzero((pids == pid) & usable) + begin)
         for clock in dict.fromkeys(self._clocks.values()):
             clock.forget()
             if clock.pid in groups:
@@ -174,7 +173,7 @@ class Scanner:
             elif pid in self._table_pids:
                 self._take_table_times(batch, pid, index)
         if not self._clocks and not self._media_before_tables:
-            self._look_for_media(batch, usable)
+            self._look_for_media(batch, np.flatnonzero(usable) + begin)
 
     def _take_pid(self, batch: Batch, index: Index) -> tuple[Index, list[int]]:
         """Counts a PID's packets and follows its counter; the packets without repeated ones, and breaks."""

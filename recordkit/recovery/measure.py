@@ -10,12 +10,14 @@ import numpy as np
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport
 from ..mpegts.scanner import Scanner
-from .view import View
+from .view import CHUNK_BYTES, View
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes are done, and of how many."""
 
 _LONGEST_STEP = 10 * TICKS_PER_SECOND
+_SCAN_BYTES = 5 * CHUNK_BYTES
+"""What the scanner does for each piece, however large, is shared by more packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def measure(view: View, end: int, boundary: int, on_progress: Progress | None) -
             elif isinstance(event, PesEvent):
                 lengths.setdefault(event.pid, _Length()).add(event, boundary)
 
-    for at, data in view.chunks(0, end):
+    for at, data in view.chunks(0, end, _SCAN_BYTES):
         take(scanner.feed(data))
         if on_progress is not None:
             on_progress(at + len(data), end)

@@ -80,11 +80,11 @@ class View:
                 data[first - begin : first - begin + len(piece)] = piece
         return bytes(data)
 
-    def chunks(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """The bytes from ``begin`` to ``end`` in pieces, each with its offset."""
+    def chunks(self, begin: int, end: int, size: int = CHUNK_BYTES) -> Iterator[tuple[int, bytes]]:
+        """The bytes from ``begin`` to ``end`` in pieces of ``size``, each with its offset."""
         end = min(end, self.size)
-        for at in range(begin, end, CHUNK_BYTES):
-            yield at, self.read(at, min(at + CHUNK_BYTES, end))
+        for at in range(begin, end, size):
+            yield at, self.read(at, min(at + size, end))
 
 
 def difference(one: View, other: View, begin: int, end: int) -> tuple[int, int] | None:

@@ -14,8 +14,8 @@ from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport
 from ..mpegts.scanner import Scanner
 from .facts import StreamFacts
 
-_CHUNK_BYTES = 27 * 153_408
-"""Some 4 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied."""
+_CHUNK_BYTES = 54 * 153_408
+"""Some 8 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied."""
 
 Progress = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
