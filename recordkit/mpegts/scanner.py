@@ -2,7 +2,8 @@
 
 Sans-I/O: bytes in, events out, in the order of the file, the same however the bytes were cut. It
 never raises on bad data and holds no more at 100 GB than at 1 MB. The work on each transport
-packet is done on columns of many packets at once; Python loops run per PES packet only.
+packet is done on columns of many packets at once; Python loops run per PES packet only, and with
+``columns`` only over those about which there is something to say.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Scanner:
         self._closed = False
 
     def feed(self, data: bytes | memoryview) -> list[Event]:
-        """The events that ``data`` completes; nothing of ``data`` is held afterwards."""
+        """The events that ``data`` completes; of these only ``PesColumns`` still look into ``data``."""
         return self._take(self._framer.feed(data))
 
     def close(self) -> list[Event]:
