@@ -27,6 +27,8 @@ log = logging.getLogger("recordkit")
 _KEPT = {"h264": Codec.H264, "hevc": Codec.H265}
 _TELEPHONE = {"pcm_mulaw": 8_000, "pcm_alaw": 8_000, "g722": 16_000}
 """Codings without a header: their sample rates, of one channel (RFC 3551, 4.5)."""
+_MOST_PIXELS = 139_264 * 256
+"""The largest picture of H.264 (A.3.1, level 6.2): a few bytes of a sender must not cost gigabytes."""
 _SILENCE = bytes.fromhex("fc fffe")
 _SILENCE_TICKS = TICKS_PER_SECOND // 50
 """An Opus packet of 20 ms in stereo that decodes to silence, and its length."""
@@ -118,7 +120,7 @@ class LivePictures:
                 decoder = self._decoder = cast(av.VideoCodecContext, av.VideoCodecContext.create(unit.codec, "r"))
                 # In order and at once; what is damaged is an error, not a picture.
                 decoder.thread_count = 1
-                decoder.options = {"flags": "low_delay", "err_detect": "explode"}
+                decoder.options = {"flags": "low_delay", "err_detect": "explode", "max_pixels": str(_MOST_PIXELS)}
             packet = av.Packet(unit.data)
             packet.pts = packet.dts = place
             packet.time_base = Fraction(1, TICKS_PER_SECOND)

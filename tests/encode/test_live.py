@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -103,6 +104,39 @@ def test_a_unit_that_cannot_be_decoded_is_left_out_with_all_up_to_the_next_entry
     assert [one.unit.pts for one in coded] == [number * STEP for number in (*range(20), *range(30, 45))]
     assert way.skipped_units == 9
     assert [one.unit.pts for one in coded if one.unit.discontinuity] == [30 * STEP]
+
+
+def test_a_header_that_claims_a_picture_of_gigabytes_is_refused_before_any_is_taken():
+    """62 kB of VP8 that say 8000x8000 would be decoded into 500 MB, and the encoder would hold many of them."""
+    (unit,) = pictures("vp8", 1)
+    huge = unit.data[:6] + struct.pack("<HH", 8000, 8000) + unit.data[10:] + bytes(60_000)  # RFC 6386, 9.1
+    way = LivePictures(VideoSettings(), 0)
+    with pytest.raises(MediaError, match="could not be decoded"):
+        way.code(replace(unit, data=huge), 0, discontinuity=False)
+    assert way.code(unit, 0, discontinuity=False) + way.flush()
+
+
+@pytest.mark.parametrize("transcode", [False, True])
+def test_parameter_sets_that_lie_end_nothing(tmp_path, transcode):
+    units = list(pictures("h264", 45))
+    (other,) = pictures("h264", 1, (640, 360))
+    slices = [unit.data.index(b"\0\0\1\x65") for unit in (other, units[15])]
+    lie = other.data[: slices[0]] + units[15].data[slices[1] :]
+    units[15] = replace(units[15], data=lie)
+    path = tmp_path / "talk.ts"
+    settings = {
+        "video": VideoSettings(transcode=transcode),
+        "audio": None,
+        "sample_interval": 0,
+        "flush_log": False,
+    }
+    with rk.Recorder(path, **settings) as recorder:
+        for unit in units:
+            recorder.write_unit(unit)
+    recording = recorder.stop()
+    # Kept as it comes it is there, whatever it is; decoded it is left out with what refers to it.
+    assert recording.counters.video_units == (30 if transcode else 45)
+    assert rk.verify(path, decode=transcode).ok
 
 
 def test_the_recorder_says_when_it_needs_an_entry(tmp_path):

@@ -1,4 +1,9 @@
-"""All that the loopback needs of aiortc beyond its public interface, checked before it is used."""
+"""All that the loopback needs of aiortc beyond its public interface, checked before it is used.
+
+tap.py has the same for what is received, and is a module of its own on purpose: every recording stands
+on that one and can fall back where it does not fit; this one is about a peer that sends, for trying
+things out, and an aiortc that has changed there must not keep anybody from recording.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,8 @@ from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpSender
 from aiortc.rtp import RtcpSrPacket
 
 from ...errors import SourceError
+from .tap import KNOWN_VERSIONS
 
-KNOWN_VERSIONS = "1.16"
 LOCALHOST = "127.0.0.1"
 
 Send = Callable[[bytes], Awaitable[None]]

@@ -12,6 +12,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack, TimestampMapper
 from recordkit.errors import TapError
 from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc.peers import connected_peers
+from recordkit.sources.webrtc.reception import Reception
 from recordkit.sources.webrtc.tap import Tap, is_remote
 from recordkit.sources.webrtc.tracks import SyntheticMedia
 
@@ -35,12 +36,28 @@ class Ear:
         self.reports.append((ntp, timestamp, ssrc))
 
 
+class Taker:
+    """Keeps the units that come out."""
+
+    def __init__(self):
+        self.units = []
+
+    def put(self, unit, stream):
+        self.units.append(unit)
+        return True
+
+    def note(self, kind, **fields):
+        pass
+
+
 @asynccontextmanager
 async def small_video():
     media = SyntheticMedia(Synthetic(width=320, height=180, seconds=60, audio=False))
-    async with asyncio.timeout(30):
-        async with connected_peers(media.tracks) as peers:
+    try:
+        async with asyncio.timeout(60), connected_peers(media.tracks) as peers:
+            media.peers = peers
             yield media, peers.tracks[0], peers.receivers[0]
+    finally:
         await media.close()
 
 
@@ -126,6 +143,57 @@ def test_a_fault_of_the_listener_closes_the_tap_and_not_the_call():
             assert len(ear.packets) == 6
             assert isinstance(faults[0], ZeroDivisionError)
             assert await track.recv()
+
+    asyncio.run(run())
+
+
+HOSTILE = {
+    "no payload": b"",
+    "one byte": b"\x65",
+    "STAP-A that is longer than it is": bytes.fromhex("78 ffff 67"),
+    "STAP-A with half a length": bytes.fromhex("78 0001 67 00"),
+    "STAP-A of nothing": bytes.fromhex("78 0000 0000"),
+    "FU-A without a start": bytes.fromhex("7c 05") + bytes(300),
+    "FU-A of nothing": bytes.fromhex("7c 85"),
+    "a NAL unit type that does not exist": bytes.fromhex("7f 00 00"),
+    "an IDR picture without parameter sets": bytes.fromhex("65 88 84"),
+    "an SPS of noise": bytes.fromhex("67 ff ff ff ff"),
+}
+
+
+def test_payloads_that_make_no_sense_end_neither_the_call_nor_the_tap():
+    async def run():
+        async with small_video() as (media, track, receiver):
+            ear, faults, made = Ear(), [], Taker()
+            reception = Reception(made)
+            reception.is_open = True
+            stream = reception.add(is_audio=False)
+            Tap(track, ear, faults.append, receiver=receiver)
+            Tap(track, stream, faults.append, receiver=receiver)
+            heard = await hostile(media, ear, receiver)
+            await until(lambda: len(ear.packets) > heard + 30)
+            there = len(made.units)
+            media.video.request_keyframe()
+            # The recording goes on with the next picture that a decoder can start from.
+            await until(lambda: any(unit.is_entry for unit in made.units[there:]))
+            assert faults == []
+            assert receiver.transport.state == "connected"
+            reception.close()
+
+    async def hostile(media, ear, receiver):
+        """In the place of the payloads of the next packets."""
+        transport = media.peers.sender.getSenders()[0].transport
+        send, payloads = transport._send_rtp, [*HOSTILE.values()] * 5
+
+        async def spoil(data):
+            is_media = not 192 <= data[1] < 224
+            await send(b"\x80" + data[1:12] + payloads.pop() if is_media and payloads else data)
+
+        media.begin()
+        await until(lambda: len(ear.packets) > 10)
+        transport._send_rtp = spoil
+        await until(lambda: not payloads)
+        return len(ear.packets)
 
     asyncio.run(run())
 
