@@ -213,6 +213,7 @@ class EventKind(StrEnum):
 
     START = "start"
     STREAM = "stream"
+    LISTENING = "listening"
     FIRST_BYTE = "first byte"
     KEYFRAME = "keyframe"
     SIZE_CHANGE = "size change"

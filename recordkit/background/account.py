@@ -16,7 +16,7 @@ from ..model import Event, EventKind, FlushRecord
 from ..recording import Recording
 from ..system import Clock
 from ..telemetry.frames import Log
-from ..telemetry.journal import Journal
+from ..telemetry.journal import Contents, Journal
 from ..telemetry.logfile import Record, parse_line
 from ..version import __version__
 from .description import restore
@@ -95,6 +95,17 @@ class Account:
     def log(self) -> Log:
         """All that has been told so far."""
         return Log(self._header, self._journal.contents())
+
+    def follow(self, follower: Callable[[Record], None]) -> Callable[[], None]:
+        """Call ``follower`` with each record so far and each that comes, none twice; gives what takes it off."""
+
+        def so_far(contents: Contents) -> None:
+            records: tuple[Record, ...] = (*contents.events, *contents.samples, *contents.flushes)
+            for record in records:
+                follower(record)
+
+        self._journal.follow(follower, so_far)
+        return lambda: self._journal.unfollow(follower)
 
     def hear(self, line: bytes) -> None:
         """Take in one line; what is no message is passed over, counted, and told once in the log."""

@@ -18,6 +18,7 @@ from ..recording import Recording
 from ..settings import mark_name
 from ..system import Clock
 from ..telemetry.frames import Log, Logged
+from ..telemetry.logfile import Record
 from ..telemetry.words import count_text, size_text, time_text
 from .account import Account, SessionState
 from .figures import Figures
@@ -126,6 +127,14 @@ class Session(Logged):
                 self._observers = tuple(one for one in self._observers if one is not observer)
 
         return take_off
+
+    def follow(self, follower: Callable[[Record], None]) -> Callable[[], None]:
+        """Call ``follower`` with each flush, sample and event so far, then with each that comes.
+
+        None comes twice and none is left out. It is called in the session's thread: it must be quick, and
+        must not ask the session. Gives what takes it off.
+        """
+        return self._account.follow(follower)
 
     # What it does.
 

@@ -15,6 +15,7 @@ from ..sources.source import Channel, OpenSource
 log = logging.getLogger("recordkit")
 
 IceServer: TypeAlias = "str | Mapping[str, Any]"
+_ICE_SCHEMES = ("stun:", "stuns:", "turn:", "turns:")
 _START_BITS_PER_PIXEL = 0.08
 
 
@@ -42,6 +43,13 @@ class CameraFeed:
         ):
             if not isinstance(value, int) or not 1 <= value <= most:
                 raise SettingsError(name, value, f"give a whole number from 1 to {most}")
+
+        for server in self.ice_servers:
+            given = server if isinstance(server, str) else server.get("urls")
+            urls = given if isinstance(given, list | tuple) and given else [given]
+            if not all(isinstance(url, str) and url.startswith(_ICE_SCHEMES) for url in urls):
+                advice = 'give "stun:HOST:PORT", or a mapping with urls, username and credential for TURN'
+                raise SettingsError("ice_servers", "…", advice)
 
     @property
     def name(self) -> str:

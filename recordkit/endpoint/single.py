@@ -40,6 +40,7 @@ def publishers_in_turn(settings: WhipSettings, clock: Clock | None = None) -> It
         try:
             await endpoint.start()
             log.info("Publish to %s/whip/NAME", endpoint.url)
+            outlet.note(EventKind.LISTENING, url=f"{endpoint.url}/whip/NAME")
             outlet.ready()
             await asyncio.Event().wait()
         finally:

@@ -2,6 +2,9 @@
 // The messages that set it up travel over the widget's own channel.
 
 const CONNECT_TIMEOUT_MS = 15000;
+const ANSWER_EXPECTED_MS = 3000;
+const SIZES = ["640x360", "1280x720", "1920x1080"];
+const NO_SOUND = "none";
 const BITS_PER_PIXEL_AND_PICTURE = 0.1;
 
 const REFUSALS = {
@@ -10,6 +13,12 @@ const REFUSALS = {
   NotReadableError: "The device is in use by another program. Close that, and try again.",
   OverconstrainedError: "The device does not offer that. Choose another size or device.",
   AbortError: "The device stopped by itself. Try again.",
+};
+
+// Where a screen is asked for, the same names mean something else.
+const SCREEN_REFUSALS = {
+  NotAllowedError: "No screen was shared. Try again, and choose one in the browser's dialog.",
+  InvalidStateError: "A browser shares a screen only right after a click. Press Turn on first, then record.",
 };
 
 function missing() {
@@ -22,8 +31,9 @@ function missing() {
   return "";
 }
 
-function words(error) {
-  return REFUSALS[error.name] || `${error.name || "Error"}: ${error.message || error}`;
+function words(error, isScreen = false) {
+  if (error.name === "Error") return error.message;
+  return (isScreen && SCREEN_REFUSALS[error.name]) || REFUSALS[error.name] || `${error.name || "Error"}: ${error.message || error}`;
 }
 
 // What belongs to the widget, however many views of it are open.
@@ -44,33 +54,50 @@ class Device {
   }
 
   async turnOn() {
-    if (this.stream) return;
+    if (this.stream && this.stream.active) return;
     const obstacle = missing();
     if (obstacle) throw new Error(obstacle);
     const get = (name) => this.model.get(name);
     const [width, height] = [get("width"), get("height")];
     const picture = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: get("fps") } };
-    const sound = get("audio") && (get("microphone") ? { deviceId: { exact: get("microphone") } } : true);
-    if (get("device") === "screen") {
-      this.stream = await navigator.mediaDevices.getDisplayMedia({ video: picture, audio: get("audio") });
-      const microphone = sound && !this.stream.getAudioTracks().length;
-      if (microphone)
-        for (const track of (await navigator.mediaDevices.getUserMedia({ audio: sound })).getTracks())
-          this.stream.addTrack(track);
+    const microphone = get("microphone");
+    const sound = get("audio") && microphone !== NO_SOUND && (microphone ? { deviceId: { exact: microphone } } : true);
+    this.isScreen = get("device") === "screen" && get("video");
+    let stream;
+    if (this.isScreen) {
+      stream = await navigator.mediaDevices.getDisplayMedia({ video: picture, audio: Boolean(sound) });
+      try {
+        if (sound && !stream.getAudioTracks().length)
+          for (const track of (await navigator.mediaDevices.getUserMedia({ audio: sound })).getTracks()) stream.addTrack(track);
+      } catch (error) {
+        for (const track of stream.getTracks()) track.stop();
+        this.isScreen = false; // it was the microphone that was refused
+        throw error;
+      }
     } else {
       const video = get("video") && { ...picture, ...(get("device") && { deviceId: { exact: get("device") } }) };
-      this.stream = await navigator.mediaDevices.getUserMedia({ video, audio: sound });
+      stream = await navigator.mediaDevices.getUserMedia({ video, audio: sound });
     }
+    this.stream = stream;
+    for (const track of stream.getTracks()) track.addEventListener("ended", () => this.ended(stream, track));
     const devices = await navigator.mediaDevices.enumerateDevices();
     this.model.set("devices", devices.map(({ kind, deviceId, label }) => ({ kind, id: deviceId, label })));
     this.tell("on");
   }
 
-  turnOff() {
+  turnOff(message = "") {
     this.hangUp();
     for (const track of this.stream ? this.stream.getTracks() : []) track.stop();
     this.stream = null;
-    this.tell("off");
+    this.tell("off", message);
+  }
+
+  // A device that was unplugged, or a screen that is shared no longer. Once nothing is left the recording ends.
+  ended(stream, track) {
+    if (stream !== this.stream) return;
+    const isOver = !stream.active || (this.isScreen && track.kind === "video");
+    if (isOver) this.turnOff("It was unplugged, or its sharing was ended in the browser.");
+    else if (this.peer) this.peer.getSenders().find((one) => one.track === track)?.replaceTrack(null);
   }
 
   hangUp() {
@@ -83,13 +110,14 @@ class Device {
     try {
       if (content.type === "begin") await this.begin(content);
       else if (content.type === "answer" && this.peer && content.id === this.id)
-        await this.peer.setRemoteDescription({ type: "answer", sdp: content.sdp });
+        await this.answered(content);
       else if (content.type === "end") {
         this.hangUp();
-        if (this.stream) this.tell("on");
+        if (this.stream && !this.views.size) this.turnOff();
+        else if (this.stream) this.tell("on");
       } else if (content.type === "off") this.turnOff();
     } catch (error) {
-      this.fail(content.id, error instanceof Error && error.name === "Error" ? error.message : words(error));
+      this.fail(content.id, words(error, this.isScreen));
     }
   }
 
@@ -106,8 +134,7 @@ class Device {
     const peer = (this.peer = new RTCPeerConnection({ iceServers: ice_servers || [] }));
     for (const track of this.stream.getTracks()) {
       const encodings = track.kind === "video" ? [{ maxBitrate: this.bitRate(track) }] : undefined;
-      const sender = peer.addTransceiver(track, { direction: "sendonly", streams: [this.stream], sendEncodings: encodings });
-      track.addEventListener("ended", () => this.peer === peer && sender.sender.replaceTrack(null));
+      peer.addTransceiver(track, { direction: "sendonly", streams: [this.stream], sendEncodings: encodings });
     }
     peer.onconnectionstatechange = () => {
       if (this.peer !== peer) return;
@@ -116,12 +143,6 @@ class Device {
         this.tell("sending");
       } else if (peer.connectionState === "failed") this.fail(id, "The connection to the recording process was lost.");
     };
-    this.timer = setTimeout(
-      () => this.peer === peer && peer.connectionState !== "connected" && this.fail(id,
-        "No connection to the recording process. Where the kernel runs on another machine, behind a firewall, " +
-        "give ice_servers with a TURN server."),
-      CONNECT_TIMEOUT_MS,
-    );
     await peer.setLocalDescription(await peer.createOffer());
     await new Promise((resolve) => {
       const done = () => peer.iceGatheringState === "complete" && resolve();
@@ -129,7 +150,21 @@ class Device {
       setTimeout(resolve, 2000);
       done();
     });
-    if (this.peer === peer) this.model.send({ type: "offer", id, sdp: peer.localDescription.sdp });
+    if (this.peer !== peer) return;
+    this.model.send({ type: "offer", id, sdp: peer.localDescription.sdp });
+    // The answer comes through the kernel, which a long cell may keep busy for as long as it likes.
+    const wait = "Waiting for the kernel, which is busy with a cell. Recording begins when that has ended.";
+    this.timer = setTimeout(() => this.peer === peer && this.tell("on", wait), ANSWER_EXPECTED_MS);
+  }
+
+  async answered({ id, sdp }) {
+    const peer = this.peer;
+    clearTimeout(this.timer);
+    const far = "No connection to the recording process. Where the kernel runs on another machine, or behind a " +
+      "firewall, give ice_servers with a TURN server.";
+    this.timer = setTimeout(
+      () => this.peer === peer && peer.connectionState !== "connected" && this.fail(id, far), CONNECT_TIMEOUT_MS);
+    await peer.setRemoteDescription({ type: "answer", sdp });
   }
 
   bitRate(track) {
@@ -145,17 +180,14 @@ class Device {
   }
 }
 
-function chooser(model, name, label, options) {
+function chooser(label, options, current, choose) {
   const box = document.createElement("label");
   const select = document.createElement("select");
   box.append(`${label} `, select);
   const fill = () => {
-    select.replaceChildren(...options().map(([value, text]) => new Option(text, value, false, model.get(name) === value)));
+    select.replaceChildren(...options().map(([value, text]) => new Option(text, value, false, current() === value)));
   };
-  select.addEventListener("change", () => {
-    model.set(name, select.value);
-    model.save_changes();
-  });
+  select.addEventListener("change", () => choose(select.value));
   fill();
   return { box, select, fill };
 }
@@ -170,6 +202,7 @@ export default () => {
     render({ model, el }) {
       el.classList.add("recordkit-camera");
       const video = Object.assign(document.createElement("video"), { autoplay: true, muted: true, playsInline: true });
+      video.setAttribute("aria-label", "Preview");
       const button = Object.assign(document.createElement("button"), { type: "button" });
       const status = document.createElement("div");
       status.setAttribute("role", "status");
@@ -178,11 +211,22 @@ export default () => {
         ...model.get("devices").filter((one) => one.kind === kind && one.id).map((one, at) => [one.id, one.label || `${first} ${at + 1}`]),
       ];
       const cameras = named("videoinput", "Camera");
-      const picture = chooser(model, "device", "Picture", () => [...cameras(), ["screen", "Screen or window"]]);
-      const sound = chooser(model, "microphone", "Sound", named("audioinput", "Microphone"));
+      const trait = (name) => [() => model.get(name), (value) => { model.set(name, value); model.save_changes(); }];
+      const microphones = named("audioinput", "Microphone");
+      const picture = chooser("Picture", () => [...cameras(), ["screen", "Screen or window"]], ...trait("device"));
+      const sound = chooser("Sound", () => [...microphones(), [NO_SOUND, "No sound"]], ...trait("microphone"));
+      const currentSize = () => `${model.get("width")}x${model.get("height")}`;
+      const sizes = () => [...new Set([...SIZES, currentSize()])].map((one) => [one, one]);
+      const size = chooser("Size", sizes, currentSize, (value) => {
+        const [width, height] = value.split("x").map(Number);
+        model.set({ width, height });
+        model.save_changes();
+      });
+      picture.box.hidden = size.box.hidden = !model.get("video");
+      sound.box.hidden = !model.get("audio");
       const row = document.createElement("div");
       row.className = "recordkit-camera-row";
-      row.append(picture.box, sound.box, button);
+      row.append(picture.box, size.box, sound.box, button);
       el.append(video, row, status);
       const show = () => {
         const state = model.get("state");
@@ -190,18 +234,17 @@ export default () => {
         video.hidden = !device.stream;
         button.textContent = device.stream ? "Turn off" : "Turn on";
         button.disabled = state === "sending";
-        picture.select.disabled = sound.select.disabled = Boolean(device.stream);
+        picture.select.disabled = size.select.disabled = sound.select.disabled = Boolean(device.stream);
         status.textContent = model.get("message") || { sending: "Being recorded", on: "On, not being recorded" }[state] || "Off";
         status.classList.toggle("recordkit-camera-failed", state === "failed");
-        picture.fill();
-        sound.fill();
+        for (const one of [picture, size, sound]) one.fill();
       };
       button.addEventListener("click", async () => {
         try {
           if (device.stream) device.turnOff();
           else await device.turnOn();
         } catch (error) {
-          device.tell("failed", error.name === "Error" ? error.message : words(error));
+          device.tell("failed", words(error, device.isScreen));
         }
       });
       device.views.add(show);

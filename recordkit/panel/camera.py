@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..background.session import Session
 from ..endpoint.camera import CameraFeed, IceServer
 from ..errors import SettingsError, StateError
 
+NO_SOUND = "none"
 _HERE = Path(__file__).parent
 
 
@@ -22,7 +24,8 @@ class Camera(anywidget.AnyWidget):
 
     Show it in a cell: its page side asks for permission, shows the picture, and sends it by WebRTC
     straight to the process that records; only the few messages that set this up pass through the
-    kernel. ``width``, ``height`` and ``fps`` are what the device is asked for; ``ice_servers`` are
+    kernel. ``width``, ``height`` and ``fps`` are what the device is asked for (a choice in
+    the page changes them); ``ice_servers`` are
     STUN and TURN servers (URLs, or mappings as in WebRTC), which are needed where the kernel is not
     on this machine's network.
 
@@ -59,9 +62,8 @@ class Camera(anywidget.AnyWidget):
         if not (video or audio):
             raise SettingsError("video", video, "neither picture nor sound; switch on at least one")
         # Made first, so that what cannot be used is told before a widget stands there.
-        self._feed = CameraFeed(
-            video=video, audio=audio, width=width, height=height, fps=fps, ice_servers=tuple(ice_servers)
-        )
+        self._ice_servers = tuple(ice_servers)
+        CameraFeed(video=video, audio=audio, width=width, height=height, fps=fps, ice_servers=self._ice_servers)
         self._session: Session | None = None
         self._count = 0
         super().__init__(width=width, height=height, fps=fps, video=video, audio=audio)
@@ -70,15 +72,22 @@ class Camera(anywidget.AnyWidget):
     @property
     def name(self) -> str:
         """What to call it in messages."""
-        return self._feed.name
+        return "camera"
 
     def in_worker(self) -> CameraFeed:
-        """What the recording process opens. Raises StateError while this camera is being recorded."""
+        """What the recording process opens. Raises StateError while this one is being recorded."""
         if self._session is not None and not self._session.wait(0):
             raise StateError(
                 "recording", "free", "this camera is being recorded: stop that, or make another Camera()"
             )
-        return self._feed
+        return CameraFeed(
+            video=self.video,
+            audio=self.audio and self.microphone != NO_SOUND,
+            width=self.width,
+            height=self.height,
+            fps=self.fps,
+            ice_servers=self._ice_servers,
+        )
 
     def connect(self, session: Session) -> None:
         """Let the page send to ``session``."""
@@ -90,9 +99,7 @@ class Camera(anywidget.AnyWidget):
             {
                 "type": "begin",
                 "id": self._count,
-                "ice_servers": [
-                    {"urls": one} if isinstance(one, str) else dict(one) for one in self._feed.ice_servers
-                ],
+                "ice_servers": [{"urls": one} if isinstance(one, str) else dict(one) for one in self._ice_servers],
             }
         )
 
@@ -105,7 +112,8 @@ class Camera(anywidget.AnyWidget):
         if session is None or message.get("id") != self._count or session.state is SessionState.STOPPED:
             return
         if message.get("type") in ("offer", "failed"):
-            session.signal(message)
+            with suppress(StateError):  # it has just ended
+                session.signal(message)
 
     def _from_worker(self, message: dict[str, Any]) -> None:
         if message.get("type") == "answer":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from ..sources.media_file import MediaFile
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from .camera import Camera
-from .parts import row
+from .parts import close_all, row
 
 SIZES = ("640x360", "1280x720", "1920x1080")
 _LABELLED = {"description_width": "initial"}
@@ -135,7 +136,7 @@ class GivenChoice:
     def __init__(self, label: str, source: Source | StandIn) -> None:
         self.label = label
         self._source = source
-        # A camera of the caller's own is shown; another source has nothing to ask.
+        # A camera of the caller's own is shown, and stays the caller's; another source has nothing to ask.
         self.box = widgets.VBox([source] if isinstance(source, widgets.Widget) else [])
 
     def source(self) -> Source | StandIn:
@@ -252,6 +253,30 @@ class Form:
         for one in (self.kind, self.name, *self._inputs(self.folded), *self._inputs(self.options)):
             one.disabled = locked
 
+    def take_over(self, earlier: Form) -> None:
+        """Go on with the source that ``earlier`` records: a camera that was closed now would end it."""
+        going_on = earlier.choices[earlier.kind.value]
+        for number, one in enumerate(self.choices):
+            if one.label != going_on.label:
+                continue
+            earlier.choices.remove(going_on)
+            earlier.options.children = ()
+            self.choices[number] = going_on
+            self._let_go(one)
+            self.kind.value = number
+            self.options.children = [going_on.box]
+
+    def close(self) -> None:
+        """Close the choices' widgets, those that are shown and those that are not; not the caller's own."""
+        self.options.children = ()
+        for one in self.choices:
+            self._let_go(one)
+
+    def _let_go(self, choice: Choice) -> None:
+        if isinstance(choice, GivenChoice):
+            choice.box.children = ()
+        close_all(choice.box)
+
     def _inputs(self, box: Any) -> list[Any]:  # noqa: ANN401 - ipywidgets carry no types
         if hasattr(box, "children"):
             return [one for child in box.children for one in self._inputs(child)]
@@ -273,7 +298,8 @@ def free_name(folder: Path, stem: str = "recording-1") -> str:
 
 
 def _is_taken(folder: Path, stem: str) -> bool:
-    return any((folder / (stem + ending)).exists() for ending in (".ts", ".recording.ts", ".recording.tail"))
+    endings = (".ts", ".recording.ts", ".recording.tail")
+    return any(os.path.exists(folder / (stem + one)) for one in endings)  # noqa: PTH110 - which raises for long names
 
 
 def _sizes() -> widgets.Dropdown:

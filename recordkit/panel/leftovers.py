@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,14 +28,27 @@ class Leftovers:
         self._in_background = in_background
         self.box = widgets.VBox([])
         self._told = widgets.HTML()
+        self._listing = threading.Lock()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """List nothing any more."""
+        with self._listing:
+            self._is_closed = True
 
     def look(self) -> None:
         """List what lies there now; nothing that is alive, and nothing where the folder is not there yet."""
+        with self._listing:
+            if not self._is_closed:
+                self._list()
+
+    def _list(self) -> None:
+        found: list[Partial] = []
         try:
-            found = [one for one in partials(self._folder) if not one.is_recording] if self._folder.is_dir() else []
+            if os.path.isdir(self._folder):  # noqa: PTH112 - which raises where one may not look
+                found = [one for one in partials(self._folder) if not one.is_recording]
         except RecordkitError as error:
             self._told.value = page.notes([str(error)])
-            found = []
         for old in self.box.children[:-1]:
             close_all(old)
         more = [widgets.HTML(f"and {len(found) - MOST_LISTED} more")] if len(found) > MOST_LISTED else []

@@ -19,7 +19,7 @@ background:#6b7280;font-size:13px;line-height:20px;white-space:nowrap}
 .recordkit-badge[data-state=stopping]{background:#8a5a00}.recordkit-badge[data-state=degraded]{background:#a34a00}
 .recordkit-badge[data-state=stopped]{background:#1a7f37}.recordkit-badge[data-state=failed]{background:#7a0019}
 .recordkit-head{display:flex;margin:3px 0;flex-wrap:wrap;gap:4px 14px;align-items:center;font-size:14px}
-.recordkit-head code{background:transparent;color:inherit;overflow-wrap:anywhere}
+.recordkit-head code,.recordkit-note code{background:transparent;color:inherit;overflow-wrap:anywhere}
 .recordkit-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(104px,1fr));gap:6px;margin:4px 0}
 .recordkit-tile{border:1px solid var(--jp-border-color2,#8884);border-radius:5px;padding:4px 9px;min-width:0}
 .recordkit-tile span{display:block;font-size:11px;opacity:.75}
@@ -69,6 +69,14 @@ def notes(messages: Iterable[str], *, good: bool = False) -> str:
     return "".join(
         f'<div class="recordkit-note" data-kind="{kind}" role="{role}">{escape(message)}</div>'
         for message in messages
+    )
+
+
+def listening(url: str) -> str:
+    """Where a publisher is to send to."""
+    return (
+        f'<div class="recordkit-note" data-kind="good" role="status">Publish to <code>{escape(url)}</code>, '
+        "with a NAME of your own</div>"
     )
 
 

@@ -14,27 +14,23 @@ import ipywidgets as widgets
 from IPython.display import HTML
 
 from ..background.account import SessionState
-from ..background.figures import Figures
 from ..background.session import Session
 from ..errors import RecordkitError, StateError
-from ..model import Event, EventKind
-from ..plots.live import LiveCharts
 from ..recording import Recording
 from ..session import StandIn, start
 from ..sources.source import Source
 from ..system import Clock
-from ..telemetry.alerts import AlertSettings
-from ..telemetry.words import size_text, time_text
+from ..telemetry.words import time_text
 from . import page
 from .cells import predecessor
 from .form import Form
 from .leftovers import Leftovers
 from .parts import button, close_all, put, row
+from .watched import Watched
 
 log = logging.getLogger("recordkit")
 
 REDRAW_INTERVAL_S = 0.8
-DISK_SOON_FULL_S = 600
 RUNNING = (SessionState.STARTING, SessionState.RECORDING, SessionState.DEGRADED, SessionState.STOPPING)
 
 
@@ -65,25 +61,25 @@ class RecordingPanel:
         self._clock = clock or Clock()
         self._closed = threading.Event()
         self._lock = threading.RLock()
-        self._busy = threading.Lock()
-        self._charts: LiveCharts | None = None
-        self._shown_flushes = 0
-        self._shown_sample_ns = 0
+        self._is_closing = False
+        self._watched: Watched | None = None
         self._follower: threading.Thread | None = None
         # The widgets outlive every name that a notebook gives the panel; they must not keep it.
-        own = weakref.ref(self)
+        own, one_start = weakref.ref(self), threading.Lock()
         self._form = Form(sources, self.folder)
         self._leftovers = Leftovers(self.folder, lambda action: _act(own, lambda _: action()))
         self._start_button = button("Start", "success", "circle", "Begin to record")
         self._stop_button = button("Stop", "danger", "stop", "End the recording and commit its file")
         self._mark_button = button("Mark", "", "bookmark", "Note this moment in the recording's log")
         self._mark_name = widgets.Text(
-            value="mark", placeholder="what happened", layout=widgets.Layout(width="150px")
-        )
-        self._start_button.on_click(lambda _: _act(own, RecordingPanel.start))
+            value="mark", placeholder="what happened", description="as", style={"description_width": "initial"},
+            layout=widgets.Layout(width="170px"),
+        )  # fmt: skip
+        self._start_button.on_click(lambda _: _act(own, RecordingPanel.start, one_start))
         self._stop_button.on_click(lambda _: _act(own, RecordingPanel.stop))
         self._mark_button.on_click(lambda _: _act(own, RecordingPanel.mark))
-        self._head, self._tiles, self._alerts, self._message = (widgets.HTML() for _ in range(4))
+        self._head, self._tiles, self._alerts = (widgets.HTML() for _ in range(3))
+        self._address, self._message = widgets.HTML(), widgets.HTML()
         # Not an HTML widget: only in an output does the front end resolve a link to a file.
         self._finished = widgets.Output()
         self._images = [widgets.Image(format="png", layout=widgets.Layout(display="none")) for _ in range(2)]
@@ -97,6 +93,7 @@ class RecordingPanel:
                 buttons,
                 self._head,
                 self._message,
+                self._address,
                 self._alerts,
                 self._tiles,
                 charts,
@@ -105,7 +102,7 @@ class RecordingPanel:
             ]
         )
         self.widget.add_class("recordkit-panel")
-        self._finalizer = weakref.finalize(self, close_all, self.widget, *(one.box for one in self._form.choices))
+        self._finalizer = weakref.finalize(self, _take_apart, self.widget, self._form)
         self._finalizer.atexit = False
         self._show_state()
         self._leftovers.look()
@@ -121,33 +118,38 @@ class RecordingPanel:
 
     def start(self) -> Session:
         """Begin a recording as the form stands. Raises StateError, and as ``recordkit.start`` does."""
+        if not self.is_running:
+            self._until_shown()
         with self._lock:
             self._refuse_closed()
             if self.is_running:
                 raise StateError("recording", "stopped", "this panel is recording: stop that first")
-            self._message.value = ""
+            self._message.value = self._address.value = ""
             self._finished.outputs = ()
-            self.recording = self.error = None
+            self.session = self.recording = self.error = None
             path, source, settings = self._form.path, self._form.source(), self._form.settings()
             self._form.lock(locked=True)
             self._show_state("starting", "the recording's process starts")
             try:
                 self.session = start(source, path, **settings)
+                self._follow(self.session)
+            except RecordkitError as error:
+                self.error = error
+                raise
             finally:
                 self._form.lock(locked=self.is_running)
                 self._show_state()
-            self._follow(self.session)
             return self.session
 
     def stop(self, timeout: float | None = None) -> Recording:
         """End the recording and commit it. Raises StateError where none was started, and its own error."""
         session = self._current()
         self._stop_button.disabled = True
-        recording = session.stop(timeout=timeout)
-        follower = self._follower
-        if follower is not None and follower is not threading.current_thread():
-            follower.join(timeout)
-        return recording
+        try:
+            return session.stop(timeout=timeout)
+        finally:
+            if session.has_ended:
+                self._until_shown(timeout)
 
     def mark(self, name: str | None = None) -> None:
         """Note this moment in the recording's log, under ``name`` (None: what stands beside the button)."""
@@ -155,11 +157,14 @@ class RecordingPanel:
 
     def close(self) -> None:
         """End a recording that runs, and take the panel down. May be called again."""
+        with self._lock:  # a start that is on its way comes first
+            self._is_closing = True
         if self.is_running:
             try:
                 self.stop()
             except RecordkitError as error:
                 log.error("%s", error)
+        self._until_shown()
         self._take_down()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> object:  # noqa: ANN401 - IPython's own
@@ -168,8 +173,12 @@ class RecordingPanel:
         return self.widget._repr_mimebundle_(**kwargs)
 
     def _take_over(self, earlier: RecordingPanel) -> None:
-        session = earlier.session if earlier.is_running else None
-        earlier._take_down()
+        with earlier._lock:
+            earlier._is_closing = True
+            session = earlier.session if earlier.is_running else None
+            if session is not None:
+                self._form.take_over(earlier._form)
+            earlier._take_down()
         if session is not None:
             self.session = session
             self._form.name.value = session.path.name
@@ -179,10 +188,17 @@ class RecordingPanel:
 
     def _take_down(self) -> None:
         self._closed.set()
+        self._leftovers.close()
         self._finalizer()
 
+    def _until_shown(self, timeout: float | None = None) -> None:
+        """Wait until the end of the last recording stands there."""
+        follower = self._follower
+        if follower is not None and follower is not threading.current_thread():
+            follower.join(timeout)
+
     def _refuse_closed(self) -> None:
-        if self._closed.is_set():
+        if self._is_closing or self._closed.is_set():
             raise StateError("closed", "open", "this panel was closed: make a new one")
 
     def _current(self) -> Session:
@@ -193,38 +209,43 @@ class RecordingPanel:
     # What it shows.
 
     def _follow(self, session: Session) -> None:
-        self._charts = LiveCharts(AlertSettings().limits()["memory_bytes"].threshold)
-        self._shown_flushes, self._shown_sample_ns = 0, 0
+        self._watch(session)
         self._follower = threading.Thread(
             target=self._run, args=(session,), name=f"recordkit-panel:{session.path.name}", daemon=True
         )
         self._follower.start()
 
+    def _watch(self, session: Session) -> None:
+        self._watched = Watched(session)
+
     def _run(self, session: Session) -> None:
-        while session.state in RUNNING and not self._closed.is_set():
+        try:
+            while session.state in RUNNING and not self._closed.is_set():
+                self._redraw(session)
+                session.wait(REDRAW_INTERVAL_S)
             self._redraw(session)
-            session.wait(REDRAW_INTERVAL_S)
-        self._redraw(session)
+        except Exception as error:
+            # What cannot be drawn must not end what is recorded.
+            log.exception("The panel can draw no more")
+            self._show_fault(error)
+            while session.state in RUNNING and not self._closed.is_set():
+                session.wait(REDRAW_INTERVAL_S)
+        finally:
+            if self._watched is not None:
+                self._watched.close()
         self._show_end(session)
 
     def _redraw(self, session: Session) -> None:
         with self._lock:
-            if self._charts is None or self._closed.is_set():
+            watched = self._watched
+            if watched is None or self._closed.is_set():
                 return
-            contents = session.log.contents
-            flushes = [one for one in contents.flushes if one.index >= self._shown_flushes]
-            samples = [one for one in contents.samples if one.time_ns > self._shown_sample_ns]
-            self._charts.add([*flushes, *samples])
-            if flushes:
-                self._shown_flushes = flushes[-1].index + 1
-            if samples:
-                self._shown_sample_ns = samples[-1].time_ns
-            for image, picture in zip(self._images, self._charts.draw(), strict=True):
+            for image, picture in zip(self._images, watched.update(), strict=True):
                 image.value = picture
                 image.layout.display = ""
-            full_in_s = contents.samples[-1].full_in_s if contents.samples else None
-            put(self._tiles, page.tiles(_tiles(session.figures, full_in_s)))
-            put(self._alerts, page.notes(_standing(contents.events)))
+            put(self._tiles, page.tiles(watched.tiles))
+            put(self._alerts, page.notes(watched.alerts))
+            put(self._address, "" if watched.address is None else page.listening(watched.address))
             self._show_state()
 
     def _show_end(self, session: Session) -> None:
@@ -236,12 +257,14 @@ class RecordingPanel:
             except RecordkitError as error:
                 self.error = error
                 self._message.value = page.notes([str(error)])
-            else:
-                self._finished.append_display_data(_html(page.finished(self.recording)))
             self._form.next_name()
             put(self._alerts, "")
+            put(self._address, "")
             self._form.lock(locked=False)
             self._show_state()
+            # Last: a file that somebody has spoiled meanwhile must not keep the panel locked.
+            if self.recording is not None:
+                self._finished.append_display_data(_html(page.finished(self.recording)))
         self._leftovers.look()
 
     def _show_state(self, state: str | None = None, words: str = "") -> None:
@@ -265,10 +288,17 @@ class RecordingPanel:
         self._show_state()
 
 
-def _act(panel: weakref.ref[RecordingPanel], action: Callable[[RecordingPanel], object]) -> None:
-    """Do what a click asks for in a thread of its own: the kernel's loop has others to serve."""
+def _act(
+    panel: weakref.ref[RecordingPanel],
+    action: Callable[[RecordingPanel], object],
+    gate: threading.Lock | None = None,
+) -> None:
+    """Do what a click asks for in a thread of its own: the kernel's loop has others to serve.
+
+    With a ``gate`` a second click is passed over while the first is being done.
+    """
     own = panel()
-    if own is None or not own._busy.acquire(blocking=False):
+    if own is None or (gate is not None and not gate.acquire(blocking=False)):
         return
 
     def run() -> None:
@@ -280,39 +310,16 @@ def _act(panel: weakref.ref[RecordingPanel], action: Callable[[RecordingPanel], 
             log.exception("The panel could not do what was asked of it")
             own._show_fault(error)
         finally:
-            own._busy.release()
+            if gate is not None:
+                gate.release()
 
     threading.Thread(target=run, name="recordkit-panel-click", daemon=True).start()
 
 
+def _take_apart(widget: widgets.Widget, form: Form) -> None:
+    form.close()
+    close_all(widget)
+
+
 def _html(text: str) -> HTML:
     return HTML(text)  # type: ignore[no-untyped-call] # as IPython has it
-
-
-def _tiles(figures: Figures, full_in_s: float | None) -> list[tuple[str, str, bool]]:
-    """The tiles: name, figure, whether it deserves a look."""
-    return [
-        ("elapsed", time_text(figures.elapsed_s), False),
-        ("on disk", size_text(figures.file_bytes), False),
-        ("bit rate", "—" if figures.bit_rate is None else f"{figures.bit_rate / 1e6:.2f} Mbit/s", False),
-        ("flushes", f"{figures.flush_count:,}", False),
-        ("dropped", f"{figures.dropped_units:,}", figures.dropped_units > 0),
-        ("at risk", size_text(figures.bytes_at_risk), False),
-        ("memory", _size_or_dash(figures.rss_bytes), False),
-        ("disk left", _size_or_dash(figures.free_bytes), full_in_s is not None and full_in_s < DISK_SOON_FULL_S),
-    ]
-
-
-def _size_or_dash(size: int | None) -> str:
-    return "—" if size is None else size_text(size)
-
-
-def _standing(events: Sequence[Event]) -> list[str]:
-    """What the alerts say that have been raised and not cleared."""
-    standing: dict[object, str] = {}
-    for event in events:
-        if event.kind is EventKind.ALERT_RAISED:
-            standing[event.fields.get("rule")] = str(event.fields.get("message"))
-        elif event.kind is EventKind.ALERT_CLEARED:
-            standing.pop(event.fields.get("rule"), None)
-    return list(standing.values())

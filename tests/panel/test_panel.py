@@ -175,3 +175,163 @@ def test_what_is_shown_lives_as_long_as_it_is_shown(tmp_path):
 def test_sources_that_are_none(tmp_path):
     with pytest.raises(SettingsError, match="sources"):
         rk.RecordingPanel(["camcorder"], tmp_path)
+
+
+def test_an_endpoint_says_where_to_publish(tmp_path):
+    panel = rk.RecordingPanel({"studio": rk.Whip(port=0)}, tmp_path)
+    try:
+        session = panel.start()
+        while "Publish to" not in panel._address.value:
+            assert not session.wait(0.1)
+        (url,) = [one["url"] for one in session.events.query("kind == 'listening'")["fields"]]
+        assert url.endswith("/whip/NAME")
+        assert ":0/" not in url
+        assert url in panel._address.value
+        panel.stop()
+        assert panel._address.value == ""
+    finally:
+        panel.close()
+
+
+class SlowToStart:
+    """In place of ``recordkit.start``: waits until the test lets it go on."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.may_go_on, self.count = threading.Event(), threading.Event(), 0
+        monkeypatch.setattr("recordkit.panel.panel.start", self)
+
+    def __call__(self, *values, **settings):
+        self.count += 1
+        self.begun.set()
+        assert self.may_go_on.wait(WAIT_S)
+        return rk.start(*values, **settings)
+
+
+def test_two_clicks_start_one_recording(panel, monkeypatch):
+    slow = SlowToStart(monkeypatch)
+    panel._start_button.click()
+    assert slow.begun.wait(WAIT_S)
+    panel._start_button.click()
+    assert panel._start_button.disabled
+    slow.may_go_on.set()
+    panel._lock.acquire()
+    panel._lock.release()
+    assert panel.is_running
+    assert slow.count == 1
+    assert panel._message.value == ""
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["closed", "cell run again"])
+def test_a_panel_that_goes_while_its_recording_starts_loses_no_recording(again, tmp_path, monkeypatch):
+    slow = SlowToStart(monkeypatch)
+    panel = rk.RecordingPanel({"small": SMALL}, tmp_path)
+    panel._start_button.click()
+    assert slow.begun.wait(WAIT_S)
+    timer = threading.Timer(0.2, slow.may_go_on.set)
+    timer.start()
+    if again:
+        monkeypatch.setattr("recordkit.panel.panel.predecessor", lambda _: panel)
+        second = rk.RecordingPanel({"small": SMALL}, tmp_path)
+        assert second.session is panel.session
+        assert second.is_running
+        second.close()
+    else:
+        panel.close()
+    timer.join()
+    assert rk.sessions() == []
+    assert panel.session.state is rk.SessionState.STOPPED
+    with pytest.raises(StateError, match="closed"):
+        panel.start()
+
+
+def test_an_interrupted_start_leaves_the_panel_ready(panel, monkeypatch):
+    def interrupted(*values, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recordkit.panel.panel.start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        panel.start()
+    assert not panel._start_button.disabled
+    assert not panel._form.name.disabled
+    assert "ready" in panel._head.value
+
+
+@pytest.mark.parametrize("name", ["file/recordings", "x" * 300], ids=["below a file", "a name too long"])
+def test_a_folder_that_cannot_be_made_is_said(name, tmp_path):
+    (tmp_path / "file").touch()
+    panel = rk.RecordingPanel({"small": SMALL}, tmp_path / name)
+    click(panel._start_button)
+    assert isinstance(panel.error, rk.OutputError)
+    assert str(panel.error.path.name) in panel._message.value
+    assert not panel._start_button.disabled
+    panel.close()
+
+
+def test_after_a_start_that_failed_nothing_of_the_one_before_is_shown_as_new(panel):
+    panel.start().wait(1)
+    panel.stop()
+    panel._form.name.value = "recording-1.ts"
+    click(panel._start_button)
+    assert "exists already" in panel._message.value
+    assert "ready" in panel._head.value
+    with pytest.raises(StateError, match="nothing is being recorded"):
+        panel.stop()
+
+
+def test_an_unfinished_recording_of_this_name_is_left_alone(panel):
+    session = panel.start()
+    session.wait(2)
+    os.kill(session.worker_pid, signal.SIGKILL)
+    panel._until_shown(WAIT_S)
+    panel._form.name.value = "recording-1.ts"
+    click(panel._start_button)
+    assert "an unfinished recording lies in the way" in panel._message.value
+    assert "recording-1.recording.ts" in panel._leftovers.box.children[0].children[0].value
+
+
+def test_a_chart_that_cannot_be_drawn_does_not_end_the_recording(panel, monkeypatch):
+    def broken(watched):
+        raise MemoryError("no room for a picture")
+
+    monkeypatch.setattr("recordkit.panel.watched.Watched.update", broken)
+    session = panel.start()
+    while "no room for a picture" not in panel._message.value:
+        assert not session.wait(0.1)
+    while not session.figures.file_bytes:
+        assert not session.wait(0.1)
+    assert panel.is_running
+    assert panel.stop().path.exists()
+
+
+def test_a_camera_of_the_callers_own_outlives_its_panels(tmp_path):
+    camera = rk.Camera()
+    for _ in range(2):
+        panel = rk.RecordingPanel([camera], tmp_path)
+        assert camera.comm is not None
+        panel.close()
+    assert camera.comm is not None
+    camera.close()
+
+
+def test_a_cell_that_runs_again_keeps_the_camera_that_is_recorded(tmp_path, monkeypatch):
+    first = rk.RecordingPanel(["synthetic", "camera"], tmp_path)
+    first._form.kind.value = 1
+    camera = first._form.choices[1].camera
+    session = first.start()
+    monkeypatch.setattr("recordkit.panel.panel.predecessor", lambda _: first)
+    second = rk.RecordingPanel(["camera", "synthetic"], tmp_path)
+    assert camera.comm is not None
+    assert second._form.source() is camera
+    assert second._form.options.children == (second._form.choices[0].box,)
+    second.close()
+    assert session.state is rk.SessionState.STOPPED
+    assert camera.comm is None
+
+
+def test_a_click_on_recover_holds_up_no_other(panel):
+    may_go_on, begun = threading.Event(), threading.Event()
+    panel._leftovers._in_background(lambda: (begun.set(), may_go_on.wait(WAIT_S)))
+    assert begun.wait(WAIT_S)
+    click(panel._start_button)
+    assert panel.is_running
+    may_go_on.set()

@@ -1,0 +1,87 @@
+"""What the panel shows of a session, kept up as its records come: a redraw costs the same after a day."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..background.figures import Figures
+from ..background.session import Session
+from ..model import Event, EventKind, FlushRecord, Sample
+from ..plots.live import LiveCharts
+from ..telemetry.alerts import AlertSettings
+from ..telemetry.words import size_text, time_text
+
+DISK_SOON_FULL_S = 600
+MOST_WAITING = 65_536
+"""More than a session holds; only who is never drawn has so many waiting, and the oldest go then."""
+
+Tile = tuple[str, str, bool]
+
+
+class Watched:
+    """Follows ``session`` until ``close``; ``update`` takes in what has come. One thread at a time."""
+
+    def __init__(self, session: Session) -> None:
+        self.address: str | None = None
+        """Where a source that listens can be reached."""
+        self._session = session
+        self._waiting: deque[FlushRecord | Sample | Event] = deque(maxlen=MOST_WAITING)
+        self._charts = LiveCharts(AlertSettings().limits()["memory_bytes"].threshold)
+        self._standing: dict[object, str] = {}
+        self._full_in_s: float | None = None
+        self._take_off = session.follow(self._waiting.append)
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._take_off()
+
+    def update(self) -> tuple[bytes, bytes]:
+        """Take in what has come since, and draw: the memory chart and the growth chart as PNG files."""
+        records: list[FlushRecord | Sample] = []
+        while self._waiting:
+            record = self._waiting.popleft()
+            if isinstance(record, Event):
+                self._take(record)
+                continue
+            records.append(record)
+            if isinstance(record, Sample):
+                self._full_in_s = record.full_in_s
+        self._charts.add(records)
+        return self._charts.draw()
+
+    @property
+    def alerts(self) -> list[str]:
+        """What the alerts say that have been raised and not cleared."""
+        return list(self._standing.values())
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """The newest figures: name, figure, whether it deserves a look."""
+        return tiles(self._session.figures, self._full_in_s)
+
+    def _take(self, event: Event) -> None:
+        rule = event.fields.get("rule")
+        if event.kind is EventKind.ALERT_RAISED:
+            self._standing[rule] = str(event.fields.get("message"))
+        elif event.kind is EventKind.ALERT_CLEARED:
+            self._standing.pop(rule, None)
+        elif event.kind is EventKind.LISTENING:
+            self.address = str(event.fields.get("url"))
+
+
+def tiles(figures: Figures, full_in_s: float | None) -> list[Tile]:
+    """The tiles: name, figure, whether it deserves a look."""
+    return [
+        ("elapsed", time_text(figures.elapsed_s), False),
+        ("on disk", size_text(figures.file_bytes), False),
+        ("bit rate", "—" if figures.bit_rate is None else f"{figures.bit_rate / 1e6:.2f} Mbit/s", False),
+        ("flushes", f"{figures.flush_count:,}", False),
+        ("dropped", f"{figures.dropped_units:,}", figures.dropped_units > 0),
+        ("at risk", size_text(figures.bytes_at_risk), False),
+        ("memory", _size_or_dash(figures.rss_bytes), False),
+        ("disk left", _size_or_dash(figures.free_bytes), full_in_s is not None and full_in_s < DISK_SOON_FULL_S),
+    ]
+
+
+def _size_or_dash(size: int | None) -> str:
+    return "—" if size is None else size_text(size)
