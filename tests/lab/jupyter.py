@@ -105,18 +105,25 @@ def running_browser(profile: Path, *, width: int = 1280, height: int = 1000) -> 
 
 
 class Notebook:
-    """One notebook open in a page."""
+    """One notebook open in a page: one of its own, or ``page``, where JupyterLab is loaded already."""
 
-    def __init__(self, context: BrowserContext, lab: Lab, name: str) -> None:
-        self.page: Page = context.new_page()
+    def __init__(self, context: BrowserContext, lab: Lab, name: str, page: Page | None = None) -> None:
+        self.page: Page = page or context.new_page()
         self.faults: list[str] = []
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.goto(f"{lab.url}lab/tree/{name}?reset", wait_until="domcontentloaded")
+        self.page.on("pageerror", self._fault)
+        if page is None:
+            self.page.goto(f"{lab.url}lab/tree/{name}?reset", wait_until="domcontentloaded")
+        else:
+            script = "path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)"
+            self.page.evaluate(script, name)
         self.page.wait_for_function(
-            "() => window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=60_000
+            "path => window.jupyterapp?.shell.currentWidget?.context?.path === path", arg=name, timeout=60_000
         )
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.idle()
+
+    def _fault(self, error: object) -> None:
+        self.faults.append(str(error))
 
     def command(self, name: str) -> None:
         """A command of JupyterLab's."""
@@ -140,9 +147,14 @@ class Notebook:
         self.idle()
 
     def close(self) -> None:
-        """Shut the kernel down and close the page."""
-        self.page.evaluate("() => window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown()")
-        self.page.close()
+        """Shut the kernel down and take the notebook off the page, without being asked whether to save it."""
+        script = """async () => {
+            const widget = window.jupyterapp.shell.currentWidget;
+            await widget?.sessionContext?.shutdown();
+            widget?.dispose();
+        }"""
+        self.page.evaluate(script)
+        self.page.remove_listener("pageerror", self._fault)
 
     def kernel_pid(self) -> int:
         """The kernel's process."""
