@@ -8,11 +8,14 @@ from typing import Literal
 
 from .capacity import Capacity
 from .errors import AdmissionError
+from .settings import VideoSettings
 
 AdmissionPolicy = Literal["check", "off"]
 
-OTHER_BYTES = 16 * 1024 * 1024
-"""What a recording needs besides tail and queue: an encoder of small pictures, stacks, the log."""
+_OTHER_BYTES = 8 * 1024 * 1024
+_ENCODER_BYTES_PER_PIXEL = 25
+_UNKNOWN_SIZE = (640, 360)
+"""Small: nobody is refused for pictures that may never come."""
 DESCRIPTORS = 8
 """Files that one recording has open at a time: three, more for moments, and some for its source."""
 RECENT_S = 10.0
@@ -43,6 +46,15 @@ class Load:
     since_drop_s: float | None = None
     since_full_s: float | None = None
     device: int | None = None
+
+
+def memory_bytes(tail_bytes: int, queue_bytes: int, video: VideoSettings | None) -> int:
+    """What a recording may take once its tail and its queue are full; encoders as they were measured."""
+    encoder_bytes = 0
+    if video is not None:
+        width, height = video.size or _UNKNOWN_SIZE
+        encoder_bytes = width * height * _ENCODER_BYTES_PER_PIXEL
+    return tail_bytes + queue_bytes + encoder_bytes + _OTHER_BYTES
 
 
 def check(needs: Needs, running: Iterable[Load], capacity: Capacity) -> None:

@@ -141,7 +141,7 @@ class AdmissionError(RecordkitError):
     def __init__(self, recording: str, short: str, needed: int | None, available: int | None, message: str) -> None:
         super().__init__(
             f"{recording}: not started, for want of {short}: {message}; "
-            "admission='off' starts it whatever that costs the others"
+            "admission='off' (--no-admission) starts it all the same"
         )
         self.recording = recording
         self.short = short

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .admission import OTHER_BYTES, Load, Needs
+from .admission import Load, Needs, memory_bytes
 from .encode.routing import FIRST_AUDIO, VIDEO
 from .encode.streams import Media, Streams
 from .errors import RecordkitError, SettingsError
@@ -138,7 +138,9 @@ class Machinery:
         )
         self._needs = Needs(
             self.final_output_path.name,
-            memory_bytes=self.writer.tail_bytes + min(plan.queue_bytes, plan.shared.budget.limit) + OTHER_BYTES,
+            memory_bytes=memory_bytes(
+                self.writer.tail_bytes, min(plan.queue_bytes, plan.shared.budget.limit), plan.video
+            ),
             encodes=plan.video is not None,
         )
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from recordkit.admission import DESCRIPTORS, RECENT_S, Load, Needs, check
+from recordkit.admission import DESCRIPTORS, RECENT_S, Load, Needs, check, memory_bytes
 from recordkit.capacity import Capacity
 from recordkit.errors import AdmissionError, RecordkitError
+from recordkit.settings import VideoSettings
 
 
 class Machine(Capacity):
@@ -32,6 +33,15 @@ def refused(needs=NEEDS, running=(), machine=None):
     assert "new.ts: not started, for want of " + caught.value.short in str(caught.value)
     assert "admission='off'" in str(caught.value)
     return caught.value
+
+
+def test_what_a_recording_may_take():
+    megabyte = 1 << 20
+    sound = memory_bytes(10 * megabyte, 16 * megabyte, None)
+    assert 30 * megabyte < sound < 40 * megabyte
+    assert sound < memory_bytes(10 * megabyte, 16 * megabyte, VideoSettings()) < sound + 10 * megabyte
+    large = memory_bytes(10 * megabyte, 16 * megabyte, VideoSettings(size=(1920, 1080)))
+    assert 45 * megabyte < large - sound < 60 * megabyte
 
 
 def test_memory():

@@ -25,7 +25,6 @@ from recordkit.sources.readback import read_back
 from recordkit.sources.source import OpenSource, SourceItem
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import Clock
-from recordkit.telemetry.alerts import AlertSettings
 
 FAST = VideoSettings(preset="ultrafast")
 

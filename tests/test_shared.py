@@ -1,6 +1,8 @@
 """What the recordings of one process share, how they find it, and that none holds up another."""
 
 import os
+import subprocess
+import sys
 import threading
 from fractions import Fraction
 
@@ -244,6 +246,25 @@ def test_a_recording_that_loses_media_to_a_hanging_disk_keeps_another_off_that_d
         other.start()
         gate.open()
     other.stop()
+
+
+def test_a_process_with_few_descriptors_left(tmp_path):
+    """By a real limit, in a process of its own."""
+    code = """
+import os, resource, sys
+import recordkit as rk
+recorder = rk.Recorder(sys.argv[1], audio=None)
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 5, hard))
+try:
+    recorder.start()
+except rk.AdmissionError as error:
+    print(error.short, error.available, recorder.state)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "talk.ts")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=GUARD_S, check=True)
+    assert done.stdout.split() == ["file", "descriptors", "5", "new"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_record_refuses_before_anything_is_made(tmp_path):

@@ -115,6 +115,9 @@ def record(
     on_disk_full: Annotated[
         FullDiskChoice, typer.Option(help="Where the disk is full: end and commit, or wait for room.")
     ] = FullDiskChoice.STOP,
+    no_admission: Annotated[
+        bool, typer.Option("--no-admission", help="Start even where this machine seems unable to carry it.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Synthetic source: as fast as possible.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw memory, growth and flushes into this picture.")] = None,
@@ -211,6 +214,7 @@ def record(
             durability=durability.value,
             on_partial=on_partial.value,
             on_disk_full=on_disk_full.value,
+            admission="off" if no_admission else "check",
             overwrite=overwrite,
             on_progress=lambda recorder: live.update(_progress(recorder), refresh=True),
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from recordkit.capacity import Capacity
 from recordkit.cli import FAULT, INTERRUPTED, USAGE
 from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
@@ -97,6 +98,17 @@ def test_a_source_that_cannot_be_opened_exits_with_1(tmp_path: Path) -> None:
     code, _, errors = call("record", tmp_path / "missing.mp4", tmp_path / "out.ts")
     assert code == FAULT
     assert "cannot be opened" in errors
+
+
+def test_a_machine_that_cannot_carry_it_is_told_of_unless_that_is_not_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Capacity, "memory_bytes", lambda self: 1_000_000)
+    code, _, errors = call(*SYNTHETIC, "--seconds", 0.5, tmp_path / "out.ts")
+    assert code == FAULT
+    assert "for want of memory" in errors
+    assert not list(tmp_path.iterdir())
+    assert call(*SYNTHETIC, "--seconds", 0.5, "--no-admission", tmp_path / "out.ts")[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
