@@ -54,20 +54,24 @@ class Batch:
         self.offset, self.rows, self.stride = offset, rows, stride
         self._found: list[tuple[int, int, Event]] = []
         self._raw: RawBytes | None = None
-        columns = np.ascontiguousarray(rows[:, : _HEADER_BYTES + 2].T)
+        columns = np.ascontiguousarray(rows[:, :_HEADER_BYTES].T)
         self.pid = (columns[1] & 0x1F).astype(np.uint16) << 8 | columns[2]
         self.unit_start = columns[1] & 0x40 != 0
         self.scrambled = columns[3] & 0xC0 != 0
         self.counter = columns[3] & 15
         self.has_payload = columns[3] >> 4 & 1
-        has_field = columns[3] & 0x20 != 0
-        field = np.where(has_field, columns[4], 0)
-        self.flags = np.where(field > 0, columns[5], 0)
-        self.start = np.where(has_field, field.astype(np.int16) + 5, _HEADER_BYTES)
-        self.size = np.where(self.has_payload, PACKET_BYTES - self.start, 0)
+        self.flags = np.zeros(len(rows), np.uint8)
+        self.start = np.full(len(rows), _HEADER_BYTES, np.int16)
+        self.size = self.has_payload * np.int16(PACKET_BYTES - _HEADER_BYTES)
         null = self.pid == NULL_PID
         error = columns[1] & 0x80 != 0
-        malformed = (field > 183 - self.has_payload) | (columns[3] & 0x30 == 0)
+        malformed = columns[3] & 0x30 == 0
+        having = np.flatnonzero(columns[3] & 0x20)  # an adaptation field, as few packets do
+        field, has_payload = rows[having, _HEADER_BYTES], self.has_payload[having]
+        self.flags[having] = np.where(field > 0, rows[having, _HEADER_BYTES + 1], 0)
+        self.start[having] += 1 + field.astype(np.int16)
+        self.size[having] -= has_payload * (1 + field.astype(np.int16))
+        malformed[having] = field > 183 - has_payload
         self.usable = ~(null | error | malformed)
         if not self.usable.all():
             self._note_unusable(~null & error, ~null & ~error & malformed)

@@ -51,7 +51,7 @@ class ColumnPesStream(PesStream):
         """The PES packets that begin at ``starts``, but for the last one; None if anything is odd."""
         payload = batch.payloads(index)
         rows, edges = index[starts[:-1]], payload.sums[starts]
-        headers = parse_pes_headers(payload, edges[:-1])
+        headers = parse_pes_headers(payload, starts[:-1])
         if headers is None or (headers.header_length > batch.size[rows]).any():
             return None
         begin, end = edges[:-1] + headers.header_length, edges[1:]

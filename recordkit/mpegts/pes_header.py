@@ -81,9 +81,14 @@ class PesHeaders(NamedTuple):
     dts: Positions
 
 
-def parse_pes_headers(payload: Payload, positions: Positions) -> PesHeaders | None:
-    """Reads the PES headers at ``positions``; None unless each is in order, not encrypted and has a PTS."""
-    words = payload.words((positions + _PLACES).ravel()).reshape(len(_PLACES), -1).astype(np.int64)
+def parse_pes_headers(payload: Payload, packets: Positions) -> PesHeaders | None:
+    """Reads the PES headers that ``packets`` begin with.
+
+    None unless each of them is in order, not encrypted, and has a PTS.
+    """
+    positions = (payload.sums[packets] + _PLACES).ravel()
+    words = payload.words(positions, np.tile(packets, len(_PLACES))).astype(np.int64)
+    words = words.reshape(len(_PLACES), -1)
     start, data_length = words[0], words[1] >> 56 & 0xFF
     pts, dts = words[2:] >> 24 & 0xFF_FFFF_FFFF
     stream_id, stated, length = start >> 32 & 0xFF, start >> 6 & 3, start >> 16 & 0xFFFF

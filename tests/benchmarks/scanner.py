@@ -10,7 +10,6 @@ is CPU time to that of ffprobe, round by round: below 1 is faster than it.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -38,6 +37,15 @@ ROUNDS, QUICK_ROUNDS = 5, 1
 VERIFY = "import sys, recordkit; sys.exit(not recordkit.verify(sys.argv[1]).ok)"
 RECOVER = "import sys, recordkit; sys.exit(recordkit.recover(sys.argv[1]).outcome != 'recovered')"
 
+LAUNCH = """
+import os, sys
+quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(process, 0)
+print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+"""
+"""Starts the process from a small one: what it is started from counts as memory of its own."""
+
 
 def write_recording(path: Path, case: Case, size: int) -> int:
     """A recording of at least ``size`` bytes: the units of ``case`` over and over, with times that go on."""
@@ -56,12 +64,13 @@ def write_recording(path: Path, case: Case, size: int) -> int:
 
 def spent(command: list[str]) -> tuple[float, float]:
     """CPU seconds and largest memory (MB) of a process, which has to succeed."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command[0]} failed with exit status {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
+    launched = subprocess.run(
+        [sys.executable, "-S", "-c", LAUNCH, *command], capture_output=True, text=True, check=True
+    )
+    status, cpu_s, largest = launched.stdout.split()
+    if int(status):
+        raise RuntimeError(f"{command[0]} failed with exit status {status}")
+    return float(cpu_s), float(largest) * 1024 / 1e6
 
 
 def measure(folder: Path, case: Case, size: int, rounds: int) -> Figures:
