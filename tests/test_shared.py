@@ -16,7 +16,7 @@ from recordkit.capacity import Capacity
 from recordkit.shared import Shared
 from recordkit.system import Clock
 
-from .steering import GUARD_S, FakeClock, FaultySystem, recordkit_threads
+from .steering import GUARD_S, FakeClock, FaultySystem, Gate, recordkit_threads
 
 MIB = 1024 * 1024
 FAST = rk.VideoSettings(preset="ultrafast")
@@ -246,6 +246,32 @@ def test_a_recording_that_loses_media_to_a_hanging_disk_keeps_another_off_that_d
         other.start()
         gate.open()
     other.stop()
+
+
+def test_a_recording_whose_encoder_is_too_slow_keeps_other_pictures_away_but_no_sound(tmp_path, monkeypatch):
+    clock, gate = FakeClock(), Gate()
+    shared = Shared(capacity=Machine(), clock=clock)
+    slow = recorder(tmp_path, "slow.ts", shared=shared, clock=clock, overflow="drop", queue_bytes=1 << 16)
+    code = slow._parts.streams.code
+
+    def slowly(*args, **settings):
+        gate.pass_through()
+        return code(*args, **settings)
+
+    monkeypatch.setattr(slow._parts.streams, "code", slowly)
+    pictures_too = recorder(tmp_path, "pictures.ts", shared=shared, clock=clock)
+    sound = recorder(tmp_path, "sound.ts", shared=shared, clock=clock, video=None, audio=rk.AudioSettings())
+    with slow:
+        assert not all(slow.write(picture) for picture in PICTURES)
+        with pytest.raises(rk.AdmissionError, match="is not encoded fast enough") as caught:
+            pictures_too.start()
+        assert caught.value.short == "processor"
+        sound.start()
+        sound.stop()
+        clock.advance(11.0)
+        with pictures_too:
+            assert pictures_too.state is rk.State.RECORDING
+        gate.open()
 
 
 def test_a_process_with_few_descriptors_left(tmp_path):
