@@ -44,8 +44,8 @@ class MediaRecorder:
     ``settings`` are those of Recorder. ``format`` and ``options`` are there for the sake of the
     interface: the format is MPEG-TS, and libavformat's options mean nothing here.
 
-    All calls come from one event loop, which is never kept waiting. Raises SettingsError and
-    OutputNameError.
+    All calls come from one event loop, which nothing keeps waiting but ``overflow="block"``, for
+    frames that must not be dropped. Raises SettingsError and OutputNameError.
     """
 
     def __init__(

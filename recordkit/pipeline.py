@@ -193,7 +193,8 @@ class Pipeline:
         """Whether the first PMT can be written: all streams are known, or have been waited for."""
         if self._expected is None or not self._pending:
             return self._expected is None
-        formats = {coded.unit.stream: coded.format for coded, _ in self._pending}
+        # Each stream's first one: what comes after it is told as a change.
+        formats = {coded.unit.stream: coded.format for coded, _ in reversed(self._pending)}
         if self._commit is None and not self._expected <= formats.keys() and self._hold_left_s() > 0:
             return False
         self._expected = None
