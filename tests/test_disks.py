@@ -29,7 +29,7 @@ from .recovery.material import Lying, media, unit_starts
 from .steering import GUARD_S, PACKET
 
 ROOT = Path(__file__).parents[1]
-ODD = "-o 'odd'\n\udcff.ts"
+ODD = "-o 'odd'\n\x01ü.ts"
 SMALL = rk.Synthetic(width=64, height=48, fps=25, audio=False, realtime=False)
 LARGE = rk.Synthetic(width=320, height=180, fps=25, audio=False, realtime=False)
 FAST = rk.VideoSettings(preset="ultrafast")
@@ -82,7 +82,11 @@ def fill(folder: Path) -> Path:
 # What lies in the way.
 
 
-@pytest.mark.parametrize(("way", "name"), [(by_record, ODD), (by_session, "talk.ts"), (by_command, ODD)])
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [(by_record, ODD), (by_session, "talk.ts"), (by_command, ODD)],
+    ids=["record", "start", "command"],
+)
 def test_an_unfinished_recording_in_the_way_is_refused_recovered_or_moved_aside(
     tmp_path: Path, way: Callable[..., None], name: str
 ) -> None:
