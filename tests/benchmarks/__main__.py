@@ -1,6 +1,6 @@
 """Runs the benchmarks one after the other, and writes what they found as JSON and Markdown.
 
-    python -m tests.benchmarks [--quick] [--piece NAME]... [--results FILE.json] [--list]
+    python -m tests.benchmarks [--quick] [--seconds N] [--piece NAME]... [--results FILE.json] [--list]
     python -m tests.benchmarks --readme README.md [--results FILE.json]
 
 All pieces run by default. Results are kept after each, and those of pieces that did not run stay; the Markdown
@@ -30,12 +30,14 @@ QUICK_RESULTS = Path("recordings/benchmarks-quick.json")
 COMMAND = "make bench"
 
 
-def run(name: str, quick: bool) -> dict[str, Any]:
+def run(name: str, quick: bool, seconds: int | None = None) -> dict[str, Any]:
     """A piece in a process of its own: its figures, and what else the machine did meanwhile."""
     before, begun_s = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "figures.json"
         words = [sys.executable, str(FOLDER / f"{name}.py"), "--json", str(path), *["--quick"] * quick]
+        if name == "recorders" and seconds:
+            words += ["--seconds", str(seconds)]
         subprocess.run(words, check=True)
         figures = json.loads(path.read_text())
     return {
@@ -51,6 +53,7 @@ def main(arguments: list[str]) -> int:
     """0 where every piece ran."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short: shows that all run, the figures mean little")
+    parser.add_argument("--seconds", type=int, help="how long each of the recorders records, instead of a minute")
     parser.add_argument("--piece", action="append", choices=list(PIECES), help="only this one; may be repeated")
     parser.add_argument("--results", type=Path, metavar="FILE.json")
     parser.add_argument("--readme", type=Path, metavar="FILE.md")
@@ -76,7 +79,7 @@ def main(arguments: list[str]) -> int:
     for name in chosen.piece or PIECES:
         print(f"\n{name}: {PIECES[name]}", flush=True)
         try:
-            results["pieces"][name] = run(name, chosen.quick)
+            results["pieces"][name] = run(name, chosen.quick, chosen.seconds)
         except subprocess.CalledProcessError as error:
             print(f"{name} failed with status {error.returncode}", file=sys.stderr)
             failed.append(name)
