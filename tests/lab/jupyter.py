@@ -13,20 +13,9 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page, sync_playwright
 
+from ..chromium import FLAGS
 from ..judges import judge
 
-CHROMIUM_FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-fake-device-for-media-stream=fps=30",
-    "--use-fake-ui-for-media-stream",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-)
 START_TIMEOUT_S = 60.0
 ROOT = Path(__file__).parents[2]
 
@@ -95,7 +84,7 @@ def running_browser(profile: Path, *, width: int = 1280, height: int = 1000) -> 
         context = playwright.chromium.launch_persistent_context(
             str(profile),
             executable_path=judge("chromium"),
-            args=list(CHROMIUM_FLAGS),
+            args=list(FLAGS),
             viewport={"width": width, "height": height},
         )
         try:
