@@ -93,10 +93,11 @@ def test_a_real_disk_that_is_full_commits_the_recording_and_says_why(tmp_path, c
         del recorder
 
 
-def test_it_waits_for_room_degraded_and_drops_are_counted_to_the_unit(tmp_path):
+def waiting_for_room(folder):
+    """A recorder whose disk is full, and that waits: its clock, its disk, itself, the pictures it was given."""
     clock, system = FakeClock(), FaultySystem()
     recorder = rk.Recorder(
-        tmp_path / "talk.ts",
+        folder / "talk.ts",
         video=FAST,
         audio=None,
         on_disk_full="wait",
@@ -111,6 +112,11 @@ def test_it_waits_for_room_degraded_and_drops_are_counted_to_the_unit(tmp_path):
     system.room = 100_000
     number = feed_until_degraded(recorder)
     clock.until_waiting("recordkit-write")
+    return clock, system, recorder, number
+
+
+def test_it_waits_for_room_degraded_and_drops_are_counted_to_the_unit(tmp_path):
+    clock, system, recorder, number = waiting_for_room(tmp_path)
     assert "waiting for room" in recorder.degraded_because
     assert recorder.queue_bytes <= 1 << 20
     assert not recorder.flush(0.01)
@@ -135,23 +141,7 @@ def test_it_waits_for_room_degraded_and_drops_are_counted_to_the_unit(tmp_path):
 
 @pytest.mark.parametrize("commit", [True, False])
 def test_stopped_while_it_waits_it_keeps_all_that_was_packetised(tmp_path, commit):
-    clock, system = FakeClock(), FaultySystem()
-    recorder = rk.Recorder(
-        tmp_path / "talk.ts",
-        video=FAST,
-        audio=None,
-        on_disk_full="wait",
-        overflow="drop",
-        flush_threshold=1 << 16,
-        queue_bytes=1 << 20,
-        sample_interval=0,
-        clock=clock,
-        system=system,
-    )
-    recorder.start()
-    system.room = 100_000
-    number = feed_until_degraded(recorder)
-    clock.until_waiting("recordkit-write")
+    _, _, recorder, number = waiting_for_room(tmp_path)
     recording = recorder.stop(commit=commit, timeout=GUARD_S)
     counters = recording.counters
     assert recording.ended_because == DISK_FULL
