@@ -7,16 +7,7 @@ from hypothesis import strategies as st
 from recordkit.mpegts.laying import PACKET_BYTES
 from recordkit.system import System
 from recordkit.writer.header import read_header
-from recordkit.writer.output import Output
 from recordkit.writer.tail import Tail
-
-
-@pytest.fixture
-def output(tmp_path):
-    made = Output(tmp_path / "talk.ts", System())
-    made.open(overwrite=True, needed_bytes=0)
-    yield made
-    made.close()
 
 
 def test_what_was_published_is_read_back(output):

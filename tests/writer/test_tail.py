@@ -10,18 +10,9 @@ from recordkit.errors import DiskSpaceError, OutputAccessError, PartialExistsErr
 from recordkit.mpegts.laying import PACKET_BYTES
 from recordkit.system import System
 from recordkit.writer.header import read_header
-from recordkit.writer.output import Output
 from recordkit.writer.tail import RESERVE_BYTES, Slot, Tail, address
 
 from ..steering import FaultySystem, read_tail
-
-
-@pytest.fixture
-def output(tmp_path):
-    made = Output(tmp_path / "talk.ts", System())
-    made.open(overwrite=True, needed_bytes=0)
-    yield made
-    made.close()
 
 
 def test_the_layout_on_disk(output):
