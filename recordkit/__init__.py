@@ -13,6 +13,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .background.account import SessionState
     from .background.session import Session
+    from .background.sessions import attach, sessions, start, stop_all
     from .endpoint.serve import serve
     from .endpoint.whip import Whip
     from .errors import (
@@ -36,25 +37,24 @@ if TYPE_CHECKING:
         WorkerError,
         WriteError,
     )
-    from .feed import record
-    from .media_recorder import MediaRecorder
     from .model import Event, EventKind, FlushReason, FlushRecord, Received, Sample, StreamFormat
     from .panel.camera import Camera
     from .panel.panel import RecordingPanel
     from .plots.charts import plot_file_growth, plot_flushes, plot_memory, plot_overview
-    from .recorder import Recorder
-    from .recording import Counters, Recording
+    from .recorder.media_recorder import MediaRecorder
+    from .recorder.record import record
+    from .recorder.recorder import Recorder
+    from .recorder.result import Counters, Recording
+    from .recorder.shared import Shared
+    from .recorder.state import State
     from .recovery.listing import partials
     from .recovery.outcome import Cut, Outcome, Partial, Recovery
     from .recovery.recover import recover
-    from .session import attach, sessions, start, stop_all
     from .settings import AudioSettings, VideoSettings
-    from .shared import Shared
     from .sources.media_file import MediaFile
     from .sources.synthetic import Synthetic
     from .sources.webrtc.clock import Sync
     from .sources.webrtc.loopback import Loopback
-    from .state import State
     from .telemetry.alerts import Alert, AlertSettings, Limit
     from .telemetry.compare import compare
     from .telemetry.frames import Log, read_flush_log, read_flush_logs
@@ -135,33 +135,33 @@ __all__ = [
 _HOMES = {
     "serve": ".endpoint.serve",
     "Whip": ".endpoint.whip",
-    "record": ".feed",
+    "record": ".recorder.record",
     "Camera": ".panel.camera",
     "RecordingPanel": ".panel.panel",
     "plot_file_growth": ".plots.charts",
     "plot_flushes": ".plots.charts",
     "plot_memory": ".plots.charts",
     "plot_overview": ".plots.charts",
-    "MediaRecorder": ".media_recorder",
+    "MediaRecorder": ".recorder.media_recorder",
     "Received": ".model",
     "Sync": ".sources.webrtc.clock",
-    "Recorder": ".recorder",
-    "State": ".state",
-    "Counters": ".recording",
-    "Recording": ".recording",
+    "Recorder": ".recorder.recorder",
+    "State": ".recorder.state",
+    "Counters": ".recorder.result",
+    "Recording": ".recorder.result",
     "partials": ".recovery.listing",
     "Cut": ".recovery.outcome",
     "Outcome": ".recovery.outcome",
     "Partial": ".recovery.outcome",
     "Recovery": ".recovery.outcome",
     "recover": ".recovery.recover",
-    "Shared": ".shared",
+    "Shared": ".recorder.shared",
     "Session": ".background.session",
     "SessionState": ".background.account",
-    "attach": ".session",
-    "sessions": ".session",
-    "start": ".session",
-    "stop_all": ".session",
+    "attach": ".background.sessions",
+    "sessions": ".background.sessions",
+    "start": ".background.sessions",
+    "stop_all": ".background.sessions",
     "AudioSettings": ".settings",
     "VideoSettings": ".settings",
     "MediaFile": ".sources.media_file",

@@ -9,7 +9,7 @@ import os
 import sys
 
 from recordkit.model import AccessUnit
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import System

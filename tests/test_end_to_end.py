@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from recordkit.feed import record
-from recordkit.recorder import Recorder
-from recordkit.recording import Recording
+from recordkit.recorder.record import record
+from recordkit.recorder.recorder import Recorder
+from recordkit.recorder.result import Recording
 from recordkit.settings import AudioSettings, VideoSettings
 from recordkit.sources.readback import Readback, read_back
 from recordkit.sources.synthetic import Synthetic

@@ -15,7 +15,7 @@ import pytest
 import recordkit as rk
 from recordkit.errors import StateError, WriteError
 from recordkit.model import AccessUnit, EventKind
-from recordkit.state import State
+from recordkit.recorder.state import State
 from recordkit.writer.room import DISK_FULL, RETRY_S
 from recordkit.writer.writer import Writer
 

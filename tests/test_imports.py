@@ -16,36 +16,20 @@ import recordkit
 PACKAGE = Path(recordkit.__file__).parent
 
 FLOORS: list[set[str]] = [
-    # the ground: errors and what the system gives, then values that raise those errors
+    # the ground: errors, the clock and what the system gives
     {"errors", "system", "version"},
-    {"model", "settings", "state"},
-    # formats, without I/O
-    {"mpegts", "bitstream"},
-    {"timeline", "budget", "capacity"},
-    {"admission"},
-    # one concern each
-    {"writer", "encode", "intake", "telemetry"},
-    # pictures of what telemetry knows, and what a recording shows of itself
-    {"plots"},
-    {"preview"},
-    # a recording, from its parts up to the recorder
-    {"pipeline", "recording", "sources", "verification", "recovery", "watch"},
-    {"leftover", "shared"},
-    {"machinery"},
-    {"observed"},
+    # frozen values, what a caller may choose, what bounds a queue
+    {"model", "settings", "budget"},
+    {"intake", "bitstream", "telemetry"},
+    # formats without I/O, bytes to disk, media to access units, figures to pictures
+    {"mpegts", "plots"},
+    {"writer", "encode", "verification"},
+    {"recovery", "sources"},
     {"recorder"},
-    # what runs recorders
-    {"feed", "media_recorder"},
-    # how a recording speaks with another process
-    {"background"},
-    {"worker"},
-    {"session"},
-    # what takes publishers from elsewhere
-    {"endpoint"},
+    # recordings in processes of their own, and from publishers
+    {"background", "endpoint"},
     # faces
-    {"report"},
-    {"panel"},
-    {"cli"},
+    {"panel", "cli"},
 ]
 """From the ground up. A module or package imports from lower rows only, never from its own row;
 within one package folder modules import each other freely, as long as they do so in no circle."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recordkit.feed import record
+from recordkit.recorder.record import record
 from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
 from tests.media import make_clip

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import Clock, System
@@ -28,7 +28,7 @@ SOURCE = Synthetic(width=160, height=96, fps=FPS, seconds=4)
 VIDEO = VideoSettings(preset="ultrafast", crf=8)
 RECORD = f"""
 import sys
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 with Recorder(sys.argv[1], video=VideoSettings(preset="ultrafast", crf=8), flush_threshold=64 * 1024) as one:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import RecordkitError
 from ..model import Event, EventKind, FlushRecord
-from ..recording import Recording
+from ..recorder.result import Recording
 from ..system import Clock
 from ..telemetry.frames import Log
 from ..telemetry.journal import Contents, Journal

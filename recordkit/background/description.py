@@ -34,8 +34,8 @@ _HOMES = {
     "StreamFormat": "model",
     "Codec": "model",
     "Received": "model",
-    "Counters": "recording",
-    "Recording": "recording",
+    "Counters": "recorder.result",
+    "Recording": "recorder.result",
 }
 _LEFT_OUT = {"flush_log"}
 """Fields that are too large for a line, and are there on the other side anyway."""

@@ -66,7 +66,7 @@ def start_worker() -> WorkerProcess:
     try:
         popen = subprocess.Popen(
             # -P: nothing that lies in the working folder by chance is taken for a module.
-            [sys.executable, "-P", "-m", f"{__package__.rpartition('.')[0]}.worker"],
+            [sys.executable, "-P", "-m", f"{__package__}.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..errors import RecordkitError, StateError, WorkerError
 from ..model import FlushRecord
-from ..recording import Recording
+from ..recorder.result import Recording
 from ..settings import mark_name
 from ..system import Clock
 from ..telemetry.frames import Log, Logged

@@ -18,10 +18,9 @@ from rich.text import Text
 
 from ..endpoint.whip import Whip
 from ..errors import SettingsError
-from ..feed import record as record_source
-from ..recorder import Recorder
-from ..recording import Recording
-from ..report import flush_table, time_text
+from ..recorder.record import record as record_source
+from ..recorder.recorder import Recorder
+from ..recorder.result import Recording
 from ..settings import AudioSettings, VideoSettings
 from ..sources.media_file import MediaFile
 from ..sources.source import Source
@@ -43,6 +42,7 @@ from .loopback import (
     SeedOption,
     SizeAtOption,
 )
+from .report import flush_table, time_text
 from .shared import interrupt
 
 _WORTH_TELLING = {

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError, StillRecordingError
-from ..report import printable
 from ..system import System
 from ..telemetry.words import count_text
+from .report import printable
 from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..recovery.outcome import Cut, Outcome, Partial, Recovery
-from ..report import age_text, printable, time_text
 from ..telemetry.words import size_text, span_text
+from .report import age_text, printable, time_text
 
 MOST_CUTS = 8
 _WIDE = 100

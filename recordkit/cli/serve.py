@@ -12,12 +12,12 @@ from rich.live import Live
 from rich.text import Text
 
 from ..endpoint.whip import Whip
-from ..report import watch_table
 from ..settings import VideoSettings
 from ..system import Clock, System, give_back_freed_memory
-from ..watch import WatchState, scan
+from ..telemetry.watch import WatchState, scan
 from .arguments import count, picture_size
 from .listening import HostOption, PageOption, PortOption, TokenOption
+from .report import watch_table
 from .shared import interrupt
 
 

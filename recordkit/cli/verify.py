@@ -13,9 +13,9 @@ from rich.progress import Progress
 from rich.text import Text
 
 from ..errors import SourceError
-from ..report import readback_text, verification_report
 from ..sources.readback import read_back
 from ..verification.verify import verify as verify_file
+from .report import readback_text, verification_report
 from .shared import FAULT, advance, print_json
 
 

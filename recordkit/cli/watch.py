@@ -16,9 +16,9 @@ from rich.live import Live
 from rich.text import Text
 
 from ..errors import SettingsError
-from ..report import watch_table
 from ..system import Clock, System
-from ..watch import Watched, WatchState, scan
+from ..telemetry.watch import Watched, WatchState, scan
+from .report import watch_table
 from .shared import FAULT, interrupt
 
 WATCH_INTERVAL_S = 1.0

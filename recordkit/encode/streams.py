@@ -15,12 +15,12 @@ from ..errors import MediaError
 from ..model import EncodedUnit
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AudioSettings, VideoSettings
-from ..timeline import Timeline
 from .audio import AudioEncoder
 from .coded import Coded, CodedPacket
 from .live import LivePictures, LiveSound
 from .passthrough import Passthrough
 from .routing import FIRST_AUDIO, VIDEO
+from .timeline import Timeline
 from .video import VideoEncoder
 
 log = logging.getLogger("recordkit")

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from aiortc.sdp import SessionDescription
 
 from ..errors import DiskSpaceError, RecordkitError
-from ..state import State
+from ..recorder.state import State
 from ..system import Clock
 from . import pages
 from .gate import Gate

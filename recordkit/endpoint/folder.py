@@ -8,8 +8,8 @@ from typing import Any
 
 from aiortc import MediaStreamTrack, RTCPeerConnection
 
-from ..media_recorder import MediaRecorder
-from ..state import State
+from ..recorder.media_recorder import MediaRecorder
+from ..recorder.state import State
 from ..system import Clock, System
 from .names import paths
 from .publisher import Publisher, Sink

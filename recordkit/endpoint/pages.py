@@ -12,7 +12,7 @@ from typing import Self
 
 from aiohttp import web
 
-from ..state import State
+from ..recorder.state import State
 from ..telemetry.words import count_text, size_text, time_text
 from .publisher import Publisher, Stage
 from .settings import WhipSettings

@@ -13,7 +13,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.sdp import SessionDescription
 
 from ..errors import RecordkitError
-from ..state import State
+from ..recorder.state import State
 from ..system import Clock
 from . import negotiation
 from .settings import WhipSettings

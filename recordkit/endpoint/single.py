@@ -15,10 +15,10 @@ from av.video.frame import VideoFrame
 
 from ..model import EncodedUnit, EventKind, Field, Received
 from ..mpegts.clock import TICKS_PER_SECOND
+from ..recorder.state import State
 from ..sources.source import OpenSource
 from ..sources.webrtc.hosting import Outlet, hosted
 from ..sources.webrtc.listener import Listener
-from ..state import State
 from ..system import Clock
 from .endpoint import Endpoint
 from .publisher import Publisher, Stage

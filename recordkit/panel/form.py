@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import ipywidgets as widgets
 
+from ..background.sessions import StandIn
 from ..errors import SettingsError
-from ..session import StandIn
 from ..settings import VideoSettings
 from ..sources.media_file import MediaFile
 from ..sources.source import Source

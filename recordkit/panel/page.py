@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from ..recording import Recording
+from ..recorder.result import Recording
 
 CSS = """
 .recordkit-panel{max-width:1080px;padding:2px;overflow:visible;color:var(--jp-ui-font-color1,inherit)}

@@ -15,9 +15,9 @@ from IPython.display import HTML
 
 from ..background.account import SessionState
 from ..background.session import Session
+from ..background.sessions import StandIn, start
 from ..errors import RecordkitError, StateError
-from ..recording import Recording
-from ..session import StandIn, start
+from ..recorder.result import Recording
 from ..sources.source import Source
 from ..system import Clock
 from ..telemetry.words import time_text

@@ -13,7 +13,7 @@ from recordkit.background.faults import describe_error
 from recordkit.background.protocol import PROTOCOL, Type, encode
 from recordkit.errors import SourceError, StateError, WorkerError
 from recordkit.model import Event, EventKind
-from recordkit.recording import Counters, Recording
+from recordkit.recorder.result import Counters, Recording
 from recordkit.telemetry.frames import Log
 from recordkit.telemetry.journal import Contents
 from recordkit.telemetry.logfile import record_line

@@ -10,7 +10,7 @@ import pytest
 from recordkit.background.description import describe, restore
 from recordkit.errors import SettingsError
 from recordkit.model import Codec, Received, StreamFormat
-from recordkit.recording import Counters
+from recordkit.recorder.result import Counters
 from recordkit.settings import AudioSettings, VideoSettings
 from recordkit.sources.media_file import MediaFile
 from recordkit.sources.synthetic import Synthetic

@@ -23,7 +23,7 @@ from threading import Condition
 import av
 import psutil
 
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import Clock, give_back_freed_memory

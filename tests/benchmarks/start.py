@@ -22,7 +22,7 @@ from figures import Figures, command_line, spread
 import recordkit as rk
 from recordkit.plots.live import LiveCharts
 
-PACKAGES = ("recordkit", "recordkit.recorder", "av", "aiortc.contrib.media")
+PACKAGES = ("recordkit", "recordkit.recorder.recorder", "av", "aiortc.contrib.media")
 ROUNDS, QUICK_ROUNDS = 15, 1
 STEP_S = 0.002
 GUARD_S = 60.0

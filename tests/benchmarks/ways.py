@@ -36,7 +36,7 @@ def _settings(work: Work) -> dict[str, Any]:
 
 class OurRecorder(Way):
     def load(self) -> None:
-        importlib.import_module("recordkit.recorder")
+        importlib.import_module("recordkit.recorder.recorder")
 
     async def start(self) -> None:
         self.recorder = rk.Recorder(self.work.path, **_settings(self.work))
@@ -95,7 +95,7 @@ class Tracks(Way):
 
 class OurMediaRecorder(Tracks):
     def load(self) -> None:
-        importlib.import_module("recordkit.media_recorder")
+        importlib.import_module("recordkit.recorder.media_recorder")
 
     def make(self) -> Any:
         return rk.MediaRecorder(self.work.path, **_settings(self.work))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recordkit.capacity import Capacity
 from recordkit.cli import FAULT, INTERRUPTED, USAGE
+from recordkit.recorder.capacity import Capacity
 from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
 from tests.cli.driving import SYNTHETIC, call, wait_for_line

@@ -15,10 +15,10 @@ from recordkit.endpoint.endpoint import Desk, Endpoint
 from recordkit.endpoint.publisher import Publisher, Sink
 from recordkit.endpoint.settings import WhipSettings
 from recordkit.errors import RecordkitError
+from recordkit.recorder.state import State
 from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc import peer_internals
 from recordkit.sources.webrtc.tracks import SyntheticMedia
-from recordkit.state import State
 
 SDP = {"Content-Type": "application/sdp"}
 GUARD_S = 20.0

@@ -12,8 +12,8 @@ import pytest
 from recordkit.endpoint import single
 from recordkit.endpoint.whip import Whip
 from recordkit.errors import SettingsError
-from recordkit.feed import record
-from recordkit.recording import Recording
+from recordkit.recorder.record import record
+from recordkit.recorder.result import Recording
 from recordkit.verification.verify import verify
 
 from .rig import SDP, an_offer, synthetic, until

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 

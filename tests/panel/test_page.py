@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recordkit.panel import page
-from recordkit.recording import Counters, Recording
+from recordkit.recorder.result import Counters, Recording
 from recordkit.telemetry.frames import Log
 from recordkit.telemetry.journal import Contents
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from recordkit.mpegts.laying import PacketBuffer
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 

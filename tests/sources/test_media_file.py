@@ -10,9 +10,9 @@ import av
 import pytest
 
 from recordkit.errors import SourceError
-from recordkit.feed import record
 from recordkit.model import Codec
-from recordkit.recording import Recording
+from recordkit.recorder.record import record
+from recordkit.recorder.result import Recording
 from recordkit.settings import VideoSettings
 from recordkit.sources.media_file import MediaFile
 from recordkit.sources.readback import read_back

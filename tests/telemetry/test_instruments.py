@@ -12,7 +12,7 @@ from pandas.testing import assert_frame_equal
 
 from recordkit.errors import OutputExistsError, SettingsError, StateError, WriteError
 from recordkit.model import EventKind
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.telemetry import instruments

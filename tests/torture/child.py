@@ -29,7 +29,7 @@ from av import VideoFrame
 import recordkit
 from recordkit.errors import RecordkitError
 from recordkit.model import AccessUnit
-from recordkit.recorder import DEFAULT_QUEUE_BYTES, Recorder
+from recordkit.recorder.recorder import DEFAULT_QUEUE_BYTES, Recorder
 from recordkit.settings import AudioSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.writer.writer import Writer

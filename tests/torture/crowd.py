@@ -12,7 +12,7 @@ from pathlib import Path
 import recordkit as rk
 from recordkit.recovery.outcome import Outcome as Recovered
 from recordkit.system import System
-from recordkit.watch import WatchState, scan
+from recordkit.telemetry.watch import WatchState, scan
 
 from .children import GUARD_S, Nursery
 from .outcome import Kind, Outcome, Trial

@@ -19,7 +19,7 @@ import av
 import numpy as np
 import psutil
 
-from recordkit.recorder import Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import give_back_freed_memory

@@ -1,0 +1,330 @@
+"""The process that a background recording runs in: ``python -m recordkit.background.worker``, JSON lines on its streams.
+
+It is told what to record, records it, and tells how that goes. When whoever started it is gone, however that
+happened, it brings the recording to its end, or goes on and can be called (``on_parent_exit``). An interrupt
+of the parent's terminal or kernel does not reach it: it has a session of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from ..errors import RecordkitError, SettingsError, StateError
+from ..model import Sample
+from ..recorder.record import record
+from ..recorder.recorder import Recorder
+from ..recorder.result import Recording
+from ..recorder.state import State
+from ..sources.source import SignalledSource
+from ..system import System, give_back_freed_memory
+from ..telemetry.frames import Log
+from ..telemetry.logfile import Record, record_line
+from ..version import __version__
+from .channel import OnChannel, Signals, Teller
+from .description import describe, restore
+from .faults import describe_error
+from .link import Link
+from .mailbox import Mailbox
+from .protocol import PROTOCOL, Type, decode, encode
+from .rendezvous import Rendezvous
+
+log = logging.getLogger("recordkit")
+
+_LONGEST_EARLY_FLUSH_S = 0.5
+_LONGEST_FAREWELL_S = 2.0
+"""So long those who attached may take to hear of the end."""
+_SLICE_S = 0.25
+_OURS = {
+    "source",
+    "path",
+    "stop",
+    "on_start",
+    "on_progress",
+    "on_flush",
+    "on_alert",
+    "clock",
+    "system",
+    "shared",
+    "settings",
+}
+
+
+class Worker:
+    """One recording for a parent that speaks on ``reading`` and listens on ``writing``, both descriptors."""
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self._stop = threading.Event()
+        self._first: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._goes_on = False
+        self._recorder: Recorder | None = None
+        self._mailbox = Mailbox()
+        self._lock = threading.Lock()
+        self._links: dict[Link, Callable[[Record], None]] = {}
+        self._rendezvous: Rendezvous | None = None
+        self._parent_gone = threading.Event()
+        self._parent = Link("parent", reading, writing, self, _process_descriptor(os.getppid()))
+        self._links[self._parent] = partial(_tell_record, self._parent)
+
+    def run(self) -> None:
+        """Record what the first line says, to the end, and tell of it."""
+        self._parent.start()
+        line = self._first.get()
+        if line is None:
+            return
+        outcome: dict[str, object]
+        teller, level = Teller(self.tell), log.level
+        log.addHandler(teller)
+        try:
+            recording = self._record(decode(line) or {})
+            outcome = {"recording": describe("recording", recording)}
+        except RecordkitError as error:
+            outcome = {"error": describe_error(error), **self._committed()}
+        except Exception as fault:
+            log.exception("The worker has a fault of its own")
+            outcome = {
+                "error": describe_error(RecordkitError(f"the worker failed by a fault of its own: {fault!r}"))
+            }
+        finally:
+            log.removeHandler(teller)
+            log.setLevel(level)
+        self._take_leave(encode(Type.ENDED, **outcome))
+
+    def _record(self, request: dict[str, Any]) -> Recording:
+        if request.get("protocol") != PROTOCOL:
+            advice = (
+                f"this process has recordkit {request.get('recordkit')} in memory, on the disk is {__version__}: "
+                "restart it (in a notebook, the kernel)"
+            )
+            raise StateError(f"protocol {request.get('protocol')}", f"protocol {PROTOCOL}", advice)
+        log.setLevel(int(request["log_level"]))
+        self._goes_on = request["on_parent_exit"] == "continue"
+        source = restore("source", request["source"])
+        settings = {name: restore(name, value) for name, value in request["settings"].items()}
+        _check_settings(settings)
+        if isinstance(source, SignalledSource):
+            source = OnChannel(source, Signals(self.tell, self._mailbox))
+        return record(
+            source,
+            request["path"],
+            stop=self._stop,
+            on_start=self._started,
+            on_progress=self._progressed,
+            **settings,
+        )
+
+    def _committed(self) -> dict[str, object]:
+        """What came before the source failed: that the recorder has brought to a good end."""
+        recorder = self._recorder
+        if recorder is None or recorder.state is not State.STOPPED:
+            return {}
+        return {"recording": describe("recording", recorder.stop())}
+
+    def _started(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        if self._goes_on:
+            try:
+                self._rendezvous = Rendezvous(recorder.temp_output_path, self._called)
+            except OSError as error:
+                advice = f"this system gives no socket to be called at: {error.strerror}"
+                raise SettingsError("on_parent_exit", "continue", advice) from error
+        self._greet(self._parent, recorder)
+
+    def _greet(self, link: Link, recorder: Recorder) -> None:
+        """Tell all that has been so far, and from now on each record as it comes."""
+
+        def so_far(known: Log) -> None:
+            link.outbox.put(
+                encode(
+                    Type.STARTED,
+                    protocol=PROTOCOL,
+                    recordkit=__version__,
+                    pid=os.getpid(),
+                    elapsed_s=recorder.elapsed_s,
+                    header=known.header,
+                )
+            )
+            link.outbox.put_all(_lines(known))
+
+        recorder.follow(self._links[link], so_far)
+
+    def _called(self, connection: socket.socket) -> None:
+        """Somebody attaches."""
+        recorder = self._recorder
+        if recorder is None:
+            connection.close()
+            return
+        reading = connection.detach()
+        with self._lock:
+            link = Link(str(len(self._links)), reading, os.dup(reading), self)
+            self._links[link] = partial(_tell_record, link)
+        self._greet(link, recorder)
+        link.start()
+
+    def _progressed(self, recorder: Recorder) -> None:
+        if not recorder.file_bytes and recorder.bytes_since_last_flush:
+            # Whoever looks should see the file grow at once, not only after the first interval.
+            try:
+                recorder.flush(_LONGEST_EARLY_FLUSH_S)
+            except StateError:  # it has ended meanwhile
+                return
+        figures = {
+            "elapsed_s": recorder.elapsed_s,
+            "duration_s": recorder.duration_s,
+            "file_bytes": recorder.file_bytes,
+            "bytes_at_risk": recorder.bytes_at_risk,
+            "queue_bytes": recorder.queue_bytes,
+            "dropped_units": recorder.counters.dropped_items,
+            "free_bytes": _free_bytes(recorder),
+            "rss_bytes": _resident_bytes(),
+        }
+        for link in self._everybody():
+            line = encode(Type.PROGRESS, lost_lines=link.outbox.lost, **figures)
+            link.outbox.put(line, sheddable=True)
+
+    def tell(self, line: bytes, *, sheddable: bool = False) -> None:
+        """Tell everybody who listens."""
+        for link in self._everybody():
+            link.outbox.put(line, sheddable=sheddable)
+
+    def _everybody(self) -> list[Link]:
+        with self._lock:
+            return list(self._links)
+
+    def heard(self, link: Link, lines: list[bytes]) -> bool:
+        """Called by the links' threads."""
+        for line in lines:
+            message = decode(line)
+            kind = None if message is None else message["type"]
+            if message is None:
+                log.warning("The worker was told something that it does not understand: %r", line[:80])
+            elif kind == Type.START and link is self._parent:
+                self._first.put(line)
+            elif kind == Type.STOP:
+                self._stop.set()
+            elif kind == Type.MARK and self._recorder is not None:
+                self._mark(self._recorder, message)
+            elif kind == Type.SIGNAL and isinstance(message.get("message"), dict):
+                self._mailbox.deliver(message["message"])
+        return True
+
+    def _mark(self, recorder: Recorder, message: dict[str, Any]) -> None:
+        try:
+            recorder.mark(message.get("name", ""))
+        except RecordkitError as error:  # it is just ending
+            log.warning("A mark was not noted: %s", error)
+
+    def hung_up(self, link: Link) -> None:
+        """Called by the links' threads at their ends."""
+        if link is not self._parent:
+            with self._lock:
+                follower = self._links.pop(link)
+            if self._recorder is not None:
+                self._recorder.unfollow(follower)
+            link.outbox.close()
+            return
+        self._parent_gone.set()
+        self._first.put(None)
+        if self._recorder is None or not self._goes_on:
+            self._stop.set()
+        else:
+            log.warning("Whoever started this recording is gone; it goes on")
+
+    def _take_leave(self, last: bytes) -> None:
+        if self._rendezvous is not None:
+            self._rendezvous.close()
+        links = self._everybody()
+        for link in links:
+            link.outbox.close(last)
+        # The parent hears of it however late it listens: nothing is recorded any more, nothing is held up.
+        while not self._parent.outbox.join(_SLICE_S) and not self._parent_gone.is_set():
+            pass
+        for link in links:
+            if link is not self._parent:
+                link.outbox.join(_LONGEST_FAREWELL_S)
+
+    def ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        """Handles a signal: the recording is to be brought to its end."""
+        self._stop.set()
+
+
+def _tell_record(link: Link, record: Record) -> None:
+    link.outbox.put(record_line(record), sheddable=isinstance(record, Sample))
+
+
+def _lines(known: Log) -> Iterator[bytes]:
+    contents = known.contents
+    for records in (contents.events, contents.flushes, contents.samples):
+        yield from map(record_line, records)
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    known = {*inspect.signature(record).parameters, *inspect.signature(Recorder).parameters} - _OURS
+    for name, value in settings.items():
+        if name not in known:
+            raise SettingsError(name, value, f"there is no such setting; there are {', '.join(sorted(known))}")
+
+
+def _process_descriptor(process: int) -> int | None:
+    """A descriptor that becomes readable when ``process`` ends; None where the system has no such thing."""
+    try:
+        return os.pidfd_open(process)
+    except (OSError, AttributeError):
+        return None
+
+
+def _free_bytes(recorder: Recorder) -> int | None:
+    try:
+        return System().free_bytes(recorder.temp_output_path.parent)
+    except OSError:
+        return None
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def _own_streams() -> tuple[int, int]:
+    """Standard input and output for ourselves; what else speaks in this process speaks to standard error.
+
+    Neither a print in some library nor a child that a source starts can get between the lines then.
+    """
+    reading, writing = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return reading, writing
+
+
+def main() -> None:
+    """Record what standard input says."""
+    # To standard error what is bad alone: it goes to a file, for the session's last question.
+    last_words = logging.StreamHandler(sys.stderr)
+    last_words.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(last_words)
+    give_back_freed_memory()
+    worker = Worker(*_own_streams())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, worker.ask_to_stop)
+    worker.run()
+    logging.shutdown()
+    sys.stderr.flush()
+    # Not by way of the interpreter's end: a source that hangs in a library would hang, or crash, it.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""One recording's parts, put together: intake, streams, packetiser, writer, pipeline and instruments."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..encode.routing import FIRST_AUDIO, VIDEO
+from ..encode.streams import Media, Streams
+from ..errors import RecordkitError, SettingsError
+from ..intake import Intake, Overflow
+from ..model import EventKind, Field, FlushRecord, Received, Sample
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..mpegts.packetiser import Packetiser
+from ..settings import AudioSettings, VideoSettings
+from ..system import Clock, System
+from ..telemetry.alerts import Alert, AlertSettings
+from ..telemetry.instruments import Instruments
+from ..telemetry.sampler import Standing
+from ..version import __version__
+from ..writer.flusher import Durability, QueueStatus
+from ..writer.room import OnDiskFull
+from ..writer.writer import Writer
+from .admission import Load, Needs, memory_bytes
+from .pipeline import Pipeline
+from .result import Counters, Recording
+from .shared import Shared
+from .state import State, StateTable
+
+if TYPE_CHECKING:
+    import asyncio
+
+log = logging.getLogger("recordkit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the machinery is built from: the settings of ``Recorder``, where they are described."""
+
+    path: str | os.PathLike[str]
+    video: VideoSettings | None
+    audio: tuple[AudioSettings, ...]
+    flush_threshold: int
+    flush_interval: float
+    durability: Durability
+    overwrite: bool
+    on_disk_full: OnDiskFull
+    overflow: Overflow
+    queue_bytes: int
+    on_flush: Callable[[FlushRecord], None] | None
+    sample_interval: float
+    flush_log: bool | str | os.PathLike[str]
+    alerts: AlertSettings
+    on_alert: Callable[[Alert], None] | None
+    clock: Clock
+    system: System
+    shared: Shared
+
+
+class Machinery:
+    """The parts of one recording and what they tell each other; ``Recorder`` is what a caller sees of it.
+
+    ``error`` says why the recording failed, or is None. ``received`` gives what came over a network.
+
+    Raises SettingsError and OutputNameError; opening the files is left to ``start``.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.states = StateTable()
+        self.error: RecordkitError | None = None
+        self.received: Callable[[], Received | None] = lambda: None
+        self._on_flush = plan.on_flush
+        self._shared = plan.shared
+        self._share = plan.shared.budget.share()
+        self.intake: Intake[Media | threading.Event] = Intake(
+            plan.queue_bytes, plan.overflow, plan.clock, self._share
+        )
+        self.streams = Streams(plan.video or VideoSettings(), plan.audio, self._gap, self._given_up)
+        self._packetiser = Packetiser()
+        self.writer = Writer(
+            plan.path,
+            self._packetiser,
+            flush_threshold=plan.flush_threshold,
+            flush_interval=plan.flush_interval,
+            durability=plan.durability,
+            on_disk_full=plan.on_disk_full,
+            overwrite=plan.overwrite,
+            clock=plan.clock,
+            system=plan.system,
+            on_flush=self._flushed,
+            on_room=lambda: self.pipeline.room_again(),
+            on_waiting=self._waits_for_room,
+            on_end=self._ends_by_itself,
+            status=lambda: QueueStatus(self.intake.bytes, self.intake.dropped),
+        )
+        self.final_output_path = self.writer.final_output_path
+        self.pipeline = Pipeline(
+            self.final_output_path.name,
+            self.intake,
+            self.streams,
+            self._packetiser,
+            self.writer,
+            plan.clock,
+            expected=(set() if plan.video is None else {VIDEO})
+            | {FIRST_AUDIO + number for number in range(len(plan.audio))},
+            on_end=self._ended,
+            on_event=self.note,
+        )
+        if not 0 <= plan.sample_interval <= 3600:
+            raise SettingsError("sample_interval", plan.sample_interval, "give 0 (none) to 3600 seconds")
+        alerts = plan.alerts
+        self.instruments = Instruments(
+            self.final_output_path,
+            {
+                "recording": self.final_output_path.name,
+                "path": str(self.final_output_path),
+                "flush_threshold": plan.flush_threshold,
+                "flush_interval": plan.flush_interval,
+                "durability": plan.durability,
+                "alert_thresholds": {name: limit.threshold for name, limit in alerts.limits().items()},
+                "recordkit": __version__,
+                "pid": os.getpid(),
+            },
+            self._standing,
+            interval_s=plan.sample_interval,
+            log_file=plan.flush_log if isinstance(plan.flush_log, bool) else Path(plan.flush_log),
+            alerts=replace(alerts, own=(*alerts.own, self._degraded_rule)),
+            queue_bound=plan.queue_bytes,
+            on_alert=plan.on_alert,
+            clock=plan.clock,
+            system=plan.system,
+            probe=plan.shared.probe,
+        )
+        self._needs = Needs(
+            self.final_output_path.name,
+            memory_bytes=memory_bytes(
+                self.writer.tail_bytes, min(plan.queue_bytes, plan.shared.budget.limit), plan.video
+            ),
+            encodes=plan.video is not None,
+        )
+
+    def admit(self) -> None:
+        """Raises AdmissionError where the machine cannot carry this recording beside those that run."""
+        self._shared.admit(replace(self._needs, device=self._device))
+
+    @property
+    def _device(self) -> int | None:
+        """The number of the disk that the recording goes to: that of the nearest folder that exists."""
+        for folder in self.final_output_path.absolute().parents:
+            try:
+                return folder.stat().st_dev
+            except OSError:
+                continue
+        return None
+
+    def start(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Begin, once the writer has its files; ``loop`` is the event loop to measure the lag of."""
+        self.states.go(State.RECORDING)
+        self._needs = replace(self._needs, device=self._device)
+        self._share.join()
+        self._shared.join(self._load)
+        self.instruments.start(loop)
+        self.pipeline.start()
+
+    def end(self, *, commit: bool) -> None:
+        """Take nothing more and let what is queued go its way to the end; waits for nothing."""
+        self.intake.close()
+        self.pipeline.end(commit=commit)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
+        first_pts = self.pipeline.first_pts
+        return 0.0 if first_pts is None else (self.pipeline.end_pts - first_pts) / TICKS_PER_SECOND
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened to the media so far."""
+        timeline = self.streams.timeline
+        return Counters(
+            taken_items=self.intake.taken,
+            dropped_items=self.intake.dropped,
+            late_items=timeline.late_items,
+            mistimed_items=timeline.mistimed_items,
+            rejected_items=self.streams.rejected_items + self.pipeline.refused_units,
+            skipped_units=self.streams.skipped_units,
+            untimed_items=timeline.untimed_items,
+            restarts=timeline.restarts,
+            video_units=self.pipeline.video_units,
+            audio_units=self.pipeline.audio_units,
+            late_units=self._packetiser.late_units,
+            gap_count=self.streams.gap_count,
+            gap_s=self.streams.gap_s,
+            abandoned_items=self.pipeline.abandoned_items,
+            received=self.received(),
+        )
+
+    def result(self) -> Recording:
+        """The recording, once it has ended."""
+        path = self.writer.temp_output_path if self.writer.file_bytes else None
+        return Recording(
+            path=self.final_output_path if self.writer.committed else path,
+            bytes=self.writer.file_bytes,
+            duration_s=self.duration_s,
+            streams=self._packetiser.streams,
+            counters=self.counters,
+            flush_log=self.instruments.log,
+            ended_because=self.writer.ended_because,
+        )
+
+    def note(self, kind: EventKind, **fields: Field) -> None:
+        """Put an event into the log."""
+        self.instruments.event(kind, **fields)
+
+    def degrade(self, part: str, because: str) -> None:
+        """A part does not work; the rest goes on."""
+        if self.states.degrade(part, because):
+            log.warning("%s: degraded: %s", self.final_output_path, because)
+            self.note(EventKind.DEGRADED, part=part, because=because)
+
+    def restore(self, part: str) -> None:
+        """The part works again."""
+        if self.states.restore(part):
+            log.info("%s: %s works again", self.final_output_path, part)
+            self.note(EventKind.RESTORED, part=part)
+
+    # Called by the threads, and by those of other recordings.
+
+    def _load(self) -> Load:
+        return Load(
+            self._needs.name,
+            since_drop_s=self.intake.since_drop_s,
+            since_full_s=self.pipeline.since_full_s,
+            device=self._needs.device,
+        )
+
+    def _flushed(self, record: FlushRecord) -> None:
+        self.instruments.flushed(record)
+        if self._on_flush is not None:
+            self._on_flush(record)
+
+    def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
+        self.note(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)
+
+    def _given_up(self, stream: int, because: str) -> None:
+        self.degrade(f"stream {stream}", because)
+
+    def _waits_for_room(self, because: str | None) -> None:
+        if because is None:
+            self.restore("disk")
+        else:
+            self.degrade("disk", because)
+
+    def _ends_by_itself(self, because: str) -> None:
+        log.warning("%s: the recording ends: %s", self.final_output_path, because)
+        self.states.begin_to_stop()
+        self.note(EventKind.STOP, because=because)
+        self.end(commit=True)
+
+    def _degraded_rule(self, _: Sample) -> str | None:
+        return self.states.degraded_because if self.states.state is State.DEGRADED else None
+
+    def _standing(self) -> Standing:
+        writer = self.writer
+        return Standing(
+            writer.final_output_path if writer.committed else writer.temp_output_path,
+            buffer_bytes=writer.bytes_since_last_flush,
+            queue_bytes=self.intake.bytes,
+            dropped_units=self.intake.dropped,
+            silent_s=self.pipeline.silent_s if self.states.state.is_recording else 0.0,
+        )
+
+    def _ended(self, error: RecordkitError | None) -> None:
+        """All is done, or has failed."""
+        if error is not None:
+            self.note(EventKind.FAILURE, error=type(error).__name__, message=str(error))
+        elif self.writer.committed:
+            self.note(
+                EventKind.COMMIT,
+                path=str(self.final_output_path),
+                bytes=self.writer.file_bytes,
+                duration_s=self.duration_s,
+            )
+        self._shared.leave(self._load)
+        self._share.leave()
+        # Before the state: whoever finds it failed asks why.
+        self.error = error
+        self.states.go(State.STOPPED if error is None else State.FAILED)
+        self.instruments.end(keep_log=self.writer.file_bytes > 0)

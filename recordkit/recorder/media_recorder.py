@@ -1,0 +1,210 @@
+"""A recorder with the interface of aiortc's own: change the import, and the troubles are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from aiortc import MediaStreamTrack, RTCRtpReceiver
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from ..errors import MediaError, RecordkitError, SettingsError, StateError
+from ..intake import Overflow
+from ..model import EncodedUnit, EventKind, Field
+from ..settings import AudioSettings, VideoSettings
+from ..sources.webrtc.clock import Sync
+from ..sources.webrtc.listener import Listener
+from ..system import Clock
+from .recorder import Recorder
+from .result import Counters, Recording
+from .state import State
+
+log = logging.getLogger("recordkit")
+
+_FORMATS = (None, "mpegts")
+OnGap = Literal["silence", "mark", "end"]
+
+
+class MediaRecorder:
+    """Records tracks into ``file``, which must end in ``.ts``: aiortc's ``MediaRecorder`` by its interface.
+
+    Remote tracks are tapped before aiortc decodes them: H.264 goes to the file as it comes, other
+    codings are decoded and encoded anew in the recorder's thread. All other tracks are read frame
+    by frame. What the encoder or the disk is too slow for is dropped and counted, in whole groups
+    of pictures (``overflow``).
+
+    When nothing comes, the file stays open. ``on_gap`` says what becomes of the gap: the sound is
+    filled with ``"silence"`` (up to a minute), or the gap is left and ``"mark"``-ed, or it is to
+    ``"end"`` the recording once nothing has come for a second. ``video``, ``audio`` and
+    ``settings`` are those of Recorder. ``format`` and ``options`` are there for the sake of the
+    interface: the format is MPEG-TS, and libavformat's options mean nothing here.
+
+    All calls come from one event loop, which nothing keeps waiting but ``overflow="block"``, for
+    frames that must not be dropped. Raises SettingsError and OutputNameError.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002 - aiortc's name
+        options: Mapping[str, str] | None = None,
+        *,
+        video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
+        audio: AudioSettings | None = AudioSettings(),  # noqa: B008 - frozen
+        on_gap: OnGap = "silence",
+        overflow: Overflow = "drop",
+        clock: Clock | None = None,
+        **settings: Any,  # noqa: ANN401 - Recorder's own
+    ) -> None:
+        if not isinstance(file, str | os.PathLike):
+            raise SettingsError("file", file, "give the path of a file that ends in .ts")
+        if format not in _FORMATS:
+            raise SettingsError("format", format, "recordkit writes MPEG-TS: leave it out, or give 'mpegts'")
+        if on_gap not in ("silence", "mark", "end"):
+            raise SettingsError("on_gap", on_gap, "give 'silence', 'mark' or 'end'")
+        if options:
+            log.warning("%s: these options are libavformat's and mean nothing here: %s", file, ", ".join(options))
+        if audio is not None and on_gap != "silence":
+            audio = replace(audio, gaps="mark")
+        self._clock = clock or Clock()
+        self._recorder = Recorder(file, video=video, audio=audio, overflow=overflow, clock=self._clock, **settings)
+        self._kinds = {kind for kind, wanted in (("video", video), ("audio", audio)) if wanted is not None}
+        self._error: Exception | None = None
+        self._failed = 0
+        self._given = 0
+        self._starting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[Recording] | None = None
+        on_outage = self._end_by_gap if on_gap == "end" else None
+        self._listener = Listener(_Sink(self._recorder), self._track_ended, on_outage=on_outage, clock=self._clock)
+        self._recorder.received = lambda: self._listener.counters
+
+    @property
+    def recorder(self) -> Recorder:
+        """What writes the file: its figures, log and ``flush``."""
+        return self._recorder
+
+    @property
+    def state(self) -> State:
+        """Where the recording stands; degraded where a track failed and others go on."""
+        return self._recorder.state
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the recording, or the first track that failed; None where nothing did."""
+        return self._recorder.error or self._error
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened to the media so far; ``received`` is what came over the network."""
+        return self._recorder.counters
+
+    @property
+    def sync(self) -> dict[int, Sync]:
+        """How each stream lies on the timeline, by its number: the video is 0, sounds 1 and on."""
+        return self._listener.sync
+
+    def addTrack(self, track: MediaStreamTrack, *, receiver: RTCRtpReceiver | None = None) -> None:  # noqa: N802
+        """Record ``track`` too; before ``start`` or while recording.
+
+        Raises MediaError for a track that this recording cannot hold, StateError at its end.
+        """
+        state = self._recorder.state
+        if state is not State.NEW and not state.is_recording:
+            raise StateError(state, State.RECORDING, "the recording has ended: make a new recorder")
+        if track.kind not in self._kinds:
+            raise MediaError(f"a track of kind {track.kind!r} for a recorder that was made without")
+        self._listener.add(track, receiver=receiver)
+        self._given += 1
+
+    async def start(self) -> None:
+        """Begin to record. Does nothing where it has begun.
+
+        Raises StateError where it has ended, and what Recorder.start raises.
+        """
+        if self._recorder.state.is_recording:
+            return
+        # A caller that is cancelled, or stops meanwhile, must not leave a recording that nobody ends.
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start(), name="recordkit-start")
+        await asyncio.shield(self._starting)
+
+    async def stop(self) -> Recording | None:
+        """End the recording and commit the file; gives None where it never began. May be called again.
+
+        Raises the error that the recording failed with, or, once the file is committed, that of
+        the tracks where all of them failed.
+        """
+        if self._starting is not None and not self._starting.done():
+            await asyncio.wait([self._starting])
+        self._listener.close()
+        if self._recorder.state is State.NEW:
+            return None
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(), name="recordkit-stop")
+        recording = await asyncio.shield(self._ending)
+        if self._error is not None and self._failed == self._given:
+            raise self._error
+        return recording
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self._recorder.start, loop=asyncio.get_running_loop())
+        self._listener.begin()
+
+    async def _end(self) -> Recording:
+        received = self._listener.counters
+        self._listener.close()
+        self._recorder.received = lambda: received
+        return await asyncio.to_thread(self._recorder.stop)
+
+    def _end_by_gap(self) -> None:
+        if self._ending is None:
+            log.info("%s: nothing comes any more, and the recording ends", self._recorder.final_output_path.name)
+            self._ending = asyncio.create_task(self._end(), name="recordkit-stop")
+
+    def _track_ended(self, track: MediaStreamTrack, error: Exception | None) -> None:
+        if error is None:
+            log.info("%s: the %s track has ended", self._recorder.final_output_path.name, track.kind)
+            return
+        self._failed += 1
+        self._error = self._error or error
+        log.error("%s: the %s track failed: %s", self._recorder.final_output_path.name, track.kind, error)
+        self._recorder.degrade(f"{track.kind} track {self._failed}", f"the {track.kind} track failed: {error}")
+        self._recorder.note(EventKind.FAILURE, track=track.kind, error=type(error).__name__, message=str(error))
+
+
+class _Sink:
+    """Into the recorder. One that has failed or ended takes nothing, and says why when it is stopped."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._refused: type[RecordkitError] | None = None
+
+    def put(self, unit: EncodedUnit, stream: int) -> bool:
+        """See Sink."""
+        try:
+            return self._recorder.write_unit(unit, stream)
+        except RecordkitError as error:
+            return self._refuse(error)
+
+    def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
+        """See Sink."""
+        try:
+            return self._recorder.write(frame, stream, ticks=ticks)
+        except RecordkitError as error:
+            return self._refuse(error)
+
+    def note(self, kind: EventKind, **fields: Field) -> None:
+        """See Sink."""
+        self._recorder.note(kind, **fields)
+
+    def _refuse(self, error: RecordkitError) -> bool:
+        if self._refused is not type(error):
+            self._refused = type(error)
+            log.error("%s: nothing is recorded any more: %s", self._recorder.final_output_path.name, error)
+        # To ask for keyframes would mend nothing.
+        return True

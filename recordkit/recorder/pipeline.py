@@ -1,0 +1,266 @@
+"""The encoding thread: takes items from the intake, codes them, lays the units into the writer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+
+from ..encode.coded import Coded
+from ..encode.routing import VIDEO
+from ..encode.streams import Media, Streams
+from ..errors import MediaError, RecordkitError
+from ..intake import Intake, Item
+from ..model import AccessUnit, EventKind, StreamFormat
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..mpegts.packetiser import Packetiser
+from ..system import Clock
+from ..writer.writer import Writer
+
+log = logging.getLogger("recordkit")
+
+LONGEST_HOLD_S = 0.5
+JOIN_SLICE_S = 0.1
+
+
+class Pipeline:
+    """One recording's way from item to transport packets, in a thread of its own.
+
+    Units for which the writer has no room wait here, and count in the intake's bound until they
+    are laid; encoding goes on meanwhile. Where the writer ends by itself, so does this:
+    ``abandoned_items`` counts what was taken and is not in the file then. ``on_end`` is called once
+    from the thread: with None after the writer has closed, or with the error that ended the
+    recording. ``on_event`` is called with an EventKind and its fields by name.
+
+    At the very start units wait for the first of each ``expected`` stream, half a second at the
+    most, so that the first PMT names them all.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        intake: Intake[Media | threading.Event],
+        streams: Streams,
+        packetiser: Packetiser,
+        writer: Writer,
+        clock: Clock,
+        *,
+        expected: set[int],
+        on_end: Callable[[RecordkitError | None], None],
+        on_event: Callable[..., object],
+    ) -> None:
+        self.video_units = 0
+        self.audio_units = 0
+        self.refused_units = 0
+        self.abandoned_items = 0
+        self.first_pts: int | None = None
+        self.end_pts = 0
+        self._intake = intake
+        self._streams = streams
+        self._packetiser = packetiser
+        self._writer = writer
+        self._clock = clock
+        self._on_end = on_end
+        self._on_event = on_event
+        self._laid_s: dict[int, float] = {}
+        self._expected: set[int] | None = expected
+        self._first_coded_s: float | None = None
+        self._commit: bool | None = None
+        self._in_hand: Item[Media | threading.Event] | None = None
+        self._pending: deque[tuple[Coded, int]] = deque()
+        self._room = True
+        self._full_s: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def end(self, *, commit: bool) -> None:
+        """Let the thread finish what is queued, then close the writer. The first call counts."""
+        with self._intake.changed:
+            if self._commit is None:
+                self._commit = commit
+            self._intake.changed.notify_all()
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait for the thread's end; False where it did not come within ``timeout`` seconds."""
+        # In slices: a signal that comes just before the main thread begins to wait is not seen
+        # before the wait ends, and an interrupt must not be lost while a disk hangs.
+        left = float("inf") if timeout is None else timeout
+        while self._thread.is_alive() and left > 0:
+            self._thread.join(min(left, JOIN_SLICE_S))
+            left -= JOIN_SLICE_S
+        return not self._thread.is_alive()
+
+    def room_again(self) -> None:
+        """The writer has room, or has failed: go on."""
+        with self._intake.changed:
+            self._room = True
+            self._intake.changed.notify_all()
+
+    def _run(self) -> None:
+        error: RecordkitError | None = MediaError("the encoding thread ended by a fault of its own; see the log")
+        try:
+            while self._step():
+                self._writer.check()
+            self._pending.extend((coded, 0) for coded in self._streams.flush())
+            self._drain_all()
+            self._writer.close(commit=bool(self._commit))
+            self._writer.check()
+            error = None
+        except RecordkitError as failure:
+            error = failure
+        finally:
+            self._intake.close()
+            if error is not None:
+                self._writer.close(commit=False)
+            self._on_end(error)
+            # Not before: who is let go asks how the recording ended.
+            self._let_go()
+            self._streams.close()
+
+    def _step(self) -> bool:
+        """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
+        self._drain()
+        if self._writer.ended_because is not None:
+            return False
+        with self._intake.changed:
+            item = self._intake.take()
+            if item is None:
+                if self._commit is not None:
+                    return False
+                if not (self._pending and self._room):
+                    self._clock.wait(self._intake.changed, None)
+                elif self._expected is not None:
+                    self._clock.wait(self._intake.changed, self._hold_left_s())
+                return True
+        self._in_hand = item
+        if isinstance(item.payload, threading.Event):
+            self._drain_all()
+            item.payload.set()
+            self._in_hand = None
+            return True
+        if item.dropped:
+            self._on_event(EventKind.DROP, stream=item.index, items=item.dropped)
+        coded = self._streams.code(item.payload, item.index, item.ticks, discontinuity=item.dropped > 0)
+        sizes = [len(one.unit.data) for one in coded]
+        self._pending.extend(zip(coded, sizes, strict=True))
+        # From here on the coded bytes count in place of the raw ones.
+        self._in_hand = None
+        self._intake.release(item.size - sum(sizes))
+        return True
+
+    def _drain_all(self) -> None:
+        self._expected = set() if self._expected is not None else None
+        while not self._drain():
+            with self._intake.changed:
+                if not self._room:
+                    self._clock.wait(self._intake.changed, None)
+
+    def _drain(self) -> bool:
+        """Lay what is pending; False where the writer's buffer is full before all is done."""
+        if not self._may_begin():
+            return True
+        while self._pending:
+            (stream_format, unit), size = self._pending[0]
+            if self._packetiser.format(unit.stream) != stream_format:
+                self._declare(unit.stream, stream_format)
+            # Before, not after: the writer may say that it has room again at any moment.
+            self._room = False
+            try:
+                if not self._writer.lay(unit):
+                    if self._writer.ended_because is None:
+                        self._full_s = self._clock.monotonic()
+                        return False
+                    self._abandon_pending()
+                    return True
+                self._note(unit)
+            except MediaError as error:
+                # One unit that has no place in the file is no reason to lose all that follow.
+                self.refused_units += 1
+                if self.refused_units == 1:
+                    log.warning("%s; it was left out", error)
+            self._room = True
+            self._pending.popleft()
+            if size:
+                self._intake.release(size)
+        return True
+
+    def _may_begin(self) -> bool:
+        """Whether the first PMT can be written: all streams are known, or have been waited for."""
+        if self._expected is None or not self._pending:
+            return self._expected is None
+        # Each stream's first one: what comes after it is told as a change.
+        formats = {coded.unit.stream: coded.format for coded, _ in reversed(self._pending)}
+        if self._commit is None and not self._expected <= formats.keys() and self._hold_left_s() > 0:
+            return False
+        self._expected = None
+        for index in sorted(formats):
+            self._declare(index, formats[index])
+        return True
+
+    def _declare(self, index: int, stream_format: StreamFormat) -> None:
+        known = self._packetiser.format(index)
+        self._packetiser.declare(index, stream_format)
+        kind = EventKind.STREAM if known is None else EventKind.SIZE_CHANGE
+        facts = {name: value for name, value in asdict(stream_format).items() if value}
+        self._on_event(kind, stream=index, **facts)
+
+    def _note(self, unit: AccessUnit) -> None:
+        """Count a unit that was laid, and tell of what is worth telling."""
+        self._laid_s[unit.stream] = self._clock.monotonic()
+        if self.first_pts is None or unit.pts < self.first_pts:
+            self.first_pts = unit.pts
+        self.end_pts = max(self.end_pts, unit.pts + unit.duration)
+        if unit.stream == VIDEO:
+            self.video_units += 1
+        else:
+            self.audio_units += 1
+        media_s = (unit.pts - self.first_pts) / TICKS_PER_SECOND
+        if unit.discontinuity:
+            self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=media_s)
+        if unit.random_access:
+            self._on_event(EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, bytes=len(unit.data))
+
+    @property
+    def since_full_s(self) -> float | None:
+        """Seconds since the writer last had no room for a unit, its disk being behind; None where it always had."""
+        full_s = self._full_s
+        return None if full_s is None else self._clock.monotonic() - full_s
+
+    @property
+    def silent_s(self) -> float:
+        """How long the stream that has been silent longest has given no unit; 0 before the first."""
+        laid = tuple(self._laid_s.values())
+        return self._clock.monotonic() - min(laid) if laid else 0.0
+
+    def _hold_left_s(self) -> float:
+        now = self._clock.monotonic()
+        if self._first_coded_s is None:
+            self._first_coded_s = now
+        return self._first_coded_s + LONGEST_HOLD_S - now
+
+    def _abandon_pending(self) -> None:
+        self.abandoned_items += len(self._pending)
+        left = sum(size for _, size in self._pending)
+        self._pending.clear()
+        self._room = True
+        self._intake.release(left)
+
+    def _let_go(self) -> None:
+        """Throw away what an early end has left over, and let go everybody who waits in ``flush``."""
+        self._abandon_pending()
+        left = 0
+        item, self._in_hand = self._in_hand, None
+        with self._intake.changed:
+            while item is not None or (item := self._intake.take()) is not None:
+                left += item.size
+                if isinstance(item.payload, threading.Event):
+                    item.payload.set()
+                else:
+                    self.abandoned_items += 1
+                item = None
+        self._intake.release(left)

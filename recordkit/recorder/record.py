@@ -1,0 +1,262 @@
+"""A source into a recording, from beginning to end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import av
+
+from ..errors import RecordkitError, SettingsError, SourceError, StateError
+from ..model import EncodedUnit
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..settings import AudioSettings, VideoSettings
+from ..sources.source import Live, Media, OpenSource, Source
+from ..system import Clock
+from .recorder import Recorder
+from .result import Recording
+
+log = logging.getLogger("recordkit")
+
+PROGRESS_INTERVAL_S = 0.25
+_LONGEST_OVERRUN_S = 1.0
+"""So far one stream may be beyond the seconds asked for while another has not reached them."""
+_LONGEST_CLOSE_S = 2.0
+_LONGEST_OVERHANG_S = 0.5
+"""So long a source may go on with what it has in hand when it is stopped."""
+_VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
+
+
+def record(
+    source: Source,
+    path: str | os.PathLike[str],
+    *,
+    seconds: float | None = None,
+    video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
+    audio: AudioSettings | None = AudioSettings(),  # noqa: B008 - frozen
+    stop: threading.Event | None = None,
+    on_start: Callable[[Recorder], None] | None = None,
+    on_progress: Callable[[Recorder], None] | None = None,
+    clock: Clock | None = None,
+    **settings: Any,  # noqa: ANN401 - Recorder's own
+) -> Recording:
+    """Record ``source`` into ``path`` until it ends, ``seconds`` of its media are there, or ``stop`` is set.
+
+    ``on_start`` is called with the recorder once it records, ``on_progress`` four times a second.
+    ``settings`` are those of Recorder. An interrupt from the keyboard ends the recording like
+    ``stop`` and commits it; a second one is passed on and leaves the partial.
+
+    Raises SourceError where the source cannot be opened, StateError where ``stop`` is set before
+    it was, with nothing left behind; where it fails later what came before is committed first.
+    Raises Recorder's errors.
+    """
+    if seconds is not None and not seconds > 0:
+        raise SettingsError("seconds", seconds, "give a time above 0, or None for no end")
+    clock = clock or Clock()
+    stop = stop or threading.Event()
+    feed = _Feed(source, seconds, stop, clock)
+    given = feed.open()
+    try:
+        recorder = Recorder(path, video=_video(given, video), audio=_audio(given, audio), clock=clock, **settings)
+        # Whoever calls this waits for the end: a loop in its thread, such as a notebook's, is late by design.
+        recorder.start(loop="none")
+    except BaseException:
+        feed.cancel()
+        raise
+    interrupted = False
+    try:
+        if on_start is not None:
+            on_start(recorder)
+        feed.begin(recorder)
+        while recorder.state.is_recording and not feed.ended.wait(PROGRESS_INTERVAL_S):
+            if stop.is_set():
+                feed.interrupt()
+                # A source that gives nothing cannot see it.
+                feed.ended.wait(_LONGEST_OVERHANG_S)
+                break
+            if on_progress is not None:
+                on_progress(recorder)
+    except KeyboardInterrupt:
+        interrupted = True
+        log.info("Interrupted: the recording is brought to its end")
+    except BaseException:
+        stop.set()
+        feed.interrupt()
+        recorder.stop()
+        raise
+    stop.set()
+    feed.interrupt()
+    recording = _stopped(recorder, interrupted)
+    feed.close()
+    if on_progress is not None:
+        on_progress(recorder)
+    # What the source was told when the recording had ended by itself is no fault of the source.
+    if feed.error is not None and not (recording.ended_because and isinstance(feed.error, StateError)):
+        if recording.path is not None:
+            log.warning("%s: what came before the source failed is committed", recording.path)
+        raise feed.error
+    return recording
+
+
+def _stopped(recorder: Recorder, interrupted: bool) -> Recording:
+    """Wait for the end; the first interrupt of all only asks for what is going on anyway."""
+    while True:
+        try:
+            return recorder.stop()
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            interrupted = True
+
+
+def _video(given: OpenSource, settings: VideoSettings | None) -> VideoSettings | None:
+    if settings is None or not given.has_video:
+        return None
+    return replace(
+        settings,
+        frame_rate=settings.frame_rate or given.frame_rate,
+        pixel_aspect=settings.pixel_aspect or given.pixel_aspect,
+    )
+
+
+def _audio(given: OpenSource, settings: AudioSettings | None) -> tuple[AudioSettings, ...] | None:
+    if settings is None or not given.has_audio:
+        return None
+    languages = given.languages or (None,)
+    return tuple(replace(settings, language=settings.language or language) for language in languages)
+
+
+class _Feed:
+    """The thread that opens, reads and closes the source: one that hangs holds up nobody else."""
+
+    def __init__(self, source: Source, seconds: float | None, stop: threading.Event, clock: Clock) -> None:
+        self.ended = threading.Event()
+        self.error: RecordkitError | None = None
+        self._source = source
+        self._seconds = seconds
+        self._stop = stop
+        self._clock = clock
+        self._given: OpenSource | None = None
+        self._recorder: Recorder | None = None
+        self._opened = threading.Event()
+        self._may_begin = threading.Event()
+        self._first_s: float | None = None
+        self._full: set[tuple[bool, int]] = set()
+        self._seen: set[tuple[bool, int]] = set()
+        self._thread = threading.Thread(target=self._run, name="recordkit-source", daemon=True)
+
+    def open(self) -> OpenSource:
+        """Open the source in the thread; raises SourceError. An interrupt gets through meanwhile."""
+        self._thread.start()
+        try:
+            while not self._opened.wait(PROGRESS_INTERVAL_S):
+                if self._stop.is_set():
+                    raise StateError("opening", "open", f"{self._source.name}: stopped before it was open")
+        except BaseException:
+            self.cancel()
+            raise
+        if self._given is None:
+            raise self.error or SourceError(self._source.name, "gave nothing")
+        return self._given
+
+    def begin(self, recorder: Recorder) -> None:
+        """Let the source's media go to ``recorder``."""
+        self._recorder = recorder
+        if self._live is not None:
+            live = self._live
+            recorder.received = lambda: live.received
+            live.tell(recorder.note)
+        self._may_begin.set()
+
+    @property
+    def _live(self) -> Live | None:
+        return None if self._given is None else self._given.live
+
+    def interrupt(self) -> None:
+        """Let a live source give nothing more, so that its thread does not wait for what may never come."""
+        if self._live is not None:
+            self._live.interrupt()
+
+    def close(self) -> None:
+        """Wait until a live source is closed; what it holds is then given back."""
+        if self._live is not None:
+            self._thread.join(_LONGEST_CLOSE_S)
+
+    def cancel(self) -> None:
+        """Close the source unused; one that hangs is left to its thread."""
+        self._stop.set()
+        self._may_begin.set()
+        self._thread.join(_LONGEST_CLOSE_S)
+
+    def _run(self) -> None:
+        fault: RecordkitError | None = SourceError(
+            self._source.name, "the source ended by a fault of its own; see the log"
+        )
+        try:
+            with self._source.open() as given:
+                self._given = given
+                self._opened.set()
+                self._may_begin.wait()
+                if self._recorder is not None:
+                    self._feed(given, self._recorder)
+            fault = None
+        except RecordkitError as error:
+            # What comes after an end that was asked for is no fault.
+            fault = None if self._stop.is_set() and self._given is not None else error
+        finally:
+            self.error = fault
+            self._opened.set()
+            self.ended.set()
+
+    def _feed(self, given: OpenSource, recorder: Recorder) -> None:
+        began_s = self._clock.monotonic()
+        for item in given.items:
+            if item.due_s is not None:
+                self._clock.sleep(began_s + item.due_s - self._clock.monotonic(), self._stop)
+            media = item.media
+            key = (_is_video(media), item.stream)
+            if self._stop.is_set() or self._is_full(media, key, recorder):
+                return
+            if key in self._full:
+                continue
+            if isinstance(media, av.Packet):
+                recorder.write_packet(media, item.stream)
+            elif isinstance(media, EncodedUnit):
+                if not recorder.write_unit(media, item.stream) and given.live is not None:
+                    given.live.request_entry(is_video=media.is_video, stream=item.stream)
+            else:
+                recorder.write(media, item.stream, ticks=item.ticks)
+
+    def _is_full(self, media: Media, key: tuple[bool, int], recorder: Recorder) -> bool:
+        """Whether every stream seen has given its ``seconds``, or one is well beyond; notes which have."""
+        if self._seconds is None:
+            return False
+        self._seen.add(key)
+        # Times may begin anew, or a stream may have fallen silent: the recording's own length counts too.
+        if recorder.duration_s >= self._seconds + _LONGEST_OVERRUN_S:
+            return True
+        time_s = _time_s(media)
+        if time_s is None:
+            return False
+        if self._first_s is None:
+            self._first_s = time_s
+        if time_s - self._first_s >= self._seconds:
+            self._full.add(key)
+        return self._full == self._seen or time_s - self._first_s >= self._seconds + _LONGEST_OVERRUN_S
+
+
+def _is_video(media: Media) -> bool:
+    if isinstance(media, EncodedUnit):
+        return media.is_video
+    return isinstance(media.stream if isinstance(media, av.Packet) else media, _VIDEO_TYPES)
+
+
+def _time_s(media: Media) -> float | None:
+    if isinstance(media, EncodedUnit):
+        return None if media.ticks is None else media.ticks / TICKS_PER_SECOND
+    time = media.dts if isinstance(media, av.Packet) and media.dts is not None else media.pts
+    return None if time is None or not media.time_base else float(time * media.time_base)

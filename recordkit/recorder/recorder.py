@@ -1,0 +1,342 @@
+"""The recorder: frames or packets in, one growing MPEG-TS file out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from ..encode.coded import CodedPacket
+from ..encode.routing import Route, Routing
+from ..encode.streams import Media
+from ..errors import PartialExistsError, RecordkitError, SettingsError, StateError
+from ..intake import Overflow
+from ..model import EncodedUnit, EventKind, Field, FlushRecord
+from ..settings import AudioSettings, VideoSettings, mark_name
+from ..system import Clock, System
+from ..telemetry.alerts import Alert, AlertSettings
+from ..telemetry.frames import Log
+from ..telemetry.logfile import Record
+from ..writer.flusher import Durability
+from ..writer.room import OnDiskFull
+from ..writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD
+from .admission import AdmissionPolicy
+from .leftover import OnPartial, clear_the_way
+from .machinery import Machinery, Plan
+from .observed import Observed
+from .result import Recording
+from .shared import Shared
+from .state import State
+
+if TYPE_CHECKING:
+    import asyncio
+
+DEFAULT_QUEUE_BYTES = 16 * 1024 * 1024
+_NO_STREAM = -1
+
+
+class Recorder(Observed):
+    """Records one video and several audio streams into ``path``, which must end in ``.ts``.
+
+    ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
+    A sequence of AudioSettings serves several audio streams in turn. ``flush_threshold`` is in
+    bytes, ``flush_interval`` in seconds; ``durability="flush"`` syncs each flush to the disk,
+    ``"process"`` leaves that to the system. ``queue_bytes`` bounds what waits to be encoded or
+    written; ``overflow`` says what happens beyond: ``"block"`` lets ``write`` wait, ``"drop"``
+    drops whole groups of pictures and counts them.
+
+    Where the disk is full ``on_disk_full="stop"`` ends the recording and commits all that was
+    packetised (``ended_because`` says "disk full"); ``"wait"`` waits for room in state ``degraded``,
+    the queue taking what comes as ``overflow`` says, and goes on when there is some. Where an
+    unfinished recording of the same name lies, ``on_partial="error"`` refuses to start, ``"recover"``
+    first finishes that one as ``talk (recovered).ts``, and ``"rename"`` moves it aside, still to be
+    recovered, as ``talk (1).recording.ts``; one that is still being recorded is never touched.
+
+    A sample of the process is taken every ``sample_interval`` seconds (0: never); ``flush_log``
+    keeps flushes, samples and events beside the file in ``NAME.flushes.jsonl`` (a path: there;
+    False: nowhere). ``alerts`` says what raises an alert, ``on_alert`` is called with each.
+
+    Recordings in one process share a bound on all that waits in them together, and nothing that could
+    let one hold up another; ``shared`` gives this one another bound than the process's. With
+    ``admission="check"`` ``start`` refuses where memory or file descriptors do not suffice for one more, or
+    where a recording of this process is losing media already to the disk that this one would go to,
+    or to an encoder that is too slow; ``"off"`` starts whatever that costs.
+
+    Use it as a context: a normal end commits the file, an exception leaves a flushed partial.
+    Its methods may be called from any thread.
+
+    Raises SettingsError and OutputNameError; opening the files is left to ``start``.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
+        audio: AudioSettings | Sequence[AudioSettings] | None = AudioSettings(),  # noqa: B008 - frozen
+        flush_threshold: int = DEFAULT_THRESHOLD,
+        flush_interval: float = DEFAULT_INTERVAL_S,
+        durability: Durability = "flush",
+        overwrite: bool = False,
+        on_partial: OnPartial = "error",
+        on_disk_full: OnDiskFull = "stop",
+        overflow: Overflow = "block",
+        queue_bytes: int = DEFAULT_QUEUE_BYTES,
+        on_flush: Callable[[FlushRecord], None] | None = None,
+        sample_interval: float = 1.0,
+        flush_log: bool | str | os.PathLike[str] = True,
+        alerts: AlertSettings = AlertSettings(),  # noqa: B008 - frozen
+        on_alert: Callable[[Alert], None] | None = None,
+        admission: AdmissionPolicy = "check",
+        shared: Shared | None = None,
+        clock: Clock | None = None,
+        system: System | None = None,
+    ) -> None:
+        if video is None and not audio:
+            raise SettingsError("video", None, "there must be video or audio to record")
+        if on_partial not in ("error", "recover", "rename"):
+            raise SettingsError("on_partial", on_partial, "give 'error', 'recover' or 'rename'")
+        if admission not in ("check", "off"):
+            raise SettingsError("admission", admission, "give 'check' or 'off'")
+        self._is_checked = admission == "check"
+        audios = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
+        self._on_partial = on_partial
+        self._recording: Recording | None = None
+        self._clock = clock or Clock()
+        self._system = system or System()
+        parts = Machinery(
+            Plan(
+                path=path,
+                video=video,
+                audio=audios,
+                flush_threshold=flush_threshold,
+                flush_interval=flush_interval,
+                durability=durability,
+                overwrite=overwrite,
+                on_disk_full=on_disk_full,
+                overflow=overflow,
+                queue_bytes=queue_bytes,
+                on_flush=on_flush,
+                sample_interval=sample_interval,
+                flush_log=flush_log,
+                alerts=alerts,
+                on_alert=on_alert,
+                clock=self._clock,
+                system=self._system,
+                shared=shared or Shared.of_process(self._clock),
+            )
+        )
+        super().__init__(parts)
+        self._writer = parts.writer
+        self._routing = Routing(has_video=video is not None, has_audio=bool(audios))
+        self._starting = threading.Lock()
+
+    def note(self, kind: EventKind, **fields: Field) -> None:
+        """Put an event of whoever feeds the recorder into the log."""
+        self._parts.instruments.event(kind, **fields)
+
+    def degrade(self, part: str, because: str) -> None:
+        """Whoever feeds the recorder tells that a part ("video", a track) does not work; the rest goes on.
+
+        The state is ``degraded`` until ``restore`` takes it back.
+        """
+        self._parts.degrade(part, because)
+
+    def restore(self, part: str) -> None:
+        """The part works again."""
+        self._parts.restore(part)
+
+    # What it does.
+
+    def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
+        """Open the files and begin; nothing is left behind where that fails.
+
+        ``loop`` is the event loop to measure the lag of; without it the one that runs here, if any;
+        ``"none"`` measures none, for a caller that holds its loop up on purpose.
+        Raises StateError, OutputExistsError, PartialExistsError, OutputBusyError,
+        OutputAccessError, DiskSpaceError or AdmissionError; with on_partial="recover" RecoveryError and WriteError,
+        too, where the unfinished recording cannot be recovered: it has been moved aside then.
+        """
+        with self._starting:
+            if self.state is not State.NEW:
+                raise StateError(self.state, State.NEW, "a recorder records once: make a new one")
+            if self._is_checked:
+                self._parts.admit()
+            try:
+                self._writer.start()
+            except PartialExistsError:
+                if self._on_partial == "error":
+                    raise
+                clear_the_way(self.final_output_path, self._on_partial, self._system)
+                self._writer.start()
+            self._parts.start(None if loop == "none" else loop or _running_loop())
+
+    def write(self, frame: VideoFrame | AudioFrame, stream: int = 0, *, ticks: int | None = None) -> bool:
+        """Record a frame; ``stream`` numbers the audio stream where there are several.
+
+        ``ticks`` (90 kHz) is its time where the frame's own is not the one to use.
+
+        The frame is encoded later, in another thread: do not change its picture or sound after
+        this. Gives False where the frame was dropped because the queue was full.
+
+        Raises StateError where the recorder is not recording, MediaError for a frame that it has
+        no stream for, and the recording's own error once it has failed.
+        """
+        self._check()
+        route = self._routing.frame(frame, stream)
+        return self._put(frame, route if ticks is None else route._replace(ticks=ticks))
+
+    def write_packet(self, packet: CodedPacket, stream: int | None = None) -> bool:
+        """Record a packet that is coded already (H.264, H.265, AAC, MP3, Opus) as it is.
+
+        ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
+        stream; without it they are numbered as they appear. An empty packet, with which demuxing
+        ends, is ignored. Gives False where the packet was dropped because the queue was full.
+
+        Raises as ``write`` does.
+        """
+        self._check()
+        if packet.size == 0:
+            return True
+        route = self._routing.packet(packet, stream)
+        self._parts.streams.admit(packet.stream, route.stream)
+        return self._put(packet, route)
+
+    def write_unit(self, unit: EncodedUnit, stream: int = 0) -> bool:
+        """Record a unit that a live source gives coded: kept as it is, or decoded and encoded anew.
+
+        H.264 and H.265 are kept unless VideoSettings asks for something else, Opus where
+        AudioSettings asks for it; the log tells the choice. Times are believed as they come.
+        ``stream`` numbers the audio stream. Gives False where the source had better be asked for
+        a unit that a decoder can start from: the queue was full and this one was dropped, or an
+        earlier one could not be decoded.
+
+        Raises as ``write`` does.
+        """
+        self._check()
+        route = self._routing.unit(unit, stream)
+        taken = self._put(unit, route)
+        return taken and (route.entry or not self._parts.streams.needs_entry(route.stream))
+
+    def mark(self, name: str) -> None:
+        """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
+
+        Raises SettingsError for a name that is none, StateError where nothing is being recorded, and the
+        recording's own error once it has failed.
+        """
+        self._check()
+        self._parts.instruments.event(EventKind.MARK, name=mark_name(name), media_s=self.duration_s)
+
+    def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:
+        """Call ``so_far`` with all that is known so far, then ``follower`` with each flush, sample and event.
+
+        None comes twice and none is left out. Both are called by the recorder's threads, which wait for
+        them: they must be quick, and must not call the recorder.
+        """
+        self._parts.instruments.follow(follower, so_far)
+
+    def unfollow(self, follower: Callable[[Record], None]) -> None:
+        """Call ``follower`` no more."""
+        self._parts.instruments.unfollow(follower)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Bring everything written so far to the disk; True once it is there.
+
+        Gives False where that took longer than ``timeout`` seconds. With durability="process" the
+        system is not told to sync, so that it is safe from a crash but not from a power cut.
+        Raises StateError (in ``on_flush`` too), and the recording's own error once it has failed.
+        """
+        self._check()
+        self._refuse_writer_thread()
+        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        reached = threading.Event()
+        if not self._parts.intake.put_marker(reached, _NO_STREAM):
+            # It is ending at this moment, which flushes too.
+            reached_in_time = self._parts.pipeline.join(timeout)
+        else:
+            reached_in_time = reached.wait(timeout)
+        if not reached_in_time:
+            return False
+        self._check(State.STOPPING, State.STOPPED)
+        return self._writer.flush(None if deadline is None else max(0.0, deadline - self._clock.monotonic()))
+
+    def stop(self, *, commit: bool = True, timeout: float | None = None) -> Recording:
+        """Encode and write what is left, and commit; or, without ``commit``, leave a flushed partial.
+
+        May be called again and gives the same. Raises StateError where the recorder was never
+        started or did not end within ``timeout`` seconds (it goes on ending), and the error that
+        the recording failed with; what was written stays as a partial then. Raises StateError in
+        ``on_flush`` as well, which the end would have to wait for.
+        """
+        self._refuse_writer_thread()
+        if self.state is State.NEW:
+            raise StateError(self.state, State.RECORDING, "nothing to stop: call start() first")
+        if self._parts.states.begin_to_stop():
+            self._parts.instruments.event(EventKind.STOP)
+        self._parts.end(commit=commit)
+        self._writer.hurry(commit=commit)
+        if not self._parts.pipeline.join(timeout):
+            doing = self._writer.doing
+            raise StateError(
+                self.state,
+                State.STOPPED,
+                f"the recording did not end within {timeout} s"
+                + (f": the disk has not done with {doing}; it goes on trying" if doing else ""),
+            )
+        self._parts.instruments.join()
+        if self._parts.error is not None:
+            raise self._parts.error
+        with self._starting:
+            self._recording = self._recording or self._parts.result()
+        return self._recording
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.stop(commit=kind is None)
+        except RecordkitError:
+            # The first error is the one to show; this one stays in .error.
+            if kind is None:
+                raise
+
+    def _refuse_writer_thread(self) -> None:
+        if self._writer.is_own_thread:
+            raise StateError(self.state, "another thread", "on_flush must not wait for the recorder that called it")
+
+    def _check(self, *also: State) -> None:
+        state = self.state
+        if state.is_recording or state in also:
+            return
+        if self._parts.error is not None:
+            raise self._parts.error
+        advice = "it has ended" if self.ended_because is None else f"it has ended: {self.ended_because}"
+        if state is State.NEW:
+            advice = "call start() first, or use it as a context"
+        raise StateError(state, State.RECORDING, advice)
+
+    def _put(self, media: Media, route: Route) -> bool:
+        self._refuse_writer_thread()
+        taken = self._parts.intake.put(media, route.stream, route.ticks, route.size, entry=route.entry)
+        if not taken:
+            self._check(State.STOPPING, State.STOPPED)
+        return taken
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    # Where nobody has imported asyncio no loop runs, and 6 MB are spared.
+    loaded = sys.modules.get("asyncio")
+    try:
+        return None if loaded is None else loaded.get_running_loop()
+    except RuntimeError:
+        return None

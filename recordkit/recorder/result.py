@@ -1,0 +1,77 @@
+"""A recording that has ended, and the counters of what happened on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..model import FlushRecord, Received, StreamFormat
+from ..plots import preview
+from ..telemetry.frames import Log, Logged
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What has happened to the media so far.
+
+    ``taken_items`` were queued; ``dropped_items`` were refused because the queue was full;
+    ``late_items`` had times that went back a little, ``mistimed_items`` times that were not
+    believed; ``rejected_items`` could not be encoded or carried. ``skipped_units`` are packets
+    before the first picture that a decoder can start from. ``video_units`` and ``audio_units``
+    have been packetised; ``late_units`` of them came over 0.8 s behind another stream.
+    ``untimed_items`` came without a time, ``restarts`` counts sources that began anew,
+    ``gap_count`` and ``gap_s`` gaps in the sound. ``abandoned_items`` were queued, or coded, when the
+    recording ended by itself, and are not in the file. ``received`` is what came over a network,
+    None where nothing does.
+    """
+
+    taken_items: int = 0
+    dropped_items: int = 0
+    late_items: int = 0
+    mistimed_items: int = 0
+    rejected_items: int = 0
+    skipped_units: int = 0
+    untimed_items: int = 0
+    restarts: int = 0
+    video_units: int = 0
+    audio_units: int = 0
+    late_units: int = 0
+    gap_count: int = 0
+    gap_s: float = 0.0
+    abandoned_items: int = 0
+    received: Received | None = None
+
+
+@dataclass(frozen=True)
+class Recording(Logged):
+    """A recording that has ended. ``path`` is None where no media came and no file was made.
+
+    ``ended_because`` says why it ended by itself ("disk full"), and is None where it was stopped.
+
+    ``flushes``, ``samples``, ``events`` and ``alerts`` are DataFrames, built when they are asked for.
+    In a terminal it prints as two lines, in a notebook it shows its figures, pictures and plots.
+    """
+
+    path: Path | None
+    bytes: int
+    duration_s: float
+    streams: dict[int, StreamFormat]
+    counters: Counters
+    flush_log: Log = field(repr=False)
+    ended_because: str | None = None
+
+    @property
+    def log(self) -> Log:
+        """All that is known of it."""
+        return self.flush_log
+
+    @property
+    def flush_records(self) -> tuple[FlushRecord, ...]:
+        """The newest flushes, oldest first."""
+        return self.flush_log.contents.flushes
+
+    def __str__(self) -> str:
+        return preview.text(self)
+
+    def _repr_html_(self) -> str:
+        return preview.html(self)
