@@ -1,4 +1,4 @@
-"""The process that a background recording runs in: ``python -m recordkit.background.worker``, JSON lines on its streams.
+"""The process that a background recording runs in, ``python -m recordkit.background.worker``.
 
 It is told what to record, records it, and tells how that goes. When whoever started it is gone, however that
 happened, it brings the recording to its end, or goes on and can be called (``on_parent_exit``). An interrupt
