@@ -30,6 +30,8 @@ _LONGEST_BODY_S = 10.0
 _LONGEST_ANSWER_S = 15.0
 _RETRY_S = "10"
 _SHOWN_ENDED = 12
+_STREAM_METHODS = (hdrs.METH_POST, hdrs.METH_OPTIONS)
+_SESSION_METHODS = (hdrs.METH_DELETE, hdrs.METH_OPTIONS)
 _NO_STORE = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -128,6 +130,7 @@ class Endpoint:
                 web.post("/whip/{stream}", self._publish),
                 web.options("/whip/{stream}", self._options),
                 web.delete("/whip/{stream}/{id}", self._delete),
+                web.patch("/whip/{stream}/{id}", self._refuse_patch),
                 web.options("/whip/{stream}/{id}", self._options),
             ]
         )
@@ -163,7 +166,8 @@ class Endpoint:
         offer = read_offer(text)
         self._refuse_when_full()
         publisher, answer = await self._taken(stream, offer, text)
-        location = f"/whip/{stream}/{publisher.id}"
+        # Relative to /whip/STREAM (RFC 9110, 10.2.2), so that it stays right behind a proxy with a path of its own.
+        location = f"{stream}/{publisher.id}"
         return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
 
     async def _taken(self, stream: str, offer: SessionDescription, text: str) -> tuple[Publisher, str]:
@@ -211,9 +215,16 @@ class Endpoint:
             raise web.HTTPInternalServerError(text="The recording failed; see the server's log.\n")
         return web.Response(text="")
 
+    async def _refuse_patch(self, _request: web.Request) -> web.Response:
+        # RFC 9725, 4.3: without trickle ICE and ICE restarts PATCH is 405.
+        text = (
+            "Send all candidates in the offer: no trickle ICE, no ICE restart. After a new network publish again.\n"
+        )
+        raise web.HTTPMethodNotAllowed(hdrs.METH_PATCH, _SESSION_METHODS, text=text)
+
     async def _options(self, request: web.Request) -> web.Response:
-        methods = "DELETE, OPTIONS" if "id" in request.match_info else "POST, OPTIONS"
-        return web.Response(status=204, headers={"Accept-Post": SDP, hdrs.ALLOW: methods})
+        methods = _SESSION_METHODS if "id" in request.match_info else _STREAM_METHODS
+        return web.Response(status=204, headers={"Accept-Post": SDP, hdrs.ALLOW: ", ".join(methods)})
 
     async def _show_status(self, request: web.Request) -> web.Response:
         self._gate.viewer(request)

@@ -68,7 +68,7 @@ def status(rows: Sequence[Row], settings: WhipSettings, *, free_bytes: int | Non
     parts = [_rows(present)] if present else [_nothing(settings)]
     if over:
         parts += ["<h2>Lately finished</h2>", _rows(over)]
-    link = '<a class="push button" href="/publish">Publish</a>' if settings.publish_page else ""
+    link = '<a class="push button" href="publish">Publish</a>' if settings.publish_page else ""
     return _page(
         "status.html",
         title=f"{'● ' if present else ''}{head} · recordkit",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urljoin
 
 import aiohttp
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -98,10 +99,10 @@ async def an_offer() -> str:
 
 
 async def connect(client: aiohttp.ClientSession, peer: RTCPeerConnection, *tracks: MediaStreamTrack) -> str:
-    """Publish as ``talk`` and wait until connected; gives the session's location."""
+    """Publish as ``talk`` and wait until connected; gives the path of its session."""
     async with client.post("/whip/talk", data=await offer_of(peer, *tracks), headers=SDP) as response:
         assert response.status == 201, await response.text()
-        location = response.headers["Location"]
+        location = urljoin("/whip/talk", response.headers["Location"])
         await peer.setRemoteDescription(RTCSessionDescription(sdp=await response.text(), type="answer"))
     await until(lambda: peer.connectionState == "connected")
     return location

@@ -6,9 +6,13 @@ import asyncio
 import logging
 import re
 from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiortc import RTCSessionDescription
 
 from recordkit.endpoint import endpoint as face
@@ -30,7 +34,8 @@ def test_a_publisher_is_taken_and_its_delete_ends_it() -> None:
             async with client.post("/whip/talk", data=offer, headers=SDP | BEARER) as response:
                 answer, location = await response.text(), response.headers["Location"]
                 assert (response.status, response.content_type) == (201, "application/sdp")
-            assert re.fullmatch(r"/whip/talk/[\w-]{20,}", location)
+            assert re.fullmatch(r"talk/[\w-]{20,}", location)
+            location = f"/whip/{location}"
             assert "a=recvonly" in answer
             assert "a=sendonly" not in answer
             await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
@@ -136,6 +141,77 @@ def test_pages_of_other_origins_need_leave(allowed: tuple[str, ...], origin: str
                 assert response.headers.get("Access-Control-Allow-Origin") == shown
                 exposed = response.headers.get("Access-Control-Expose-Headers", "")
                 assert ("Location" in exposed) == (shown is not None)
+
+    asyncio.run(scene())
+
+
+def test_a_page_may_send_what_trickle_ice_sends_and_reads_the_refusal() -> None:
+    async def scene() -> None:
+        here = {"Origin": "https://here.example"}
+        asked = {
+            "Access-Control-Request-Method": "PATCH",
+            "Access-Control-Request-Headers": "content-type,if-match",
+        }
+        async with running(CountingDesk(), token=TOKEN, allowed_origins=(here["Origin"],)) as (_, client):
+            preflight = (await client.options("/whip/talk/abc", headers=here | asked)).headers
+            assert "PATCH" in preflight["Access-Control-Allow-Methods"].split(", ")
+            assert {"Authorization", "Content-Type", "If-Match"} <= set(
+                preflight["Access-Control-Allow-Headers"].split(", ")
+            )
+            # What is allowed to be sent is still not done.
+            assert preflight["Allow"] == "DELETE, OPTIONS"
+            fragment = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*"}
+            async with client.patch("/whip/talk/abc", headers=here | fragment, data="a=ice-ufrag:new") as response:
+                assert response.status == 405
+                assert response.headers["Allow"] == "DELETE,OPTIONS"
+                assert response.headers["Access-Control-Allow-Origin"] == here["Origin"]
+                assert "no ICE restart" in await response.text()
+
+    asyncio.run(scene())
+
+
+@asynccontextmanager
+async def behind_a_path(target: str, prefix: str) -> AsyncIterator[str]:
+    """A proxy that hands on what comes under ``prefix`` without it, and the answers as they are; gives its URL."""
+
+    async def hand_on(request: web.Request) -> web.Response:
+        url, body = f"{target}/{request.match_info['rest']}", await request.read()
+        async with aiohttp.request(
+            request.method, url, headers={"Content-Type": request.content_type}, data=body
+        ) as got:
+            kept = {name: got.headers[name] for name in ("Content-Type", "Location") if name in got.headers}
+            return web.Response(status=got.status, body=await got.read(), headers=kept)
+
+    application = web.Application()
+    application.router.add_route("*", prefix + "/{rest:.*}", hand_on)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}"
+    finally:
+        await runner.cleanup()
+
+
+def test_behind_a_proxy_with_a_path_all_links_stay_under_it() -> None:
+    async def scene() -> None:
+        async with (
+            running(CountingDesk(), publish_page=True) as (endpoint, client),
+            behind_a_path(endpoint.url, "/user/me/proxy/8080") as outside,
+        ):
+            for page in ("/", "/publish"):
+                async with client.get(outside + page) as response:
+                    text = await response.text()
+                links = re.findall(r'''(?:href|src|fetch|new URL)[=(]"([^"]+)"''', text)
+                assert len(links) >= 3
+                for link in links:
+                    assert link == "data:," or urljoin(outside + page, link).startswith(f"{outside}/"), link
+            async with client.post(f"{outside}/whip/talk", data=await an_offer(), headers=SDP) as response:
+                session = urljoin(str(response.url), response.headers["Location"])
+            assert len(endpoint.publishers) == 1
+            async with client.delete(session) as response:
+                assert response.status == 200
+            assert endpoint.publishers == []
 
     asyncio.run(scene())
 
