@@ -4,54 +4,56 @@
 # make torture kills, power cuts, full disks: hours      make fuzz    FUZZ_SECONDS for each target
 
 PYTHON ?= python3
-BIN := .venv/bin
+# Another Python needs another environment: make test PYTHON=python3.13 VENV=.venv-3.13
+VENV ?= .venv
+BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
 TORTURE ?=
 BENCH ?=
 
 .PHONY: demo test check lab bench torture fuzz clean
 
-demo: .venv/.base
+demo: $(VENV)/.base
 	mkdir -p recordings
 	$(BIN)/recordkit record --source synthetic --size 1280x720 --fps 30 --seconds 10 --overwrite \
 		--plot recordings/demo.png recordings/demo.ts
 	$(BIN)/recordkit verify --decode recordings/demo.ts
 
-test: .venv/.all
+test: $(VENV)/.all
 	$(BIN)/pytest -n 3 --dist loadfile
 	$(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 
-check: .venv/.all
+check: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lab: .venv/.all
+lab: $(VENV)/.all
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-bench: .venv/.all
+bench: $(VENV)/.all
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 	$(BIN)/python -m tests.benchmarks --readme README.md
 
-torture: .venv/.all
+torture: $(VENV)/.all
 	$(BIN)/python -m tests.torture $(TORTURE)
 
-fuzz: .venv/.all
+fuzz: $(VENV)/.all
 	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	set -e; for target in scanner tail flush_log recover repair; do \
 		$(BIN)/python -m tests.fuzz $$target --seconds $(FUZZ_SECONDS) --scratch recordings/fuzz; done
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
 
-.venv/.base: pyproject.toml | .venv/bin/python
+$(VENV)/.base: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-.venv/.all: .venv/.base
+$(VENV)/.all: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable ".[notebook,test]"
 	touch $@

@@ -102,7 +102,7 @@ class Passthrough:
     def step(self, packet: CodedPacket) -> int:
         """How long ``packet`` lasts, in ticks; 0 where that is not known."""
         if packet.duration and packet.time_base:
-            return to_ticks(packet.duration, Fraction(packet.time_base))
+            return to_ticks(packet.duration, packet.time_base)
         return self._duration
 
     def units(self, packet: CodedPacket, dts: int, pts: int | None, *, discontinuity: bool) -> list[Coded]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import NamedTuple
 
 import av
@@ -11,7 +10,7 @@ from av.video.frame import VideoFrame
 
 from ..errors import MediaError, SettingsError
 from ..model import EncodedUnit
-from ..mpegts.clock import to_ticks
+from ..mpegts.clock import Ratio, to_ticks
 from .coded import CodedPacket
 
 VIDEO = 0
@@ -96,5 +95,5 @@ class Routing:
         return FIRST_AUDIO + stream
 
 
-def _ticks(time: int | None, time_base: Fraction | None) -> int | None:
-    return to_ticks(time, Fraction(time_base)) if time is not None and time_base else None
+def _ticks(time: int | None, time_base: Ratio | None) -> int | None:
+    return to_ticks(time, time_base) if time is not None and time_base else None

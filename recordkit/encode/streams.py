@@ -231,7 +231,7 @@ class Streams:
             pts = None
             if packet.pts is not None:
                 shift = self.timeline.shift(index) if time is None else place - time
-                pts = to_ticks(packet.pts, Fraction(packet.time_base)) + shift
+                pts = to_ticks(packet.pts, packet.time_base) + shift
                 # A damaged PTS must not move a picture by hours either.
                 pts = pts if pts - place <= _FURTHEST_REORDER else None
             coded += way.units(packet, place, pts, discontinuity=discontinuity)

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Protocol
 
 TICKS_PER_SECOND = 90_000
 WRAP = 1 << 33
 """Timestamps fold back to 0 here: after 95,443.7 s, or 26.5 hours."""
 
 
-def to_ticks(value: int, time_base: Fraction) -> int:
+class Ratio(Protocol):
+    """A rational number: a Fraction, or PyAV 19's AVRational, which is no Fraction and has few of its methods."""
+
+    @property
+    def numerator(self) -> int:
+        """The part above the line."""
+
+    @property
+    def denominator(self) -> int:
+        """The part below the line."""
+
+
+def fraction(ratio: Ratio | None) -> Fraction | None:
+    """``ratio`` as a Fraction; None if it is not set, for which PyAV 18 has None and PyAV 19 has 0/1."""
+    return Fraction(ratio.numerator, ratio.denominator) if ratio is not None and ratio.numerator else None
+
+
+def to_ticks(value: int, time_base: Ratio) -> int:
     """``value`` units of ``time_base`` seconds as ticks, exactly, halves rounded up."""
     numerator = value * time_base.numerator * TICKS_PER_SECOND * 2 + time_base.denominator
     return numerator // (2 * time_base.denominator)

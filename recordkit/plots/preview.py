@@ -154,7 +154,7 @@ def _pictures(path: Path, duration_s: float, count: int) -> Iterator[Thumbnail]:
             if frame is None or frame.pts is None or frame.pts == last:
                 continue
             last = frame.pts
-            yield _thumbnail(frame, float((frame.pts - start) * base), stream.sample_aspect_ratio)
+            yield _thumbnail(frame, float((frame.pts - start) * base), float(stream.sample_aspect_ratio or 1))
 
 
 def _next_picture(container: av.container.InputContainer, stream: VideoStream) -> VideoFrame | None:
@@ -166,10 +166,10 @@ def _next_picture(container: av.container.InputContainer, stream: VideoStream) -
     return None
 
 
-def _thumbnail(frame: VideoFrame, at_s: float, pixel_aspect: Fraction | None) -> Thumbnail:
+def _thumbnail(frame: VideoFrame, at_s: float, pixel_aspect: float) -> Thumbnail:
     import av
 
-    aspect = float(pixel_aspect or 1) * frame.width / frame.height
+    aspect = pixel_aspect * frame.width / frame.height
     width = THUMBNAIL_WIDTH if aspect >= 1 else round(THUMBNAIL_WIDTH * max(aspect, 0.1))
     height = max(round(width / aspect), 16)
     size = (width + width % 2, height + height % 2)

@@ -158,7 +158,8 @@ def _envelope(samples: Mono, sample_rate: int, width: int) -> NDArray[np.float64
     """The amplitude at the beep's frequency around each sample, by quadrature demodulation."""
     turn = np.arange(samples.size) * BEEP_HZ % sample_rate * (2 * np.pi / sample_rate)
     # Two passes of a symmetric mean: the half-amplitude point of an edge stays in place.
-    base = _moving_mean(_moving_mean(samples * np.exp(-1j * turn), width), width)
+    turned: NDArray[np.complex128] = np.multiply(samples, np.exp(-1j * turn), dtype=np.complex128)
+    base = _moving_mean(_moving_mean(turned, width), width)
     amplitude: NDArray[np.float64] = 2 * np.abs(base)
     return amplitude
 

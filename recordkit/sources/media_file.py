@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from ..encode.passthrough import passthrough_codec
 from ..encode.routing import MOST_AUDIO
 from ..errors import SourceError
+from ..mpegts.clock import fraction
 from .source import OpenSource, SourceItem
 
 log = logging.getLogger("recordkit")
@@ -78,12 +79,12 @@ class MediaFile:
             for stream in chosen:
                 if not passed[stream.index]:
                     stream.thread_type = "AUTO"
-            rate = video.average_rate if video is not None else None
+            rate = fraction(video.average_rate) if video is not None else None
             yield OpenSource(
                 items=self._items(container, chosen, passed),
                 has_video=video is not None,
                 has_audio=bool(audio),
-                frame_rate=self.fps or (Fraction(rate) if rate else None),
+                frame_rate=self.fps or rate,
                 pixel_aspect=_pixel_aspect(video),
                 languages=tuple(None if stream.language == "und" else stream.language for stream in audio),
             )
@@ -181,8 +182,8 @@ def _lacks_display_times(stream: av.VideoStream | av.AudioStream) -> bool:
 
 
 def _pixel_aspect(stream: av.VideoStream | None) -> Fraction | None:
-    aspect = stream.codec_context.sample_aspect_ratio if stream is not None else None
-    return Fraction(aspect) if aspect and Fraction(1, 100) <= aspect <= 100 else None
+    aspect = fraction(stream.codec_context.sample_aspect_ratio) if stream is not None else None
+    return aspect if aspect and Fraction(1, 100) <= aspect <= 100 else None
 
 
 class _FrameRate:

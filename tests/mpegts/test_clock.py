@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recordkit.mpegts.clock import TICKS_PER_SECOND, WRAP, Unwrapper, to_ticks
+from recordkit.mpegts.clock import TICKS_PER_SECOND, WRAP, Unwrapper, fraction, to_ticks
 
 from .builder import pcr_bytes, timestamp_bytes
 
@@ -74,3 +74,17 @@ def test_unwrapping_follows_any_step_below_half_the_range(first, steps):
 def test_a_small_step_back_across_the_wrap():
     unwrapper = Unwrapper()
     assert [unwrapper.unwrap(wire) for wire in (WRAP - 10, 5, WRAP - 3)] == [WRAP - 10, WRAP + 5, WRAP - 3]
+
+
+class Unlike:
+    """A rational number as PyAV 19 has them: no Fraction, nothing but two parts."""
+
+    def __init__(self, numerator: int, denominator: int) -> None:
+        self.numerator, self.denominator = numerator, denominator
+
+
+def test_a_rational_of_any_kind_will_do():
+    assert to_ticks(1, Unlike(1001, 30_000)) == 3003
+    assert fraction(Unlike(50, 2)) == Fraction(25)
+    assert fraction(None) is None
+    assert fraction(Unlike(0, 1)) is None

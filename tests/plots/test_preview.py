@@ -104,7 +104,7 @@ def test_a_recording_shorter_than_its_key_pictures_are_apart_has_one(tmp_path):
 
 @pytest.mark.parametrize(
     ("width", "height", "aspect", "size"),
-    [(1920, 1080, None, (160, 90)), (720, 576, Fraction(16, 15), (160, 120)), (90, 160, None, (90, 160))],
+    [(1920, 1080, 1.0, (160, 90)), (720, 576, Fraction(16, 15), (160, 120)), (90, 160, 1.0, (90, 160))],
 )
 def test_thumbnails_keep_the_shape_of_the_picture(width, height, aspect, size):
     one = preview._thumbnail(av.VideoFrame(width, height, "yuv420p"), 0.0, aspect)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from fractions import Fraction
 
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
@@ -95,7 +94,7 @@ class FrameReader:
         arrival = round(self._clock.monotonic() * TICKS_PER_SECOND)
         if frame.pts is None or not frame.time_base:
             return arrival
-        ticks = to_ticks(frame.pts, Fraction(frame.time_base))
+        ticks = to_ticks(frame.pts, frame.time_base)
         if self._offset is None:
             self._offset = self._clocks.offset(ticks, arrival)
         elif self._last is not None:
