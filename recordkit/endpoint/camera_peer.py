@@ -85,7 +85,7 @@ class _Peer:
         for track in self._tracks:
             self._listener.add(track)
         self._listener.begin()
-        return await negotiation.answer(self._peer, start_bit_rate)
+        return await negotiation.answer(self._peer, offer_text, start_bit_rate)
 
     async def close(self) -> None:
         """Listen no more, and close the connection."""

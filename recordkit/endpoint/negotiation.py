@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,18 +11,16 @@ from aiortc import (
     RTCIceGatherer,
     RTCIceServer,
     RTCPeerConnection,
-    RTCRtpCodecCapability,
-    RTCRtpReceiver,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from ..errors import SettingsError
+from . import dialect
 
 _MOST_SECTIONS = 8
-_PREFERRED = ("video/h264", "audio/opus")
-"""What MPEG-TS carries as it comes."""
+_TAKEN = "H.264 of any profile, VP8, Opus, G.722, PCMU or PCMA"
 _PARSER_FAULTS = (ValueError, LookupError, AttributeError, TypeError, AssertionError, OverflowError, StopIteration)
 """What aiortc's parser, made for the offers of browsers, raises for those of others."""
 
@@ -55,7 +52,8 @@ def read_offer(text: str) -> SessionDescription:
     if len(sections) == 1 and bundles not in ([], [mids]):
         raise web.HTTPBadRequest(text="The a=group:BUNDLE names media sections that do not exist.\n")
     if sum(section.kind == "video" for section in sections) > 1:
-        raise web.HTTPUnprocessableEntity(text="A recording has one video: offer a single video section.\n")
+        text = "A recording has one video: publish each further one by itself, under a name of its own.\n"
+        raise web.HTTPUnprocessableEntity(text=text)
     if not any(section.direction in ("sendonly", "sendrecv") for section in sections):
         raise web.HTTPUnprocessableEntity(text="The offer sends neither video nor audio.\n")
     return offer
@@ -92,49 +90,22 @@ def ice_configuration(ice_servers: Sequence[str | Mapping[str, Any]]) -> RTCConf
 async def accept(peer: RTCPeerConnection, offer: SessionDescription, text: str) -> None:
     """Take the offer, receiving only, with what can be recorded as it comes in first place.
 
-    Raises HTTPUnprocessableEntity where none of the offered codecs is known.
+    Raises HTTPUnprocessableEntity if a media section has no codec that is known.
     """
     for section in offer.media:
-        transceiver = peer.addTransceiver(section.kind, direction="recvonly")
-        transceiver.setCodecPreferences(_preferences(section.kind))
+        peer.addTransceiver(section.kind, direction="recvonly")
     try:
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=text, type="offer"))
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=dialect.for_aiortc(text), type="offer"))
     except OperationError as error:
+        offered = ", ".join(dialect.codings(text)) or "nothing with an a=rtpmap"
         raise web.HTTPUnprocessableEntity(
-            text="None of the offered codecs can be received: offer H.264 or VP8, and Opus.\n"
+            text=f"A media section has no codec that can be received. Offered: {offered}. Taken: {_TAKEN}.\n"
         ) from error
     except (*_PARSER_FAULTS, InvalidAccessError, InvalidStateError) as error:
         raise web.HTTPBadRequest(text=f"The offer cannot be taken: {error or type(error).__name__}.\n") from error
 
 
-async def answer(peer: RTCPeerConnection, start_bit_rate: int) -> str:
+async def answer(peer: RTCPeerConnection, offer_text: str, start_bit_rate: int) -> str:
     """The answer, with all candidates in it and the bit rate that the publisher is to begin with."""
     await peer.setLocalDescription(await peer.createAnswer())
-    return with_start_bit_rate(peer.localDescription.sdp, start_bit_rate)
-
-
-def _preferences(kind: str) -> list[RTCRtpCodecCapability]:
-    capabilities = RTCRtpReceiver.getCapabilities(kind)
-    codecs = [] if capabilities is None else capabilities.codecs
-    return sorted(codecs, key=lambda codec: codec.mimeType.lower() not in _PREFERRED)
-
-
-def with_start_bit_rate(sdp: str, bits_per_second: int) -> str:
-    """An SDP that asks Chromium and its kin to begin with this bit rate, and so at full size."""
-    parameter = f"x-google-start-bitrate={bits_per_second // 1000}"
-    parts = re.split(r"(?m)^(?=m=)", sdp)
-    return "".join(_with_parameter(part, parameter) if part.startswith("m=video") else part for part in parts)
-
-
-def _with_parameter(section: str, parameter: str) -> str:
-    lines = section.splitlines()
-    codecs = re.findall(r"(?m)^a=rtpmap:(\d+) (?!rtx/)", section)
-    for payload_type in codecs:
-        head = f"a=fmtp:{payload_type} "
-        place = next((index for index, line in enumerate(lines) if line.startswith(head)), None)
-        if place is not None:
-            lines[place] += f";{parameter}"
-        else:
-            place = next(i for i, line in enumerate(lines) if line.startswith(f"a=rtpmap:{payload_type} "))
-            lines.insert(place + 1, head + parameter)
-    return "".join(f"{line}\r\n" for line in lines)
+    return dialect.for_publisher(peer.localDescription.sdp, offer_text, start_bit_rate)

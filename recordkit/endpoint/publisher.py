@@ -111,7 +111,7 @@ class Publisher:
             for track in self._tracks:
                 track.on("ended", self._track_ended)
             await self.sink.start(self._peer, self._tracks)
-            return await negotiation.answer(self._peer, self._settings.start_bit_rate)
+            return await negotiation.answer(self._peer, offer_text, self._settings.start_bit_rate)
         except BaseException:
             await self.end("the offer was refused")
             raise
