@@ -38,10 +38,10 @@ app.command()(partials)
 
 
 def run(argv: Sequence[str], console: Console | None = None, errors: Console | None = None) -> int:
-    """Run the command line with ``argv`` (without the program's name) and give its exit code.
+    """Run the command line with ``argv`` (without the program's name) and return its exit code.
 
-    0: all well; 1: the recording failed, or a file has something wrong with it or cannot be
-    recovered; 2: bad arguments; 130: interrupted, the partial was left.
+    0: success; 1: the recording failed, or a file is damaged or cannot be recovered; 2: bad
+    arguments; 130: interrupted, the partial was left.
     """
     errors = errors or Console(stderr=True, soft_wrap=True)
     try:
@@ -55,7 +55,7 @@ def run(argv: Sequence[str], console: Console | None = None, errors: Console | N
         errors.print(Text.assemble(("error ", "bold red"), str(error)))
         return FAULT
     except KeyboardInterrupt:
-        errors.print("Interrupted: what was not committed by now was left as it is.")
+        errors.print("Interrupted. What was not committed yet is left as it is; see: recordkit partials")
         return INTERRUPTED
     return 0
 
@@ -69,7 +69,9 @@ def main() -> None:
 def options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what is logged, each flush too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show log messages, one for each flush too.")
+    ] = False,
 ) -> None:
     """Set up what all commands share."""
     if version:

@@ -25,7 +25,7 @@ def picture_size(text: str | None) -> tuple[int, int] | None:
 
 
 def frame_rate(text: str | None) -> Fraction | None:
-    """Pictures a second, from ``30``, ``29.97`` or ``30000/1001``."""
+    """Frames per second, from ``30``, ``29.97`` or ``30000/1001``."""
     if text is None:
         return None
     try:
@@ -33,7 +33,7 @@ def frame_rate(text: str | None) -> Fraction | None:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 1000:
-        raise SettingsError("fps", text, "give pictures a second, such as 30, 29.97 or 30000/1001")
+        raise SettingsError("fps", text, "give frames per second, such as 30, 29.97 or 30000/1001")
     return rate
 
 
@@ -44,4 +44,4 @@ def count(name: str, text: str, kilo: int) -> int:
     try:
         return round(float(text) if factor is None else float(number) * factor)
     except (ValueError, OverflowError):
-        raise SettingsError(name, text, "give a number, with k or M behind it if you like") from None
+        raise SettingsError(name, text, "give a number such as 800k or 4M") from None

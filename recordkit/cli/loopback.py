@@ -23,18 +23,18 @@ def _option(words: str, metavar: str | None = None) -> typer.models.OptionInfo:
     return option
 
 
-CodecOption = Annotated[str, _option("What the pictures are sent as: h264, or vp8, which is encoded anew.")]
-LossOption = Annotated[float, _option("Share of the packets that are lost, such as 0.02.")]
-DuplicationOption = Annotated[float, _option("Share of the packets that come twice.")]
-ReorderingOption = Annotated[float, _option("Share of the packets that are overtaken by others.")]
-DelayOption = Annotated[float, _option("Seconds that every packet takes.")]
-JitterOption = Annotated[float, _option("Seconds by which that varies.")]
-AudioDelayOption = Annotated[float, _option("Seconds that sound takes longer.")]
+CodecOption = Annotated[str, _option("Codec of the video that is sent: h264, or vp8, which is re-encoded.")]
+LossOption = Annotated[float, _option("Share of packets that are lost, such as 0.02 for 2%.")]
+DuplicationOption = Annotated[float, _option("Share of packets that arrive twice.")]
+ReorderingOption = Annotated[float, _option("Share of packets that arrive out of order.")]
+DelayOption = Annotated[float, _option("Delay of every packet, in seconds.")]
+JitterOption = Annotated[float, _option("How much the delay varies, in seconds.")]
+AudioDelayOption = Annotated[float, _option("Extra delay of the audio, in seconds.")]
 OutageOption = Annotated[
-    list[str] | None, _option("Nothing gets through for so long; may be given again.", "START:SECONDS")
+    list[str] | None, _option("An outage, from START for SECONDS; may be repeated.", "START:SECONDS")
 ]
-SizeAtOption = Annotated[list[str] | None, _option("A new picture size; may be given again.", "START:WxH")]
-SeedOption = Annotated[int, _option("Equal seeds lose the same packets.")]
+SizeAtOption = Annotated[list[str] | None, _option("A new frame size from START on; may be repeated.", "START:WxH")]
+SeedOption = Annotated[int, _option("Seed of the network; the same seed loses the same packets.")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""``recordkit partials``: what lies unfinished in a folder."""
+"""``recordkit partials``: the unfinished recordings of a folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from .shared import print_json
 
 def partials(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="The folder that was recorded into.")] = Path(),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a list of one entry a recording.")] = False,
+    folder: Annotated[Path, typer.Argument(help="The folder with the recordings.")] = Path(),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a list with one entry per recording.")
+    ] = False,
 ) -> None:
-    """List the unfinished recordings of a folder, and what of them can be recovered; nothing is changed."""
+    """List the unfinished recordings of a folder, and how much of each can be recovered. Nothing is changed."""
     from ..recovery.listing import partials as list_partials
     from .recovery_report import advice, partials_table
 

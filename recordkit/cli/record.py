@@ -1,4 +1,4 @@
-"""``recordkit record``: a source into a file."""
+"""``recordkit record``: record a source to a file."""
 
 from __future__ import annotations
 
@@ -46,16 +46,17 @@ from .report import flush_table, time_text
 from .shared import interrupt
 
 _WORTH_TELLING = {
-    "dropped_items",
-    "late_items",
-    "mistimed_items",
-    "rejected_items",
-    "skipped_units",
-    "restarts",
-    "late_units",
-    "gap_count",
-    "abandoned_items",
+    "dropped_items": "dropped because the queue was full",
+    "late_items": "arrived out of order",
+    "mistimed_items": "with an impossible time",
+    "rejected_items": "could not be encoded",
+    "skipped_units": "skipped before the first keyframe",
+    "restarts": "restarts of the source",
+    "late_units": "late behind another stream",
+    "gap_count": "gaps in the audio",
+    "abandoned_items": "left out at the end",
 }
+"""Counters that are shown at the end if they are not 0, with what is counted."""
 
 
 class SourceKind(StrEnum):
@@ -68,7 +69,7 @@ class SourceKind(StrEnum):
 
 
 class PartialChoice(StrEnum):
-    """What becomes of an unfinished recording in the way."""
+    """What to do with an unfinished recording of the same name."""
 
     ERROR = "error"
     RECOVER = "recover"
@@ -76,14 +77,14 @@ class PartialChoice(StrEnum):
 
 
 class FullDiskChoice(StrEnum):
-    """What a full disk does."""
+    """What to do when the disk is full."""
 
     STOP = "stop"
     WAIT = "wait"
 
 
 class DurabilityKind(StrEnum):
-    """What a flush does for the power cut."""
+    """How safe a flush is against a power cut."""
 
     FLUSH = "flush"
     PROCESS = "process"
@@ -91,36 +92,50 @@ class DurabilityKind(StrEnum):
 
 def record(
     context: typer.Context,
-    paths: Annotated[list[str], typer.Argument(metavar="[INPUT] OUTPUT", help="A file, URL or device; and a .ts.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[INPUT] OUTPUT", help="The input (a file, URL or device), and the output, a .ts file."
+        ),
+    ],
     source: Annotated[SourceKind, typer.Option(help="Where the media comes from.")] = SourceKind.FILE,
-    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds of media.")] = None,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the pictures, such as 1280x720.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 30 or 30000/1001.")] = None,
-    bit_rate: Annotated[str | None, typer.Option(help="Of the video, in bits a second; 4M and 800k work.")] = None,
-    preset: Annotated[str | None, typer.Option(help="libx264 preset, ultrafast to veryslow.")] = None,
-    transcode: Annotated[
-        bool, typer.Option("--transcode", help="Encode anew what could be passed through.")
-    ] = False,
-    no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave the sound out.")] = False,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Leave the pictures out.")] = False,
-    input_format: Annotated[str | None, typer.Option(help="libavformat's name of the input format.")] = None,
-    flush_threshold: Annotated[str, typer.Option(help="Bytes that make a flush; 4M and 512k work.")] = "4M",
-    flush_interval: Annotated[float, typer.Option(help="Seconds after which a flush comes anyway.")] = 2.0,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds of media.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Frame size, such as 1280x720.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frames per second, such as 30 or 30000/1001.")] = None,
+    bit_rate: Annotated[
+        str | None, typer.Option(help="Video bit rate in bits per second, such as 4M or 800k.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="libx264 preset, from ultrafast to veryslow.")] = None,
+    transcode: Annotated[bool, typer.Option("--transcode", help="Re-encode what could be passed through.")] = False,
+    no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave out the audio.")] = False,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Leave out the video.")] = False,
+    input_format: Annotated[
+        str | None, typer.Option(help="Input format, by FFmpeg's name for it, such as v4l2 or alsa.")
+    ] = None,
+    flush_threshold: Annotated[
+        str, typer.Option(help="Flush when this much is buffered, such as 4M or 512k.")
+    ] = "4M",
+    flush_interval: Annotated[float, typer.Option(help="Flush at least every so many seconds.")] = 2.0,
     durability: Annotated[
-        DurabilityKind, typer.Option(help="Sync each flush to the disk, or leave that to the system.")
+        DurabilityKind,
+        typer.Option(help="flush: sync each flush to the disk; process: let the system decide when."),
     ] = DurabilityKind.FLUSH,
     on_partial: Annotated[
-        PartialChoice, typer.Option(help="Where an unfinished recording of that name lies: what becomes of it.")
+        PartialChoice, typer.Option(help="What to do if there is an unfinished recording of the same name.")
     ] = PartialChoice.ERROR,
     on_disk_full: Annotated[
-        FullDiskChoice, typer.Option(help="Where the disk is full: end and commit, or wait for room.")
+        FullDiskChoice, typer.Option(help="When the disk is full: stop and commit, or wait for room.")
     ] = FullDiskChoice.STOP,
     no_admission: Annotated[
-        bool, typer.Option("--no-admission", help="Start even where this machine seems unable to carry it.")
+        bool, typer.Option("--no-admission", help="Start even if this machine seems too small for it.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Synthetic source: as fast as possible.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw memory, growth and flushes into this picture.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Synthetic source: run as fast as possible, not in real time.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw memory, file growth and flushes into this image file.")
+    ] = None,
     codec: CodecOption = "h264",
     loss: LossOption = 0.0,
     duplication: DuplicationOption = 0.0,
@@ -138,10 +153,12 @@ def record(
 ) -> None:
     """Record INPUT, or a built-in source, into OUTPUT.
 
-    The synthetic source paints and plays; loopback sends that by WebRTC from one peer to another; whip
-    records who publishes to http://HOST:PORT/whip/NAME, one after the other.
+    The synthetic source is a test pattern with beeps. Loopback sends it by
+    WebRTC from one peer to another. Whip records whoever publishes to
+    http://HOST:PORT/whip/NAME, one publisher after the other.
 
-    Ctrl-C stops and commits; a second one leaves the unfinished recording.
+    Ctrl-C stops and commits (gives the file its final name). A second
+    Ctrl-C leaves the recording unfinished.
     """
     console: Console = context.obj
     wanted_size = picture_size(size)
@@ -246,7 +263,7 @@ def _show(console: Console, recording: Recording) -> None:
     if not console.is_terminal:
         console.print()  # the progress line has no end of its own there
     if recording.path is None:
-        console.print("No media came: no file was made.")
+        console.print("No media arrived, so no file was written.")
         return
     console.print(flush_table(recording))
     line = Text.assemble(
@@ -256,11 +273,13 @@ def _show(console: Console, recording: Recording) -> None:
     )
     console.print(line, soft_wrap=True)
     if recording.ended_because is not None:
-        console.print(Text.assemble(("note ", "yellow"), f"ended by itself: {recording.ended_because}"))
-    told = {name: value for name, value in asdict(recording.counters).items() if value and name in _WORTH_TELLING}
+        console.print(
+            Text.assemble(("note ", "yellow"), f"the recording ended by itself: {recording.ended_because}")
+        )
+    counters = asdict(recording.counters)
+    told = [f"{words}: {counters[name]:,}" for name, words in _WORTH_TELLING.items() if counters[name]]
     if told:
-        words = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in told.items())
-        console.print(Text.assemble(("note ", "yellow"), words), soft_wrap=True)
+        console.print(Text.assemble(("note ", "yellow"), ", ".join(told)), soft_wrap=True)
 
 
 def _plot(recording: Recording, path: Path) -> None:

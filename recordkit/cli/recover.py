@@ -1,4 +1,4 @@
-"""``recordkit recover``: unfinished recordings to their final names, broken files repaired."""
+"""``recordkit recover``: finish unfinished recordings, repair broken files."""
 
 from __future__ import annotations
 
@@ -28,23 +28,32 @@ if TYPE_CHECKING:
 def recover(
     context: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Folders, or recordings by any of their names.")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Folders, or recordings by their final or unfinished name."),
     ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a list of one entry a recording.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: a list with one entry per recording.")
+    ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FIXED.ts", help="Copy the valid packets of PATH, of any writer, to this new file."),
+        typer.Option(
+            metavar="FIXED.ts",
+            help="Repair: copy the valid packets of PATH, written by any program, to this new file.",
+        ),
     ] = None,
 ) -> None:
-    """Put unfinished recordings together with their tails, and commit them without overwriting.
+    """Finish recordings that a crash left behind: add what their tails hold, and commit them.
 
-    What is being recorded is not touched; what cannot be used is set aside in a .rejected file. May
-    be interrupted and run again. The exit code is 0 only when everything asked for is recovered or
-    was finished before; in a folder, a running recording is no fault.
+    Nothing is overwritten, and running recordings are not touched. What
+    cannot be used is kept in a .rejected file. It may be interrupted and
+    run again.
+
+    The exit code is 0 only if everything asked for is recovered or was
+    finished before; a running recording in a folder is no error.
     """
     if output is not None and (len(paths) != 1 or paths[0].is_dir()):
-        raise SettingsError("output", str(output), "give one file to be repaired, no folder")
+        raise SettingsError("output", str(output), "give exactly one file to repair, not a folder")
     from ..recovery.outcome import Outcome
 
     console: Console = context.obj
@@ -132,7 +141,7 @@ def _tell_interruption(paths: Sequence[Path], dry_run: bool, output: Path | None
     words = [*map(str, paths), *(["--dry-run"] if dry_run else []), *(["--output", str(output)] if output else [])]
     line = Text.assemble(
         ("Interrupted: ", "bold yellow"),
-        f"{count_text(done, 'recording')} done, all else is as recoverable as before. To go on: ",
+        f"{count_text(done, 'recording')} done; the others can still be recovered. To go on: ",
         (f"recordkit recover {printable(shlex.join(words))}", "bold"),
     )
     Console(stderr=True, soft_wrap=True).print(line)

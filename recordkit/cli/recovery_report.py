@@ -63,7 +63,7 @@ def recovery_block(found: Recovery, asked: Path) -> Group:
 def recovery_table(found: Sequence[Recovery], width: int) -> Group:
     """The recoveries of a folder, one row each; what is to be said of some of them; a line of sums."""
     if not found:
-        return Group(Text.assemble(("✔ ", "bold green"), "nothing unfinished lies there"))
+        return Group(Text.assemble(("✔ ", "bold green"), "no unfinished recordings here"))
     wide = width >= _WIDE
     columns = {"outcome": 13, "kept": 7, "length": 11, "from the tail": 13, "tail's length": 13, "cut": 7}
     if not wide:
@@ -86,7 +86,7 @@ def recovery_table(found: Sequence[Recovery], width: int) -> Group:
 def partials_table(found: Sequence[Partial], now_ns: int, width: int) -> Group:
     """What lies unfinished in a folder at ``now_ns`` (since the epoch), one row each; problems; a line of sums."""
     if not found:
-        return Group(Text.assemble(("✔ ", "bold green"), "nothing unfinished lies there"))
+        return Group(Text.assemble(("✔ ", "bold green"), "no unfinished recordings here"))
     columns = {"state": 13, "age": 6, "size": 7, "tail": 7, "flushed": 7, "recoverable": 11}
     table = _table(columns, width)
     for one in found:
@@ -110,19 +110,19 @@ def partials_table(found: Sequence[Partial], now_ns: int, width: int) -> Group:
     usable = [one for one in dead if one.recoverable_bytes]
     words = [f"{len(usable):,} recoverable, {size_text(sum(one.recoverable_bytes for one in usable))}"]
     words = words if usable else []
-    words += [f"{len(dead) - len(usable):,} without anything to recover"] if len(dead) > len(usable) else []
+    words += [f"{len(dead) - len(usable):,} with nothing to recover"] if len(dead) > len(usable) else []
     words += [f"{len(found) - len(dead):,} being recorded"] if len(found) > len(dead) else []
     return Group(table, *notes, _sum_line(words, width))
 
 
 def advice(found: Sequence[Partial], folder: Path) -> Text | None:
-    """What to do about the partials of ``folder``, to be printed unwrapped; None where nothing can be done."""
+    """What to do about the partials of ``folder``, to be printed unwrapped; None if nothing can be done."""
     usable = [one for one in found if one.recoverable_bytes and not one.is_recording]
     if not usable:
         return None
     command = f"recordkit recover {printable(shlex.quote(str(folder)))}"
-    them = "it its final name" if len(usable) == 1 else "them their final names"
-    return Text.assemble(("→ ", "bold"), (command, "bold"), f"   gives {them}")
+    them = "it" if len(usable) == 1 else "them"
+    return Text.assemble(("→ ", "bold"), (command, "bold"), f"   finishes {them}")
 
 
 def _table(columns: Mapping[str, int], width: int) -> Table:

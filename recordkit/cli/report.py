@@ -14,7 +14,7 @@ from rich.text import Text
 from ..recorder.result import Recording
 from ..sources.readback import Readback
 from ..telemetry.watch import Watched, WatchedState
-from ..telemetry.words import size_text
+from ..telemetry.words import count_text, size_text, times_text
 from ..verification.verify import Problem, StreamVerification, Verification
 
 T = TypeVar("T")
@@ -39,14 +39,14 @@ def time_text(seconds: float) -> str:
 
 
 def flush_table(recording: Recording) -> Table:
-    """One row a flush; of a long recording the last ones."""
+    """One row per flush; of a long recording only the last ones."""
     records = recording.flush_records[-MOST_ROWS:]
     hidden = len(recording.flush_records) - len(records)
     table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     if hidden:
         table.title = f"the last {len(records)} of {len(recording.flush_records)} flushes"
-    for name in ("flush", "at", "size", "why", "media", "write", "sync", "file", "memory"):
-        table.add_column(name, justify="left" if name == "why" else "right", no_wrap=True)
+    for name in ("flush", "at", "size", "reason", "media", "write", "sync", "file", "memory"):
+        table.add_column(name, justify="left" if name == "reason" else "right", no_wrap=True)
     for record in records:
         table.add_row(
             str(record.index + 1),
@@ -86,21 +86,21 @@ def verification_report(found: Verification) -> Group:
         lines.append(table)
     lines += [_problem_text(problem, "problem", "red") for problem in found.problems]
     lines += [_problem_text(note, "note", "yellow") for note in found.notes]
-    looked = "every unit decoded" if found.decoded else "not decoded: --decode looks inside the units too"
+    looked = "everything decoded" if found.decoded else "not decoded; use --decode to check that too"
     if found.ok:
-        lines.append(Text.assemble(("✔ nothing is wrong", "bold green"), f" ({looked})"))
+        lines.append(Text.assemble(("✔ no problems found", "bold green"), f" ({looked})"))
     else:
-        kinds = len(found.problems)
-        lines.append(Text.assemble((f"✘ {kinds} kind{'s' * (kinds != 1)} of problem", "bold red"), f" ({looked})"))
+        kinds = count_text(len(found.problems), "kind")
+        lines.append(Text.assemble((f"✘ {kinds} of problem", "bold red"), f" ({looked})"))
     return Group(*lines)
 
 
 def readback_text(back: Readback) -> Text:
-    """What came back of the synthetic source's marks."""
-    sync = "no marks" if back.sync_worst_s is None else f"{abs(back.sync_worst_s) * 1000:.1f} ms apart at the worst"
+    """What was read back of the synthetic source's marks."""
+    sync = "not found" if back.sync_worst_s is None else f"at most {abs(back.sync_worst_s) * 1000:.1f} ms apart"
     return Text(
-        f"synthetic source: {back.pictures} pictures, {back.lost} lost, {back.repeated} repeated, "
-        f"{back.out_of_order} out of order, {back.unreadable} unreadable; {back.sound_s:.2f} s of sound; "
+        f"synthetic source: {count_text(back.pictures, 'frame')}, {back.lost} lost, {back.repeated} repeated, "
+        f"{back.out_of_order} out of order, {back.unreadable} unreadable; {back.sound_s:.2f} s of audio; "
         f"flash and beep {sync}"
     )
 
@@ -119,7 +119,11 @@ def watch_table(found: Sequence[Watched], width: int, most_rows: int | None = No
         line.truncate(width, overflow="ellipsis")
         parts.append(line)
     if len(shown) < len(found) or len(shown_alerts) < len(alerts):
-        hidden = f"… and {len(found) - len(shown)} recordings, {len(alerts) - len(shown_alerts)} alerts more"
+        more = (
+            count_text(len(found) - len(shown), "recording"),
+            count_text(len(alerts) - len(shown_alerts), "alert"),
+        )
+        hidden = f"… and {' and '.join(more)} more"
         parts.append(Text(hidden, style="dim"))
     parts.append(_watch_sums(found))
     return Group(*parts)
@@ -160,7 +164,7 @@ def _watch_sums(found: Sequence[Watched]) -> Text:
     free = next((one.free_bytes for one in found if one.free_bytes is not None), None)
     full = min((one.full_in_s for one in found if one.full_in_s is not None), default=None)
     if free is not None:
-        words.append(f"disk {size_text(free)} left" + (f", full in {age_text(full)}" if full is not None else ""))
+        words.append(f"disk {size_text(free)} free" + (f", full in {age_text(full)}" if full is not None else ""))
     return Text("   ".join(words), style="dim")
 
 
@@ -191,9 +195,9 @@ def _stream_text(stream: StreamVerification) -> str:
         sizes = ", ".join(f"{size.width}x{size.height}" for size in stream.sizes[:4])
         more = f" and {len(stream.sizes) - 4} more" if len(stream.sizes) > 4 else ""
         rate = "" if stream.frame_rate is None else f", {round(stream.frame_rate, 2):g} fps"
-        return f"{sizes}{more}{rate}, {stream.keyframes} keyframes"
+        return f"{sizes}{more}{rate}, {count_text(stream.keyframes, 'keyframe')}"
     parts = [f"{stream.sample_rate:,} Hz" if stream.sample_rate else ""]
-    parts.append(f"{stream.channels} channel{'s' * (stream.channels != 1)}" if stream.channels else "")
+    parts.append(count_text(stream.channels, "channel") if stream.channels else "")
     parts.append(stream.language or "")
     return ", ".join(part for part in parts if part)
 
@@ -201,5 +205,5 @@ def _stream_text(stream: StreamVerification) -> str:
 def _problem_text(problem: Problem, word: str, colour: str) -> Text:
     place = "" if problem.offset is None else f", first at byte {problem.offset:,}"
     return Text.assemble(
-        (f"{word} ", colour), (problem.kind, "bold"), f", {problem.count:,} times{place}: {problem.detail}"
+        (f"{word} ", colour), (problem.kind, "bold"), f", {times_text(problem.count)}{place}: {problem.detail}"
     )

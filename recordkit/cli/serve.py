@@ -1,4 +1,4 @@
-"""``recordkit serve``: publishers from elsewhere into a folder."""
+"""``recordkit serve``: record publishers into a folder."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ from .shared import interrupt
 
 def serve(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where the recordings go; made where it is missing.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the recordings; it is created if needed.")],
     host: HostOption = Whip.host,
     port: PortOption = Whip.port,
     token: TokenOption = None,
-    certificate: Annotated[str | None, typer.Option(help="PEM file for HTTPS, with --key.")] = None,
-    key: Annotated[str | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    certificate: Annotated[str | None, typer.Option(help="Certificate for HTTPS, a PEM file; needs --key.")] = None,
+    key: Annotated[str | None, typer.Option(help="Private key of the certificate, a PEM file.")] = None,
     publish_page: PageOption = False,
     allow_origin: Annotated[
-        list[str] | None, typer.Option(help="Let pages of this origin publish, or * for all; may be repeated.")
+        list[str] | None, typer.Option(help="Web origin whose pages may publish, or * for all; may be repeated.")
     ] = None,
     ice_server: Annotated[
-        list[str] | None, typer.Option(help="stun:HOST:PORT for publishers behind NAT; may be repeated.")
+        list[str] | None,
+        typer.Option(help="STUN server for publishers behind NAT, stun:HOST:PORT; may be repeated."),
     ] = None,
-    name: Annotated[str, typer.Option(help="Template of the file names.")] = Whip.name_template,
-    size: Annotated[str | None, typer.Option(metavar="WxH", help="Encode all pictures in this size.")] = None,
-    bit_rate: Annotated[str | None, typer.Option(help="Encode all video, in bits a second; 4M works.")] = None,
-    max_publishers: Annotated[int, typer.Option(help="How many at once.")] = Whip.max_publishers,
-    max_seconds: Annotated[float | None, typer.Option(help="Longest recording.")] = None,
-    max_bytes: Annotated[str | None, typer.Option(help="Largest recording; 4G works.")] = None,
-    min_free: Annotated[str, typer.Option(help="Bytes that stay free on the disk; 1G works.")] = "256M",
+    name: Annotated[str, typer.Option(help="Template for file names.")] = Whip.name_template,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Re-encode all video to this frame size.")] = None,
+    bit_rate: Annotated[str | None, typer.Option(help="Re-encode all video at this bit rate, such as 4M.")] = None,
+    max_publishers: Annotated[int, typer.Option(help="Most publishers at the same time.")] = Whip.max_publishers,
+    max_seconds: Annotated[float | None, typer.Option(help="Longest recording, in seconds.")] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="Largest recording, in bytes, such as 4G.")] = None,
+    min_free: Annotated[str, typer.Option(help="Bytes to keep free on the disk, such as 1G.")] = "256M",
 ) -> None:
-    """Take publishers by WHIP (OBS Studio, FFmpeg, browsers), and record each into its own file in FOLDER.
+    """Record whoever publishes by WHIP (OBS Studio, FFmpeg, browsers), each into its own file in FOLDER.
 
     They publish to http://HOST:PORT/whip/NAME. Ctrl-C commits all recordings and ends.
     """
@@ -75,7 +76,7 @@ def serve(
     with Live(Text(), console=console, auto_refresh=False, vertical_overflow="crop") as live:
 
         def ready(url: str) -> None:
-            lines = [("Publish to  ", f"{url}/whip/NAME"), ("Look at     ", f"{url}/")]
+            lines = [("Publish to  ", f"{url}/whip/NAME"), ("Recordings  ", f"{url}/")]
             if publish_page:
                 lines.append(("Camera      ", f"{url}/publish"))
             for words, address in lines:

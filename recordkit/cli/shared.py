@@ -12,7 +12,7 @@ FAULT, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """A handler that takes a signal as Ctrl-C from the keyboard, so that the command ends as it does then."""
+    """Signal handler that treats a signal like Ctrl-C, so that the command ends in the same way."""
     raise KeyboardInterrupt
 
 

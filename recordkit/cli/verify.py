@@ -21,14 +21,17 @@ from .shared import FAULT, advance, print_json
 
 def verify(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files to look at.")],
-    decode: Annotated[bool, typer.Option("--decode", help="Decode everything, too.")] = False,
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files to check.")],
+    decode: Annotated[bool, typer.Option("--decode", help="Decode everything too.")] = False,
     synthetic: Annotated[
-        bool, typer.Option("--synthetic", help="Read back the marks of the synthetic source, too.")
+        bool, typer.Option("--synthetic", help="Read back the marks of the synthetic source too.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what is in transport streams, and what is wrong with them; exit code 0 only when nothing is."""
+    """Show what is in MPEG-TS files, and what is wrong with them.
+
+    The exit code is 0 only if nothing is wrong.
+    """
     console: Console = context.obj
     documents: list[dict[str, Any]] = []
     all_ok = True

@@ -1,4 +1,4 @@
-"""``recordkit watch``: what is being recorded in a folder."""
+"""``recordkit watch``: the recordings of a folder while they run."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ WATCH_INTERVAL_S = 1.0
 
 def watch(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="The folder that is recorded into.")] = Path(),
-    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line a look.")] = False,
+    folder: Annotated[Path, typer.Argument(help="The folder with the recordings.")] = Path(),
+    once: Annotated[bool, typer.Option("--once", help="Look once and exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line per second.")] = False,
 ) -> None:
-    """Show the running and stale recordings of a folder, whoever started them; Ctrl-C ends it.
+    """Show the running and crashed recordings of a folder; Ctrl-C ends it.
 
-    The exit code is 1 while an alert stands, else 0.
+    The exit code is 1 while there is an alert, else 0.
     """
     if not folder.is_dir():
         raise SettingsError("folder", str(folder), "give a folder")

@@ -35,7 +35,7 @@ class CameraFeed:
 
     def __post_init__(self) -> None:
         if not (self.video or self.audio):
-            raise SettingsError("video", self.video, "neither picture nor sound; switch on at least one")
+            raise SettingsError("video", self.video, "neither video nor audio is on; switch on at least one")
         for name, value, most in (
             ("width", self.width, 8192),
             ("height", self.height, 8192),

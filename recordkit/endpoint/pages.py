@@ -56,7 +56,7 @@ def _state(publisher: Publisher) -> str:
         Stage.CONNECTING: "connecting",
         Stage.LIVE: "degraded" if publisher.sink.state is State.DEGRADED else "recording",
         Stage.ENDING: "committing",
-        Stage.ENDED: "committed" if publisher.sink.file_bytes else "nothing came",
+        Stage.ENDED: "committed" if publisher.sink.file_bytes else "no media",
     }[publisher.stage]
 
 
@@ -67,7 +67,7 @@ def status(rows: Sequence[Row], settings: WhipSettings, *, free_bytes: int | Non
     head = count_text(len(present), "recording")
     parts = [_rows(present)] if present else [_nothing(settings)]
     if over:
-        parts += ["<h2>Lately finished</h2>", _rows(over)]
+        parts += ["<h2>Recently finished</h2>", _rows(over)]
     link = '<a class="push button" href="publish">Publish</a>' if settings.publish_page else ""
     return _page(
         "status.html",

@@ -4,8 +4,8 @@
 const CONNECT_TIMEOUT_MS = 15000;
 const ANSWER_EXPECTED_MS = 3000;
 const SIZES = ["640x360", "1280x720", "1920x1080"];
-const NO_SOUND = "none";
-const BITS_PER_PIXEL_AND_PICTURE = 0.1;
+const NO_AUDIO = "none";
+const BITS_PER_PIXEL_AND_FRAME = 0.1;
 
 const REFUSALS = {
   NotAllowedError: "The browser was not allowed to use it. Click the camera symbol in the address bar, allow it, and try again.",
@@ -59,24 +59,24 @@ class Device {
     if (obstacle) throw new Error(obstacle);
     const get = (name) => this.model.get(name);
     const [width, height] = [get("width"), get("height")];
-    const picture = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: get("fps") } };
+    const frame = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: get("fps") } };
     const microphone = get("microphone");
-    const sound = get("audio") && microphone !== NO_SOUND && (microphone ? { deviceId: { exact: microphone } } : true);
+    const audio = get("audio") && microphone !== NO_AUDIO && (microphone ? { deviceId: { exact: microphone } } : true);
     this.isScreen = get("device") === "screen" && get("video");
     let stream;
     if (this.isScreen) {
-      stream = await navigator.mediaDevices.getDisplayMedia({ video: picture, audio: Boolean(sound) });
+      stream = await navigator.mediaDevices.getDisplayMedia({ video: frame, audio: Boolean(audio) });
       try {
-        if (sound && !stream.getAudioTracks().length)
-          for (const track of (await navigator.mediaDevices.getUserMedia({ audio: sound })).getTracks()) stream.addTrack(track);
+        if (audio && !stream.getAudioTracks().length)
+          for (const track of (await navigator.mediaDevices.getUserMedia({ audio })).getTracks()) stream.addTrack(track);
       } catch (error) {
         for (const track of stream.getTracks()) track.stop();
         this.isScreen = false; // it was the microphone that was refused
         throw error;
       }
     } else {
-      const video = get("video") && { ...picture, ...(get("device") && { deviceId: { exact: get("device") } }) };
-      stream = await navigator.mediaDevices.getUserMedia({ video, audio: sound });
+      const video = get("video") && { ...frame, ...(get("device") && { deviceId: { exact: get("device") } }) };
+      stream = await navigator.mediaDevices.getUserMedia({ video, audio });
     }
     this.stream = stream;
     for (const track of stream.getTracks()) track.addEventListener("ended", () => this.ended(stream, track));
@@ -169,7 +169,7 @@ class Device {
 
   bitRate(track) {
     const { width = 1280, height = 720, frameRate = 30 } = track.getSettings();
-    return Math.max(600000, Math.round(width * height * frameRate * BITS_PER_PIXEL_AND_PICTURE));
+    return Math.max(600000, Math.round(width * height * frameRate * BITS_PER_PIXEL_AND_FRAME));
   }
 
   close() {
@@ -213,8 +213,8 @@ export default () => {
       const cameras = named("videoinput", "Camera");
       const trait = (name) => [() => model.get(name), (value) => { model.set(name, value); model.save_changes(); }];
       const microphones = named("audioinput", "Microphone");
-      const picture = chooser("Picture", () => [...cameras(), ["screen", "Screen or window"]], ...trait("device"));
-      const sound = chooser("Sound", () => [...microphones(), [NO_SOUND, "No sound"]], ...trait("microphone"));
+      const camera = chooser("Video", () => [...cameras(), ["screen", "Screen or window"]], ...trait("device"));
+      const microphone = chooser("Audio", () => [...microphones(), [NO_AUDIO, "No audio"]], ...trait("microphone"));
       const currentSize = () => `${model.get("width")}x${model.get("height")}`;
       const sizes = () => [...new Set([...SIZES, currentSize()])].map((one) => [one, one]);
       const size = chooser("Size", sizes, currentSize, (value) => {
@@ -222,11 +222,11 @@ export default () => {
         model.set({ width, height });
         model.save_changes();
       });
-      picture.box.hidden = size.box.hidden = !model.get("video");
-      sound.box.hidden = !model.get("audio");
+      camera.box.hidden = size.box.hidden = !model.get("video");
+      microphone.box.hidden = !model.get("audio");
       const row = document.createElement("div");
       row.className = "recordkit-camera-row";
-      row.append(picture.box, size.box, sound.box, button);
+      row.append(camera.box, size.box, microphone.box, button);
       el.append(video, row, status);
       const show = () => {
         const state = model.get("state");
@@ -234,10 +234,10 @@ export default () => {
         video.hidden = !device.stream;
         button.textContent = device.stream ? "Turn off" : "Turn on";
         button.disabled = state === "sending";
-        picture.select.disabled = size.select.disabled = sound.select.disabled = Boolean(device.stream);
+        camera.select.disabled = size.select.disabled = microphone.select.disabled = Boolean(device.stream);
         status.textContent = model.get("message") || { sending: "Being recorded", on: "On, not being recorded" }[state] || "Off";
         status.classList.toggle("recordkit-camera-failed", state === "failed");
-        for (const one of [picture, size, sound]) one.fill();
+        for (const one of [camera, size, microphone]) one.fill();
       };
       button.addEventListener("click", async () => {
         try {

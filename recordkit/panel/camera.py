@@ -15,14 +15,14 @@ from ..background.session import Session
 from ..endpoint.camera import CameraFeed, IceServer
 from ..errors import SettingsError, StateError
 
-NO_SOUND = "none"
+NO_AUDIO = "none"
 _HERE = Path(__file__).parent
 
 
 class Camera(anywidget.AnyWidget):
     """The browser's own camera and microphone, or a screen, for ``recordkit.start``.
 
-    Show it in a cell: its page side asks for permission, shows the picture, and sends it by WebRTC
+    Show it in a cell: its page side asks for permission, shows the video, and sends it by WebRTC
     straight to the process that records; only the few messages that set this up pass through the
     kernel. ``width``, ``height`` and ``fps`` are what the device is asked for (a choice in
     the page changes them); ``ice_servers`` are
@@ -32,7 +32,7 @@ class Camera(anywidget.AnyWidget):
     ``state`` is off, on, sending or failed; ``message`` says in words why it failed. When the
     widget closes its tracks stop.
 
-    Raises SettingsError where neither picture nor sound is wanted.
+    Raises SettingsError if neither video nor audio is wanted.
     """
 
     _esm = _HERE / "camera.js"
@@ -60,7 +60,7 @@ class Camera(anywidget.AnyWidget):
         ice_servers: Sequence[IceServer] = (),
     ) -> None:
         if not (video or audio):
-            raise SettingsError("video", video, "neither picture nor sound; switch on at least one")
+            raise SettingsError("video", video, "neither video nor audio is on; switch on at least one")
         # Made first, so that what cannot be used is told before a widget stands there.
         self._ice_servers = tuple(ice_servers)
         CameraFeed(video=video, audio=audio, width=width, height=height, fps=fps, ice_servers=self._ice_servers)
@@ -82,7 +82,7 @@ class Camera(anywidget.AnyWidget):
             )
         return CameraFeed(
             video=self.video,
-            audio=self.audio and self.microphone != NO_SOUND,
+            audio=self.audio and self.microphone != NO_AUDIO,
             width=self.width,
             height=self.height,
             fps=self.fps,

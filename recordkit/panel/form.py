@@ -41,7 +41,7 @@ class SyntheticChoice:
     def __init__(self) -> None:
         self.size = _sizes()
         self.fps = widgets.Dropdown(
-            options=[15, 25, 30, 60], value=30, description="Pictures a second", style=_LABELLED, layout=_small()
+            options=[15, 25, 30, 60], value=30, description="Frames per second", style=_LABELLED, layout=_small()
         )
         self.box = row(self.size, self.fps)
 
@@ -84,7 +84,7 @@ class FileChoice:
             placeholder="clip.mp4, https://…, rtsp://…", description="Address", style=_LABELLED, layout=_wide()
         )
         self.transcode = widgets.Checkbox(
-            description="Encode anew", indent=False, layout=widgets.Layout(width="130px")
+            description="Re-encode", indent=False, layout=widgets.Layout(width="130px")
         )
         self.box = row(self.url, self.transcode)
 

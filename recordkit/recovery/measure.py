@@ -10,6 +10,7 @@ import numpy as np
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport
 from ..mpegts.scanner import Scanner
+from ..telemetry.words import times_text
 from .view import CHUNK_BYTES, View
 
 Progress = Callable[[int, int], None]
@@ -95,5 +96,5 @@ def problems_in_words(report: ScanReport) -> tuple[str, ...]:
             continue
         first = next(problem for problem in report.problems if problem.kind is kind)
         where = "" if first.pid is None else f" (PID 0x{first.pid:04X})"
-        sentences.append(f"{kind}, {count:,} times, first at byte {first.offset:,}: {first.detail}{where}")
+        sentences.append(f"{kind}, {times_text(count)}, first at byte {first.offset:,}: {first.detail}{where}")
     return tuple(sentences)

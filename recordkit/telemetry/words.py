@@ -33,3 +33,8 @@ def count_text(count: int, word: str, words: str | None = None) -> str:
     """``no drops``, ``1 drop``, ``1,200 drops``; ``words`` is the plural where an s does not make it."""
     number = f"{count:,}" if count else "no"
     return f"{number} {word if count == 1 else words or word + 's'}"
+
+
+def times_text(count: int) -> str:
+    """``once``, ``1,200 times``."""
+    return "once" if count == 1 else f"{count:,} times"

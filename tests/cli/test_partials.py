@@ -39,7 +39,7 @@ def test_what_lies_unfinished_is_listed_with_what_to_do(folder: Path, width: int
     assert "…" not in "".join(rows.values())
     assert "▲ link.ts is a link" in " ".join(shown.split())
     assert "1 recoverable" in shown
-    assert "2 without anything to recover   1 being recorded" in shown
+    assert "2 with nothing to recover   1 being recorded" in shown
     assert "recordkit recover '" in shown, "quoted for the shell"
     assert max(len(line) for line in shown.splitlines() if "→" not in line) <= width
 
@@ -55,6 +55,6 @@ def test_json_has_every_field(folder: Path) -> None:
 def test_an_empty_folder_and_one_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code, shown, _ = call("partials")
-    assert (code, "nothing unfinished" in shown) == (0, True)
+    assert (code, "no unfinished recordings" in shown) == (0, True)
     code, _, errors = call("partials", tmp_path / "missing")
     assert (code, "cannot be listed" in errors) == (FAULT, True)

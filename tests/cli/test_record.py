@@ -28,8 +28,8 @@ def test_the_synthetic_source_is_recorded_and_found_sound(tmp_path: Path) -> Non
     assert str(out) in shown.replace("\n", "")
     code, shown, errors = call("verify", "--decode", "--synthetic", out)
     assert (code, errors) == (0, "")
-    assert "nothing is wrong" in shown
-    assert "60 pictures, 0 lost, 0 repeated, 0 out of order, 0 unreadable" in shown
+    assert "no problems found" in shown
+    assert "60 frames, 0 lost, 0 repeated, 0 out of order, 0 unreadable" in shown
 
 
 def test_an_overview_is_drawn_where_it_was_asked_for(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_a_file_is_passed_through(tmp_path: Path) -> None:
         (["record", "--source", "synthetic", "a.ts", "b.ts"], "give OUTPUT"),
         (["record", "a.ts"], "give INPUT OUTPUT"),
         (["record", "--source", "synthetic", "--size", "big", "a.ts"], "WIDTHxHEIGHT"),
-        (["record", "--source", "synthetic", "--fps", "0", "a.ts"], "pictures a second"),
-        (["record", "--source", "synthetic", "--fps", "1/0", "a.ts"], "pictures a second"),
+        (["record", "--source", "synthetic", "--fps", "0", "a.ts"], "frames per second"),
+        (["record", "--source", "synthetic", "--fps", "1/0", "a.ts"], "frames per second"),
         (["record", "--source", "synthetic", "--bit-rate", "lots", "a.ts"], "give a number"),
         (["record", "--source", "synthetic", "--bit-rate", "inf", "a.ts"], "give a number"),
         (["record", "--source", "synthetic", "--preset", "warp", "a.ts"], "choose one of"),

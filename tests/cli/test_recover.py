@@ -123,7 +123,7 @@ def test_one_that_fails_does_not_hold_up_the_others(dead: Lying) -> None:
 
 def test_a_folder_with_nothing_to_do_is_well(tmp_path: Path) -> None:
     code, shown, _ = call("recover", tmp_path)
-    assert (code, "nothing unfinished" in shown) == (0, True)
+    assert (code, "no unfinished recordings" in shown) == (0, True)
     assert json.loads(call("recover", "--json", tmp_path)[1]) == []
 
 
@@ -156,7 +156,7 @@ def test_an_interrupt_leaves_all_as_recoverable_as_before(dead: Lying, number: s
     other = lay_dead(dead.folder, "zebra")
     shown, errors = interrupt_at("zebra", number, dead.folder)
     assert "1 recovered" in shown
-    assert "Interrupted: 1 recording done, all else is as recoverable as before." in errors
+    assert "Interrupted: 1 recording done; the others can still be recovered." in errors
     assert f"recordkit recover {dead.folder}" in errors
     assert other.tail.exists()
     assert call("recover", dead.folder)[0] == 0

@@ -31,4 +31,4 @@ def test_verify_prints_json_and_fails_for_any_damaged_file(
     code, shown, _ = call("verify", tmp_path / "missing.ts", tmp_path / "ours.ts")
     assert code == FAULT
     assert "cannot be read" in shown
-    assert "nothing is wrong" in shown
+    assert "no problems found" in shown

@@ -32,7 +32,7 @@ def test_what_is_recorded_stands_there_in_words() -> None:
 def test_what_has_ended_stands_below_with_its_reason() -> None:
     over = Row("walk", "walk-1.ts", "committed", 5, 1000, 7, "the publisher went away", is_over=True)
     text = text_of(ROW, over)
-    assert text.index("talk-1.ts") < text.index("Lately finished") < text.index("walk-1.ts")
+    assert text.index("talk-1.ts") < text.index("Recently finished") < text.index("walk-1.ts")
     assert "The publisher went away." in text
     assert '<span class="drops">7</span>' in text
 

@@ -13,7 +13,7 @@ from recordkit.telemetry.frames import Log
 from recordkit.telemetry.journal import NEWEST_EVENTS, Contents
 from recordkit.telemetry.logfile import LogFile
 from recordkit.telemetry.summary import COLUMNS, summarise
-from recordkit.telemetry.words import count_text, size_text, span_text, time_text
+from recordkit.telemetry.words import count_text, size_text, span_text, time_text, times_text
 
 START_NS = 1_700_000_000_000_000_000
 EMPTY = Log({}, Contents((), (), ()))
@@ -255,3 +255,4 @@ def test_words():
     ]
     assert [count_text(count, "drop") for count in (0, 1, 1200)] == ["no drops", "1 drop", "1,200 drops"]
     assert count_text(2, "flush", "flushes") == "2 flushes"
+    assert [times_text(count) for count in (1, 2, 1200)] == ["once", "2 times", "1,200 times"]

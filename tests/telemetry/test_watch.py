@@ -402,7 +402,7 @@ def test_the_table_shows_every_figure_at_80_columns(folder):
     text = shown(found)
     for words in ("● recording", "01:02:03", "188 kB", "0 kbit/s", "62 min", "123 MB", "▲ a lecture", "hot"):
         assert words in text, text
-    assert "1 recording   disk 1.00 GB left, full in 12 d" in text
+    assert "1 recording   disk 1.00 GB free, full in 12 d" in text
     assert {len(line) for line in text.splitlines()[1:3]} <= {79, 80}
     wide = shown(found, 120)
     assert "flushes" in wide
@@ -414,7 +414,7 @@ def test_many_recordings_leave_room_for_the_rest(folder):
         folder.record(f"{number:02}", locked=False, written_s=0.0, log=False)
     text = shown(folder.look(7200.0), 80, 20)
     assert len(text.splitlines()) <= 20 + 6
-    assert "… and 46 recordings, 54 alerts more" in text
+    assert "… and 46 recordings and 54 alerts more" in text
     assert "60 stale" in text
 
 
