@@ -1,6 +1,7 @@
 # make demo    record 10 s and look at the result        make test    run all tests
 # make lab     open JupyterLab                           make check   ruff and mypy
 # make bench   all benchmarks: half an hour               make clean   remove what make made
+# make findings what surprised us in others, as programs
 # make torture kills, power cuts, full disks: hours      make fuzz    FUZZ_SECONDS for each target
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ FUZZ_SECONDS ?= 60
 TORTURE ?=
 BENCH ?=
 
-.PHONY: demo test check lab bench torture fuzz clean
+.PHONY: demo test check lab bench torture fuzz findings clean
 
 demo: $(VENV)/.base
 	mkdir -p recordings
@@ -42,6 +43,9 @@ fuzz: $(VENV)/.all
 	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	set -e; for target in scanner tail flush_log recover repair; do \
 		$(BIN)/python -m tests.fuzz $$target --seconds $(FUZZ_SECONDS) --scratch recordings/fuzz; done
+
+findings:
+	set -e; for finding in findings/*.sh; do echo "$$finding"; bash "$$finding"; done
 
 clean:
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -47,3 +47,12 @@ def test_no_tracked_file_is_larger_than_a_megabyte() -> None:
     files = [ROOT / name for name in listed.splitlines()]
     large = [path.name for path in files if path.is_file() and path.stat().st_size > 1 << 20]
     assert large == []
+
+
+def test_each_finding_can_be_run_and_is_listed() -> None:
+    folder = ROOT / "findings"
+    listed = (folder / "README.md").read_text()
+    for script in folder.glob("*.sh"):
+        assert script.stat().st_mode & 0o111, script.name
+        assert f"({script.name})" in listed
+        assert "recordkit" not in script.read_text()
