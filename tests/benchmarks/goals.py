@@ -36,7 +36,7 @@ def _packetiser(figures: dict[str, Any]) -> Iterator[Goal]:
 def _recorders(figures: dict[str, Any]) -> Iterator[Goal]:
     for label, size in figures["sizes"].items():
         rows = [size["rows"][name] for name in _OURS]
-        yield Goal(f"frames, {label}: event loop late, ms, p99", 5, max(row["lag_ms_p99"] for row in rows))
+        yield Goal(f"frames, {label}: event loop delay, ms, p99", 5, max(row["lag_ms_p99"] for row in rows))
         yield Goal(f"frames, {label}: memory at its peak, MB", 150, max(row["rss_peak_mb"] for row in rows))
         yield Goal(
             f"frames, {label}: longest time without growth, s", 2.5, max(row["longest_still_s"] for row in rows)
@@ -46,18 +46,18 @@ def _recorders(figures: dict[str, Any]) -> Iterator[Goal]:
 def _webrtc(figures: dict[str, Any]) -> Iterator[Goal]:
     for loss, rows in figures["losses"].items():
         ours = [row for way, row in rows.items() if way in ("passthrough", "video kept", "transcoding")]
-        yield Goal(f"WebRTC, {loss} loss: event loop late, ms, p99", 5, max(row["lag_ms_p99"] for row in ours))
+        yield Goal(f"WebRTC, {loss} loss: event loop delay, ms, p99", 5, max(row["lag_ms_p99"] for row in ours))
         yield Goal(f"WebRTC, {loss} loss: memory at its peak, MB", 150, max(row["rss_peak_mb"] for row in ours))
         each = [rows[way]["cpu_ms_a_picture"] for way in ("passthrough", "aiortc as it comes")]
         if None not in each:
-            words = f"WebRTC, {loss} loss: CPU of passthrough to aiortc's MediaRecorder, by picture"
+            words = f"WebRTC, {loss} loss: CPU of passthrough to aiortc's MediaRecorder, per frame"
             yield Goal(words, round(1 / 15, 3), each[0] / each[1])
 
 
 def _crash(figures: dict[str, Any]) -> Iterator[Goal]:
     trials = [trial for name in _OURS if name in figures["rows"] for trial in figures["rows"][name]["trials"]]
     lost = max(trial["packetised"] - trial["decoded"] for trial in trials)
-    yield Goal("kill -9: pictures lost of those packetised, at worst", 0, max(0, lost))
+    yield Goal("kill -9: packetised frames lost, at most", 0, max(0, lost))
 
 
 def _streams(figures: dict[str, Any]) -> Iterator[Goal]:

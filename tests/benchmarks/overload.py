@@ -178,7 +178,7 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
 
 def table(figures: Figures) -> str:
     lines = [
-        f"{figures['size']} at 30 pictures a second; for {figures['slow_s']:g} s each takes three times as long",
+        f"{figures['size']} at 30 frames per second; for {figures['slow_s']:g} s each takes three times as long",
         f"{'':<26}{'MB/s':>8}{'peak MB':>9}{'lost':>6}{'of':>6}"
         f"{'recovery s':>12}{'lag p50':>9}{'p99':>8}{'max':>8}",
     ]

@@ -22,11 +22,11 @@ PIECES = {
     "start": "imports and starts",
 }
 Row = tuple[str, str, str, str]
-"""What is measured, recordkit's figure, that of what it is held against, and their relation."""
+"""What is measured, recordkit's figure, those of the others, and how recordkit's compares to aiortc's."""
 
 _OURS, _OUR_TRACKS = "recordkit Recorder", "recordkit MediaRecorder"
 _THEIRS = "aiortc MediaRecorder, ts"
-_LAG = "event loop late at most, ms, 99 % of the time"
+_LAG = "event loop delay, 99th percentile, ms"
 
 
 def _times(one: float, other: float) -> str:
@@ -45,10 +45,10 @@ def _packetiser(figures: dict[str, Any]) -> Iterator[Row]:
         )
         ratio = row["ratio"]
         yield (
-            f"packetising {name}: CPU ms a second",
+            f"packetising {name}: CPU ms per second of media",
             f"{ours:.2f}",
             f"libavformat {theirs:.2f}",
-            f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})",
+            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})",
         )
 
 
@@ -58,12 +58,12 @@ def _recorders(figures: dict[str, Any]) -> Iterator[Row]:
         alone = rows.pop("the source alone")["cpu_s_per_media_s"]
         cpu = {name: row["cpu_s_per_media_s"] - alone for name, row in rows.items()}
         ours, theirs = rows[_OUR_TRACKS], rows[_THEIRS]
-        yield f"frames, {label}: CPU s a second", *_beside(cpu, _OURS, "{:.3f}")
+        yield f"frames, {label}: CPU s per second of media", *_beside(cpu, _OURS, "{:.3f}")
         for key, words in (
             ("lag_ms_p99", _LAG),
-            ("longest_still_s", "longest time without growth, s"),
-            ("rss_peak_mb", "memory at its peak, MB"),
-            ("lost", "pictures lost"),
+            ("longest_still_s", "longest time without file growth, s"),
+            ("rss_peak_mb", "peak memory, MB"),
+            ("lost", "frames lost"),
         ):
             told = (f"{ours[key]:g}", f"{_THEIRS} {theirs[key]:g}")
             yield f"frames, {label}: {words}", *told, _times(ours[key], theirs[key])
@@ -79,27 +79,28 @@ def _beside(figures: dict[str, float], ours: str, form: str) -> tuple[str, str, 
 def _webrtc(figures: dict[str, Any]) -> Iterator[Row]:
     # What encodes is held against what encodes with the same settings, what does not against what its users have.
     beside = {"passthrough": "aiortc as it comes", "transcoding": "aiortc"}
+    named = {"aiortc as it comes": "aiortc, default settings"}
     first = next(iter(figures["losses"]))
     for loss, rows in figures["losses"].items():
         for way, other in beside.items():
             if way not in rows or other not in rows:
                 continue
             ours, theirs = rows[way], rows[other]
-            about = f"WebRTC, {loss} loss, {way}:"
+            about, other = f"WebRTC, {loss} loss, {way}:", named.get(other, other)
             each = [row["cpu_ms_a_picture"] for row in (ours, theirs)]
             if loss == first and None not in each:
-                yield f"{about} CPU ms a picture", f"{each[0]:.2f}", f"{other} {each[1]:.2f}", _times(*each)
+                yield f"{about} CPU ms per frame", f"{each[0]:.2f}", f"{other} {each[1]:.2f}", _times(*each)
                 alone = rows["nothing"]["cpu_s_per_media_s"]
                 over = [
                     spent * (1 - alone / row["cpu_s_per_media_s"])
                     for spent, row in zip(each, (ours, theirs), strict=True)
                 ]
                 told = (f"{over[0]:.2f}", f"{other} {over[1]:.2f}")
-                yield f"{about} CPU ms a picture over receiving alone", *told, _times(*over)
+                yield f"{about} CPU ms per frame, without receiving", *told, _times(*over)
             lags = [row["lag_ms_p99"] for row in (ours, theirs)]
             yield f"{about} {_LAG}", f"{lags[0]:g}", f"{other} {lags[1]:g}", _times(*lags)
             yield (
-                f"{about} pictures lost, of {ours['pictures']}",
+                f"{about} frames lost, of {ours['pictures']}",
                 f"{ours['lost']}",
                 f"{other} {theirs['lost']}",
                 "",
@@ -109,7 +110,7 @@ def _webrtc(figures: dict[str, Any]) -> Iterator[Row]:
 def _crash(figures: dict[str, Any]) -> Iterator[Row]:
     rows = {name: row["share"] for name, row in figures["rows"].items() if "missing" not in row}
     for which, words in (("median", "median"), ("low", "worst")):
-        about = f"decodes after kill -9, of what was handed over: {words}"
+        about = f"decodable after kill -9, of the frames given to the recorder: {words}"
         ours, others, _ = _beside({name: share[which] for name, share in rows.items()}, _OURS, "{:.1%}")
         yield about, ours, others, ""
 
@@ -117,12 +118,12 @@ def _crash(figures: dict[str, Any]) -> Iterator[Row]:
 def _overload(figures: dict[str, Any]) -> Iterator[Row]:
     ours, theirs = (figures["rows"][name] for name in (_OUR_TRACKS, _THEIRS))
     for key, words in (
-        ("rss_slope_mb_per_s", "memory grows by, MB/s"),
-        ("lost", f"pictures lost, of {ours['pictures']}"),
-        ("recovery_s", "late for, s, afterwards"),
-        ("lag_ms_max", "event loop late at most, ms"),
+        ("rss_slope_mb_per_s", "memory growth, MB/s"),
+        ("lost", f"frames lost, of {ours['pictures']}"),
+        ("recovery_s", "time to catch up, s"),
+        ("lag_ms_max", "longest event loop delay, ms"),
     ):
-        told = ["never in time" if row[key] is None else f"{row[key]:g}" for row in (ours, theirs)]
+        told = ["never" if row[key] is None else f"{row[key]:g}" for row in (ours, theirs)]
         yield f"encoder three times too slow: {words}", told[0], f"aiortc {told[1]}", ""
 
 
@@ -131,8 +132,11 @@ def _streams(figures: dict[str, Any]) -> Iterator[Row]:
     theirs = ways["aiortc MediaRecorder"]
     for way in ("one process", "workers"):
         ours = ways[way]
-        yield f"streams carried, {way}", f"{ours['carried']}", f"aiortc {theirs['carried']}", ""
-        for key, words in (("added_rss_mb_a_stream", "MB each adds"), ("cores_a_stream", "cores each")):
+        yield f"most streams, {way}", f"{ours['carried']}", f"aiortc {theirs['carried']}", ""
+        for key, words in (
+            ("added_rss_mb_a_stream", "memory per stream, MB"),
+            ("cores_a_stream", "cores per stream"),
+        ):
             if key in ours and key in theirs:
                 yield (
                     f"streams, {way}: {words}",
@@ -143,17 +147,17 @@ def _streams(figures: dict[str, Any]) -> Iterator[Row]:
 
 
 def _growth(figures: dict[str, Any]) -> Iterator[Row]:
-    yield "memory grows by, MB an hour of media", f"{figures['growth_mb_an_hour']:g}", "", ""
+    yield "memory growth, MB per hour of media", f"{figures['growth_mb_an_hour']:g}", "", ""
 
 
 def _scanner(figures: dict[str, Any]) -> Iterator[Row]:
     for name, case in figures["cases"].items():
         ratio = case["verify"]["ratio"]
         yield (
-            f"verify, {name}: MB a CPU second",
+            f"verify, {name}: MB per CPU second",
             f"{case['verify']['mb_per_cpu_s']:,.0f}",
             f"ffprobe {case['ffprobe']['mb_per_cpu_s']:,.0f}",
-            f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) of its time",
+            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})",
         )
 
 
@@ -162,9 +166,9 @@ def _start(figures: dict[str, Any]) -> Iterator[Row]:
     ours, theirs = (imports[name]["wall_ms"]["median"] for name in ("recordkit", "aiortc.contrib.media"))
     yield "import, ms", f"{ours:.0f}", f"aiortc.contrib.media {theirs:.0f}", _times(ours, theirs)
     started = figures["start"]["first_byte_ms"]["median"]
-    yield "start() of a recording in its own process, to the first byte on disk, ms", f"{started:.0f}", "", ""
+    yield "start() in its own process, until the first byte is on disk, ms", f"{started:.0f}", "", ""
     drawn = figures["redraw"]["cpu_ms"]["median"]
-    yield "both charts of the panel drawn anew, CPU ms", f"{drawn:.0f}", "", ""
+    yield "redrawing both charts of the panel, CPU ms", f"{drawn:.0f}", "", ""
 
 
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
@@ -185,22 +189,22 @@ _FOR_README = (
     "packetising 1080p",
     "frames, 720p30",
     "WebRTC, 0% loss, passthrough",
-    "decodes after kill -9, of what was handed over: median",
-    "streams carried, one process",
+    "decodable after kill -9, of the frames given to the recorder: median",
+    "most streams, one process",
     "streams, one process",
     "verify, 720p",
     "verify, 1080p",
     "import",
     "start()",
 )
-"""How the rows begin that stand in the README; the report has them all."""
+"""The beginnings of the rows that the README shows; the report has all rows."""
 
 
 def ratios(results: dict[str, Any], beginnings: tuple[str, ...] = _FOR_README) -> str:
-    """The table of a README: recordkit beside what people use today, in one run on one machine."""
+    """The table of a README: recordkit and what people use today, in one run on one machine."""
     computer = results["machine"]
     loads = [piece[key] for piece in results["pieces"].values() for key in ("load_before", "load_after")]
-    lines = ["| measured | recordkit | beside | relation |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| measurement | recordkit | others | comparison |", "| --- | ---: | ---: | ---: |"]
     for name, piece in results["pieces"].items():
         rows = _ROWS[name](piece["figures"])
         lines += [f"| {' | '.join(row)} |" for row in rows if row[0].startswith(beginnings)]

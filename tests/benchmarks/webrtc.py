@@ -252,7 +252,7 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
 def table(figures: Figures) -> str:
     lines = [f"H.264 {figures['size']} at {FPS} and Opus, {figures['seconds']:g} s"]
     lines.append(
-        f"{'loss':<6}{'':<19}{'CPU/s':>7}{'over':>7}{'ms/picture':>11}{'RSS MB':>8}{'MB/min':>8}"
+        f"{'loss':<6}{'':<19}{'CPU/s':>7}{'over':>7}{'  ms/frame':>11}{'RSS MB':>8}{'MB/min':>8}"
         f"{'lag p50':>9}{'p99':>8}{'max':>8}{'lost':>6}{'of':>6}"
     )
     for loss, rows in figures["losses"].items():

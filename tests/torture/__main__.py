@@ -51,11 +51,11 @@ def run(kind: Kind, trials: int, seed: int, scratch: Path, console: Console) -> 
 
 def table(rows: list[dict[str, Any]]) -> Table:
     """One line a kind."""
-    made = Table(title="What attacks cost", title_justify="left")
-    made.add_column("kind")
-    for name in ("trials", "survived", "lost bytes, median", "worst", "lost ms, median", "worst"):
+    made = Table(title="Attacks, and what was lost", title_justify="left")
+    made.add_column("attack")
+    for name in ("trials", "passed", "lost bytes, median", "most", "lost ms, median", "most"):
         made.add_column(name, justify="right")
-    made.add_column("also measured, at worst")
+    made.add_column("other figures, worst")
     for one in rows:
         if "skipped" in one:
             made.add_row(one["kind"], "0", "", "", "", "", "", f"skipped: {one['skipped']}")
@@ -86,7 +86,7 @@ def merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def markdown(rows: list[dict[str, Any]]) -> str:
     """The rows, in the order of the kinds, as a table for a document."""
     order = {kind.name: number for number, kind in enumerate(KINDS)}
-    lines = ["| attacked by | trials | survived | not in the result, at worst |"]
+    lines = ["| attack | trials | passed | most data lost |"]
     lines.append("| --- | ---: | ---: | ---: |")
     for one in sorted(merged(rows), key=lambda one: order[one["kind"]]):
         lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
@@ -94,7 +94,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
         if "media_hours" in one["figures"]:
             hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
-            lost += f"; in {hours:g} h of media memory grew by {slope:.1f} MB an hour"
+            lost += f"; in {hours:g} h of media, memory grew by {slope:.1f} MB per hour"
         lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} |")
     return "\n".join(lines)
 
