@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..endpoint.settings import TOKEN_VARIABLE
+from ..errors import SettingsError
 
 _PANEL = "WHIP endpoint"
 
@@ -27,6 +28,22 @@ TokenOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+MediaPortsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIRST-LAST",
+        help="UDP ports of the media, such as 50000-50015, where only some reach this machine.",
+        rich_help_panel=_PANEL,
+    ),
+]
+AnnounceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="IP address that publishers reach the media ports at, where that is not this machine's own.",
+        rich_help_panel=_PANEL,
+    ),
+]
 PageOption = Annotated[
     bool,
     typer.Option(
@@ -35,3 +52,14 @@ PageOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def port_range(text: str | None) -> tuple[int, int] | None:
+    """``50000-50015``, or one port, as the first and the last. Raises SettingsError."""
+    if text is None:
+        return None
+    first, _, last = text.partition("-")
+    try:
+        return int(first), int(last or first)
+    except ValueError as error:
+        raise SettingsError("media_ports", text, "give FIRST-LAST, such as 50000-50015") from error

@@ -28,7 +28,7 @@ from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
 from ..telemetry.words import size_text
 from .arguments import count, exactly, frame_rate, picture_size
-from .listening import HostOption, PageOption, PortOption, TokenOption
+from .listening import AnnounceOption, HostOption, MediaPortsOption, PageOption, PortOption, TokenOption, port_range
 from .loopback import (
     AudioDelayOption,
     CodecOption,
@@ -150,6 +150,8 @@ def record(
     port: PortOption = Whip.port,
     token: TokenOption = None,
     publish_page: PageOption = False,
+    media_ports: MediaPortsOption = None,
+    announce: AnnounceOption = None,
 ) -> None:
     """Record INPUT, or a built-in source, into OUTPUT.
 
@@ -200,7 +202,14 @@ def record(
         video = VideoSettings(preset=video.preset, transcode=transcode)
     elif source is SourceKind.WHIP:
         (output,) = exactly(paths, 1, "OUTPUT")
-        media = Whip(host=host, port=port, token=token or None, publish_page=publish_page)
+        media = Whip(
+            host=host,
+            port=port,
+            token=token or None,
+            publish_page=publish_page,
+            media_ports=port_range(media_ports),
+            announced_address=announce,
+        )
         video = replace(video, transcode=transcode)
         # It tells where to publish to: with port 0 nobody else knows.
         logging.getLogger("recordkit.endpoint").setLevel(logging.INFO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from ..settings import VideoSettings
 from ..system import Clock, System, give_back_freed_memory
 from ..telemetry.watch import WatchState, scan
 from .arguments import count, picture_size
-from .listening import HostOption, PageOption, PortOption, TokenOption
+from .listening import AnnounceOption, HostOption, MediaPortsOption, PageOption, PortOption, TokenOption, port_range
 from .report import watch_table
 from .shared import interrupt
 
@@ -37,6 +38,8 @@ def serve(
         list[str] | None,
         typer.Option(help="STUN server for publishers behind NAT, stun:HOST:PORT; may be repeated."),
     ] = None,
+    media_ports: MediaPortsOption = None,
+    announce: AnnounceOption = None,
     name: Annotated[str, typer.Option(help="Template for file names.")] = Whip.name_template,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Re-encode all video to this frame size.")] = None,
     bit_rate: Annotated[str | None, typer.Option(help="Re-encode all video at this bit rate, such as 4M.")] = None,
@@ -61,6 +64,8 @@ def serve(
         publish_page=publish_page,
         allowed_origins=allow_origin or (),
         ice_servers=ice_server or (),
+        media_ports=port_range(media_ports),
+        announced_address=announce,
         name_template=name,
         max_publishers=max_publishers,
         max_seconds=max_seconds,
@@ -72,6 +77,8 @@ def serve(
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
             signal.signal(number, interrupt)
     give_back_freed_memory()
+    # A line for each publisher that comes, is recorded, ends, is refused: whoever runs this has to learn of it.
+    logging.getLogger("recordkit.endpoint").setLevel(logging.INFO)
     clock, system, known = Clock(), System(), WatchState()
     with Live(Text(), console=console, auto_refresh=False, vertical_overflow="crop") as live:
 

@@ -16,6 +16,9 @@ _AIORTC_PROFILE = "42e01f"
 _READABLE_MODES = ("0", "1")
 """Single NAL units, and the non-interleaved mode (RFC 6184, 6.2 and 6.3); the interleaved one nobody sends."""
 _ACTPASS = re.compile(r"(?m)^a=setup:actpass(?=\r?$)")
+_HOST_CANDIDATE = re.compile(
+    r"(?P<front>a=candidate:\S+)(?P<middle> \d+ udp \d+ )(?P<host>\S+) (?P<port>\d+)(?P<rest> typ host.*?)\r?$"
+)
 _CODING = re.compile(r"(?m)^a=rtpmap:(\d+) ([^/\s]+)(\S*)")
 
 
@@ -29,12 +32,13 @@ def for_aiortc(offer: str) -> str:
     return "".join(map(_section_for_aiortc, _sections(_ACTPASS.sub("a=setup:active", offer))))
 
 
-def for_publisher(answer: str, offer: str, start_bit_rate: int) -> str:
+def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_address: str | None = None) -> str:
     """The answer of aiortc to ``for_aiortc(offer)`` as the publisher is to read it.
 
     H.264 has the profile and the packetization mode that were offered (RFC 6184, 8.2.2), Opus comes in
     stereo where there is stereo (RFC 7587, 7.1), and Chromium and its kin begin with ``start_bit_rate``
-    bits a second, and so at full size.
+    bits a second, and so at full size. Each of this machine's candidates stands there at
+    ``announced_address``, too.
     """
     bit_rate = f"x-google-start-bitrate={start_bit_rate // 1000}"
     offered = [_parameters(section) for section in _sections(offer)]
@@ -53,7 +57,7 @@ def for_publisher(answer: str, offer: str, start_bit_rate: int) -> str:
                 section = _added(section, payload_type, "stereo=1")
             if section.startswith("m=video") and name != "rtx":
                 section = _added(section, payload_type, bit_rate)
-        parts.append(section)
+        parts.append(section if announced_address is None else _announced(section, announced_address))
     return "".join(parts)
 
 
@@ -85,6 +89,19 @@ def _section_for_aiortc(section: str) -> str:
             own = {"packetization-mode": "1", "profile-level-id": _AIORTC_PROFILE}
             section = _stated(section, payload_type, parameters | own)
     return _preferred_first(section)
+
+
+def _announced(section: str, address: str) -> str:
+    """The same ports at another address, from which they are forwarded (RFC 8839, 5.1)."""
+    lines, told = [], set()
+    for line in section.splitlines(keepends=True):
+        lines.append(line)
+        found = _HOST_CANDIDATE.match(line)
+        if found is not None and (":" in found["host"]) == (":" in address) and found["port"] not in told:
+            told.add(found["port"])
+            if found["host"] != address:
+                lines.append(f"{found['front']}1{found['middle']}{address} {found['port']}{found['rest']}\r\n")
+    return "".join(lines)
 
 
 def _preferred_first(section: str) -> str:

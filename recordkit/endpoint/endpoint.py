@@ -15,14 +15,14 @@ from ..errors import DiskSpaceError, RecordkitError
 from ..recorder.state import State
 from ..system import Clock
 from . import pages
-from .gate import Gate
+from .gate import Gate, RateLimit
 from .listener import Listener
 from .names import STREAM_RULE, is_stream_name
 from .negotiation import ice_configuration, read_offer
 from .publisher import Publisher, Sink
 from .settings import WhipSettings
 
-log = logging.getLogger("recordkit")
+log = logging.getLogger("recordkit.endpoint")
 
 SDP = "application/sdp"
 LOOK_INTERVAL_S = 1.0
@@ -30,6 +30,8 @@ _LONGEST_BODY_S = 10.0
 _LONGEST_ANSWER_S = 15.0
 _RETRY_S = "10"
 _SHOWN_ENDED = 12
+_UNTOLD = (404, 405, 429)
+"""Refusals of what is no publisher, and of one that knocks on and on."""
 _STREAM_METHODS = (hdrs.METH_POST, hdrs.METH_OPTIONS)
 _SESSION_METHODS = (hdrs.METH_DELETE, hdrs.METH_OPTIONS)
 _NO_STORE = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -62,6 +64,8 @@ class Endpoint:
         self._clock = clock or Clock()
         ice_configuration(settings.ice_servers)  # here, not at the first publisher
         self._gate = Gate(settings, settings.required_token(), self._clock)
+        self._tells = RateLimit(self._clock, burst=20, per_second=0.2)
+        self._untold = 0
         self._publishers: dict[str, Publisher] = {}
         self._ended: deque[pages.Row] = deque(maxlen=_SHOWN_ENDED)
         self._is_closing = False
@@ -116,7 +120,7 @@ class Endpoint:
 
     def _forget(self, publisher: Publisher) -> None:
         del self._publishers[publisher.id]
-        if publisher.was_live:
+        if publisher.was_answered:
             self._ended.append(pages.Row.of(publisher))
 
     # The HTTP face.
@@ -147,9 +151,21 @@ class Endpoint:
             response = await handler(request)
         except web.HTTPException as refusal:
             refusal.headers.update(headers)
+            if request.method == hdrs.METH_POST and refusal.status not in _UNTOLD:
+                self._tell_refusal(request, refusal)
             raise
         response.headers.update(headers)
         return response
+
+    def _tell_refusal(self, request: web.Request, refusal: web.HTTPException) -> None:
+        # Whoever knocks without end must not fill the log.
+        if self._tells.take(""):
+            self._untold += 1
+            return
+        more = f" ({self._untold} more refusals were not logged)" if self._untold else ""
+        self._untold = 0
+        words = " ".join((refusal.text or "").split())
+        log.warning("Refused %s from %s: %d, %s%s", request.path, request.remote, refusal.status, words, more)
 
     async def _publish(self, request: web.Request) -> web.Response:
         self._gate.slow_down(request)
@@ -166,6 +182,7 @@ class Endpoint:
         offer = read_offer(text)
         self._refuse_when_full()
         publisher, answer = await self._taken(stream, offer, text)
+        log.info("Stream %s: a publisher comes from %s", stream, request.remote)
         # Relative to /whip/STREAM (RFC 9110, 10.2.2), so that it stays right behind a proxy with a path of its own.
         location = f"{stream}/{publisher.id}"
         return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})

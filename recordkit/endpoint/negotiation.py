@@ -105,7 +105,15 @@ async def accept(peer: RTCPeerConnection, offer: SessionDescription, text: str) 
         raise web.HTTPBadRequest(text=f"The offer cannot be taken: {error or type(error).__name__}.\n") from error
 
 
-async def answer(peer: RTCPeerConnection, offer_text: str, start_bit_rate: int) -> str:
-    """The answer, with all candidates in it and the bit rate that the publisher is to begin with."""
+async def answer(
+    peer: RTCPeerConnection, offer_text: str, start_bit_rate: int, announced_address: str | None = None
+) -> str:
+    """The answer, with all candidates in it and the bit rate that the publisher is to begin with.
+
+    Raises HTTPServiceUnavailable if there is no address or port at which media could come.
+    """
     await peer.setLocalDescription(await peer.createAnswer())
-    return dialect.for_publisher(peer.localDescription.sdp, offer_text, start_bit_rate)
+    text = peer.localDescription.sdp
+    if "a=candidate:" not in text:
+        raise web.HTTPServiceUnavailable(text="This machine has no free UDP port for media; see media_ports.\n")
+    return dialect.for_publisher(text, offer_text, start_bit_rate, announced_address)

@@ -56,8 +56,14 @@ def _state(publisher: Publisher) -> str:
         Stage.CONNECTING: "connecting",
         Stage.LIVE: "degraded" if publisher.sink.state is State.DEGRADED else "recording",
         Stage.ENDING: "committing",
-        Stage.ENDED: "committed" if publisher.sink.file_bytes else "no media",
+        Stage.ENDED: _ended(publisher),
     }[publisher.stage]
+
+
+def _ended(publisher: Publisher) -> str:
+    if publisher.sink.file_bytes:
+        return "committed"
+    return "no media" if publisher.was_live else "not connected"
 
 
 def status(rows: Sequence[Row], settings: WhipSettings, *, free_bytes: int | None) -> web.Response:

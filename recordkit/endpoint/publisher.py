@@ -15,10 +15,12 @@ from aiortc.sdp import SessionDescription
 from ..errors import RecordkitError
 from ..recorder.state import State
 from ..system import Clock
-from . import negotiation
+from ..telemetry.words import size_text, time_text
+from . import negotiation, ports
+from .connection import Connection
 from .settings import WhipSettings
 
-log = logging.getLogger("recordkit")
+log = logging.getLogger("recordkit.endpoint")
 
 _LONGEST_CLOSE_S = 5.0
 
@@ -84,13 +86,14 @@ class Publisher:
         self.stage = Stage.CONNECTING
         self.began_s = clock.monotonic()
         self.reason = ""
-        self.was_live = False
-        """Whether it ever connected."""
+        self.was_answered = self.was_live = False
+        """Whether its offer was taken, and whether it ever connected."""
         self._settings = settings
         self._clock = clock
         self._on_end = on_end
         self._peer = RTCPeerConnection(negotiation.ice_configuration(settings.ice_servers))
         self._tracks: list[MediaStreamTrack] = []
+        self._connection: Connection | None = None
         self._ending: asyncio.Task[None] | None = None
         self._peer.on("track", self._tracks.append)
         self._peer.on("connectionstatechange", self._connection_changed)
@@ -107,14 +110,22 @@ class Publisher:
         cannot begin, with nothing left behind.
         """
         try:
+            settings = self._settings
             await negotiation.accept(self._peer, offer, offer_text)
+            self._connection = Connection(self._peer, settings.media_ports)
+            if settings.media_ports is not None:
+                ports.keep_to(self._peer, settings.media_ports)
             for track in self._tracks:
                 track.on("ended", self._track_ended)
             await self.sink.start(self._peer, self._tracks)
-            return await negotiation.answer(self._peer, offer_text, self._settings.start_bit_rate)
+            answer = await negotiation.answer(
+                self._peer, offer_text, settings.start_bit_rate, settings.announced_address
+            )
         except BaseException:
             await self.end("the offer was refused")
             raise
+        self.was_answered = True
+        return answer
 
     async def end(self, reason: str) -> None:
         """Commit what was recorded and close the connection; once, whoever else asks for it."""
@@ -144,8 +155,23 @@ class Publisher:
         except TimeoutError:
             log.warning("Stream %s: its connection did not close within %g s", self.stream, _LONGEST_CLOSE_S)
         self.stage = Stage.ENDED
-        log.info("Stream %s ended: %s", self.stream, self.reason)
+        self._say_how_it_ended()
         self._on_end(self)
+
+    def _say_how_it_ended(self) -> None:
+        if not self.was_answered:
+            return  # whoever refused it says so
+        sink = self.sink
+        if sink.file_bytes:
+            what = f"{sink.file_name}, {time_text(sink.duration_s)}, {size_text(sink.file_bytes)}"
+            what += ", failed" if sink.state is State.FAILED else ""
+            log.info("Stream %s ended: %s (%s)", self.stream, self.reason, what)
+        else:
+            log.warning("Stream %s ended, and nothing of it was recorded: %s", self.stream, self.reason)
+
+    @property
+    def _fault(self) -> str:
+        return "its offer was never answered" if self._connection is None else self._connection.fault
 
     def _connection_changed(self) -> None:
         state = self._peer.connectionState
@@ -154,7 +180,7 @@ class Publisher:
             self.was_live = True
             log.info("Stream %s is being recorded into %s", self.stream, self.sink.file_name)
         elif state in ("failed", "closed"):
-            self.begin_end("the publisher went away")
+            self.begin_end("the publisher went away" if self.was_live else self._fault)
 
     def _track_ended(self) -> None:
         if all(track.readyState == "ended" for track in self._tracks):
@@ -166,7 +192,7 @@ class Publisher:
         if self.sink.state is State.FAILED:
             self.begin_end("the recording failed, see the server's log")
         elif self.stage is Stage.CONNECTING and self.age_s > settings.connect_timeout:
-            self.begin_end(f"it did not connect within {settings.connect_timeout:g} s")
+            self.begin_end(f"it did not connect within {settings.connect_timeout:g} s: {self._fault}")
         elif settings.max_seconds is not None and self.age_s > settings.max_seconds:
             self.begin_end(f"it reached max_seconds={settings.max_seconds:g}")
         elif settings.max_bytes is not None and self.sink.file_bytes >= settings.max_bytes:

@@ -37,6 +37,11 @@ class WhipSettings:
     taken and what is recorded is committed; ``connect_timeout`` is how many seconds a publisher has
     to connect. ``start_bit_rate`` is what browsers are asked to begin with, in bits a second.
 
+    Media come over UDP, at ports that the system chooses. Where only some reach this machine (a container, a
+    firewall), ``media_ports`` is the first and the last that are used; each publisher takes one.
+    ``announced_address`` is told to publishers besides the addresses that this machine has: the IP address
+    from which these ports are forwarded to it.
+
     Raises SettingsError, which never shows the token.
     """
 
@@ -56,6 +61,8 @@ class WhipSettings:
     min_free_bytes: int = 256 * 1024 * 1024
     connect_timeout: float = 20.0
     start_bit_rate: int = 2_500_000
+    media_ports: tuple[int, int] | None = None
+    announced_address: str | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -79,6 +86,7 @@ class WhipSettings:
                 raise SettingsError(name, getattr(self, name), "give a list of them")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         check_template(self.name_template)
+        self._check_media()
         if (self.certificate is None) != (self.key is None):
             raise SettingsError("certificate", self.certificate, "certificate and key go together")
         if self.token is not None and not (
@@ -86,6 +94,20 @@ class WhipSettings:
         ):
             # Its value stays out of the message.
             raise SettingsError("token", "…", "give printable ASCII characters")
+
+    def _check_media(self) -> None:
+        ports, address = self.media_ports, self.announced_address
+        if ports is not None:
+            advice = "give the first and the last of a range of UDP ports, such as (50000, 50015)"
+            pair = tuple(ports) if isinstance(ports, list | tuple) else ()
+            if len(pair) != 2 or not all(type(one) is int and 0 < one < 65536 for one in pair) or pair[0] > pair[1]:
+                raise SettingsError("media_ports", ports, advice)
+            object.__setattr__(self, "media_ports", pair)
+        if address is not None:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError as error:
+                raise SettingsError("announced_address", address, "give an IP address") from error
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
     python ffmpeg_client.py URL TOKEN CERTIFICATE KEY SECONDS
 
-It says how many pictures it has sent.
+It says how many pictures it has sent. With CERTIFICATE "" libavformat makes itself one.
 """
 
 import sys
@@ -14,7 +14,7 @@ from recordkit.sources.synthetic import Synthetic
 
 
 def main(url: str, token: str, certificate: str, key: str, seconds: str) -> None:
-    options = {"cert_file": certificate, "key_file": key, "authorization": token}
+    options = {"authorization": token} | ({"cert_file": certificate, "key_file": key} if certificate else {})
     source = Synthetic(width=160, height=90, fps=30, seconds=float(seconds))
     coding = {"tune": "zerolatency", "profile": "baseline", "bf": "0"}
     with av.open(url, "w", format="whip", options=options) as publisher:

@@ -307,7 +307,10 @@ def test_who_never_connects_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert response.status == 201
             await until(lambda: not endpoint.publishers)
             assert desk.sinks[0].stops == 1
-            assert endpoint.ended == []
+            # Whoever wonders where the recording is learns why there is none.
+            (row,) = endpoint.ended
+            assert row.state == "not connected"
+            assert row.reason.startswith("it did not connect within 0.2 s: no datagram came through")
 
     asyncio.run(scene())
 

@@ -28,6 +28,7 @@ from .rig import SDP, an_offer, synthetic, until
 
 ROOT = Path(__file__).parents[2]
 NAMES = "{stream}-{counter}.ts"
+TOKEN = "t0ken"  # noqa: S105 - of these tests alone
 
 
 @contextmanager
@@ -187,19 +188,15 @@ def test_it_speaks_tls(tmp_path: Path, certificate: tuple[str, str]) -> None:
         asyncio.run(scene(url))
 
 
+def ffmpeg(url: str, *certificate: str) -> subprocess.CompletedProcess[str]:
+    """Two seconds of the synthetic source, published by libavformat's own WHIP muxer."""
+    client = [sys.executable, "-m", "tests.endpoint.ffmpeg_client", f"{url}/whip/ffmpeg", TOKEN, *certificate, "2"]
+    return subprocess.run(client, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+
 def test_ffmpeg_publishes_by_its_own_whip(tmp_path: Path, certificate: tuple[str, str]) -> None:
-    token = "t0ken"  # noqa: S105 - of this test alone
-    with serving(tmp_path / "out", token=token) as url:
-        client = [
-            sys.executable,
-            "-m",
-            "tests.endpoint.ffmpeg_client",
-            f"{url}/whip/ffmpeg",
-            token,
-            *certificate,
-            "2",
-        ]
-        done = subprocess.run(client, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+    with serving(tmp_path / "out", token=TOKEN) as url:
+        done = ffmpeg(url, *certificate)
         assert done.returncode == 0, done.stderr
     found = verify(tmp_path / "out" / "ffmpeg-1.ts", decode=True)
     assert found.ok, found.problems
@@ -207,3 +204,38 @@ def test_ffmpeg_publishes_by_its_own_whip(tmp_path: Path, certificate: tuple[str
     back = read_back(tmp_path / "out" / "ffmpeg-1.ts")
     assert (back.lost, back.repeated, back.out_of_order) == (0, 0, 0)
     assert back.numbers_ok == int(done.stdout)
+
+
+def test_the_certificate_that_ffmpeg_makes_itself_is_refused_in_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "recordkit.endpoint")
+    with serving(tmp_path / "out", token=TOKEN) as url:
+        assert ffmpeg(url, "", "").returncode != 0
+    assert "Stream ffmpeg: a publisher comes from 127.0.0.1" in caplog.text
+    assert "DTLS failed: the handshake broke off at the publisher's certificate, ECDSA secp224r1" in caplog.text
+    assert "the options cert_file and key_file" in caplog.text
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_each_publisher_has_its_lines_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(url: str) -> None:
+        async with aiohttp.ClientSession(url) as client:
+            for _ in range(30):
+                await client.post("/whip/talk", data="v=0", headers=SDP)
+        async with synthetic(url, seconds=1) as media:
+            await media.wait()
+
+    caplog.set_level("INFO", "recordkit.endpoint")
+    with serving(tmp_path / "out") as url:
+        asyncio.run(scene(url))
+    lines = [record.getMessage() for record in caplog.records if record.name == "recordkit.endpoint"]
+    # Whoever knocks on and on does not fill the log.
+    refusals = [
+        line for line in lines if line.startswith("Refused /whip/talk from 127.0.0.1: 400, The body is no SDP")
+    ]
+    assert len(refusals) == 20
+    comes, records, ends = (line for line in lines if line.startswith("Stream talk"))
+    assert comes == "Stream talk: a publisher comes from 127.0.0.1"
+    assert records == "Stream talk is being recorded into talk-1.ts"
+    assert ends.startswith("Stream talk ended: the publisher went away (talk-1.ts, 0:01, ")

@@ -120,7 +120,8 @@ class Listener:
         free = next(number for number in range(len(taken) + 1) if number not in taken)
         if free >= (1 if track.kind == "video" else _MOST_AUDIO):
             raise MediaError(
-                f"one more {track.kind} track: one recording has one video and {_MOST_AUDIO} audio tracks"
+                f"one more {track.kind} track: one recording has one video and {_MOST_AUDIO} audio tracks; "
+                "record it with another recorder, into a file of its own"
             )
         return free
 

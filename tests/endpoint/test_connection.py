@@ -1,0 +1,128 @@
+"""Publishers whose connection does not come about, and the words for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcdtlstransport import RTCCertificate
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from recordkit.endpoint import endpoint as face
+from recordkit.endpoint.endpoint import Endpoint
+
+from .rig import SDP, CountingDesk, new_peer, offer_of, running, until
+
+
+def certificate(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> RTCCertificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "publisher")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=30))
+    return RTCCertificate(key, made.sign(key, hashes.SHA256()))  # type: ignore[arg-type]
+
+
+def peer_with(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> RTCPeerConnection:
+    """A peer that signs with ``key``, and whose suites as a server are for it."""
+    peer, own = new_peer(), certificate(key)
+    made = own._create_ssl_context
+
+    def with_all_suites(srtp_profiles: object) -> object:
+        context = made(srtp_profiles)  # type: ignore[arg-type]
+        context.set_cipher_list(b"ECDHE+AESGCM")
+        return context
+
+    own._create_ssl_context = with_all_suites  # type: ignore[method-assign, assignment]
+    peer._RTCPeerConnection__certificates = [own]  # type: ignore[attr-defined]
+    return peer
+
+
+async def published(
+    endpoint: Endpoint, client: aiohttp.ClientSession, peer: RTCPeerConnection, *, setup: str, change: object = str
+) -> str:
+    """Publish with this a=setup, and wait until connected or gone; gives the reason of the end, or nothing."""
+    offer = (await offer_of(peer)).replace("a=setup:actpass", f"a=setup:{setup}")
+    async with client.post("/whip/talk", data=change(offer), headers=SDP) as response:  # type: ignore[operator]
+        assert response.status == 201, await response.text()
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=await response.text(), type="answer"))
+    await until(lambda: not endpoint.publishers or endpoint.publishers[0].was_live)
+    reason = endpoint.ended[0].reason if endpoint.ended else ""
+    await peer.close()
+    return reason
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active", "passive"])
+@pytest.mark.parametrize("kind", ["P-256", "RSA"])
+def test_publishers_with_certificates_of_both_kinds_connect_in_each_role(kind: str, setup: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()) if kind == "P-256" else rsa.generate_private_key(65537, 2048)
+
+    async def scene() -> None:
+        async with running(CountingDesk()) as (endpoint, client):
+            assert await published(endpoint, client, peer_with(key), setup=setup) == ""
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("setup", ["actpass", "passive"])
+def test_a_certificate_that_openssl_refuses_is_named_with_what_would_do(
+    setup: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # FFmpeg's WHIP muxer makes itself one of this kind; see test_serve.py for its own.
+    key = ec.generate_private_key(ec.SECP224R1())
+
+    async def scene() -> None:
+        async with running(CountingDesk(), connect_timeout=3.0) as (endpoint, client):
+            reason = await published(endpoint, client, peer_with(key), setup=setup)
+            assert "DTLS failed" in reason
+            assert "cert_file" in reason or "does not answer" in reason
+            assert [row.state for row in endpoint.ended] == ["not connected"]
+
+    with caplog.at_level(logging.INFO, "recordkit"):
+        asyncio.run(scene())
+    assert "Stream talk ended, and nothing of it was recorded: " in caplog.text
+    assert "DTLS failed" in caplog.text
+
+
+def test_a_certificate_that_is_not_the_one_of_the_offer() -> None:
+    def other(offer: str) -> str:
+        return re.sub(r"(a=fingerprint:\S+ )..", r"\g<1>00", offer)
+
+    async def scene() -> None:
+        async with running(CountingDesk()) as (endpoint, client):
+            reason = await published(endpoint, client, new_peer(), setup="actpass", change=other)
+            assert "certificate is not the one that its offer names" in reason
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("ports", [None, (42000, 42010)])
+def test_media_that_cannot_come_through_say_which_ports_to_open(
+    ports: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face, "LOOK_INTERVAL_S", 0.05)
+
+    def nowhere(offer: str) -> str:
+        return re.sub(r"(a=candidate:\S+ \d+ udp \d+ )\S+ \d+", r"\g<1>127.0.0.1 9", offer)
+
+    async def scene() -> str:
+        async with running(CountingDesk(), connect_timeout=0.3, media_ports=ports) as (endpoint, client):
+            peer = new_peer()
+            async with client.post("/whip/talk", data=nowhere(await offer_of(peer)), headers=SDP) as response:
+                assert response.status == 201
+            await peer.close()
+            await until(lambda: endpoint.ended)
+            return endpoint.ended[0].reason
+
+    reason = asyncio.run(scene())
+    assert "no datagram came through between the publisher (UDP 127.0.0.1:9) and this endpoint (UDP" in reason
+    assert ("set media_ports" if ports is None else "let UDP ports 42000 to 42010 through") in reason
+    assert "announced_address" in reason
+    assert "ice_servers" in reason
