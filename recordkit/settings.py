@@ -1,27 +1,62 @@
-"""What a caller may choose about encoding. Plain values; nothing is imported for them."""
+"""What a caller may choose: how media is encoded, and how it is brought to the disk. Frozen values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, TypedDict
 
 from .errors import SettingsError
+from .intake import Overflow
+from .model import FlushRecord
+from .system import Clock, System
+from .telemetry.alerts import Alert, AlertSettings
+from .values import (
+    NumberLike,
+    PathLike,
+    RateLike,
+    Setting,
+    SizeLike,
+    WholeLike,
+    flag,
+    function,
+    instance,
+    maybe,
+    named,
+    number,
+    one_of,
+    path,
+    rate,
+    ratio,
+    seconds,
+    size,
+    whole,
+)
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-LARGEST_SIDE = 8192
+SMALLEST_SIDE, LARGEST_SIDE = 16, 8192
 LONGEST_MARK = 500
 
+AudioCodec = Literal["aac", "opus"]
+Gaps = Literal["silence", "mark"]
+Durability = Literal["flush", "process"]
+OnDiskFull = Literal["stop", "wait"]
+OnPartial = Literal["error", "recover", "rename"]
+AdmissionPolicy = Literal["check", "off"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@named
+@dataclass(frozen=True, kw_only=True)
 class VideoSettings:
     """How pictures are encoded (libx264, no picture held back).
 
-    ``size`` is (width, height) in pixels, None keeps that of the frames. ``bit_rate`` is in bits a
-    second; without it the quality is constant at ``crf`` (0 to 51, lower is better).
-    ``keyframe_interval`` is in seconds. ``frame_rate`` is a hint for the rate control: timestamps
-    alone say when a picture is shown. ``pixel_aspect`` is the width of a pixel over its height,
+    ``size`` is (width, height) in pixels or text such as ``"1280x720"``, None keeps that of the frames.
+    ``bit_rate`` is in bits a second (``"2M"`` works); without it the quality is constant at ``crf`` (0 to 51,
+    lower is better). ``keyframe_interval`` is in seconds. ``frame_rate`` is a hint for the rate control:
+    timestamps alone say when a picture is shown. ``pixel_aspect`` is the width of a pixel over its height,
     None where they are square or nobody knows.
 
     Pictures that come coded as H.264 from a live source are kept as they are, unless a ``size``, a
@@ -30,40 +65,30 @@ class VideoSettings:
     Raises SettingsError.
     """
 
-    preset: str = "veryfast"
-    bit_rate: int | None = None
-    crf: float = 23.0
-    keyframe_interval: float = 2.0
-    size: tuple[int, int] | None = None
-    frame_rate: Fraction | None = None
-    pixel_aspect: Fraction | None = None
-    transcode: bool = False
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise SettingsError("preset", self.preset, f"choose one of {', '.join(PRESETS)}")
-        if self.bit_rate is not None and not 10_000 <= self.bit_rate <= 500_000_000:
-            raise SettingsError("bit_rate", self.bit_rate, "give 10,000 to 500,000,000 bits a second")
-        if not 0 <= self.crf <= 51:
-            raise SettingsError("crf", self.crf, "give 0 (lossless) to 51")
-        if not 0.1 <= self.keyframe_interval <= 60:
-            raise SettingsError("keyframe_interval", self.keyframe_interval, "give 0.1 to 60 seconds")
-        if self.size is not None and not all(16 <= side <= LARGEST_SIDE for side in self.size):
-            raise SettingsError("size", self.size, f"give (width, height), each 16 to {LARGEST_SIDE} pixels")
-        if self.frame_rate is not None and not 0 < self.frame_rate <= 1000:
-            raise SettingsError("frame_rate", self.frame_rate, "give more than 0, at most 1000 a second")
-        if self.pixel_aspect is not None and not Fraction(1, 100) <= self.pixel_aspect <= 100:
-            raise SettingsError("pixel_aspect", self.pixel_aspect, "give 1/100 to 100")
+    preset: Setting[str, str] = Setting(one_of(*PRESETS, advice=f"choose one of {', '.join(PRESETS)}"), "veryfast")
+    bit_rate: Setting[WholeLike | None, int | None] = Setting(
+        maybe(whole(10_000, 500_000_000, "bits a second")), None
+    )
+    crf: Setting[NumberLike, float] = Setting(number(0, 51, "give 0 (lossless) to 51"), 23.0)
+    keyframe_interval: Setting[NumberLike, float] = Setting(seconds(0.1, 60, "give 0.1 to 60 seconds"), 2.0)
+    size: Setting[SizeLike | None, tuple[int, int] | None] = Setting(maybe(size(SMALLEST_SIDE, LARGEST_SIDE)), None)
+    frame_rate: Setting[RateLike | None, Fraction | None] = Setting(maybe(rate), None)
+    pixel_aspect: Setting[RateLike | None, Fraction | None] = Setting(
+        maybe(ratio(Fraction(1, 100), Fraction(100), "give 1/100 to 100, as a Fraction or text such as '4/3'")),
+        None,
+    )
+    transcode: Setting[bool, bool] = Setting(flag, False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@named
+@dataclass(frozen=True, kw_only=True)
 class AudioSettings:
     """How sound is encoded: AAC-LC, or Opus with ``codec="opus"``, which fewer players read.
 
     Opus that comes from a live source is kept as it is where Opus is asked for.
 
-    ``bit_rate`` is in bits a second; ``sample_rate`` in Hz, None keeps that of the frames where AAC
-    has it, and takes 48,000 where not; ``channels`` is 1 or 2, None keeps mono and makes all else
+    ``bit_rate`` is in bits a second (``"96k"`` works); ``sample_rate`` in Hz, None keeps that of the frames
+    where AAC has it, and takes 48,000 where not; ``channels`` is 1 or 2, None keeps mono and makes all else
     stereo. ``language`` is an ISO 639-2 code.
 
     Timestamps that differ from the count of samples by up to ``gap_tolerance`` seconds are taken
@@ -74,27 +99,118 @@ class AudioSettings:
     Raises SettingsError.
     """
 
-    bit_rate: int = 128_000
-    sample_rate: int | None = None
-    channels: int | None = None
-    language: str | None = None
-    gaps: Literal["silence", "mark"] = "silence"
-    gap_tolerance: float = 0.03
-    codec: Literal["aac", "opus"] = "aac"
+    bit_rate: Setting[WholeLike, int] = Setting(whole(8_000, 512_000, "bits a second"), 128_000)
+    sample_rate: Setting[int | None, int | None] = Setting(
+        maybe(one_of(*AAC_RATES, advice=f"AAC has {', '.join(map(str, AAC_RATES))} Hz")), None
+    )
+    channels: Setting[int | None, int | None] = Setting(maybe(one_of(1, 2)), None)
+    language: Setting[str | None, str | None] = Setting(
+        maybe(instance(str, "give an ISO 639-2 code, such as 'deu'")), None
+    )
+    gaps: Setting[Gaps, Gaps] = Setting(one_of("silence", "mark"), "silence")
+    gap_tolerance: Setting[NumberLike, float] = Setting(seconds(0.001, 10, "give 0.001 to 10 seconds"), 0.03)
+    codec: Setting[AudioCodec, AudioCodec] = Setting(one_of("aac", "opus"), "aac")
+
+
+AudioLike = AudioSettings | Sequence[AudioSettings] | None
+FlushLogLike = bool | PathLike
+
+
+class PortableOptions(TypedDict, total=False):
+    """The settings of a recording that can be sent to another process; RecordingSettings describes them."""
+
+    video: VideoSettings | None
+    audio: AudioLike
+    flush_threshold: WholeLike
+    flush_interval: NumberLike
+    durability: Durability
+    overwrite: bool
+    on_partial: OnPartial
+    on_disk_full: OnDiskFull
+    overflow: Overflow
+    queue_bytes: WholeLike
+    sample_interval: NumberLike
+    flush_log: FlushLogLike
+    alerts: AlertSettings
+    admission: AdmissionPolicy
+
+
+class RecordingOptions(PortableOptions, total=False):
+    """All settings of a recording but its path, by name."""
+
+    on_flush: Callable[[FlushRecord], None] | None
+    on_alert: Callable[[Alert], None] | None
+    _clock: Clock
+    _system: System
+
+
+def _audio(name: str, value: Any) -> tuple[AudioSettings, ...]:  # noqa: ANN401 - whatever a caller gives
+    given = () if value is None else (value,) if isinstance(value, AudioSettings) else value
+    if not isinstance(given, Sequence) or not all(isinstance(one, AudioSettings) for one in given):
+        raise SettingsError(name, value, "give AudioSettings, a sequence of them, or None for no audio")
+    return tuple(given)
+
+
+def _flush_log(name: str, value: Any) -> bool | Path:  # noqa: ANN401 - whatever a caller gives
+    return flag(name, value) if isinstance(value, bool) else path(name, value)
+
+
+@named
+@dataclass(frozen=True, kw_only=True)
+class RecordingSettings:
+    """The settings of one recording, which all its parts share; Recorder says what they mean.
+
+    ``path`` is that of the finished file. ``clock`` and ``system`` are the machine's; tests give others, as
+    ``_clock`` and ``_system``.
+
+    Raises SettingsError.
+    """
+
+    path: Setting[PathLike, Path] = Setting(path)
+    flush_threshold: Setting[WholeLike, int] = Setting(
+        whole(64 * 1024, 1 << 30, "bytes (64 KiB to 1 GiB)", kilo=1024), 4 * 1024 * 1024
+    )
+    flush_interval: Setting[NumberLike, float] = Setting(
+        seconds(0.05, 3600, "give 0.05 to 3600 seconds, such as 2 or '500ms'"), 2.0
+    )
+    durability: Setting[Durability, Durability] = Setting(one_of("flush", "process"), "flush")
+    on_disk_full: Setting[OnDiskFull, OnDiskFull] = Setting(one_of("stop", "wait"), "stop")
+    overwrite: Setting[bool, bool] = Setting(flag, False)
+    video: Setting[VideoSettings | None, VideoSettings | None] = Setting(
+        maybe(instance(VideoSettings, "give VideoSettings, or None for no video")), VideoSettings()
+    )
+    audio: Setting[AudioLike, tuple[AudioSettings, ...]] = Setting(_audio, AudioSettings())
+    on_partial: Setting[OnPartial, OnPartial] = Setting(one_of("error", "recover", "rename"), "error")
+    overflow: Setting[Overflow, Overflow] = Setting(one_of("block", "drop"), "block")
+    queue_bytes: Setting[WholeLike, int] = Setting(whole(64 * 1024, 1 << 40, "bytes", kilo=1024), 16 * 1024 * 1024)
+    sample_interval: Setting[NumberLike, float] = Setting(seconds(0, 3600, "give 0 (none) to 3600 seconds"), 1.0)
+    flush_log: Setting[FlushLogLike, bool | Path] = Setting(_flush_log, True)
+    alerts: Setting[AlertSettings, AlertSettings] = Setting(
+        instance(AlertSettings, "give AlertSettings"), AlertSettings()
+    )
+    admission: Setting[AdmissionPolicy, AdmissionPolicy] = Setting(one_of("check", "off"), "check")
+    on_flush: Setting[Callable[[FlushRecord], None] | None, Callable[[FlushRecord], None] | None] = Setting(
+        maybe(function), None
+    )
+    on_alert: Setting[Callable[[Alert], None] | None, Callable[[Alert], None] | None] = Setting(
+        maybe(function), None
+    )
+    _clock: Clock = field(default_factory=Clock, repr=False, compare=False)
+    _system: System = field(default_factory=System, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.codec not in ("aac", "opus"):
-            raise SettingsError("codec", self.codec, "give 'aac' or 'opus'")
-        if not 8_000 <= self.bit_rate <= 512_000:
-            raise SettingsError("bit_rate", self.bit_rate, "give 8,000 to 512,000 bits a second")
-        if self.sample_rate is not None and self.sample_rate not in AAC_RATES:
-            raise SettingsError("sample_rate", self.sample_rate, f"AAC has {', '.join(map(str, AAC_RATES))} Hz")
-        if self.channels not in (None, 1, 2):
-            raise SettingsError("channels", self.channels, "give 1 or 2")
-        if self.gaps not in ("silence", "mark"):
-            raise SettingsError("gaps", self.gaps, "give 'silence' or 'mark'")
-        if not 0.001 <= self.gap_tolerance <= 10:
-            raise SettingsError("gap_tolerance", self.gap_tolerance, "give 0.001 to 10 seconds")
+        if self.video is None and not self.audio:
+            raise SettingsError("video", None, "there must be video or audio to record")
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        return self._clock
+
+    @property
+    def system(self) -> System:
+        """What carries out system calls."""
+        return self._system
 
 
 def mark_name(name: str) -> str:

@@ -41,7 +41,7 @@ def main(path: str, durability: str, threshold: str, piece: str) -> None:
         flush_threshold=int(threshold),
         flush_interval=0.05,
         durability="flush" if durability == "flush" else "process",
-        system=Piecemeal(int(piece)),
+        _system=Piecemeal(int(piece)),
     )
     with recorder:
         for frame in source.frames():

@@ -16,6 +16,7 @@ import recordkit as rk
 from recordkit.errors import StateError, WriteError
 from recordkit.model import AccessUnit, EventKind
 from recordkit.recorder.state import State
+from recordkit.settings import RecordingSettings
 from recordkit.writer.room import DISK_FULL, RETRY_S
 from recordkit.writer.writer import Writer
 
@@ -105,8 +106,8 @@ def waiting_for_room(folder):
         flush_threshold=1 << 16,
         queue_bytes=1 << 20,
         sample_interval=0,
-        clock=clock,
-        system=system,
+        _clock=clock,
+        _system=system,
     )
     recorder.start()
     system.room = 100_000
@@ -206,8 +207,8 @@ def test_slow_writes_do_not_hold_up_the_encoder(tmp_path):
         overflow="drop",
         queue_bytes=1 << 20,
         sample_interval=0,
-        clock=clock,
-        system=system,
+        _clock=clock,
+        _system=system,
     )
     recorder.start()
     for number in range(100):
@@ -266,7 +267,7 @@ def test_a_wall_clock_that_jumps_changes_nothing_but_the_column_of_times(tmp_pat
     sizes = []
     for jump_s in (0, -3600, 3600):
         clock = Jumping()
-        recorder = rk.Recorder(tmp_path / f"{jump_s}.ts", audio=None, sample_interval=0, clock=clock)
+        recorder = rk.Recorder(tmp_path / f"{jump_s}.ts", audio=None, sample_interval=0, _clock=clock)
         recorder.start()
         for number, one in enumerate(FRAMES):
             if number == 10:
@@ -284,7 +285,7 @@ def test_a_wall_clock_that_jumps_changes_nothing_but_the_column_of_times(tmp_pat
 @pytest.mark.parametrize("jumps_too", [True, False])
 def test_suspend_and_resume_is_a_gap_where_the_source_has_one_and_harms_nothing(tmp_path, jumps_too):
     clock = FakeClock()
-    recorder = rk.Recorder(tmp_path / "talk.ts", sample_interval=0, clock=clock)
+    recorder = rk.Recorder(tmp_path / "talk.ts", sample_interval=0, _clock=clock)
     recorder.start()
     frames = list(rk.Synthetic(width=64, height=48, fps=10, seconds=2).frames())
     for number, one in enumerate(frames):
@@ -352,7 +353,7 @@ def test_very_long_recordings_are_continuous_over_the_wrap(tmp_path, hours):
     minutes = range(180_000, hours * 3600 * 90_000, 60 * 90_000)
     near = [at + second * 90_000 for at in (wrap, 2 * wrap) for second in range(-60, 60) if at < minutes[-1]]
     times = sorted({*minutes, *near})
-    writer = Writer(tmp_path / "talk.ts", packetiser(), durability="process")
+    writer = Writer(RecordingSettings(path=tmp_path / "talk.ts", durability="process"), packetiser())
     writer.start()
     for ticks in times:
         while not writer.lay(AccessUnit(0, ticks, ticks, bytes(50), random_access=True, duration=3000)):

@@ -18,11 +18,12 @@ PACKAGE = Path(recordkit.__file__).parent
 FLOORS: list[set[str]] = [
     # the ground: errors, the clock and what the system gives
     {"errors", "system", "version"},
-    # frozen values, what a caller may choose, what bounds a queue
-    {"model", "settings", "budget"},
+    # frozen values, how arguments are read, what bounds a queue
+    {"model", "values", "budget"},
     {"intake", "bitstream", "telemetry"},
-    # formats without I/O, bytes to disk, media to access units, figures to pictures
-    {"mpegts", "plots"},
+    # formats without I/O, what a caller may choose, figures to pictures
+    {"mpegts", "settings", "plots"},
+    # bytes to disk, media to access units
     {"writer", "encode", "verification"},
     {"recovery", "sources"},
     {"recorder"},

@@ -78,7 +78,7 @@ def test_strace_sees_the_same_writes_to_the_byte(tmp_path):
 
 def test_an_injected_system_sees_the_same_writes_to_the_byte(tmp_path):
     system = FaultySystem()
-    recording = record(tmp_path / "talk.ts", system=system)
+    recording = record(tmp_path / "talk.ts", _system=system)
     writes = system.named("write")
     assert [call.size for call in writes] == recording.flushes["flush_bytes"].tolist()
     assert [call.offset + call.size for call in writes] == recording.flushes["file_bytes"].tolist()
@@ -106,7 +106,7 @@ def test_bytes_at_risk_is_what_lies_behind_the_last_sync(tmp_path):
             synced.append(os.fstat(descriptor).st_size)
 
     synced = []
-    recording = record(tmp_path / "talk.ts", system=Watching())
+    recording = record(tmp_path / "talk.ts", _system=Watching())
     flushes = recording.flushes
     before = np.array([0, *synced[:-1]])
     # At the least what it wrote itself; what was laid meanwhile comes on top.

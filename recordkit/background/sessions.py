@@ -7,11 +7,14 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Unpack, get_args, runtime_checkable
 
 from ..errors import RecordkitError, SettingsError, WorkerError
 from ..recorder.result import Recording
+from ..settings import PortableOptions, RecordingSettings
 from ..system import System
+from ..values import NumberLike, PathLike, named_with, one_of
+from ..values import path as read_path
 from ..version import __version__
 from .description import describe
 from .link import Link
@@ -40,14 +43,16 @@ class StandIn(Protocol):
         ...
 
 
+@named_with(PortableOptions, RecordingSettings)
 def start(
     source: Source | SignalledSource | StandIn,
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
+    seconds: NumberLike | None = None,
     on_parent_exit: OnParentExit = "finish",
     on_signal: Callable[[Message], None] | None = None,
     on_change: Callable[[Session], None] | None = None,
-    **settings: Any,  # noqa: ANN401 - those of record
+    **settings: Unpack[PortableOptions],
 ) -> Session:
     """Record ``source`` into ``path`` in a process of its own, and come back as soon as it records.
 
@@ -59,14 +64,13 @@ def start(
     Raises what the recording cannot begin with: SettingsError (also for what cannot be sent to another
     process), SourceError, OutputError; nothing is left behind then.
     """
-    if on_parent_exit not in ("finish", "continue"):
-        raise SettingsError("on_parent_exit", on_parent_exit, "give 'finish' or 'continue'")
+    one_of(*get_args(OnParentExit))("on_parent_exit", on_parent_exit)
+    final_path = read_path("path", path).absolute()
     stand_in = source if isinstance(source, StandIn) else None
     if isinstance(source, StandIn):
         source = source.in_worker()
     if isinstance(source, str | os.PathLike) or not (hasattr(source, "open") or hasattr(source, "open_on")):
         raise SettingsError("source", source, "give a source, such as rk.Synthetic() or rk.MediaFile(url=...)")
-    final_path = Path(path).expanduser().absolute()
     flush_log = settings.get("flush_log")
     if isinstance(flush_log, str | os.PathLike):
         settings["flush_log"] = str(Path(flush_log).expanduser().absolute())
@@ -76,7 +80,7 @@ def start(
         recordkit=__version__,
         source=describe("source", source),
         path=str(final_path),
-        settings={name: describe(name, value) for name, value in settings.items()},
+        settings={name: describe(name, value) for name, value in {"seconds": seconds, **settings}.items()},
         on_parent_exit=on_parent_exit,
         log_level=log.getEffectiveLevel(),
     )

@@ -7,7 +7,6 @@ of the parent's terminal or kernel does not reach it: it has a session of its ow
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import queue
@@ -28,10 +27,12 @@ from ..recorder.record import record
 from ..recorder.recorder import Recorder
 from ..recorder.result import Recording
 from ..recorder.state import State
+from ..settings import PortableOptions
 from ..sources.source import SignalledSource
 from ..system import System, give_back_freed_memory
 from ..telemetry.frames import Log
 from ..telemetry.logfile import Record, record_line
+from ..values import unknown
 from ..version import __version__
 from .channel import OnChannel, Signals, Teller
 from .description import describe, restore
@@ -47,19 +48,7 @@ _LONGEST_EARLY_FLUSH_S = 0.5
 _LONGEST_FAREWELL_S = 2.0
 """So long those who attached may take to hear of the end."""
 _SLICE_S = 0.25
-_OURS = {
-    "source",
-    "path",
-    "stop",
-    "on_start",
-    "on_progress",
-    "on_flush",
-    "on_alert",
-    "clock",
-    "system",
-    "shared",
-    "settings",
-}
+_PORTABLE = {"seconds", *PortableOptions.__annotations__}
 
 
 class Worker:
@@ -271,10 +260,9 @@ def _lines(known: Log) -> Iterator[bytes]:
 
 
 def _check_settings(settings: dict[str, Any]) -> None:
-    known = {*inspect.signature(record).parameters, *inspect.signature(Recorder).parameters} - _OURS
     for name, value in settings.items():
-        if name not in known:
-            raise SettingsError(name, value, f"there is no such setting; there are {', '.join(sorted(known))}")
+        if name not in _PORTABLE:
+            raise unknown(name, value, _PORTABLE)
 
 
 def _process_descriptor(process: int) -> int | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aiortc import MediaStreamTrack, RTCPeerConnection
 
@@ -19,17 +19,22 @@ from .settings import WhipSettings
 class FolderDesk:
     """Gives each publisher a new recording in ``folder``.
 
-    ``recording`` are MediaRecorder's settings, whose errors are raised here.
+    ``recorder`` makes one to a path; what is wrong with its settings is raised here.
     """
 
     def __init__(
-        self, folder: Path, settings: WhipSettings, clock: Clock, system: System, recording: dict[str, Any]
+        self,
+        folder: Path,
+        settings: WhipSettings,
+        clock: Clock,
+        system: System,
+        recorder: Callable[[Path], MediaRecorder],
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._clock = clock
         self._system = system
-        self._recording = recording
+        self._recorder = recorder
         self._recorder(folder / "settings.ts")  # which finds what is wrong with them before anybody comes
 
     def admit(self, stream: str, present: list[Publisher]) -> Sink:
@@ -39,9 +44,6 @@ class FolderDesk:
         names = paths(self._folder, self._settings.name_template, stream, self._clock.time_ns())
         path = next(path for path in names if path.name not in taken)
         return FileSink(self._recorder(path))
-
-    def _recorder(self, path: Path) -> MediaRecorder:
-        return MediaRecorder(path, clock=self._clock, system=self._system, **self._recording)
 
     async def free_bytes(self) -> int | None:
         """Bytes free on the folder's disk, which may take its time to tell; None where it cannot."""

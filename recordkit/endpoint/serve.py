@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from ..errors import OutputAccessError
-from ..settings import AudioSettings, VideoSettings
+from ..recorder.media_recorder import MediaRecorder, OnGap
+from ..recorder.shared import Shared
+from ..settings import RecordingOptions, RecordingSettings
 from ..sources.webrtc.hosting import Outlet, hosted
 from ..system import Clock, System
+from ..values import PathLike, named_with
+from ..values import path as read_path
 from .endpoint import Endpoint
 from .folder import FolderDesk
 from .settings import WhipSettings
@@ -23,18 +26,17 @@ log = logging.getLogger("recordkit")
 PROGRESS_INTERVAL_S = 0.5
 
 
+@named_with(RecordingOptions, RecordingSettings, overflow="drop")
 def serve(
-    folder: str | os.PathLike[str],
+    folder: PathLike,
     whip: WhipSettings = WhipSettings(),  # noqa: B008 - frozen
     *,
-    video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
-    audio: AudioSettings | None = AudioSettings(),  # noqa: B008 - frozen
     stop: threading.Event | None = None,
     on_ready: Callable[[str], None] | None = None,
     on_progress: Callable[[], None] | None = None,
-    clock: Clock | None = None,
-    system: System | None = None,
-    **settings: Any,  # noqa: ANN401 - MediaRecorder's own
+    on_gap: OnGap = "silence",
+    shared: Shared | None = None,
+    **settings: Unpack[RecordingOptions],
 ) -> None:
     """Record each publisher that comes to the WHIP endpoint ``whip`` into a file of its own in ``folder``.
 
@@ -46,9 +48,15 @@ def serve(
     Raises SettingsError for an address, port, certificate or token that cannot be used, and
     OutputAccessError where the folder cannot be made.
     """
-    clock, system, stop = clock or Clock(), system or System(), stop or threading.Event()
-    folder = Path(folder)
-    desk = FolderDesk(folder, whip, clock, system, {"video": video, "audio": audio} | settings)
+    clock = settings.setdefault("_clock", Clock())
+    system = settings.setdefault("_system", System())
+    stop = stop or threading.Event()
+    folder = read_path("folder", folder)
+
+    def recorder(path: Path) -> MediaRecorder:
+        return MediaRecorder(path, on_gap=on_gap, shared=shared, **settings)
+
+    desk = FolderDesk(folder, whip, clock, system, recorder)
     server = _Server(whip, desk, clock)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from ..errors import AdmissionError
 from ..settings import VideoSettings
 from .capacity import Capacity
-
-AdmissionPolicy = Literal["check", "off"]
 
 _OTHER_BYTES = 8 * 1024 * 1024
 _ENCODER_BYTES_PER_PIXEL = 25

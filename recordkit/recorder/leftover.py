@@ -20,7 +20,6 @@ from ..writer.output import SUFFIX, Output
 
 log = logging.getLogger("recordkit")
 
-OnPartial = Literal["error", "recover", "rename"]
 _MOST_NAMES = 10_000
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 

@@ -6,25 +6,21 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
-from ..errors import RecordkitError, SettingsError
-from ..intake import Intake, Overflow
+from ..errors import RecordkitError
+from ..intake import Intake
 from ..model import EventKind, Field, FlushRecord, Received, Sample
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.packetiser import Packetiser
-from ..settings import AudioSettings, VideoSettings
-from ..system import Clock, System
-from ..telemetry.alerts import Alert, AlertSettings
+from ..settings import RecordingSettings, VideoSettings
 from ..telemetry.instruments import Instruments
 from ..telemetry.sampler import Standing
 from ..version import __version__
-from ..writer.flusher import Durability, QueueStatus
-from ..writer.room import OnDiskFull
+from ..writer.flusher import QueueStatus
 from ..writer.writer import Writer
 from .admission import Load, Needs, memory_bytes
 from .pipeline import Pipeline
@@ -38,60 +34,30 @@ if TYPE_CHECKING:
 log = logging.getLogger("recordkit")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What the machinery is built from: the settings of ``Recorder``, where they are described."""
-
-    path: str | os.PathLike[str]
-    video: VideoSettings | None
-    audio: tuple[AudioSettings, ...]
-    flush_threshold: int
-    flush_interval: float
-    durability: Durability
-    overwrite: bool
-    on_disk_full: OnDiskFull
-    overflow: Overflow
-    queue_bytes: int
-    on_flush: Callable[[FlushRecord], None] | None
-    sample_interval: float
-    flush_log: bool | str | os.PathLike[str]
-    alerts: AlertSettings
-    on_alert: Callable[[Alert], None] | None
-    clock: Clock
-    system: System
-    shared: Shared
-
-
 class Machinery:
     """The parts of one recording and what they tell each other; ``Recorder`` is what a caller sees of it.
 
     ``error`` says why the recording failed, or is None. ``received`` gives what came over a network.
 
-    Raises SettingsError and OutputNameError; opening the files is left to ``start``.
+    Raises OutputNameError; opening the files is left to ``start``.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, settings: RecordingSettings, shared: Shared) -> None:
+        clock = settings.clock
+        self.settings = settings
         self.states = StateTable()
         self.error: RecordkitError | None = None
         self.received: Callable[[], Received | None] = lambda: None
-        self._on_flush = plan.on_flush
-        self._shared = plan.shared
-        self._share = plan.shared.budget.share()
+        self._shared = shared
+        self._share = shared.budget.share()
         self.intake: Intake[Media | threading.Event] = Intake(
-            plan.queue_bytes, plan.overflow, plan.clock, self._share
+            settings.queue_bytes, settings.overflow, clock, self._share
         )
-        self.streams = Streams(plan.video or VideoSettings(), plan.audio, self._gap, self._given_up)
+        self.streams = Streams(settings.video or VideoSettings(), settings.audio, self._gap, self._given_up)
         self._packetiser = Packetiser()
         self.writer = Writer(
-            plan.path,
+            settings,
             self._packetiser,
-            flush_threshold=plan.flush_threshold,
-            flush_interval=plan.flush_interval,
-            durability=plan.durability,
-            on_disk_full=plan.on_disk_full,
-            overwrite=plan.overwrite,
-            clock=plan.clock,
-            system=plan.system,
             on_flush=self._flushed,
             on_room=lambda: self.pipeline.room_again(),
             on_waiting=self._waits_for_room,
@@ -105,43 +71,41 @@ class Machinery:
             self.streams,
             self._packetiser,
             self.writer,
-            plan.clock,
-            expected=(set() if plan.video is None else {VIDEO})
-            | {FIRST_AUDIO + number for number in range(len(plan.audio))},
+            clock,
+            expected=(set() if settings.video is None else {VIDEO})
+            | {FIRST_AUDIO + number for number in range(len(settings.audio))},
             on_end=self._ended,
             on_event=self.note,
         )
-        if not 0 <= plan.sample_interval <= 3600:
-            raise SettingsError("sample_interval", plan.sample_interval, "give 0 (none) to 3600 seconds")
-        alerts = plan.alerts
+        alerts = settings.alerts
         self.instruments = Instruments(
             self.final_output_path,
             {
                 "recording": self.final_output_path.name,
                 "path": str(self.final_output_path),
-                "flush_threshold": plan.flush_threshold,
-                "flush_interval": plan.flush_interval,
-                "durability": plan.durability,
+                "flush_threshold": settings.flush_threshold,
+                "flush_interval": settings.flush_interval,
+                "durability": settings.durability,
                 "alert_thresholds": {name: limit.threshold for name, limit in alerts.limits().items()},
                 "recordkit": __version__,
                 "pid": os.getpid(),
             },
             self._standing,
-            interval_s=plan.sample_interval,
-            log_file=plan.flush_log if isinstance(plan.flush_log, bool) else Path(plan.flush_log),
+            interval_s=settings.sample_interval,
+            log_file=settings.flush_log,
             alerts=replace(alerts, own=(*alerts.own, self._degraded_rule)),
-            queue_bound=plan.queue_bytes,
-            on_alert=plan.on_alert,
-            clock=plan.clock,
-            system=plan.system,
-            probe=plan.shared.probe,
+            queue_bound=settings.queue_bytes,
+            on_alert=settings.on_alert,
+            clock=clock,
+            system=settings.system,
+            probe=shared.probe,
         )
         self._needs = Needs(
             self.final_output_path.name,
             memory_bytes=memory_bytes(
-                self.writer.tail_bytes, min(plan.queue_bytes, plan.shared.budget.limit), plan.video
+                self.writer.tail_bytes, min(settings.queue_bytes, shared.budget.limit), settings.video
             ),
-            encodes=plan.video is not None,
+            encodes=settings.video is not None,
         )
 
     def admit(self) -> None:
@@ -241,8 +205,8 @@ class Machinery:
 
     def _flushed(self, record: FlushRecord) -> None:
         self.instruments.flushed(record)
-        if self._on_flush is not None:
-            self._on_flush(record)
+        if self.settings.on_flush is not None:
+            self.settings.on_flush(record)
 
     def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
         self.note(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal, Unpack, get_args
 
 from aiortc import MediaStreamTrack, RTCRtpReceiver
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from ..errors import MediaError, RecordkitError, SettingsError, StateError
-from ..intake import Overflow
 from ..model import EncodedUnit, EventKind, Field
-from ..settings import AudioSettings, VideoSettings
+from ..settings import RecordingOptions, RecordingSettings
 from ..sources.webrtc.clock import Sync
 from ..sources.webrtc.listener import Listener
-from ..system import Clock
+from ..values import PathLike, named_with, one_of
 from .recorder import Recorder
 from .result import Counters, Recording
+from .shared import Shared
 from .state import State
 
 log = logging.getLogger("recordkit")
@@ -30,6 +29,7 @@ _FORMATS = (None, "mpegts")
 OnGap = Literal["silence", "mark", "end"]
 
 
+@named_with(RecordingOptions, RecordingSettings, overflow="drop")
 class MediaRecorder:
     """Records tracks into ``file``, which must end in ``.ts``: aiortc's ``MediaRecorder`` by its interface.
 
@@ -50,37 +50,34 @@ class MediaRecorder:
 
     def __init__(
         self,
-        file: str | os.PathLike[str],
+        file: PathLike,
         format: str | None = None,  # noqa: A002 - aiortc's name
         options: Mapping[str, str] | None = None,
         *,
-        video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
-        audio: AudioSettings | None = AudioSettings(),  # noqa: B008 - frozen
         on_gap: OnGap = "silence",
-        overflow: Overflow = "drop",
-        clock: Clock | None = None,
-        **settings: Any,  # noqa: ANN401 - Recorder's own
+        shared: Shared | None = None,
+        **settings: Unpack[RecordingOptions],
     ) -> None:
-        if not isinstance(file, str | os.PathLike):
-            raise SettingsError("file", file, "give the path of a file that ends in .ts")
         if format not in _FORMATS:
             raise SettingsError("format", format, "recordkit writes MPEG-TS: leave it out, or give 'mpegts'")
-        if on_gap not in ("silence", "mark", "end"):
-            raise SettingsError("on_gap", on_gap, "give 'silence', 'mark' or 'end'")
+        one_of(*get_args(OnGap))("on_gap", on_gap)
         if options:
             log.warning("%s: these options are libavformat's and mean nothing here: %s", file, ", ".join(options))
-        if audio is not None and on_gap != "silence":
-            audio = replace(audio, gaps="mark")
-        self._clock = clock or Clock()
-        self._recorder = Recorder(file, video=video, audio=audio, overflow=overflow, clock=self._clock, **settings)
-        self._kinds = {kind for kind, wanted in (("video", video), ("audio", audio)) if wanted is not None}
+        settings.setdefault("overflow", "drop")
+        made = RecordingSettings(path=file, **settings)
+        if on_gap != "silence":
+            made = replace(made, audio=tuple(replace(one, gaps="mark") for one in made.audio))
+        self._recorder = Recorder.of(made, shared)
+        self._kinds = {kind for kind, wanted in (("video", made.video), ("audio", made.audio)) if wanted}
         self._error: Exception | None = None
         self._failed = 0
         self._given = 0
         self._starting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[Recording] | None = None
         on_outage = self._end_by_gap if on_gap == "end" else None
-        self._listener = Listener(_Sink(self._recorder), self._track_ended, on_outage=on_outage, clock=self._clock)
+        self._listener = Listener(
+            _Sink(self._recorder), self._track_ended, on_outage=on_outage, clock=settings.get("_clock")
+        )
         self._recorder.received = lambda: self._listener.counters
 
     @property

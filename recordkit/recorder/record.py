@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 import av
 
-from ..errors import RecordkitError, SettingsError, SourceError, StateError
+from ..errors import RecordkitError, SourceError, StateError
 from ..model import EncodedUnit
 from ..mpegts.clock import TICKS_PER_SECOND
-from ..settings import AudioSettings, VideoSettings
+from ..settings import RecordingOptions, RecordingSettings
 from ..sources.source import Live, Media, OpenSource, Source
 from ..system import Clock
+from ..values import DURATION, NumberLike, PathLike, maybe, named_with
 from .recorder import Recorder
 from .result import Recording
+from .shared import Shared
 
 log = logging.getLogger("recordkit")
 
@@ -31,18 +32,17 @@ _LONGEST_OVERHANG_S = 0.5
 _VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
 
 
+@named_with(RecordingOptions, RecordingSettings)
 def record(
     source: Source,
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
-    seconds: float | None = None,
-    video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
-    audio: AudioSettings | None = AudioSettings(),  # noqa: B008 - frozen
+    seconds: NumberLike | None = None,
     stop: threading.Event | None = None,
     on_start: Callable[[Recorder], None] | None = None,
     on_progress: Callable[[Recorder], None] | None = None,
-    clock: Clock | None = None,
-    **settings: Any,  # noqa: ANN401 - Recorder's own
+    shared: Shared | None = None,
+    **settings: Unpack[RecordingOptions],
 ) -> Recording:
     """Record ``source`` into ``path`` until it ends, ``seconds`` of its media are there, or ``stop`` is set.
 
@@ -54,14 +54,13 @@ def record(
     it was, with nothing left behind; where it fails later what came before is committed first.
     Raises Recorder's errors.
     """
-    if seconds is not None and not seconds > 0:
-        raise SettingsError("seconds", seconds, "give a time above 0, or None for no end")
-    clock = clock or Clock()
+    made = RecordingSettings(path=path, **settings)
+    length_s = maybe(DURATION)("seconds", seconds)
     stop = stop or threading.Event()
-    feed = _Feed(source, seconds, stop, clock)
+    feed = _Feed(source, length_s, stop, made.clock)
     given = feed.open()
     try:
-        recorder = Recorder(path, video=_video(given, video), audio=_audio(given, audio), clock=clock, **settings)
+        recorder = Recorder.of(_fitting(made, given), shared)
         # Whoever calls this waits for the end: a loop in its thread, such as a notebook's, is late by design.
         recorder.start(loop="none")
     except BaseException:
@@ -113,21 +112,26 @@ def _stopped(recorder: Recorder, interrupted: bool) -> Recording:
             interrupted = True
 
 
-def _video(given: OpenSource, settings: VideoSettings | None) -> VideoSettings | None:
-    if settings is None or not given.has_video:
-        return None
+def _fitting(settings: RecordingSettings, given: OpenSource) -> RecordingSettings:
+    """``settings`` for what the source gives: without streams that it lacks, with what it says of the others."""
+    video, audio = settings.video, settings.audio
+    if video is not None:
+        video = replace(
+            video,
+            frame_rate=video.frame_rate or given.frame_rate,
+            pixel_aspect=video.pixel_aspect or given.pixel_aspect,
+        )
+    languages = given.languages or (None,)
+    each = [audio[min(number, len(audio) - 1)] for number in range(len(languages))] if audio else []
     return replace(
         settings,
-        frame_rate=settings.frame_rate or given.frame_rate,
-        pixel_aspect=settings.pixel_aspect or given.pixel_aspect,
+        video=video if given.has_video else None,
+        audio=[
+            replace(one, language=one.language or language) for one, language in zip(each, languages, strict=False)
+        ]
+        if given.has_audio
+        else None,
     )
-
-
-def _audio(given: OpenSource, settings: AudioSettings | None) -> tuple[AudioSettings, ...] | None:
-    if settings is None or not given.has_audio:
-        return None
-    languages = given.languages or (None,)
-    return tuple(replace(settings, language=settings.language or language) for language in languages)
 
 
 class _Feed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
@@ -15,33 +15,26 @@ from av.video.frame import VideoFrame
 from ..encode.coded import CodedPacket
 from ..encode.routing import Route, Routing
 from ..encode.streams import Media
-from ..errors import PartialExistsError, RecordkitError, SettingsError, StateError
-from ..intake import Overflow
-from ..model import EncodedUnit, EventKind, Field, FlushRecord
-from ..settings import AudioSettings, VideoSettings, mark_name
-from ..system import Clock, System
-from ..telemetry.alerts import Alert, AlertSettings
-from ..telemetry.frames import Log
+from ..errors import PartialExistsError, RecordkitError, StateError
+from ..model import EncodedUnit, EventKind, Field, FlushRecord, Received
+from ..settings import RecordingOptions, RecordingSettings, mark_name
+from ..telemetry.frames import Log, Logged
 from ..telemetry.logfile import Record
-from ..writer.flusher import Durability
-from ..writer.room import OnDiskFull
-from ..writer.writer import DEFAULT_INTERVAL_S, DEFAULT_THRESHOLD
-from .admission import AdmissionPolicy
-from .leftover import OnPartial, clear_the_way
-from .machinery import Machinery, Plan
-from .observed import Observed
-from .result import Recording
+from ..values import PathLike, named_with
+from .leftover import clear_the_way
+from .machinery import Machinery
+from .result import Counters, Recording
 from .shared import Shared
 from .state import State
 
 if TYPE_CHECKING:
     import asyncio
 
-DEFAULT_QUEUE_BYTES = 16 * 1024 * 1024
 _NO_STREAM = -1
 
 
-class Recorder(Observed):
+@named_with(RecordingOptions, RecordingSettings)
+class Recorder(Logged):
     """Records one video and several audio streams into ``path``, which must end in ``.ts``.
 
     ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
@@ -75,66 +68,23 @@ class Recorder(Observed):
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        video: VideoSettings | None = VideoSettings(),  # noqa: B008 - frozen
-        audio: AudioSettings | Sequence[AudioSettings] | None = AudioSettings(),  # noqa: B008 - frozen
-        flush_threshold: int = DEFAULT_THRESHOLD,
-        flush_interval: float = DEFAULT_INTERVAL_S,
-        durability: Durability = "flush",
-        overwrite: bool = False,
-        on_partial: OnPartial = "error",
-        on_disk_full: OnDiskFull = "stop",
-        overflow: Overflow = "block",
-        queue_bytes: int = DEFAULT_QUEUE_BYTES,
-        on_flush: Callable[[FlushRecord], None] | None = None,
-        sample_interval: float = 1.0,
-        flush_log: bool | str | os.PathLike[str] = True,
-        alerts: AlertSettings = AlertSettings(),  # noqa: B008 - frozen
-        on_alert: Callable[[Alert], None] | None = None,
-        admission: AdmissionPolicy = "check",
-        shared: Shared | None = None,
-        clock: Clock | None = None,
-        system: System | None = None,
+        self, path: PathLike, *, shared: Shared | None = None, **settings: Unpack[RecordingOptions]
     ) -> None:
-        if video is None and not audio:
-            raise SettingsError("video", None, "there must be video or audio to record")
-        if on_partial not in ("error", "recover", "rename"):
-            raise SettingsError("on_partial", on_partial, "give 'error', 'recover' or 'rename'")
-        if admission not in ("check", "off"):
-            raise SettingsError("admission", admission, "give 'check' or 'off'")
-        self._is_checked = admission == "check"
-        audios = () if audio is None else (audio,) if isinstance(audio, AudioSettings) else tuple(audio)
-        self._on_partial = on_partial
+        self._prepare(RecordingSettings(path=path, **settings), shared)
+
+    @classmethod
+    def of(cls, settings: RecordingSettings, shared: Shared | None = None) -> Self:
+        """A recorder by settings that are made already."""
+        recorder = cls.__new__(cls)
+        recorder._prepare(settings, shared)
+        return recorder
+
+    def _prepare(self, settings: RecordingSettings, shared: Shared | None) -> None:
+        self._settings = settings
+        self._parts = Machinery(settings, shared or Shared.of_process(settings.clock))
         self._recording: Recording | None = None
-        self._clock = clock or Clock()
-        self._system = system or System()
-        parts = Machinery(
-            Plan(
-                path=path,
-                video=video,
-                audio=audios,
-                flush_threshold=flush_threshold,
-                flush_interval=flush_interval,
-                durability=durability,
-                overwrite=overwrite,
-                on_disk_full=on_disk_full,
-                overflow=overflow,
-                queue_bytes=queue_bytes,
-                on_flush=on_flush,
-                sample_interval=sample_interval,
-                flush_log=flush_log,
-                alerts=alerts,
-                on_alert=on_alert,
-                clock=self._clock,
-                system=self._system,
-                shared=shared or Shared.of_process(self._clock),
-            )
-        )
-        super().__init__(parts)
-        self._writer = parts.writer
-        self._routing = Routing(has_video=video is not None, has_audio=bool(audios))
+        self._writer = self._parts.writer
+        self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
         self._starting = threading.Lock()
 
     def note(self, kind: EventKind, **fields: Field) -> None:
@@ -152,6 +102,102 @@ class Recorder(Observed):
         """The part works again."""
         self._parts.restore(part)
 
+    # How it stands; each figure is as its part has it at this moment.
+
+    @property
+    def final_output_path(self) -> Path:
+        """Where the finished recording will be."""
+        return self._writer.final_output_path
+
+    @property
+    def temp_output_path(self) -> Path:
+        """Where the recording grows until it is committed."""
+        return self._writer.temp_output_path
+
+    @property
+    def flush_threshold(self) -> int:
+        """Bytes in the buffer that make a flush."""
+        return self._settings.flush_threshold
+
+    @property
+    def flush_interval(self) -> float:
+        """Seconds after which a flush comes without the threshold."""
+        return self._settings.flush_interval
+
+    @property
+    def bytes_since_last_flush(self) -> int:
+        """Bytes in the buffer that no flush has taken yet."""
+        return self._writer.bytes_since_last_flush
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes that flushes have written so far."""
+        return self._writer.file_bytes
+
+    @property
+    def bytes_at_risk(self) -> int:
+        """Bytes packetised that a power cut at this moment would cost; all of them with durability="process"."""
+        return self._writer.bytes_at_risk
+
+    @property
+    def queue_bytes(self) -> int:
+        """Bytes that wait to be encoded or written."""
+        return self._parts.intake.bytes
+
+    @property
+    def state(self) -> State:
+        """Where the recorder stands."""
+        return self._parts.states.state
+
+    @property
+    def degraded_because(self) -> str | None:
+        """What does not work while the rest is recorded, or None."""
+        return self._parts.states.degraded_because
+
+    @property
+    def ended_because(self) -> str | None:
+        """Why the recording ended by itself without having failed, or None."""
+        return self._writer.ended_because
+
+    @property
+    def error(self) -> RecordkitError | None:
+        """Why the recording failed, or None."""
+        return self._parts.error
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, by the clock."""
+        return self._parts.instruments.elapsed_s
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
+        return self._parts.duration_s
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened to the media so far."""
+        return self._parts.counters
+
+    @property
+    def received(self) -> Callable[[], Received | None]:
+        """Tells of what came over a network: put here by who feeds the recorder from one, for the counters."""
+        return self._parts.received
+
+    @received.setter
+    def received(self, tells: Callable[[], Received | None]) -> None:
+        self._parts.received = tells
+
+    @property
+    def flush_records(self) -> tuple[FlushRecord, ...]:
+        """The newest flush records, oldest first."""
+        return self._parts.instruments.flush_records
+
+    @property
+    def log(self) -> Log:
+        """All that is known of the recording so far."""
+        return self._parts.instruments.log
+
     # What it does.
 
     def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
@@ -166,14 +212,14 @@ class Recorder(Observed):
         with self._starting:
             if self.state is not State.NEW:
                 raise StateError(self.state, State.NEW, "a recorder records once: make a new one")
-            if self._is_checked:
+            if self._settings.admission == "check":
                 self._parts.admit()
             try:
                 self._writer.start()
             except PartialExistsError:
-                if self._on_partial == "error":
+                if self._settings.on_partial == "error":
                     raise
-                clear_the_way(self.final_output_path, self._on_partial, self._system)
+                clear_the_way(self.final_output_path, self._settings.on_partial, self._settings.system)
                 self._writer.start()
             self._parts.start(None if loop == "none" else loop or _running_loop())
 
@@ -254,7 +300,7 @@ class Recorder(Observed):
         """
         self._check()
         self._refuse_writer_thread()
-        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        deadline = None if timeout is None else self._settings.clock.monotonic() + timeout
         reached = threading.Event()
         if not self._parts.intake.put_marker(reached, _NO_STREAM):
             # It is ending at this moment, which flushes too.
@@ -264,7 +310,9 @@ class Recorder(Observed):
         if not reached_in_time:
             return False
         self._check(State.STOPPING, State.STOPPED)
-        return self._writer.flush(None if deadline is None else max(0.0, deadline - self._clock.monotonic()))
+        return self._writer.flush(
+            None if deadline is None else max(0.0, deadline - self._settings.clock.monotonic())
+        )
 
     def stop(self, *, commit: bool = True, timeout: float | None = None) -> Recording:
         """Encode and write what is left, and commit; or, without ``commit``, leave a flushed partial.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import psutil
 
 from ..model import FlushRecord
 from ..mpegts.clock import TICKS_PER_SECOND
+from ..settings import Durability
 from ..system import Clock
 from .buffer import Job
 from .output import Output
@@ -18,8 +18,6 @@ from .room import Room
 from .tail import Tail
 
 log = logging.getLogger("recordkit")
-
-Durability = Literal["flush", "process"]
 
 
 @dataclass(frozen=True, slots=True)

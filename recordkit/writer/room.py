@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Literal
 
 from ..errors import WriteError
 from ..mpegts.laying import PACKET_BYTES
+from ..settings import OnDiskFull
 from ..system import FULL, Clock, System
 from .output import Output
 from .tail import Slot, Tail
 
-OnDiskFull = Literal["stop", "wait"]
 DISK_FULL = "disk full"
 RETRY_S = 0.5
 _PIECE_BYTES = 32 * 1024 // PACKET_BYTES * PACKET_BYTES

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import Literal, ParamSpec
 
-from ..errors import RecordkitError, SettingsError, StateError, WriteError
+from ..errors import RecordkitError, StateError, WriteError
 from ..model import AccessUnit, FlushReason, FlushRecord
 from ..mpegts.laying import PACKET_BYTES
 from ..mpegts.packetiser import Packetiser
-from ..system import Clock, System
+from ..settings import RecordingSettings
 from .buffer import Buffer, Job
-from .flusher import Durability, Flusher, QueueStatus
+from .flusher import Flusher, QueueStatus
 from .output import Output
-from .room import DISK_FULL, OnDiskFull, Room
+from .room import DISK_FULL, Room
 from .tail import Tail, tail_bytes
 
 log = logging.getLogger("recordkit")
 
 P = ParamSpec("P")
 
-DEFAULT_THRESHOLD = 4 * 1024 * 1024
-DEFAULT_INTERVAL_S = 2.0
 _HEADROOM_PACKETS = 1024 * 1024 // PACKET_BYTES
 """Room in a slot beyond the threshold: the unit that crosses it still goes in whole."""
 
@@ -42,54 +39,36 @@ class Writer:
     On a full disk ``on_disk_full="wait"`` waits for room, ``"stop"`` ends the recording: ``on_end``
     is called with ``ended_because``, ``lay`` takes nothing more, and what was laid is committed.
 
-    Raises SettingsError for settings that cannot be used, OutputNameError for a name that cannot.
+    Raises OutputNameError for a name that cannot be used.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        settings: RecordingSettings,
         packetiser: Packetiser,
         *,
-        flush_threshold: int = DEFAULT_THRESHOLD,
-        flush_interval: float = DEFAULT_INTERVAL_S,
-        durability: Durability = "flush",
-        on_disk_full: OnDiskFull = "stop",
-        overwrite: bool = False,
-        clock: Clock | None = None,
-        system: System | None = None,
         on_flush: Callable[[FlushRecord], None] | None = None,
         on_room: Callable[[], None] | None = None,
         on_waiting: Callable[[str | None], None] | None = None,
         on_end: Callable[[str], None] | None = None,
         status: Callable[[], QueueStatus] | None = None,
     ) -> None:
-        if not 64 * 1024 <= flush_threshold <= 1 << 30:
-            raise SettingsError("flush_threshold", flush_threshold, "give 64 KiB to 1 GiB, in bytes")
-        if not 0.05 <= flush_interval <= 3600:
-            raise SettingsError("flush_interval", flush_interval, "give 0.05 to 3600 seconds")
-        if durability not in ("flush", "process"):
-            raise SettingsError("durability", durability, "give 'flush' or 'process'")
-        if on_disk_full not in ("stop", "wait"):
-            raise SettingsError("on_disk_full", on_disk_full, "give 'stop' or 'wait'")
-        self.flush_threshold = flush_threshold
-        self.flush_interval = flush_interval
-        self.durability = durability
+        self.settings = settings
         self.error: RecordkitError | None = None
         self.committed = False
         self.ended_because: str | None = None
-        self._system = system or System()
-        self._output = Output(path, self._system)
+        self._system = settings.system
+        self._output = Output(settings.path, self._system)
         self.final_output_path = self._output.final_path
         self.temp_output_path = self._output.partial_path
-        self._overwrite = overwrite
-        self._clock = clock or Clock()
+        self._clock = settings.clock
         self._on_flush = on_flush
         self._on_room = on_room
         self._on_end = on_end
         self._changed = threading.Condition()
         self._buffer = Buffer(
             packetiser,
-            flush_threshold,
+            settings.flush_threshold,
             self._clock,
             wait=self._wait_for_slot,
             on_change=self._changed.notify_all,
@@ -98,7 +77,7 @@ class Writer:
             self._output,
             self._clock,
             self._system,
-            on_disk_full,
+            settings.on_disk_full,
             on_waiting=lambda because: self._tell(on_waiting, because),
             on_end=self._end,
         )
@@ -106,7 +85,7 @@ class Writer:
             self._output,
             self._room,
             self._clock,
-            durability,
+            settings.durability,
             laid_bytes=lambda: self._buffer.laid_bytes,
             status=status or QueueStatus,
         )
@@ -125,15 +104,14 @@ class Writer:
 
         Raises the errors of ``Output.open`` and ``Tail``; nothing is left behind then.
         """
-        self._output.open(overwrite=self._overwrite, needed_bytes=self.tail_bytes + self.flush_threshold)
+        threshold = self.settings.flush_threshold
+        self._output.open(overwrite=self.settings.overwrite, needed_bytes=self.tail_bytes + threshold)
         try:
             self._tail = Tail(self._output, self._slot_packets, self._system)
-            if self.durability == "flush":
+            if self.settings.durability == "flush":
                 self._output.sync_folder()
             self._buffer.open(self._tail.slots, self._flusher.begin())
-            log.info(
-                "Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", self.flush_threshold / 2**20
-            )
+            log.info("Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", threshold / 2**20)
             self._thread.start()
         except BaseException:
             if self._tail is not None:
@@ -150,7 +128,7 @@ class Writer:
 
     @property
     def _slot_packets(self) -> int:
-        return -(-self.flush_threshold // PACKET_BYTES) + _HEADROOM_PACKETS
+        return -(-self.settings.flush_threshold // PACKET_BYTES) + _HEADROOM_PACKETS
 
     @property
     def bytes_since_last_flush(self) -> int:
@@ -283,7 +261,7 @@ class Writer:
             self.committed = self._flusher.finish(
                 end=self._buffer.laid_bytes if self._buffer.cut_to is None else self._buffer.cut_to,
                 commit=self._closing == "commit",
-                overwrite=self._overwrite,
+                overwrite=self.settings.overwrite,
             )
             if self._tail is not None:
                 self._tail.remove()
@@ -341,10 +319,10 @@ class Writer:
             buffer = self._buffer
             while not buffer.jobs:
                 if buffer.used_bytes:
-                    due_s = buffer.last_flush_s + self.flush_interval - self._clock.monotonic()
+                    due_s = buffer.last_flush_s + self.settings.flush_interval - self._clock.monotonic()
                     if self._closing:
                         buffer.swap(FlushReason.STOP)
-                    elif buffer.flush_wanted or buffer.used_bytes >= self.flush_threshold:
+                    elif buffer.flush_wanted or buffer.used_bytes >= self.settings.flush_threshold:
                         buffer.swap(buffer.flush_wanted or FlushReason.THRESHOLD)
                     elif due_s <= 0:
                         buffer.swap(FlushReason.INTERVAL)

@@ -55,7 +55,7 @@ def growth(minutes: int, folder: Path) -> dict[str, float]:
     source = Synthetic(width=64, height=48, fps=5, seconds=60 * minutes, sample_rate=8000, channels=1)
     marks = []
     recorder = Recorder(
-        folder / "growth.ts", video=VideoSettings(preset="ultrafast"), queue_bytes=256 * 1024, clock=clock
+        folder / "growth.ts", video=VideoSettings(preset="ultrafast"), queue_bytes=256 * 1024, _clock=clock
     )
     with recorder:
         for frame in source.frames():

@@ -70,7 +70,7 @@ async def run(way: str, seconds: float, folder: Path) -> dict[str, object]:
         else:
             slow = {
                 "encoder": {"video": rk.VideoSettings(transcode=True, preset="slow")},
-                "disk": {"system": SlowDisk(), "flush_threshold": 64 * 1024},
+                "disk": {"_system": SlowDisk(), "flush_threshold": 64 * 1024},
             }[way]
             recorder = rk.MediaRecorder(folder / "slow.ts", queue_bytes=_QUEUE_BYTES, **slow)
             for track, receiver in zip(peers.tracks, peers.receivers, strict=True):

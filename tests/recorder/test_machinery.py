@@ -2,42 +2,32 @@
 
 import pytest
 
-from recordkit.errors import MediaError, SettingsError
+from recordkit.errors import MediaError
 from recordkit.model import EventKind
-from recordkit.recorder.machinery import Machinery, Plan
+from recordkit.recorder.machinery import Machinery
 from recordkit.recorder.shared import Shared
 from recordkit.recorder.state import State
-from recordkit.settings import AudioSettings, VideoSettings
+from recordkit.settings import RecordingSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
-from recordkit.telemetry.alerts import AlertSettings
 
 from ..steering import FakeClock, FaultySystem, recordkit_threads
 
 FRAMES = list(Synthetic(width=64, height=48, fps=10, seconds=1, sample_rate=8000).frames())
 
 
-def plan(folder, **changes):
+def machinery(folder, **changes):
     given = {
         "path": folder / "talk.ts",
         "video": VideoSettings(preset="ultrafast"),
-        "audio": (AudioSettings(),),
         "flush_threshold": 1 << 20,
-        "flush_interval": 2.0,
         "durability": "process",
-        "overwrite": False,
-        "on_disk_full": "stop",
-        "overflow": "block",
         "queue_bytes": 1 << 20,
-        "on_flush": None,
         "sample_interval": 0.0,
         "flush_log": False,
-        "alerts": AlertSettings(),
-        "on_alert": None,
-        "clock": FakeClock(),
-        "system": FaultySystem(),
-        "shared": Shared(clock=FakeClock()),
+        "_clock": FakeClock(),
+        "_system": FaultySystem(),
     }
-    return Plan(**given | changes)
+    return Machinery(RecordingSettings(**given | changes), Shared(clock=FakeClock()))
 
 
 def put(parts, frame):
@@ -53,7 +43,7 @@ def kinds(parts):
 def test_what_is_put_in_comes_out_as_a_recording(tmp_path):
     told = []
     with recordkit_threads():
-        parts = Machinery(plan(tmp_path, on_flush=told.append))
+        parts = machinery(tmp_path, on_flush=told.append)
         parts.writer.start()
         parts.start(None)
         assert parts.states.state is State.RECORDING
@@ -72,7 +62,7 @@ def test_what_is_put_in_comes_out_as_a_recording(tmp_path):
 
 
 def test_a_part_that_does_not_work_is_told_once_and_taken_back(tmp_path):
-    parts = Machinery(plan(tmp_path))
+    parts = machinery(tmp_path)
     parts.states.go(State.RECORDING)
     parts.degrade("disk", "it is full")
     parts.degrade("disk", "it is full")
@@ -85,7 +75,7 @@ def test_a_part_that_does_not_work_is_told_once_and_taken_back(tmp_path):
 
 def test_a_recording_that_fails_says_why_and_ends(tmp_path):
     with recordkit_threads():
-        parts = Machinery(plan(tmp_path, audio=()))
+        parts = machinery(tmp_path, audio=())
         parts.writer.start()
         parts.start(None)
         for _ in range(40):
@@ -94,8 +84,3 @@ def test_a_recording_that_fails_says_why_and_ends(tmp_path):
     assert parts.states.state is State.FAILED
     assert isinstance(parts.error, MediaError)
     assert kinds(parts)[-1] is EventKind.FAILURE
-
-
-def test_settings_that_cannot_be_used(tmp_path):
-    with pytest.raises(SettingsError, match="sample_interval"):
-        Machinery(plan(tmp_path, sample_interval=-1.0))

@@ -506,7 +506,7 @@ def test_a_disk_that_is_too_slow_costs_whole_groups_of_pictures_and_no_memory(tm
     gate = system.hold("write", 1)
     path = tmp_path / "slow.ts"
     settings = {"queue_bytes": 1 << 19, "flush_threshold": 1 << 18}
-    recorder = rk.MediaRecorder(path, system=system, **settings)
+    recorder = rk.MediaRecorder(path, _system=system, **settings)
     source = {"width": 1920, "height": 1080, "fps": 30}
     process = psutil.Process()
 

@@ -15,6 +15,7 @@ from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import TablesEvent
 from recordkit.mpegts.scanner import Scanner
 from recordkit.recorder.pipeline import LONGEST_HOLD_S, Pipeline
+from recordkit.settings import RecordingSettings
 from recordkit.writer.writer import Writer
 
 from ..steering import (
@@ -74,13 +75,11 @@ class Rig:
         self.streams = FakeStreams()
         packetiser = Packetiser()
         self.writer = Writer(
-            path,
+            RecordingSettings(
+                path=path, flush_threshold=64 * KIB, _clock=self.clock, _system=self.system, **settings
+            ),
             packetiser,
-            flush_threshold=64 * KIB,
-            clock=self.clock,
-            system=self.system,
             on_room=lambda: self.pipeline.room_again(),
-            **settings,
         )
         self.outcome = []
         self.events = []

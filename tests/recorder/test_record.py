@@ -289,7 +289,7 @@ def test_a_name_that_is_taken_closes_the_source(tmp_path: Path) -> None:
 
 def test_a_live_source_is_paced_by_its_own_times(tmp_path: Path) -> None:
     clock = InstantClock()
-    record(synthetic(realtime=True), tmp_path / "out.ts", seconds=1, clock=clock, video=FAST, sample_interval=0)
+    record(synthetic(realtime=True), tmp_path / "out.ts", seconds=1, _clock=clock, video=FAST, sample_interval=0)
     assert clock.now == pytest.approx(101.0, abs=0.05)
     assert all(seconds <= 0.034 for seconds in clock.slept)
 

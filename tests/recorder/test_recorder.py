@@ -22,9 +22,9 @@ from recordkit.errors import (
 )
 from recordkit.model import Codec, EventKind, FlushRecord
 from recordkit.mpegts.report import ProblemKind
-from recordkit.recorder.recorder import DEFAULT_QUEUE_BYTES, Recorder
+from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.state import State
-from recordkit.settings import AudioSettings, VideoSettings
+from recordkit.settings import AudioSettings, RecordingSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
 
 from ..steering import GUARD_S, FakeClock, FaultySystem, recordkit_threads, scan, whole
@@ -81,11 +81,8 @@ def decoded(path, *, late=False):
 
 def test_its_settings_and_names(tmp_path):
     one = recorder(tmp_path)
-    assert (one.flush_threshold, one.flush_interval, DEFAULT_QUEUE_BYTES) == (
-        4 * 1024 * 1024,
-        2.0,
-        16 * 1024 * 1024,
-    )
+    assert (one.flush_threshold, one.flush_interval) == (4 * 1024 * 1024, 2.0)
+    assert RecordingSettings(path="talk.ts").queue_bytes == 16 * 1024 * 1024
     assert one.final_output_path == tmp_path / "talk.ts"
     assert one.temp_output_path == tmp_path / "talk.recording.ts"
     assert (one.state, one.error, one.bytes_since_last_flush, one.file_bytes) == (State.NEW, None, 0, 0)
@@ -230,7 +227,7 @@ def test_two_recorders_at_once(tmp_path, frames, pictures):
 
 def test_flush_brings_everything_written_so_far_into_the_file(tmp_path, frames):
     system = FaultySystem()
-    with recorder(tmp_path, system=system) as one:
+    with recorder(tmp_path, _system=system) as one:
         for frame in frames:
             one.write(frame)
         assert one.flush(GUARD_S)
@@ -438,7 +435,7 @@ def test_an_exception_before_the_first_frame_leaves_nothing(tmp_path):
 def test_stop_gives_up_after_its_timeout_and_may_be_asked_again(tmp_path, pictures):
     system = FaultySystem()
     gate = system.hold("sync", 1)
-    one = recorder(tmp_path, system=system)
+    one = recorder(tmp_path, _system=system)
     one.start()
     one.write(pictures[0])
     with pytest.raises(StateError) as caught:
@@ -454,7 +451,7 @@ def test_stop_gives_up_after_its_timeout_and_may_be_asked_again(tmp_path, pictur
 def test_flush_gives_up_after_its_timeout(tmp_path, pictures):
     system, clock = FaultySystem(), FakeClock()
     gate = system.hold("write", 1)
-    with recorder(tmp_path, audio=None, system=system, clock=clock) as one:
+    with recorder(tmp_path, audio=None, _system=system, _clock=clock) as one:
         one.write(pictures[0])
         outcome = []
         caller = threading.Thread(target=lambda: outcome.append(one.flush(5.0)), name="caller")
@@ -470,7 +467,7 @@ def test_flush_gives_up_after_its_timeout(tmp_path, pictures):
 def test_flush_while_it_is_being_stopped_ends_with_it(tmp_path, pictures):
     system = FaultySystem()
     gate = system.hold("sync_data", 1)
-    one = recorder(tmp_path, audio=None, system=system)
+    one = recorder(tmp_path, audio=None, _system=system)
     one.start()
     one.write(pictures[0])
     outcome = []
@@ -506,7 +503,7 @@ def test_on_flush_can_neither_stop_nor_flush(tmp_path, pictures):
 
 def test_the_interval_flushes_by_the_clock_and_nothing_while_idle(tmp_path, pictures):
     clock = FakeClock()
-    with recorder(tmp_path, audio=None, clock=clock) as one:
+    with recorder(tmp_path, audio=None, _clock=clock) as one:
         for number, frame in enumerate(pictures[:3], 1):
             one.write(frame)
             clock.until_waiting("recordkit-encode", "recordkit-write")
@@ -519,7 +516,7 @@ def test_the_interval_flushes_by_the_clock_and_nothing_while_idle(tmp_path, pict
 
 def test_a_track_that_never_comes_holds_up_the_other_by_half_a_second(tmp_path, pictures):
     clock = FakeClock()
-    with recorder(tmp_path, clock=clock) as one:
+    with recorder(tmp_path, _clock=clock) as one:
         one.write(pictures[0])
         clock.until_waiting("recordkit-encode")
         assert one.bytes_since_last_flush == 0
@@ -534,7 +531,7 @@ def test_a_track_that_never_comes_holds_up_the_other_by_half_a_second(tmp_path, 
 def test_while_the_disk_stands_still_memory_stays_bounded_and_drops_are_counted(tmp_path):
     system = FaultySystem()
     gate = system.hold("write", 1)
-    one = recorder(tmp_path, audio=None, system=system, flush_threshold=64 * 1024, queue_bytes=256 * 1024,
+    one = recorder(tmp_path, audio=None, _system=system, flush_threshold=64 * 1024, queue_bytes=256 * 1024,
                    overflow="drop", video=VideoSettings(preset="ultrafast", crf=0.0))  # fmt: skip
     largest = given = 0
     with one:
@@ -579,7 +576,7 @@ def noise():
 def test_a_disk_that_fails_is_told_at_the_next_call_and_at_the_end(tmp_path, pictures, name, number):
     system = FaultySystem()
     system.fail(name, 2, number)
-    one = recorder(tmp_path, audio=None, system=system)
+    one = recorder(tmp_path, audio=None, _system=system)
     one.start()
     for frame in pictures[:10]:
         one.write(frame)
@@ -605,7 +602,7 @@ def test_a_disk_that_fails_is_told_at_the_next_call_and_at_the_end(tmp_path, pic
 def test_an_error_at_the_end_of_the_block_is_raised_there(tmp_path, pictures):
     system = FaultySystem()
     system.fail("sync", 1, errno.EIO)
-    with pytest.raises(WriteError), recorder(tmp_path, system=system) as one:
+    with pytest.raises(WriteError), recorder(tmp_path, _system=system) as one:
         one.write(pictures[0])
     assert one.state is State.FAILED
 
@@ -613,7 +610,7 @@ def test_an_error_at_the_end_of_the_block_is_raised_there(tmp_path, pictures):
 def test_an_exception_in_the_block_goes_before_an_error_of_the_recording(tmp_path, pictures):
     system = FaultySystem()
     system.fail("sync", 1, errno.EIO)
-    one = recorder(tmp_path, system=system)
+    one = recorder(tmp_path, _system=system)
     with pytest.raises(OopsError):
         broken_off(one, pictures, OopsError)
     assert isinstance(one.error, WriteError)
@@ -624,7 +621,7 @@ def test_callers_that_block_are_let_go_when_the_disk_fails(tmp_path):
     gate = system.hold("write", 1)
     system.fail("sync_data", 1, errno.EIO)
     clock = FakeClock()
-    one = recorder(tmp_path, audio=None, system=system, clock=clock, flush_threshold=64 * 1024,
+    one = recorder(tmp_path, audio=None, _system=system, _clock=clock, flush_threshold=64 * 1024,
                    queue_bytes=256 * 1024, video=VideoSettings(preset="ultrafast", crf=0.0))  # fmt: skip
     one.start()
     caught = []
@@ -669,7 +666,7 @@ def test_media_that_cannot_be_encoded_are_counted_and_end_it_if_there_is_nothing
 def test_flush_while_the_recording_is_failing_tells_of_it(tmp_path, pictures, finished):
     system = FaultySystem()
     gate = system.hold("sync", 1)
-    one = recorder(tmp_path, audio=None, system=system)
+    one = recorder(tmp_path, audio=None, _system=system)
     one.start()
     for packet in packets_of(finished):
         if packet.stream.type == "video":

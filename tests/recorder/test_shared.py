@@ -71,7 +71,7 @@ def _no_thread_is_left():
 
 def recorder(folder, name="talk.ts", **settings):
     clock = FakeClock()
-    given = {"video": FAST, "audio": None, "sample_interval": 0, "flush_log": False, "clock": clock}
+    given = {"video": FAST, "audio": None, "sample_interval": 0, "flush_log": False, "_clock": clock}
     return rk.Recorder(folder / name, **given | settings)
 
 
@@ -158,7 +158,7 @@ def test_one_whose_disk_hangs_holds_up_no_other(tmp_path):
     clock, system = FakeClock(), FaultySystem()
     gate = system.hold("write", 1)
     hanging = recorder(
-        tmp_path, "hanging.ts", video=EXACT, clock=clock, system=system, shared=shared, overflow="drop"
+        tmp_path, "hanging.ts", video=EXACT, _clock=clock, _system=system, shared=shared, overflow="drop"
     )
     healthy = recorder(tmp_path, "healthy.ts", shared=shared, overflow="drop")
     with hanging, healthy:
@@ -234,9 +234,9 @@ def test_a_recording_that_loses_media_to_a_hanging_disk_keeps_another_off_that_d
     shared = Shared(capacity=Machine(), clock=clock)
     gate = system.hold("write", 1)
     behind = recorder(
-        tmp_path, "behind.ts", video=EXACT, clock=clock, system=system, shared=shared, overflow="drop"
+        tmp_path, "behind.ts", video=EXACT, _clock=clock, _system=system, shared=shared, overflow="drop"
     )
-    other = recorder(tmp_path, "other.ts", shared=shared, clock=clock)
+    other = recorder(tmp_path, "other.ts", shared=shared, _clock=clock)
     with behind:
         write_until_it_drops(behind, clock)
         with pytest.raises(rk.AdmissionError, match="is losing media to it") as caught:
@@ -251,7 +251,7 @@ def test_a_recording_that_loses_media_to_a_hanging_disk_keeps_another_off_that_d
 def test_a_recording_whose_encoder_is_too_slow_keeps_other_pictures_away_but_no_sound(tmp_path, monkeypatch):
     clock, gate = FakeClock(), Gate()
     shared = Shared(capacity=Machine(), clock=clock)
-    slow = recorder(tmp_path, "slow.ts", shared=shared, clock=clock, overflow="drop", queue_bytes=1 << 16)
+    slow = recorder(tmp_path, "slow.ts", shared=shared, _clock=clock, overflow="drop", queue_bytes=1 << 16)
     code = slow._parts.streams.code
 
     def slowly(*args, **settings):
@@ -259,8 +259,8 @@ def test_a_recording_whose_encoder_is_too_slow_keeps_other_pictures_away_but_no_
         return code(*args, **settings)
 
     monkeypatch.setattr(slow._parts.streams, "code", slowly)
-    pictures_too = recorder(tmp_path, "pictures.ts", shared=shared, clock=clock)
-    sound = recorder(tmp_path, "sound.ts", shared=shared, clock=clock, video=None, audio=rk.AudioSettings())
+    pictures_too = recorder(tmp_path, "pictures.ts", shared=shared, _clock=clock)
+    sound = recorder(tmp_path, "sound.ts", shared=shared, _clock=clock, video=None, audio=rk.AudioSettings())
     with slow:
         assert not all(slow.write(picture) for picture in PICTURES)
         with pytest.raises(rk.AdmissionError, match="is not encoded fast enough") as caught:

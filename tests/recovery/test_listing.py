@@ -53,7 +53,7 @@ def test_a_living_one(tmp_path):
 
 def test_its_age_and_its_last_flush(tmp_path):
     clock = FakeClock()
-    recorder = rk.Recorder(tmp_path / "talk.ts", video=None, clock=clock)
+    recorder = rk.Recorder(tmp_path / "talk.ts", video=None, _clock=clock)
     with recorder:
         for frame in rk.Synthetic(seconds=0.3, video=False).frames():
             recorder.write(frame)

@@ -158,7 +158,7 @@ def test_drops_are_events_and_what_follows_is_a_discontinuity(tmp_path):
     system = FaultySystem()
     gate = system.hold("write", 1)
     big = list(Synthetic(width=320, height=240, fps=10, seconds=1, audio=False).frames())
-    one = recorder(tmp_path, audio=None, system=system, flush_threshold=64 * 1024, queue_bytes=256 * 1024,
+    one = recorder(tmp_path, audio=None, _system=system, flush_threshold=64 * 1024, queue_bytes=256 * 1024,
                    overflow="drop", video=VideoSettings(preset="ultrafast", crf=0.0))  # fmt: skip
     with one:
         given = 0
@@ -181,7 +181,7 @@ def test_drops_are_events_and_what_follows_is_a_discontinuity(tmp_path):
 def test_a_stream_that_falls_silent_is_a_stall_and_an_alert_that_ends(tmp_path, pictures):
     clock, sampled, told = FakeClock(), Sampled(), []
     settings = AlertSettings(own=(sampled,), memory_bytes=None)
-    with recorder(tmp_path, audio=None, clock=clock, alerts=settings, on_alert=told.append) as one:
+    with recorder(tmp_path, audio=None, _clock=clock, alerts=settings, on_alert=told.append) as one:
         one.write(pictures[0])
         assert one.flush(GUARD_S)
         sampled.wait_for(1)
@@ -202,7 +202,7 @@ def test_a_stream_that_falls_silent_is_a_stall_and_an_alert_that_ends(tmp_path, 
 def test_a_disk_that_fails_is_a_failure_in_the_log(tmp_path, pictures):
     system = FaultySystem()
     system.fail("sync_data", 2, errno.EIO)
-    one = recorder(tmp_path, audio=None, system=system)
+    one = recorder(tmp_path, audio=None, _system=system)
     one.start()
     one.write(pictures[0])
     one.flush()
@@ -220,7 +220,7 @@ def test_a_disk_that_fails_is_a_failure_in_the_log(tmp_path, pictures):
 def test_the_thread_ends_after_a_failure_though_nobody_calls_stop(tmp_path, pictures):
     system = FaultySystem()
     system.fail("write", 1, errno.EIO)
-    one = recorder(tmp_path, audio=None, system=system)
+    one = recorder(tmp_path, audio=None, _system=system)
     one.start()
     one.write(pictures[0])
     with suppress(WriteError, StateError):

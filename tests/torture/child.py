@@ -29,8 +29,8 @@ from av import VideoFrame
 import recordkit
 from recordkit.errors import RecordkitError
 from recordkit.model import AccessUnit
-from recordkit.recorder.recorder import DEFAULT_QUEUE_BYTES, Recorder
-from recordkit.settings import AudioSettings, VideoSettings
+from recordkit.recorder.recorder import Recorder
+from recordkit.settings import AudioSettings, RecordingSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.writer.writer import Writer
 
@@ -153,8 +153,8 @@ def record(**values: Any) -> None:
         flush_threshold=order.flush_threshold,
         flush_interval=order.flush_interval,
         durability="flush" if order.durability == "flush" else "process",
-        system=hurting(order),
-        queue_bytes=DEFAULT_QUEUE_BYTES if order.realtime else _SHORT_QUEUE_BYTES,
+        _system=hurting(order),
+        queue_bytes=RecordingSettings(path=order.path).queue_bytes if order.realtime else _SHORT_QUEUE_BYTES,
         on_flush=flushed,
     )
     lines = None

@@ -48,7 +48,7 @@ def soak(hours: float, folder: Path) -> dict[str, Any]:
         queue_bytes=64 * 1024,
         # Some 40,000 syncs would only measure the disk.
         durability="process",
-        clock=clock,
+        _clock=clock,
     )
     with recorder:
         for frame in source.frames():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recordkit.errors import RecordkitError
 from recordkit.model import AccessUnit, FlushRecord
+from recordkit.settings import RecordingSettings
 from recordkit.writer.flusher import QueueStatus
 from recordkit.writer.writer import Writer
 
@@ -30,16 +31,13 @@ class Rig:
         settings = {"flush_threshold": SMALL} | settings
         self.packetiser = packetiser(audio=audio)
         self.writer = Writer(
-            path,
+            RecordingSettings(path=path, _clock=self.clock, _system=self.system, **settings),
             self.packetiser,
-            clock=self.clock,
-            system=self.system,
             on_flush=self._flushed,
             on_room=self._room,
             on_waiting=self._waiting,
             on_end=self.ends.append,
             status=lambda: QueueStatus(17, 3),
-            **settings,
         )
         self.partial, self.final = self.writer.temp_output_path, self.writer.final_output_path
         self.tail = self.final.with_suffix(".recording.tail")

@@ -1,0 +1,333 @@
+"""How arguments are read: what a caller or the command line may give, and what it is held as.
+
+Every reader takes the argument's name and what was given, and returns the value; SettingsError names the
+argument and says what is allowed. ``Setting`` puts a reader into a frozen dataclass, ``named`` refuses names
+that are not there.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import numbers
+import operator
+import os
+import re
+import typing
+from collections.abc import Callable
+from difflib import get_close_matches
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from .errors import SettingsError
+
+Given = TypeVar("Given")
+Held = TypeVar("Held")
+T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
+Reader = Callable[[str, Any], T]
+
+WholeLike = int | str
+"""A whole number, or text such as ``"4M"``."""
+NumberLike = float | str
+"""A number, or text such as ``"2s"`` and ``"0.5"``."""
+RateLike = Fraction | float | str
+"""A rate: a Fraction or another rational, a number, or text such as ``"30000/1001"``."""
+SizeLike = tuple[int, int] | str
+"""Width and height in pixels, or text such as ``"1280x720"``."""
+PathLike = str | os.PathLike[str]
+
+_NTSC_RATES = (12, 15, 24, 30, 48, 60, 90, 120, 240)
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_TIME = re.compile(r"\s*([0-9.]+)\s*([a-z]*)\s*", re.IGNORECASE)
+_AMOUNT = re.compile(r"\s*([0-9][0-9.,]*)\s*([kmg]?)\s*", re.IGNORECASE)
+
+
+class Setting(Generic[Given, Held]):
+    """A field of a frozen dataclass: ``Given`` when it is built, read and checked, and ``Held`` from then on.
+
+    The dataclass cannot have slots. Without ``default`` the argument must be given.
+    """
+
+    def __init__(self, read: Callable[[str, Any], Held], *default: Given) -> None:
+        self._read = read
+        self._default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object | None, owner: type) -> Held:
+        if instance is not None:
+            held: Held = instance.__dict__[self._name]
+            return held
+        # This is how a dataclass asks for the default.
+        if not self._default:
+            raise AttributeError(self._name)
+        return self._read(self._name, self._default[0])
+
+    def __set__(self, instance: object, value: Given) -> None:
+        instance.__dict__[self._name] = self._read(self._name, value)
+
+
+# Readers.
+
+
+def whole(low: int, high: int, unit: str = "", *, kilo: int = 1000) -> Reader[int]:
+    """A whole number; text may end in k, M or G, which stand for ``kilo``, its square and its cube."""
+    advice = f"give {low:,} to {high:,}{f' {unit}' if unit else ''}, as a whole number or text such as '512k'"
+
+    def read(name: str, value: Any) -> int:  # noqa: ANN401 - whatever a caller gives
+        try:
+            number = _amount(value, kilo) if isinstance(value, str) else operator.index(value)
+        except (TypeError, ValueError):
+            raise SettingsError(name, value, advice) from None
+        if isinstance(value, bool) or not low <= number <= high:
+            raise SettingsError(name, value, advice)
+        return number
+
+    return read
+
+
+def _amount(text: str, kilo: int) -> int:
+    """A whole number from ``4M`` or ``512k``; raises ValueError."""
+    matched = _AMOUNT.fullmatch(text)
+    if matched is None:
+        raise ValueError(text)
+    number, unit = matched.groups()
+    return round(Fraction(number.replace(",", "")) * {"": 1, "k": kilo, "m": kilo**2, "g": kilo**3}[unit.lower()])
+
+
+def number(low: float, high: float, allowed: str) -> Reader[float]:
+    """A number from ``low`` to ``high``; ``allowed`` says that in words."""
+
+    def read(name: str, value: Any) -> float:  # noqa: ANN401 - whatever a caller gives
+        return _within(name, value, _float(value), low, high, allowed)
+
+    return read
+
+
+def seconds(low: float, high: float, allowed: str) -> Reader[float]:
+    """A time in seconds; text may name a unit: ``2s``, ``500ms``, ``5min``, ``1h``."""
+
+    def read(name: str, value: Any) -> float:  # noqa: ANN401 - whatever a caller gives
+        matched = _TIME.fullmatch(value) if isinstance(value, str) else None
+        if matched is None:
+            return _within(name, value, _float(value), low, high, allowed)
+        factor = _SECONDS.get(matched[2].lower())
+        given = _float(matched[1])
+        return _within(name, value, None if given is None or factor is None else given * factor, low, high, allowed)
+
+    return read
+
+
+DURATION = seconds(1e-9, 1e12, "give a time above 0, or None for no end")
+
+
+def _float(value: Any) -> float | None:  # noqa: ANN401 - whatever a caller gives
+    if isinstance(value, bool) or not isinstance(value, str | numbers.Real):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        return None
+
+
+def _within(name: str, value: object, read: float | None, low: float, high: float, allowed: str) -> float:
+    if read is None or not math.isfinite(read) or not low <= read <= high:
+        raise SettingsError(name, value, allowed)
+    return int(read) if isinstance(value, int) else read
+
+
+def size(least: int, most: int) -> Reader[tuple[int, int]]:
+    """Width and height in pixels, each ``least`` to ``most``; text is ``1280x720``."""
+    allowed = f"give (width, height) or 'WIDTHxHEIGHT', each {least} to {most} pixels, such as '1280x720'"
+
+    def read(name: str, value: Any) -> tuple[int, int]:  # noqa: ANN401 - whatever a caller gives
+        sides = value.lower().split("x") if isinstance(value, str) else value
+        try:
+            width, height = (int(side) if isinstance(side, str) else operator.index(side) for side in sides)
+        except (TypeError, ValueError):
+            raise SettingsError(name, value, allowed) from None
+        if not (least <= width <= most and least <= height <= most):
+            raise SettingsError(name, value, allowed)
+        return width, height
+
+    return read
+
+
+def rate(name: str, value: Any) -> Fraction:  # noqa: ANN401 - whatever a caller gives
+    """Frames a second as an exact fraction; 29.97, 23.976 and their like mean n/1001.
+
+    Any rational is taken, such as PyAV's rates.
+    """
+    advice = "give frames a second above 0 and up to 1000, such as 30, 29.97 or '30000/1001'"
+    try:
+        exact = fraction(value)
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
+        raise SettingsError(name, value, advice) from error
+    if isinstance(value, bool) or not 0 < exact <= 1000:
+        raise SettingsError(name, value, advice)
+    if isinstance(value, float) or (isinstance(value, str) and "/" not in value):
+        ntsc = next((Fraction(n * 1000, 1001) for n in _NTSC_RATES if abs(n / 1.001 - exact) < 0.005), None)
+        exact = ntsc or exact.limit_denominator(10_000)
+    # A time base travels as two C ints in libav.
+    if exact <= 0 or max(exact.numerator, exact.denominator) >= 1 << 31:
+        raise SettingsError(name, value, "its numerator and denominator must stay below 2^31")
+    return exact
+
+
+def fraction(value: Any) -> Fraction:  # noqa: ANN401 - whatever a caller gives
+    """``value`` exactly; what has a numerator and a denominator is taken for what it says.
+
+    Raises ValueError, TypeError, OverflowError and ZeroDivisionError as Fraction does.
+    """
+    above, below = getattr(value, "numerator", None), getattr(value, "denominator", None)
+    return Fraction(above, below) if isinstance(above, int) and isinstance(below, int) else Fraction(value)
+
+
+def ratio(low: Fraction, high: Fraction, allowed: str) -> Reader[Fraction]:
+    """An exact ratio from ``low`` to ``high``; text is ``4/3``."""
+
+    def read(name: str, value: Any) -> Fraction:  # noqa: ANN401 - whatever a caller gives
+        try:
+            exact = fraction(value)
+        except (ValueError, TypeError, ZeroDivisionError, OverflowError):
+            raise SettingsError(name, value, allowed) from None
+        if not low <= exact <= high:
+            raise SettingsError(name, value, allowed)
+        return exact
+
+    return read
+
+
+def one_of(*allowed: T, advice: str | None = None) -> Reader[T]:
+    """One of the values ``allowed``."""
+    words = [repr(one) for one in allowed]
+    advice = advice or f"give {' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
+
+    def read(name: str, value: Any) -> T:  # noqa: ANN401 - whatever a caller gives
+        for one in allowed:
+            if type(value) is not bool and isinstance(value, type(one)) and value == one:
+                return one
+        raise SettingsError(name, value, advice)
+
+    return read
+
+
+def flag(name: str, value: Any) -> bool:  # noqa: ANN401 - whatever a caller gives
+    """True or False."""
+    if type(value) is not bool:
+        raise SettingsError(name, value, "give True or False")
+    return value
+
+
+def text(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a caller gives
+    """Text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise SettingsError(name, value, "give text")
+    return value
+
+
+def path(name: str, value: Any) -> Path:  # noqa: ANN401 - whatever a caller gives
+    """A path; ``~`` stands for the home folder."""
+    if not isinstance(value, str | os.PathLike) or isinstance(value, bytes):
+        raise SettingsError(name, value, "give a path, as text or a Path")
+    return Path(value).expanduser()
+
+
+def instance(kind: type[T], advice: str) -> Reader[T]:
+    """An instance of ``kind``."""
+
+    def read(name: str, value: Any) -> T:  # noqa: ANN401 - whatever a caller gives
+        if not isinstance(value, kind):
+            raise SettingsError(name, value, advice)
+        return value
+
+    return read
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:  # noqa: ANN401 - whatever a caller gives
+    """Something that can be called."""
+    if not callable(value):
+        raise SettingsError(name, value, "give a function")
+    called: Callable[..., Any] = value
+    return called
+
+
+def maybe(read: Callable[[str, Any], T]) -> Reader[T | None]:
+    """What ``read`` takes, or None."""
+
+    def read_or_none(name: str, value: Any) -> T | None:  # noqa: ANN401 - whatever a caller gives
+        return None if value is None else read(name, value)
+
+    return read_or_none
+
+
+# Names.
+
+
+def named(made: C) -> C:
+    """Refuse names that ``made``, a function or a dataclass, does not have, and suggest the one that was meant.
+
+    Names that begin with ``_`` are taken and told to nobody: tests steer by them.
+    """
+    return _checked(made, {})
+
+
+def named_with(options: type, settings: type, **other_defaults: object) -> Callable[[C], C]:
+    """``named`` for what takes ``**settings: Unpack[options]``, a TypedDict of arguments of ``settings``.
+
+    They are in its signature one by one, with their defaults, for ``help`` and completion;
+    ``other_defaults`` are those that it has itself.
+    """
+    defaults = {name: one.default for name, one in inspect.signature(settings).parameters.items()} | other_defaults
+    return functools.partial(
+        _checked,
+        further={
+            name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=kind)
+            for name, kind in typing.get_type_hints(options).items()
+            if not name.startswith("_")
+        },
+    )
+
+
+def _checked(made: C, further: dict[str, inspect.Parameter]) -> C:
+    target: Callable[..., Any] = getattr(made, "__init__") if isinstance(made, type) else made  # noqa: B009 - mypy
+    signature = _signature(target, made, further)
+
+    @functools.wraps(target)
+    def checked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function itself
+        for name, value in kwargs.items():
+            if name not in signature.parameters and not name.startswith("_"):
+                raise unknown(name, value, signature.parameters)
+        return target(*args, **kwargs)
+
+    checked.__signature__ = signature  # type: ignore[attr-defined]
+    if isinstance(made, type):
+        made.__init__ = checked  # type: ignore[misc]
+        return made
+    return typing.cast("C", checked)
+
+
+def unknown(name: str, value: object, known: typing.Iterable[str]) -> SettingsError:
+    """The error for a name that is not one of ``known``, with the one that was probably meant."""
+    there = [one for one in known if one not in ("self", "settings")]
+    close = get_close_matches(name, there, 1, 0.6)
+    advice = f"{close[0]}?" if close else f"there are {', '.join(sorted(there))}"
+    return SettingsError(name, value, f"there is no such setting: {advice}")
+
+
+def _signature(target: Any, made: Any, further: dict[str, inspect.Parameter]) -> inspect.Signature:  # noqa: ANN401
+    hints = typing.get_type_hints(made) if isinstance(made, type) else {}
+    signature = inspect.signature(target)
+    kept = [
+        one.replace(annotation=hints[one.name].__args__[0])
+        if getattr(hints.get(one.name), "__origin__", None) is Setting
+        else one
+        for one in signature.parameters.values()
+        if not one.name.startswith("_") and one.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    more = [parameter for name, parameter in further.items() if name not in signature.parameters]
+    return signature.replace(parameters=[*kept, *more])
