@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, Unpack, get_args
@@ -58,6 +59,8 @@ class MediaRecorder:
         shared: Shared | None = None,
         **settings: Unpack[RecordingOptions],
     ) -> None:
+        if not isinstance(file, str | os.PathLike):
+            raise SettingsError("file", file, "give the path of a file that ends in .ts")
         if format not in _FORMATS:
             raise SettingsError("format", format, "recordkit writes MPEG-TS: leave it out, or give 'mpegts'")
         one_of(*get_args(OnGap))("on_gap", on_gap)
