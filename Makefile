@@ -1,8 +1,13 @@
-# make demo    record 10 s and look at the result        make test    run all tests
-# make lab     open JupyterLab                           make check   ruff and mypy
-# make bench   all benchmarks: half an hour               make clean   remove what make made
-# make findings what surprised us in others, as programs
-# make torture kills, power cuts, full disks: hours      make fuzz    FUZZ_SECONDS for each target
+# make demo       record 10 s, and look at the result
+# make test       run all tests
+# make check      ruff and mypy
+# make lab        open the notebooks in JupyterLab
+# make docs       HTML from docstrings, pages and notebooks, in docs/_build
+# make bench      run all benchmarks: half an hour
+# make torture    kills, power cuts, full disks: hours
+# make fuzz       random bytes for all readers, FUZZ_SECONDS for each
+# make findings   surprises of other libraries, each as a program
+# make clean      remove what make made
 
 PYTHON ?= python3
 # Another Python needs another environment: make test PYTHON=python3.13 VENV=.venv-3.13
@@ -12,7 +17,7 @@ FUZZ_SECONDS ?= 60
 TORTURE ?=
 BENCH ?=
 
-.PHONY: demo test check lab bench torture fuzz findings clean
+.PHONY: demo test check lab docs bench torture fuzz findings clean
 
 demo: $(VENV)/.base
 	mkdir -p recordings
@@ -32,6 +37,11 @@ check: $(VENV)/.all
 lab: $(VENV)/.all
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
+docs: $(VENV)/.all
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d docs/_build/doctrees . docs/_build/html
+	@echo docs/_build/html/index.html
+
 bench: $(VENV)/.all
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 	$(BIN)/python -m tests.benchmarks --readme README.md
@@ -48,7 +58,7 @@ findings:
 	set -e; for finding in findings/*.sh; do echo "$$finding"; bash "$$finding"; done
 
 clean:
-	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

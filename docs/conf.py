@@ -1,0 +1,28 @@
+"""How ``make docs`` makes HTML of the docstrings, the pages in ``docs/`` and the notebooks."""
+
+from recordkit import __version__
+
+project = "recordkit"
+author = "The recordkit authors"
+copyright = author  # noqa: A001 - Sphinx's name
+version = release = __version__
+
+# The root of the repository is the source, so that the links of README and notebooks are the same here and there.
+root_doc = "docs/index"
+include_patterns = ["README.md", "CHANGELOG.md", "docs/*.md", "notebooks/*.ipynb"]
+exclude_patterns = [".*", "docs/_build", "recordings", "build", "dist"]
+
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # `make test` runs them; here they are for reading
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autoclass_content = "class"
+
+html_theme = "furo"
+html_title = f"recordkit {__version__}"
+html_extra_path = ["start"]  # index.html, which leads to the first page
+html_show_sourcelink = False
