@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Unpack, get_args, runtime_checkable
 
-from ..errors import RecordkitError, SettingsError, WorkerError
+from ..errors import RecordkitError, WorkerError
 from ..recorder.result import Recording
 from ..settings import PortableOptions, RecordingSettings
 from ..system import System
@@ -25,7 +25,8 @@ from .rendezvous import call
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..sources.source import SignalledSource, Source
+    from ..sources.given import SourceLike
+    from ..sources.source import SignalledSource
 
 log = logging.getLogger("recordkit")
 
@@ -45,7 +46,7 @@ class StandIn(Protocol):
 
 @named_with(PortableOptions, RecordingSettings)
 def start(
-    source: Source | SignalledSource | StandIn,
+    source: SourceLike | SignalledSource | StandIn,
     path: PathLike,
     *,
     seconds: NumberLike | None = None,
@@ -66,11 +67,13 @@ def start(
     """
     one_of(*get_args(OnParentExit))("on_parent_exit", on_parent_exit)
     final_path = read_path("path", path).absolute()
-    stand_in = source if isinstance(source, StandIn) else None
-    if isinstance(source, StandIn):
-        source = source.in_worker()
-    if isinstance(source, str | os.PathLike) or not (hasattr(source, "open") or hasattr(source, "open_on")):
-        raise SettingsError("source", source, "give a source, such as rk.Synthetic() or rk.MediaFile(url=...)")
+    stand_in = source if isinstance(source, StandIn) and not isinstance(source, type) else None
+    if stand_in is not None:
+        source = stand_in.in_worker()
+    from ..sources.given import source_of  # which loads PyAV
+
+    if isinstance(source, type) or not hasattr(source, "open_on"):
+        source = source_of("source", source)
     flush_log = settings.get("flush_log")
     if isinstance(flush_log, str | os.PathLike):
         settings["flush_log"] = str(Path(flush_log).expanduser().absolute())

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from ..errors import SettingsError
 from ..sources.source import Channel, OpenSource
+from ..values import Setting, WholeLike, flag, named, whole
 
 log = logging.getLogger("recordkit")
 
@@ -19,6 +20,7 @@ _ICE_SCHEMES = ("stun:", "stuns:", "turn:", "turns:")
 _START_BITS_PER_PIXEL = 0.08
 
 
+@named
 @dataclass(frozen=True, kw_only=True)
 class CameraFeed:
     """What the page of a notebook sends; ``width``, ``height`` and ``fps`` are what its camera was asked for.
@@ -26,24 +28,16 @@ class CameraFeed:
     Raises SettingsError for values that cannot be used.
     """
 
-    video: bool = True
-    audio: bool = True
-    width: int = 1280
-    height: int = 720
-    fps: int = 30
+    video: Setting[bool, bool] = Setting(flag, True)
+    audio: Setting[bool, bool] = Setting(flag, True)
+    width: Setting[WholeLike, int] = Setting(whole(1, 8192, "pixels"), 1280)
+    height: Setting[WholeLike, int] = Setting(whole(1, 8192, "pixels"), 720)
+    fps: Setting[WholeLike, int] = Setting(whole(1, 240, "frames a second"), 30)
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)  # may hold a password
 
     def __post_init__(self) -> None:
         if not (self.video or self.audio):
             raise SettingsError("video", self.video, "neither video nor audio is on; switch on at least one")
-        for name, value, most in (
-            ("width", self.width, 8192),
-            ("height", self.height, 8192),
-            ("fps", self.fps, 240),
-        ):
-            if not isinstance(value, int) or not 1 <= value <= most:
-                raise SettingsError(name, value, f"give a whole number from 1 to {most}")
-
         for server in self.ice_servers:
             given = server if isinstance(server, str) else server.get("urls")
             urls = given if isinstance(given, list | tuple) and given else [given]

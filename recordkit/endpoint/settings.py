@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from ..errors import SettingsError
+from ..values import DURATION, NumberLike, Setting, WholeLike, instance, maybe, named, seconds, whole
 from .names import check_template
 
 TOKEN_VARIABLE = "RECORDKIT_TOKEN"  # noqa: S105 - the name of a variable
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
-@dataclass(frozen=True, kw_only=True)
+@named
+@dataclass(frozen=True)
 class WhipSettings:
     """How a WHIP endpoint listens, and whom it takes.
 
@@ -45,8 +46,11 @@ class WhipSettings:
     Raises SettingsError, which never shows the token.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8080
+    port: Setting[WholeLike, int] = Setting(whole(0, 65535), 8080)
+    _: KW_ONLY
+    host: Setting[str, str] = Setting(
+        instance(str, "give an address to listen at, such as '127.0.0.1'"), "127.0.0.1"
+    )
     token: str | None = field(default=None, repr=False)
     certificate: str | None = None
     key: str | None = None
@@ -54,35 +58,19 @@ class WhipSettings:
     allowed_origins: Sequence[str] = ()
     publish_page: bool = False
     name_template: str = "{stream}-{time}-{counter}.ts"
-    max_publishers: int = 16
-    max_sdp_bytes: int = 64 * 1024
-    max_seconds: float | None = None
-    max_bytes: int | None = None
-    min_free_bytes: int = 256 * 1024 * 1024
-    connect_timeout: float = 20.0
-    start_bit_rate: int = 2_500_000
+    max_publishers: Setting[WholeLike, int] = Setting(whole(1, 1000), 16)
+    max_sdp_bytes: Setting[WholeLike, int] = Setting(whole(1024, 1 << 20, "bytes", kilo=1024), 64 * 1024)
+    max_seconds: Setting[NumberLike | None, float | None] = Setting(maybe(DURATION), None)
+    max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(whole(1, 1 << 62, "bytes", kilo=1024)), None)
+    min_free_bytes: Setting[WholeLike, int] = Setting(whole(0, 1 << 62, "bytes", kilo=1024), 256 * 1024 * 1024)
+    connect_timeout: Setting[NumberLike, float] = Setting(seconds(0.001, 1e6, "give a time above 0"), 20.0)
+    start_bit_rate: Setting[WholeLike, int] = Setting(whole(30_000, 100_000_000, "bits a second"), 2_500_000)
     media_ports: tuple[int, int] | None = None
     announced_address: str | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("port", 0, 65535),
-            ("max_publishers", 1, 1000),
-            ("max_sdp_bytes", 1024, 1 << 20),
-            ("min_free_bytes", 0, 1 << 62),
-            ("start_bit_rate", 30_000, 100_000_000),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise SettingsError(name, value, f"give a whole number from {low:,} to {high:,}")
-        for name in ("max_seconds", "max_bytes", "connect_timeout"):
-            limit = getattr(self, name)
-            if limit is None and name != "connect_timeout":
-                continue
-            if not isinstance(limit, int | float) or isinstance(limit, bool) or not 0 < limit < math.inf:
-                raise SettingsError(name, limit, "give a number above 0")
         for name in ("ice_servers", "allowed_origins"):
-            if isinstance(getattr(self, name), str):
+            if not isinstance(getattr(self, name), Sequence) or isinstance(getattr(self, name), str):
                 raise SettingsError(name, getattr(self, name), "give a list of them")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         check_template(self.name_template)

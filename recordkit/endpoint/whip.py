@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ..sources.source import OpenSource
 from .settings import WhipSettings
 
 
-@dataclass(frozen=True, kw_only=True)
 class Whip(WhipSettings):
     """A WHIP endpoint (RFC 9725), to which OBS Studio, FFmpeg, browsers and others publish by WebRTC.
 

@@ -14,6 +14,7 @@ from ..background.account import SessionState
 from ..background.session import Session
 from ..endpoint.camera import CameraFeed, IceServer
 from ..errors import SettingsError, StateError
+from ..values import WholeLike
 
 NO_AUDIO = "none"
 _HERE = Path(__file__).parent
@@ -52,9 +53,9 @@ class Camera(anywidget.AnyWidget):
     def __init__(
         self,
         *,
-        width: int = 1280,
-        height: int = 720,
-        fps: int = 30,
+        width: WholeLike = 1280,
+        height: WholeLike = 720,
+        fps: WholeLike = 30,
         video: bool = True,
         audio: bool = True,
         ice_servers: Sequence[IceServer] = (),
@@ -63,10 +64,12 @@ class Camera(anywidget.AnyWidget):
             raise SettingsError("video", video, "neither video nor audio is on; switch on at least one")
         # Made first, so that what cannot be used is told before a widget stands there.
         self._ice_servers = tuple(ice_servers)
-        CameraFeed(video=video, audio=audio, width=width, height=height, fps=fps, ice_servers=self._ice_servers)
+        feed = CameraFeed(
+            video=video, audio=audio, width=width, height=height, fps=fps, ice_servers=self._ice_servers
+        )
         self._session: Session | None = None
         self._count = 0
-        super().__init__(width=width, height=height, fps=fps, video=video, audio=audio)
+        super().__init__(width=feed.width, height=feed.height, fps=feed.fps, video=video, audio=audio)
         self.on_msg(self._from_page)
 
     @property

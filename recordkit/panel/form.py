@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import ipywidgets as widgets
 
 from ..background.sessions import StandIn
 from ..errors import SettingsError
 from ..settings import VideoSettings
+from ..sources.given import SourceLike, source_of
 from ..sources.media_file import MediaFile
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
@@ -130,6 +131,11 @@ class CameraChoice:
         return self.camera
 
 
+Sources: TypeAlias = (
+    "SourceLike | StandIn | Sequence[SourceLike | StandIn] | Mapping[str, SourceLike | StandIn] | None"
+)
+
+
 class GivenChoice:
     """A source that the caller made."""
 
@@ -153,30 +159,41 @@ KINDS: dict[str, Callable[[], Choice]] = {
 }
 
 
-def choices(sources: Sequence[str | Source | StandIn] | Mapping[str, Source | StandIn] | None) -> list[Choice]:
-    """What a panel offers: kinds by their names, sources as they are. Raises SettingsError."""
-    found: list[Choice] = []
+def choices(sources: Sources) -> list[Choice]:
+    """What a panel offers: kinds by their names, sources, paths and URLs as they are. Raises SettingsError."""
     if isinstance(sources, Mapping):
-        found += [GivenChoice(label, source) for label, source in sources.items()]
-        sources = list[str | Source | StandIn]()
-    for one in KINDS if sources is None else sources:
-        if not isinstance(one, str):
-            found.append(GivenChoice(getattr(one, "name", type(one).__name__), one))
-        elif one in KINDS:
-            found.append(KINDS[one]())
-        else:
-            raise SettingsError("sources", one, f"give sources, or names among {', '.join(KINDS)}")
+        found: list[Choice] = [GivenChoice(label, _given(source)) for label, source in sources.items()]
+    else:
+        listed: Iterable[object] = [sources]
+        if sources is None:
+            listed = KINDS
+        elif isinstance(sources, Sequence) and not isinstance(sources, str):
+            listed = sources
+        found = [_choice(one) for one in listed]
     if not found:
         raise SettingsError("sources", sources, "give at least one")
     return found
 
 
+def _choice(one: object) -> Choice:
+    if isinstance(one, str) and one in KINDS:
+        return KINDS[one]()
+    if isinstance(one, str) and not any(mark in one for mark in "./:~"):
+        raise SettingsError("sources", one, f"give sources, paths, URLs, or names among {', '.join(KINDS)}")
+    source = _given(one)
+    return GivenChoice(getattr(source, "name", type(one).__name__), source)
+
+
+def _given(one: object) -> Source | StandIn:
+    if isinstance(one, StandIn) and not isinstance(one, type):
+        return one
+    return source_of("sources", one)
+
+
 class Form:
     """Source, name and settings. ``settings`` are those of ``recordkit.start``."""
 
-    def __init__(
-        self, sources: Sequence[str | Source | StandIn] | Mapping[str, Source | StandIn] | None, folder: Path
-    ) -> None:
+    def __init__(self, sources: Sources, folder: Path) -> None:
         self._folder = folder
         self.choices = choices(sources)
         self.kind = widgets.Dropdown(

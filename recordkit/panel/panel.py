@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
@@ -15,15 +13,16 @@ from IPython.display import HTML
 
 from ..background.account import SessionState
 from ..background.session import Session
-from ..background.sessions import StandIn, start
+from ..background.sessions import start
 from ..errors import RecordkitError, StateError
 from ..recorder.result import Recording
-from ..sources.source import Source
 from ..system import Clock
 from ..telemetry.words import time_text
+from ..values import PathLike, named
+from ..values import path as read_path
 from . import page
 from .cells import predecessor
-from .form import Form
+from .form import Form, Sources
 from .leftovers import Leftovers
 from .parts import button, close_all, put, row
 from .watched import Watched
@@ -34,6 +33,7 @@ REDRAW_INTERVAL_S = 0.8
 RUNNING = (SessionState.STARTING, SessionState.RECORDING, SessionState.DEGRADED, SessionState.STOPPING)
 
 
+@named
 class RecordingPanel:
     """A panel that starts, stops, marks and watches recordings into ``folder``, each in its own process.
 
@@ -49,16 +49,16 @@ class RecordingPanel:
 
     def __init__(
         self,
-        sources: Sequence[str | Source | StandIn] | Mapping[str, Source | StandIn] | None = None,
-        folder: str | os.PathLike[str] = "recordings",
+        sources: Sources = None,
+        folder: PathLike = "recordings",
         *,
-        clock: Clock | None = None,
+        _clock: Clock | None = None,
     ) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = read_path("folder", folder)
         self.session: Session | None = None
         self.recording: Recording | None = None
         self.error: RecordkitError | None = None
-        self._clock = clock or Clock()
+        self._clock = _clock or Clock()
         self._closed = threading.Event()
         self._lock = threading.RLock()
         self._is_closing = False

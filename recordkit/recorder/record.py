@@ -14,6 +14,7 @@ from ..errors import RecordkitError, SourceError, StateError
 from ..model import EncodedUnit
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import RecordingOptions, RecordingSettings
+from ..sources.given import SourceLike, source_of
 from ..sources.source import Live, Media, OpenSource, Source
 from ..system import Clock
 from ..values import DURATION, NumberLike, PathLike, maybe, named_with
@@ -34,7 +35,7 @@ _VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
 
 @named_with(RecordingOptions, RecordingSettings)
 def record(
-    source: Source,
+    source: SourceLike,
     path: PathLike,
     *,
     seconds: NumberLike | None = None,
@@ -54,10 +55,11 @@ def record(
     it was, with nothing left behind; where it fails later what came before is committed first.
     Raises Recorder's errors.
     """
+    media = source_of("source", source)
     made = RecordingSettings(path=path, **settings)
     length_s = maybe(DURATION)("seconds", seconds)
     stop = stop or threading.Event()
-    feed = _Feed(source, length_s, stop, made.clock)
+    feed = _Feed(media, length_s, stop, made.clock)
     given = feed.open()
     try:
         recorder = Recorder.of(_fitting(made, given), shared)

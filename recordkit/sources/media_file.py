@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.filter
@@ -17,8 +18,9 @@ from av.video.frame import VideoFrame
 
 from ..encode.passthrough import passthrough_codec
 from ..encode.routing import MOST_AUDIO
-from ..errors import SourceError
+from ..errors import SettingsError, SourceError
 from ..mpegts.clock import fraction
+from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text
 from .source import OpenSource, SourceItem
 
 log = logging.getLogger("recordkit")
@@ -28,7 +30,14 @@ _READ_TIMEOUT_S = 30.0
 _WITHOUT_DISPLAY_TIMES = {"avi", "h264", "hevc"}
 
 
-@dataclass(frozen=True, kw_only=True)
+def _url(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a caller gives
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise SettingsError(name, value, "give a path or URL")
+    return os.path.expanduser(os.fsdecode(value))  # noqa: PTH111 - a URL is no path
+
+
+@named
+@dataclass(frozen=True)
 class MediaFile:
     """Records ``url``: a path, a URL, or a device together with its ``format`` (``"v4l2"``, ``"lavfi"``).
 
@@ -40,14 +49,21 @@ class MediaFile:
     left out and counted in the log; a live source silent for 30 s ends with SourceError.
     """
 
-    url: str
-    format: str | None = None
-    options: dict[str, str] = field(default_factory=dict)
-    video: bool = True
-    audio: bool = True
-    transcode: bool = False
-    transcode_audio: bool = False
-    fps: Fraction | None = None
+    url: Setting[PathLike, str] = Setting(_url)
+    _: KW_ONLY
+    format: Setting[str | None, str | None] = Setting(maybe(text), None)
+    options: Mapping[str, str | float] = field(default_factory=dict)
+    video: Setting[bool, bool] = Setting(flag, True)
+    audio: Setting[bool, bool] = Setting(flag, True)
+    transcode: Setting[bool, bool] = Setting(flag, False)
+    transcode_audio: Setting[bool, bool] = Setting(flag, False)
+    fps: Setting[RateLike | None, Fraction | None] = Setting(maybe(rate), None)
+
+    def __post_init__(self) -> None:
+        options = self.options
+        if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+            raise SettingsError("options", options, "give a mapping of libavformat's options to their values")
+        object.__setattr__(self, "options", {name: str(value) for name, value in options.items()})
 
     @property
     def name(self) -> str:
@@ -61,7 +77,7 @@ class MediaFile:
             container = av.open(
                 self.url,
                 format=self.format,
-                options=dict(self.options),
+                options=cast("dict[str, str]", dict(self.options)),
                 timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S),
             )
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -79,12 +95,12 @@ class MediaFile:
             for stream in chosen:
                 if not passed[stream.index]:
                     stream.thread_type = "AUTO"
-            rate = fraction(video.average_rate) if video is not None else None
+            average = fraction(video.average_rate) if video is not None else None
             yield OpenSource(
                 items=self._items(container, chosen, passed),
                 has_video=video is not None,
                 has_audio=bool(audio),
-                frame_rate=self.fps or rate,
+                frame_rate=self.fps or average,
                 pixel_aspect=_pixel_aspect(video),
                 languages=tuple(None if stream.language == "und" else stream.language for stream in audio),
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 
 import av
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
+from ..values import DURATION, NumberLike, RateLike, Setting, WholeLike, flag, maybe, named, rate, whole
 from .marks import BEEP_HZ, BEEP_S, RAMP_S, plane_rows
 from .picture import Painter
 from .source import OpenSource, SourceItem
@@ -26,11 +27,11 @@ CHUNKS_PER_SECOND = 50
 _TONES_HZ = tuple(range(440, 440 + 8 * 110, 110))
 _TONE_LEVEL, _BEEP_LEVEL = 0.04, 0.4
 _LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1")
-_NTSC_RATES = (12, 15, 24, 30, 48, 60, 90, 120, 240)
-_MIN_SIZE, _MAX_SIDE = (64, 48), 8192
+_WIDTHS, _HEIGHTS = (64, 8192), (48, 8192)
 
 
-@dataclass(frozen=True, kw_only=True)
+@named
+@dataclass(frozen=True)
 class Synthetic:
     """A synthetic camera and microphone.
 
@@ -44,36 +45,25 @@ class Synthetic:
     Raises SettingsError for values that cannot be used.
     """
 
-    width: int = 1280
-    height: int = 720
-    fps: Fraction | float | str = Fraction(30)
-    sample_rate: int = 48_000
-    channels: int = 2
-    video: bool = True
-    audio: bool = True
-    seconds: float | None = None
-    realtime: bool = True
+    width: Setting[WholeLike, int] = Setting(whole(*_WIDTHS), 1280)
+    height: Setting[WholeLike, int] = Setting(whole(*_HEIGHTS), 720)
+    _: KW_ONLY
+    fps: Setting[RateLike, Fraction] = Setting(rate, 30)
+    sample_rate: Setting[WholeLike, int] = Setting(whole(8000, 192_000), 48_000)
+    channels: Setting[WholeLike, int] = Setting(whole(1, len(_LAYOUTS)), 2)
+    video: Setting[bool, bool] = Setting(flag, True)
+    audio: Setting[bool, bool] = Setting(flag, True)
+    seconds: Setting[NumberLike | None, float | None] = Setting(maybe(DURATION), None)
+    realtime: Setting[bool, bool] = Setting(flag, True)
 
     def __post_init__(self) -> None:
         if not (self.video or self.audio):
             raise SettingsError("video", self.video, "neither video nor audio; switch on at least one")
-        for name, value, low, high in (
-            ("width", self.width, _MIN_SIZE[0], _MAX_SIDE),
-            ("height", self.height, _MIN_SIZE[1], _MAX_SIDE),
-            ("sample_rate", self.sample_rate, 8000, 192_000),
-            ("channels", self.channels, 1, len(_LAYOUTS)),
-        ):
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise SettingsError(name, value, f"give a whole number from {low} to {high}")
-        timed = isinstance(self.seconds, (int, float)) and not isinstance(self.seconds, bool)
-        if self.seconds is not None and not (timed and 0 < self.seconds < math.inf):
-            raise SettingsError("seconds", self.seconds, "give a time above 0, or None for no end")
-        object.__setattr__(self, "fps", _exact_rate(self.fps))
 
     @property
     def rate(self) -> Fraction:
         """Pictures a second, exactly: ``fps`` as it was understood."""
-        return Fraction(self.fps)
+        return self.fps
 
     @property
     def picture_count(self) -> int | None:
@@ -137,23 +127,6 @@ class Synthetic:
     def _exact_seconds(self) -> Fraction | None:
         # A float such as 0.1 * 3 lies a hair above 0.3 and would else give one picture too many.
         return None if self.seconds is None else Fraction(self.seconds).limit_denominator(1_000_000)
-
-
-def _exact_rate(fps: Fraction | float | str) -> Fraction:
-    advice = 'give pictures a second above 0 and up to 1000, such as 30, 29.97 or "30000/1001"'
-    try:
-        rate = Fraction(fps)
-    except (ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
-        raise SettingsError("fps", fps, advice) from error
-    if isinstance(fps, bool) or not 0 < rate <= 1000:
-        raise SettingsError("fps", fps, advice)
-    if isinstance(fps, float) or (isinstance(fps, str) and "/" not in fps):
-        ntsc = next((Fraction(n * 1000, 1001) for n in _NTSC_RATES if abs(n / 1.001 - rate) < 0.005), None)
-        rate = ntsc or rate.limit_denominator(10_000)
-    # A time base travels as two C ints in libav.
-    if rate <= 0 or max(rate.numerator, rate.denominator) >= 1 << 31:
-        raise SettingsError("fps", fps, "its numerator and denominator must stay below 2^31")
-    return rate
 
 
 class Sound:

@@ -19,7 +19,7 @@ OWN = "own-s3cret"  # - of these tests alone
     [
         ("port", -1),
         ("port", 65536),
-        ("port", "8080"),
+        ("port", "http"),
         ("max_publishers", 0),
         ("max_publishers", True),
         ("max_sdp_bytes", 10),

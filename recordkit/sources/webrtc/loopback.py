@@ -6,13 +6,26 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import KW_ONLY, asdict, dataclass, fields
 from fractions import Fraction
 from typing import get_args
 
 from aiortc import MediaStreamTrack
 
 from ...errors import SettingsError
+from ...values import (
+    DURATION,
+    NumberLike,
+    RateLike,
+    Setting,
+    WholeLike,
+    flag,
+    maybe,
+    named,
+    one_of,
+    rate,
+    whole,
+)
 from ..source import OpenSource
 from ..synthetic import Synthetic
 from .hosting import Outlet, hosted
@@ -24,10 +37,9 @@ from .tracks import SAMPLE_RATE, SizeChange, SyntheticMedia
 
 log = logging.getLogger("recordkit")
 
-_LEAST_BIT_RATE = 50_000
 
-
-@dataclass(frozen=True, kw_only=True)
+@named
+@dataclass(frozen=True)
 class Loopback:
     """Two real WebRTC peers in one process (DTLS, SRTP, ICE on 127.0.0.1), for demos, notebooks and tests.
 
@@ -44,13 +56,16 @@ class Loopback:
     Raises SettingsError for values that cannot be used.
     """
 
-    width: int = 1280
-    height: int = 720
-    fps: Fraction | float | str = 30
-    codec: VideoCodec = "h264"
-    video: bool = True
-    audio: bool = True
-    bit_rate: int | None = None
+    width: Setting[WholeLike, int] = Setting(whole(64, 8192), 1280)
+    height: Setting[WholeLike, int] = Setting(whole(48, 8192), 720)
+    _: KW_ONLY
+    fps: Setting[RateLike, Fraction] = Setting(rate, 30)
+    codec: Setting[VideoCodec, VideoCodec] = Setting(one_of(*get_args(VideoCodec)), "h264")
+    video: Setting[bool, bool] = Setting(flag, True)
+    audio: Setting[bool, bool] = Setting(flag, True)
+    bit_rate: Setting[WholeLike | None, int | None] = Setting(
+        maybe(whole(50_000, 500_000_000, "bits a second")), None
+    )
     loss: float = 0.0
     jitter_s: float = 0.0
     delay_s: float = 0.0
@@ -60,26 +75,15 @@ class Loopback:
     outages: tuple[Span, ...] = ()
     sizes: tuple[SizeChange, ...] = ()
     mutes: tuple[Span, ...] = ()
-    video_ends_s: float | None = None
-    audio_ends_s: float | None = None
-    seconds: float | None = None
-    seed: int = 0
+    video_ends_s: Setting[NumberLike | None, float | None] = Setting(maybe(DURATION), None)
+    audio_ends_s: Setting[NumberLike | None, float | None] = Setting(maybe(DURATION), None)
+    seconds: Setting[NumberLike | None, float | None] = Setting(maybe(DURATION), None)
+    seed: Setting[int, int] = Setting(whole(-(1 << 63), 1 << 63), 0)
 
     def __post_init__(self) -> None:
         source = self._source
         if source.width % 2 or source.height % 2:
             raise SettingsError("width", (self.width, self.height), "the sides of coded pictures are even numbers")
-        if self.codec not in get_args(VideoCodec):
-            raise SettingsError("codec", self.codec, "give 'h264' or 'vp8'")
-        for name, least in (("seed", None), ("bit_rate", _LEAST_BIT_RATE)):
-            value = getattr(self, name)
-            if name == "bit_rate" and value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or (least is not None and value < least):
-                raise SettingsError(name, value, "give a whole number" + (f" from {least:,}" if least else ""))
-        for name in ("video_ends_s", "audio_ends_s"):
-            if getattr(self, name) is not None:
-                _timed(name, getattr(self, name))
         # Lists, as JSON has them, are taken for tuples.
         object.__setattr__(self, "outages", self.faults.outages)
         object.__setattr__(self, "mutes", spans("mutes", self.mutes))
@@ -101,9 +105,10 @@ class Loopback:
 
     @contextmanager
     def _open(self) -> Iterator[OpenSource]:
-        rate = self._source.rate if self.video else None
         with hosted(self.name, self._run) as outlet:
-            yield OpenSource(outlet.items(), self.video, self.audio, frame_rate=rate, live=outlet)
+            yield OpenSource(
+                outlet.items(), self.video, self.audio, frame_rate=self.fps if self.video else None, live=outlet
+            )
 
     async def _run(self, outlet: Outlet) -> None:
         failed: list[Exception] = []
@@ -164,13 +169,6 @@ def _note_failure(failed: list[Exception], track: MediaStreamTrack, error: Excep
         failed.append(error)
 
 
-def _timed(name: str, value: object) -> None:
-    try:
-        Synthetic(seconds=value)  # type: ignore[arg-type]
-    except SettingsError as error:
-        raise SettingsError(name, value, "give a time above 0, or None for no end") from error
-
-
 def _size_changes(value: object) -> tuple[SizeChange, ...]:
     advice = "give (seconds, width, height) each, such as ((5.0, 640, 360),), with even sides"
     if not isinstance(value, (tuple, list)):
@@ -181,7 +179,7 @@ def _size_changes(value: object) -> tuple[SizeChange, ...]:
             raise SettingsError("sizes", value, advice)
         at_s, width, height = change
         try:
-            _timed("sizes", at_s)
+            DURATION("sizes", at_s)
             Synthetic(width=width, height=height)
         except SettingsError as error:
             raise SettingsError("sizes", value, advice) from error
