@@ -18,6 +18,7 @@ from ..system import Clock, System, give_back_freed_memory
 from ..telemetry.watch import WatchState, scan
 from .arguments import count, picture_size
 from .listening import AnnounceOption, HostOption, MediaPortsOption, PageOption, PortOption, TokenOption, port_range
+from .record import PartialChoice
 from .report import watch_table
 from .shared import interrupt
 
@@ -44,8 +45,11 @@ def serve(
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Re-encode all video to this frame size.")] = None,
     bit_rate: Annotated[str | None, typer.Option(help="Re-encode all video at this bit rate, such as 4M.")] = None,
     max_publishers: Annotated[int, typer.Option(help="Most publishers at the same time.")] = Whip.max_publishers,
-    max_seconds: Annotated[float | None, typer.Option(help="Longest recording, in seconds.")] = None,
-    max_bytes: Annotated[str | None, typer.Option(help="Largest recording, in bytes, such as 4G.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Seconds after which a new file begins.")] = None,
+    max_bytes: Annotated[str | None, typer.Option(help="Bytes after which a new file begins, such as 4G.")] = None,
+    on_partial: Annotated[
+        PartialChoice, typer.Option(help="What to do with the unfinished recordings of an earlier run in FOLDER.")
+    ] = PartialChoice.ERROR,
     min_free: Annotated[str, typer.Option(help="Bytes to keep free on the disk, such as 1G.")] = "256M",
 ) -> None:
     """Record whoever publishes by WHIP (OBS Studio, FFmpeg, browsers), each into its own file in FOLDER.
@@ -95,4 +99,6 @@ def serve(
                 table = watch_table(scan(folder, clock.time_ns(), system, known), console.width, console.height - 9)
                 live.update(table, refresh=True)
 
-        serve_publishers(folder, whip, video=video, on_ready=ready, on_progress=progress)
+        serve_publishers(
+            folder, whip, video=video, on_partial=on_partial.value, on_ready=ready, on_progress=progress
+        )

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiortc import MediaStreamTrack, RTCPeerConnection
 
+from ..errors import RecordkitError
 from ..recorder.media_recorder import MediaRecorder
 from ..recorder.state import State
 from ..system import Clock, System
 from .names import paths
 from .publisher import Publisher, Sink
 from .settings import WhipSettings
+
+log = logging.getLogger("recordkit.endpoint")
+
+_LONGEST_OVERLAP_S = 5.0
+_OVERLAP_STEP_S = 0.02
 
 
 class FolderDesk:
@@ -35,15 +44,20 @@ class FolderDesk:
         self._clock = clock
         self._system = system
         self._recorder = recorder
+        self._names: set[str] = set()
         self._recorder(folder / "settings.ts")  # which finds what is wrong with them before anybody comes
 
     def admit(self, stream: str, present: list[Publisher]) -> Sink:
         """A recording under the first free name. Raises the errors of MediaRecorder."""
-        # Those present may not have made their files yet.
-        taken = {publisher.sink.file_name for publisher in present}
-        names = paths(self._folder, self._settings.name_template, stream, self._clock.time_ns())
-        path = next(path for path in names if path.name not in taken)
-        return FileSink(self._recorder(path))
+        return FileSink(lambda: self._make(stream), self._names.discard)
+
+    def _make(self, stream: str) -> MediaRecorder:
+        # Those at work may not have made their files yet.
+        free = paths(self._folder, self._settings.name_template, stream, self._clock.time_ns())
+        path = next(path for path in free if path.name not in self._names)
+        recorder = self._recorder(path)
+        self._names.add(path.name)
+        return recorder
 
     async def free_bytes(self) -> int | None:
         """Bytes free on the folder's disk, which may take its time to tell; None where it cannot."""
@@ -54,10 +68,20 @@ class FolderDesk:
 
 
 class FileSink:
-    """One publisher into one file."""
+    """One publisher into one file after the other, each by a recorder that ``make`` makes.
 
-    def __init__(self, recorder: MediaRecorder) -> None:
-        self._recorder = recorder
+    ``release`` is called with the name of each file when it is finished. The figures are those of all.
+    """
+
+    def __init__(self, make: Callable[[], MediaRecorder], release: Callable[[str], None]) -> None:
+        self._make = make
+        self._release = release
+        self._recorder = make()
+        self._before = _Done()
+        self._peer: RTCPeerConnection | None = None
+        self._tracks: list[MediaStreamTrack] = []
+        self._changing = asyncio.Lock()
+        self._is_over = False
 
     @property
     def file_name(self) -> str:
@@ -67,19 +91,17 @@ class FileSink:
     @property
     def file_bytes(self) -> int:
         """See Sink."""
-        return self._recorder.recorder.file_bytes
+        return self._before.bytes + self._recorder.recorder.file_bytes
 
     @property
     def duration_s(self) -> float:
         """See Sink."""
-        return self._recorder.recorder.duration_s
+        return self._before.duration_s + self._recorder.recorder.duration_s
 
     @property
     def drops(self) -> int:
         """See Sink."""
-        counters = self._recorder.counters
-        received = counters.received
-        return counters.dropped_items + (received.dropped_units if received is not None else 0)
+        return self._before.drops + _drops(self._recorder)
 
     @property
     def state(self) -> State:
@@ -88,11 +110,71 @@ class FileSink:
 
     async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
         """See Sink."""
-        receivers = {receiver.track: receiver for receiver in peer.getReceivers()}
-        for track in tracks:
-            self._recorder.addTrack(track, receiver=receivers.get(track))
-        await self._recorder.start()
+        self._peer, self._tracks = peer, tracks
+        await self._begin(self._recorder)
+
+    async def renew(self) -> bool:
+        """See Sink. Both files take in what comes until the new one has begun: nothing falls between them."""
+        async with self._changing:
+            if self._is_over:
+                return True
+            recorder = self._make()
+            try:
+                await self._begin(recorder)
+            except BaseException:
+                self._release(recorder.recorder.final_output_path.name)
+                raise
+            await self._until_begun(recorder)
+            old, self._recorder = self._recorder, recorder
+            try:
+                await self._finish(old)
+            except RecordkitError as error:
+                log.error("%s: %s", old.recorder.final_output_path.name, error)
+            self._before = self._before.and_of(old)
+            return True
 
     async def stop(self) -> None:
         """See Sink."""
-        await self._recorder.stop()
+        async with self._changing:
+            self._is_over = True
+            await self._finish(self._recorder)
+
+    async def _begin(self, recorder: MediaRecorder) -> None:
+        receivers = {receiver.track: receiver for receiver in self._peer.getReceivers()} if self._peer else {}
+        for track in self._tracks:
+            if track.readyState != "ended":
+                recorder.addTrack(track, receiver=receivers.get(track))
+        await recorder.start()
+
+    async def _until_begun(self, recorder: MediaRecorder) -> None:
+        """Wait for the first picture that a decoder can start from, which the sender has been asked for."""
+        has_video = any(track.kind == "video" and track.readyState != "ended" for track in self._tracks)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_OVERLAP_S):
+                while not (recorder.counters.video_units if has_video else recorder.counters.audio_units):
+                    await asyncio.sleep(_OVERLAP_STEP_S)
+
+    async def _finish(self, recorder: MediaRecorder) -> None:
+        try:
+            await recorder.stop()
+        finally:
+            self._release(recorder.recorder.final_output_path.name)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """The figures of files that are finished."""
+
+    bytes: int = 0
+    duration_s: float = 0.0
+    drops: int = 0
+
+    def and_of(self, recorder: MediaRecorder) -> _Done:
+        one = recorder.recorder
+        return _Done(self.bytes + one.file_bytes, self.duration_s + one.duration_s, self.drops + _drops(recorder))
+
+
+def _drops(recorder: MediaRecorder) -> int:
+    counters = recorder.counters
+    received = counters.received
+    return counters.dropped_items + (received.dropped_units if received is not None else 0)

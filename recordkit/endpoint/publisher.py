@@ -39,7 +39,7 @@ class Sink(Protocol):
 
     @property
     def file_name(self) -> str:
-        """The name of the final file."""
+        """The name of the final file; of the newest, where there are several."""
         ...
 
     @property
@@ -64,6 +64,13 @@ class Sink(Protocol):
 
     async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
         """Begin to take what these tracks will send; raises RecordkitError."""
+        ...
+
+    async def renew(self) -> bool:
+        """Finish the file and go on in a new one; False if there are no files to choose here.
+
+        Raises RecordkitError, with all going on as before.
+        """
         ...
 
     async def stop(self) -> None:
@@ -94,6 +101,8 @@ class Publisher:
         self._peer = RTCPeerConnection(negotiation.ice_configuration(settings.ice_servers))
         self._tracks: list[MediaStreamTrack] = []
         self._connection: Connection | None = None
+        self._file_began_s, self._file_began_bytes = self.began_s, 0
+        self._renewing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._peer.on("track", self._tracks.append)
         self._peer.on("connectionstatechange", self._connection_changed)
@@ -193,7 +202,34 @@ class Publisher:
             self.begin_end("the recording failed, see the server's log")
         elif self.stage is Stage.CONNECTING and self.age_s > settings.connect_timeout:
             self.begin_end(f"it did not connect within {settings.connect_timeout:g} s: {self._fault}")
-        elif settings.max_seconds is not None and self.age_s > settings.max_seconds:
-            self.begin_end(f"it reached max_seconds={settings.max_seconds:g}")
-        elif settings.max_bytes is not None and self.sink.file_bytes >= settings.max_bytes:
-            self.begin_end(f"it reached max_bytes={settings.max_bytes:,}")
+        elif self.stage is Stage.LIVE and not self._is_renewing and (limit := self._limit_reached):
+            self._renewing = asyncio.create_task(self._renew(limit), name=f"recordkit-whip-renew:{self.stream}")
+
+    @property
+    def _is_renewing(self) -> bool:
+        return self._renewing is not None and not self._renewing.done()
+
+    @property
+    def _limit_reached(self) -> str:
+        """The limit that its file has reached, in words; empty if there is none."""
+        settings = self._settings
+        age_s = self._clock.monotonic() - self._file_began_s
+        if settings.max_seconds is not None and age_s > settings.max_seconds:
+            return f"max_seconds={settings.max_seconds:g}"
+        if settings.max_bytes is not None and self.sink.file_bytes - self._file_began_bytes >= settings.max_bytes:
+            return f"max_bytes={settings.max_bytes:,}"
+        return ""
+
+    async def _renew(self, limit: str) -> None:
+        before = self.sink.file_name
+        try:
+            has_next = await self.sink.renew()
+        except RecordkitError as error:
+            # What is too long is better than what is not there.
+            log.error("Stream %s: no new file can begin (%s); it goes on in %s", self.stream, error, before)
+        else:
+            if has_next:
+                log.info("Stream %s goes on in %s: %s reached %s", self.stream, self.sink.file_name, before, limit)
+            else:
+                self.begin_end(f"it reached {limit}")
+        self._file_began_s, self._file_began_bytes = self._clock.monotonic(), self.sink.file_bytes

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Unpack
 
-from ..errors import OutputAccessError
+from ..errors import OutputAccessError, RecordkitError
 from ..recorder.media_recorder import MediaRecorder, OnGap
 from ..recorder.shared import Shared
 from ..settings import RecordingOptions, RecordingSettings
 from ..sources.webrtc.hosting import Outlet, hosted
 from ..system import Clock, System
+from ..telemetry.words import size_text
 from ..values import PathLike, named_with
 from ..values import path as read_path
 from .endpoint import Endpoint
@@ -45,6 +46,9 @@ def serve(
     with the endpoint's URL once it listens, ``on_progress`` twice a second. ``video``, ``audio`` and
     ``settings`` are those of MediaRecorder.
 
+    What an earlier run has left unfinished in the folder is told in the log, and brought to its end with
+    ``on_partial="recover"``.
+
     Raises SettingsError for an address, port, certificate or token that cannot be used, and
     OutputAccessError where the folder cannot be made.
     """
@@ -62,6 +66,7 @@ def serve(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputAccessError(folder, f"cannot be made: {error.strerror}") from error
+    _look_for_leftovers(folder, settings.get("on_partial", "error"), system)
     with hosted(whip.name, server.run, clock=clock):
         log.info("Publish to %s/whip/NAME; recordings go to %s", server.url, folder)
         if on_ready is not None:
@@ -74,6 +79,27 @@ def serve(
             log.info("Interrupted: all recordings are brought to their ends")
         server.end()
         server.ended.wait()
+
+
+def _look_for_leftovers(folder: Path, on_partial: str, system: System) -> None:
+    """Say what an earlier run has left unfinished; with "recover" bring it to its end."""
+    from ..recovery.listing import partials
+    from ..recovery.recover import recover
+
+    try:
+        found = [one for one in partials(folder, system=system) if not one.is_recording]
+        if found and on_partial == "recover":
+            results = recover(folder, system=system)
+            for result in results if isinstance(results, list) else [results]:
+                log.log(logging.INFO if result.ok else logging.WARNING, "%s: %s", result.path.name, result.message)
+            return
+    except RecordkitError as error:
+        log.error("What lies unfinished in %s cannot be looked at: %s", folder, error)
+        return
+    for one in found:
+        size = one.problem or f"{size_text(one.recoverable_bytes)} can be recovered"
+        advice = 'on_partial="recover" (--on-partial recover), or rk.recover(), brings it to its end'
+        log.warning("%s is unfinished: %s; %s", one.path, size, advice)
 
 
 class _Server:

@@ -34,9 +34,9 @@ class WhipSettings:
     each publisher has its own.
 
     Limits: ``max_publishers`` at once, ``max_sdp_bytes`` of an offer, ``max_seconds`` and
-    ``max_bytes`` of a recording (None: none), ``min_free_bytes`` on the disk, below which nobody is
-    taken and what is recorded is committed; ``connect_timeout`` is how many seconds a publisher has
-    to connect. ``start_bit_rate`` is what browsers are asked to begin with, in bits a second.
+    ``max_bytes`` of a file, after which a new one begins (None: none), ``min_free_bytes`` on the disk,
+    below which nobody is taken and what is recorded is committed; ``connect_timeout`` is how many seconds
+    a publisher has to connect. ``start_bit_rate`` is what browsers are asked to begin with, in bits a second.
 
     Media come over UDP, at ports that the system chooses. Where only some reach this machine (a container, a
     firewall), ``media_ports`` is the first and the last that are used; each publisher takes one.

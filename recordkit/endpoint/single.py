@@ -150,6 +150,10 @@ class TurnSink:
             self._listener.add(track, receiver=receivers.get(track))
         self._listener.begin()
 
+    async def renew(self) -> bool:
+        """See Sink: the file is somebody else's."""
+        return False
+
     async def stop(self) -> None:
         """See Sink."""
         self.close()

@@ -37,12 +37,18 @@ class CountingSink:
     fault: RecordkitError | None = None
     starts: int = 0
     stops: int = 0
+    renewals: int = 0
+    has_files: bool = True
 
     async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
         assert tracks
         self.starts += 1
         if self.fault is not None:
             raise self.fault
+
+    async def renew(self) -> bool:
+        self.renewals += 1
+        return self.has_files
 
     async def stop(self) -> None:
         self.stops += 1

@@ -135,19 +135,20 @@ def test_closing_the_page_commits_and_the_list_tells(browser: Browser, served: S
 
 
 def test_refusals_and_an_end_by_the_endpoint_are_put_in_words(browser: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path, "--publish-page", "--token", "needed", "--max-seconds", "2") as served:
+    with serving(tmp_path, "--publish-page", "--token", "needed") as served:
         page = browser.new_page()
         page.goto(f"{served.url}/publish?size=360")
-        for token, words in (
-            ("wrong", "The token is missing or wrong."),
-            ("needed", "The endpoint ended the recording."),
-        ):
+        for token, words in (("wrong", "The token is missing or wrong."), ("needed", "Recording.")):
             page.get_by_label("Token").fill(token)
             page.get_by_role("button", name="Record").click()
-            page.get_by_text(words).wait_for(timeout=GUARD_MS)
+            page.get_by_text(words, exact=True).wait_for(timeout=GUARD_MS)
+        until(lambda: any(path.stat().st_size for path in tmp_path.glob("*.recording.ts")))
+        served.process.terminate()
+        page.get_by_text("The endpoint ended the recording.").wait_for(timeout=GUARD_MS)
         page.evaluate(REFUSE)
         page.get_by_role("button", name="Record").click()
         page.get_by_text("Allow it beside the address").wait_for(timeout=GUARD_MS)
         page.close()
-        (recording,) = served.committed()
+        assert served.process.wait(30) == 0  # a second signal would leave the recording as it is
+    (recording,) = served.committed()
     assert verify(recording, decode=True).ok

@@ -315,23 +315,47 @@ def test_who_never_connects_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize("limit", [{"max_seconds": 0.3}, {"max_bytes": 1000}, {"min_free_bytes": 1001}])
-def test_limits_end_a_recording_and_close_its_connection(
-    limit: dict[str, float], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limit", [{"max_seconds": 0.3}, {"max_bytes": 1000}])
+@pytest.mark.parametrize("has_files", [True, False])
+def test_a_limit_begins_a_new_file_or_ends_who_can_have_none(
+    limit: dict[str, float], has_files: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(face, "LOOK_INTERVAL_S", 0.05)
 
     async def scene() -> None:
-        desk = CountingDesk(free=10**9)
+        desk = CountingDesk()
         async with running(desk, **limit) as (endpoint, client):
             peer = new_peer()
             await publish(endpoint, client, peer)
-            desk.sinks[0].file_bytes = 1000
+            sink = desk.sinks[0]
+            sink.has_files, sink.file_bytes = has_files, 1000
+            await until(lambda: sink.renewals)
+            if has_files:
+                sink.file_bytes = 2000
+                await until(lambda: sink.renewals == 2)
+                assert (sink.stops, peer.connectionState) == (0, "connected")
+            else:
+                await until(lambda: not endpoint.publishers)
+                assert next(iter(limit)) in endpoint.ended[0].reason
+            await peer.close()
+        assert sink.stops == 1
+
+    asyncio.run(scene())
+
+
+def test_a_full_disk_ends_a_recording_and_closes_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(face, "LOOK_INTERVAL_S", 0.05)
+
+    async def scene() -> None:
+        desk = CountingDesk(free=10**9)
+        async with running(desk, min_free_bytes=1001) as (endpoint, client):
+            peer = new_peer()
+            await publish(endpoint, client, peer)
             desk.free = 1000
             await until(lambda: not endpoint.publishers)
             await until(lambda: peer.connectionState == "closed")
             assert desk.sinks[0].stops == 1
-            assert next(iter(limit)) in endpoint.ended[0].reason or "disk" in endpoint.ended[0].reason
+            assert "disk" in endpoint.ended[0].reason
             await peer.close()
 
     asyncio.run(scene())

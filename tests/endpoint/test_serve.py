@@ -125,6 +125,57 @@ def test_stopping_commits_what_is_being_recorded(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.recording.*"))
 
 
+def test_a_file_that_reaches_its_limit_is_followed_by_the_next_with_nothing_between(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(url: str) -> None:
+        async with synthetic(url, seconds=6) as media:
+            await media.wait()
+
+    caplog.set_level("INFO", "recordkit.endpoint")
+    with serving(tmp_path, max_seconds=1.5) as url:
+        asyncio.run(scene(url))
+    files = sorted(tmp_path.glob("*.ts"))
+    assert len(files) >= 3
+    # Each begins before the one before it has ended: what is in both is better than what is in none.
+    reached = -1
+    for path in files:
+        found = verify(path, decode=True)
+        assert found.ok, found.problems
+        back = read_back(path)
+        assert (back.lost, back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0, 0)
+        assert back.first_number is not None
+        assert back.last_number is not None
+        assert back.first_number <= reached + 1
+        reached = back.last_number
+    assert reached == 179
+    assert "Stream talk goes on in talk-2.ts: talk-1.ts reached max_seconds=1.5" in caplog.text
+
+
+@pytest.mark.parametrize("on_partial", ["error", "recover"])
+def test_what_an_earlier_run_has_left_is_told_and_recovered_if_wanted(
+    on_partial: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed = (
+        "import os, signal, sys; import recordkit as rk\n"
+        "session = rk.start(rk.Synthetic(width=64, height=64), sys.argv[1])\n"
+        "session.wait(1)\nos.kill(session.worker_pid, signal.SIGKILL)\nsession.wait(5)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "old.ts")], check=True, timeout=60, cwd=ROOT)
+    stop = threading.Event()
+    stop.set()
+    caplog.set_level("INFO", "recordkit")
+    serve(tmp_path, Whip(port=0), stop=stop, on_partial=on_partial)
+    if on_partial == "recover":
+        assert verify(tmp_path / "old.ts", decode=True).ok
+        assert not list(tmp_path.glob("*.recording.*"))
+        assert "old.recording.ts: " in caplog.text
+    else:
+        assert "old.recording.ts is unfinished: " in caplog.text
+        assert "--on-partial recover" in caplog.text
+        assert not (tmp_path / "old.ts").exists()
+
+
 def test_who_never_sends_leaves_nothing_behind(tmp_path: Path) -> None:
     async def scene(url: str) -> None:
         async with aiohttp.ClientSession(url) as client:
