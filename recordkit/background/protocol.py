@@ -16,7 +16,7 @@ from ..errors import SettingsError
 PROTOCOL = 1
 """Goes up where a side of yesterday would misunderstand one of today."""
 LONGEST_LINE_BYTES = 1 << 20
-OnParentExit = Literal["finish", "continue"]
+OnParentExit = Literal["finish", "continue", "wait"]
 
 
 class Type(StrEnum):

@@ -21,9 +21,9 @@ _CREDENTIALS = struct.Struct("3i")
 """struct ucred: process, user, group."""
 
 
-def _address(partial: Path) -> str:
+def _address(partial: Path, *, waits: bool) -> str:
     status = partial.stat()
-    return f"\0recordkit-{status.st_dev:x}-{status.st_ino:x}"
+    return f"\0recordkit-{'waits-' if waits else ''}{status.st_dev:x}-{status.st_ino:x}"
 
 
 def _user_of_peer(connection: socket.socket) -> int:
@@ -35,14 +35,16 @@ def _user_of_peer(connection: socket.socket) -> int:
 class Rendezvous:
     """Listens for sessions that attach, in the thread ``recordkit-accept``; ``on_call`` gets each connection.
 
+    One that ``waits`` is found by those alone who seek a recording that has lost whoever started it.
+
     Raises OSError where the system gives no such socket.
     """
 
-    def __init__(self, partial: Path, on_call: Callable[[socket.socket], None]) -> None:
+    def __init__(self, partial: Path, on_call: Callable[[socket.socket], None], *, waits: bool = False) -> None:
         self._on_call = on_call
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.bind(_address(partial))
+            self._socket.bind(_address(partial, waits=waits))
             self._socket.listen()
         except OSError:
             self._socket.close()
@@ -67,7 +69,7 @@ class Rendezvous:
         self._socket.close()
 
 
-def call(final_path: Path, system: System) -> socket.socket:
+def call(final_path: Path, system: System, *, waits: bool = False) -> socket.socket:
     """A connection to the worker that records ``final_path``.
 
     Raises OutputNameError for a name that is none of a recording, StateError where nobody can be reached.
@@ -75,7 +77,7 @@ def call(final_path: Path, system: System) -> socket.socket:
     partial = Output(final_path, system).partial_path
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        address = _address(partial)
+        address = _address(partial, waits=waits)
         if not system.is_locked(partial):
             advice = (
                 f"nobody records {final_path} any more: rk.recover({str(final_path)!r}) brings back what is there"

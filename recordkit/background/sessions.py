@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ..sources.source import SignalledSource
 
 log = logging.getLogger("recordkit")
+
+LONGEST_ALONE_S = 600.0
+"""A recording that waits goes on so long without anybody; then it is committed."""
 
 
 @runtime_checkable
@@ -59,7 +63,8 @@ def start(
 
     ``settings`` are those of ``record`` and Recorder, but for functions. When this process ends, in
     whatever way, the recording is brought to its end and committed (``on_parent_exit="finish"``), or
-    goes on and can be found again with ``attach`` (``"continue"``). ``on_signal`` and ``on_change`` are as
+    goes on and can be found again with ``attach`` (``"continue"``), or goes on for ten minutes, in which
+    whoever comes back may take it up, as a panel does (``"wait"``). ``on_signal`` and ``on_change`` are as
     in Session, from the first moment on.
 
     Raises what the recording cannot begin with: SettingsError (also for what cannot be sent to another
@@ -85,6 +90,7 @@ def start(
         path=str(final_path),
         settings={name: describe(name, value) for name, value in {"seconds": seconds, **settings}.items()},
         on_parent_exit=on_parent_exit,
+        alone_s=LONGEST_ALONE_S,
         log_level=log.getEffectiveLevel(),
     )
     session = Session(final_path)
@@ -111,7 +117,18 @@ def attach(path: str | os.PathLike[str], *, on_change: Callable[[Session], None]
     session = Session(final_path)
     if on_change is not None:
         session.on_change(on_change)
-    connection = call(final_path, System())
+    return _connected(session, call(final_path, System()))
+
+
+def take_up(final_path: Path) -> Session:
+    """The session of a recording that waits for somebody, since who started it is gone; nobody else gets it.
+
+    Raises StateError if none does.
+    """
+    return _connected(Session(final_path), call(final_path, System(), waits=True))
+
+
+def _connected(session: Session, connection: socket.socket) -> Session:
     reading = connection.detach()
     session.connect(reading, os.dup(reading))
     return session

@@ -39,7 +39,7 @@ from .description import describe, restore
 from .faults import describe_error
 from .link import Link
 from .mailbox import Mailbox
-from .protocol import PROTOCOL, Type, decode, encode
+from .protocol import PROTOCOL, OnParentExit, Type, decode, encode
 from .rendezvous import Rendezvous
 
 log = logging.getLogger("recordkit")
@@ -57,7 +57,9 @@ class Worker:
     def __init__(self, reading: int, writing: int) -> None:
         self._stop = threading.Event()
         self._first: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._goes_on = False
+        self._mode: OnParentExit = "finish"
+        self._alone_s = 0.0
+        self._taken_up = threading.Event()
         self._recorder: Recorder | None = None
         self._mailbox = Mailbox()
         self._lock = threading.Lock()
@@ -99,7 +101,8 @@ class Worker:
             )
             raise StateError(f"protocol {request.get('protocol')}", f"protocol {PROTOCOL}", advice)
         log.setLevel(int(request["log_level"]))
-        self._goes_on = request["on_parent_exit"] == "continue"
+        self._mode = request["on_parent_exit"]
+        self._alone_s = float(request.get("alone_s", 0.0))
         source = restore("source", request["source"])
         settings = {name: restore(name, value) for name, value in request["settings"].items()}
         _check_settings(settings)
@@ -123,7 +126,7 @@ class Worker:
 
     def _started(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        if self._goes_on:
+        if self._mode == "continue":
             try:
                 self._rendezvous = Rendezvous(recorder.temp_output_path, self._called)
             except OSError as error:
@@ -159,6 +162,9 @@ class Worker:
         with self._lock:
             link = Link(str(len(self._links)), reading, os.dup(reading), self)
             self._links[link] = partial(_tell_record, link)
+            if self._mode == "wait":
+                self._taken_up.set()
+                self._hang_up()  # nobody else is to get it
         self._greet(link, recorder)
         link.start()
 
@@ -223,17 +229,46 @@ class Worker:
             if self._recorder is not None:
                 self._recorder.unfollow(follower)
             link.outbox.close()
+            if self._mode == "wait":
+                self._wait_for_somebody()
             return
         self._parent_gone.set()
         self._first.put(None)
-        if self._recorder is None or not self._goes_on:
+        if self._recorder is None or self._mode == "finish":
             self._stop.set()
-        else:
-            log.warning("Whoever started this recording is gone; it goes on")
+            return
+        log.warning("Whoever started this recording is gone; it goes on")
+        if self._mode == "wait":
+            self._wait_for_somebody()
+
+    def _wait_for_somebody(self) -> None:
+        """Let a recording that is alone be taken up, and end it if nobody comes."""
+        recorder = self._recorder
+        if recorder is None or self._stop.is_set():
+            return
+        with self._lock:
+            if self._rendezvous is not None:
+                return
+            self._taken_up.clear()
+            try:
+                self._rendezvous = Rendezvous(recorder.temp_output_path, self._called, waits=True)
+            except OSError as error:
+                log.warning("Nobody can come back to this recording: %s", error.strerror)
+        threading.Thread(target=self._alone, name="recordkit-alone", daemon=True).start()
+
+    def _alone(self) -> None:
+        if not self._taken_up.wait(self._alone_s):
+            log.warning("Nobody has come back within %g s: the recording is brought to its end", self._alone_s)
+            self._stop.set()
+
+    def _hang_up(self) -> None:
+        rendezvous, self._rendezvous = self._rendezvous, None
+        if rendezvous is not None:
+            rendezvous.close()
 
     def _take_leave(self, last: bytes) -> None:
-        if self._rendezvous is not None:
-            self._rendezvous.close()
+        with self._lock:
+            self._hang_up()
         links = self._everybody()
         for link in links:
             link.outbox.close(last)

@@ -88,3 +88,13 @@ def _words(result: Recovery) -> str:
         f"Recovered {name}: {time_text(result.duration_s)}, {size_text(result.bytes)}, of which "
         f"{size_text(result.tail_bytes)} came out of the tail; {size_text(result.cut_bytes)} cut."
     )
+
+
+def recording_now(folder: Path) -> list[Path]:
+    """The final names of the recordings of ``folder`` that are being made at this moment, by whomever."""
+    try:
+        if not os.path.isdir(folder):  # noqa: PTH112 - which raises where one may not look
+            return []
+        return [one.final_path for one in partials(folder) if one.is_recording]
+    except RecordkitError:
+        return []

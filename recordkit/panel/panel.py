@@ -6,14 +6,16 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ipywidgets as widgets
 from IPython.display import HTML
 
 from ..background.account import SessionState
+from ..background.protocol import OnParentExit
 from ..background.session import Session
-from ..background.sessions import start
+from ..background.sessions import StandIn, start, take_up
 from ..errors import RecordkitError, StateError
 from ..recorder.result import Recording
 from ..system import Clock
@@ -23,7 +25,7 @@ from ..values import path as read_path
 from . import page
 from .cells import predecessor
 from .form import Form, Sources
-from .leftovers import Leftovers
+from .leftovers import Leftovers, recording_now
 from .parts import button, close_all, put, row
 from .watched import Watched
 
@@ -40,7 +42,9 @@ class RecordingPanel:
     ``sources`` says what is offered: names among ``"synthetic"``, ``"loopback"``, ``"file"``,
     ``"whip"`` and ``"camera"``, sources, or a mapping of labels to sources; None offers all kinds.
     Show it as the last line of a cell, or put ``panel.widget`` into a layout of your own; where
-    that cell is run again, the new panel takes over the recording that runs. The buttons do what
+    that cell is run again, the new panel takes over the recording that runs. After a restart of the
+    kernel, too: a recording goes on for ten minutes without one, and is committed if no panel of its
+    folder has come by then (that of a camera ends with its kernel). The buttons do what
     ``start``, ``stop`` and ``mark`` do; ``session`` is the recording that runs, or the last one.
     ``close`` ends a recording that runs, and takes the panel down.
 
@@ -108,6 +112,8 @@ class RecordingPanel:
         self._leftovers.look()
         if (earlier := predecessor(self)) is not None:
             self._take_over(earlier)
+        if not self.is_running:
+            self._find_again()
 
     # What it does, from code or by the buttons.
 
@@ -131,7 +137,9 @@ class RecordingPanel:
             self._form.lock(locked=True)
             self._show_state("starting", "the recording's process starts")
             try:
-                self.session = start(source, path, **settings)
+                # A camera's page needs the kernel: without it the page turns the camera off.
+                mode: OnParentExit = "finish" if isinstance(source, StandIn) else "wait"
+                self.session = start(source, path, on_parent_exit=mode, **settings)
                 self._follow(self.session)
             except RecordkitError as error:
                 self.error = error
@@ -180,11 +188,23 @@ class RecordingPanel:
                 self._form.take_over(earlier._form)
             earlier._take_down()
         if session is not None:
-            self.session = session
-            self._form.name.value = session.path.name
-            self._form.lock(locked=True)
-            self._show_state()
-            self._follow(session)
+            self._go_on_with(session)
+
+    def _find_again(self) -> None:
+        """Go on with a recording of this folder whose kernel is gone: it waits for somebody to come back."""
+        for path in recording_now(self.folder):
+            with suppress(RecordkitError):  # it has somebody, or has just ended
+                self._go_on_with(take_up(path))
+                note = "The kernel that began this recording is gone; nothing of the recording was lost."
+                self._message.value = page.notes([note], good=True)
+                return
+
+    def _go_on_with(self, session: Session) -> None:
+        self.session = session
+        self._form.name.value = session.path.name
+        self._form.lock(locked=True)
+        self._show_state()
+        self._follow(session)
 
     def _take_down(self) -> None:
         self._closed.set()

@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from recordkit.background import worker
 from recordkit.background.description import describe, restore
 from recordkit.background.protocol import PROTOCOL, Type, encode
 from recordkit.background.session import Session
+from recordkit.background.sessions import take_up
 from recordkit.sources.readback import read_back
 from recordkit.sources.source import Channel, OpenSource, SourceItem
 
@@ -112,6 +114,53 @@ def test_a_parent_who_goes_before_it_has_said_anything(tmp_path: Path) -> None:
     with child() as process:
         output, _ = process.communicate(b"", GUARD_S)
         assert (process.returncode, output) == (0, b"")
+
+
+def taken_up(path: Path) -> Session:
+    """The session of a recording that waits, as soon as it does."""
+    for _ in range(int(GUARD_S / 0.05)):
+        try:
+            return take_up(path)
+        except rk.StateError:
+            threading.Event().wait(0.05)
+    raise AssertionError("it does not wait for anybody")
+
+
+def test_one_that_waits_is_taken_up_by_one_at_a_time_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "talk.ts"
+    with child() as process:
+        process.stdin.write(request(path, on_parent_exit="wait", alone_s=60))
+        process.stdin.flush()
+        assert told(process.stdout.readline())["type"] == "started"
+        for seek in (take_up, rk.attach):  # it has somebody
+            with pytest.raises(rk.StateError):
+                seek(path)
+        process.stdin.close()
+        process.stdout.close()
+        first = taken_up(path)
+        assert first.worker_pid == process.pid
+        with pytest.raises(rk.StateError):
+            take_up(path)
+        # The one who has come back goes too.
+        with socket.socket(fileno=os.dup(first._link._reading)) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+        recording = taken_up(path).stop(timeout=GUARD_S)
+        assert process.wait(GUARD_S) == 0
+    back = read_back(path)
+    assert (back.first_number, back.lost, back.repeated) == (0, 0, 0)
+    assert recording.counters.video_units == back.pictures
+
+
+def test_one_that_waits_in_vain_is_committed(tmp_path: Path) -> None:
+    path = tmp_path / "talk.ts"
+    with child() as process:
+        process.stdin.write(request(path, on_parent_exit="wait", alone_s=1.0))
+        process.stdin.flush()
+        assert told(process.stdout.readline())["type"] == "started"
+        process.communicate(timeout=GUARD_S)
+        assert process.returncode == 0
+    assert rk.verify(path, decode=True).duration_s > 0.8
+    assert not path.with_suffix(".recording.ts").exists()
 
 
 def test_a_parent_who_never_reads_holds_nothing_up(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 import weakref
+from pathlib import Path
 
 import pytest
 from ipywidgets.widgets.widget import _instances
@@ -16,6 +20,7 @@ from recordkit.panel.parts import close_all
 
 SMALL = rk.Synthetic(width=320, height=240, fps=15)
 WAIT_S = 30
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -148,6 +153,44 @@ def test_a_cell_that_runs_again_takes_over_what_runs(tmp_path, monkeypatch):
         assert recording.path.name == "recording-1.ts"
     finally:
         second.close()
+
+
+KERNEL = """
+import signal, sys
+import recordkit as rk
+panel = rk.RecordingPanel({"small": rk.Synthetic(width=320, height=240, fps=15)}, sys.argv[1])
+print(panel.start().worker_pid, flush=True)
+signal.pause()
+"""
+
+
+def test_a_kernel_that_comes_back_finds_the_recording_again(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", KERNEL, tmp_path], stdout=subprocess.PIPE, cwd=ROOT) as kernel:
+        worker = int(kernel.stdout.readline())
+        # While it has its kernel nobody else's panel takes it.
+        other = rk.RecordingPanel({"small": SMALL}, tmp_path)
+        assert not other.is_running
+        other.close()
+        kernel.kill()
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        panel = rk.RecordingPanel({"small": SMALL}, tmp_path)
+        if panel.is_running:
+            break
+        panel.close()
+    try:
+        assert panel.session.worker_pid == worker
+        assert "nothing of the recording was lost" in panel._message.value
+        assert panel._form.name.value == "recording-1.ts"
+        assert not panel._stop_button.disabled
+        panel.session.wait(1)
+        recording = panel.stop()
+        assert rk.verify(recording.path, decode=True).ok
+        assert recording.counters.dropped_items == 0
+        assert recording.path.name == "recording-1.ts"
+        assert not panel.start().wait(0)
+    finally:
+        panel.close()
 
 
 def test_ten_panels_live_side_by_side(tmp_path):
