@@ -23,6 +23,7 @@ __all__ = [
     "nal_units",
     "parse_h265_sps",
     "parse_sps",
+    "recovery_point",
 ]
 
 H264_DELIMITER = bytes.fromhex("00 00 00 01 09 F0")
@@ -93,6 +94,24 @@ def _leading_parameter_sets(data: bytes, codec: Codec) -> Iterator[tuple[int, by
 def annexb_parameter_sets(data: bytes, codec: Codec = Codec.H264) -> bytes:
     """The parameter sets before the first slice, each behind a 4-byte start code; b"" without any."""
     return b"".join(_LONG_START_CODE + nal for _, nal in _leading_parameter_sets(data, codec))
+
+
+def recovery_point(nal: bytes) -> int | None:
+    """The recovery_frame_cnt of an SEI NAL unit of H.264 (7.3.2.3, D.1.8); None when it has no recovery point."""
+    payload = unescape(nal[1:])
+    at = 0
+    while at < len(payload) - 1:
+        what = size = 0
+        while at < len(payload) and payload[at] == 0xFF:
+            what, at = what + 0xFF, at + 1
+        what, at = what + (payload[at] if at < len(payload) else 0), at + 1
+        while at < len(payload) and payload[at] == 0xFF:
+            size, at = size + 0xFF, at + 1
+        size, at = size + (payload[at] if at < len(payload) else 0), at + 1
+        if what == _RECOVERY_POINT:
+            return unsigned_exp_golomb(payload[at : at + size], 0)
+        at += size
+    return None
 
 
 def is_delimiter_first(data: bytes, codec: Codec = Codec.H264) -> bool:
@@ -174,7 +193,7 @@ class ParameterSetFramer:
             elif number == 0 and start <= 4 and is_delimiter_first(data, codec):
                 delimited = 0
             elif nal_type == _H264_SEI and codec is Codec.H264:
-                recovery |= data[start + 1 : start + 2] == bytes([_RECOVERY_POINT])
+                recovery |= recovery_point(data[start : _nal_end(data, start)]) is not None
         intra = intra and self.ready
         lacking = intra and not (has_sps and has_pps)
         if delimited < 0:

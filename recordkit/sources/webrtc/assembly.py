@@ -1,4 +1,4 @@
-"""Whole units out of packets in order: pictures by timestamp and marker, sound one packet each."""
+"""Whole units out of packets in order: a picture is the packets of one timestamp, sound one packet each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from fractions import Fraction
 from typing import Protocol
 
 from ...bitstream.audio import OPUS_RATE, opus_samples
-from ...bitstream.h264 import nal_units
-from ...mpegts.clock import to_ticks
+from ...bitstream.h264_live import LiveUnits, is_picture_data
+from ...mpegts.clock import signed_difference, to_ticks
 
-_IDR, _SPS, _PPS = 5, 7, 8
-_SLICES = range(1, 6)
+MARKED_PATIENCE_S = 0.2
+"""So long after its marker the last picture waits for more packets of its timestamp."""
+UNMARKED_PATIENCE_S = 0.5
+"""So long it waits when the source marks none."""
 _VP8_START = b"\x9d\x01\x2a"
 _LARGEST_UNIT = 64 * 1024 * 1024
 _PIECE_BYTES = 64
@@ -49,13 +51,30 @@ class Unit:
 
 
 class Assembly(Protocol):
-    """What makes units; ``needs_entry`` says that nothing comes out before one that a decoder can start from."""
+    """What makes units.
+
+    ``needs_entry`` says that nothing comes out before one that a decoder can start from, ``lacks_sets``
+    that such units came without the parameter sets they need; ``dropped`` counts those not given.
+    """
 
     needs_entry: bool
+    lacks_sets: bool
     dropped: int
+
+    def learn(self, parameter_sets: bytes) -> None:
+        """Know parameter sets beforehand."""
+        ...
 
     def add(self, packet: MediaPacket, lost_before: int) -> list[Unit]:
         """Take the next packet in order, before which ``lost_before`` are missing; gives what is whole."""
+        ...
+
+    def poll(self, now_s: float) -> list[Unit]:
+        """What has waited for its end long enough, at ``now_s`` on the arrivals' clock."""
+        ...
+
+    def flush(self) -> list[Unit]:
+        """What waits and is whole: nothing more will come."""
         ...
 
     def interrupt(self) -> None:
@@ -67,9 +86,20 @@ class SoundAssembly:
     """Each packet is a unit."""
 
     def __init__(self) -> None:
-        self.needs_entry = False
+        self.needs_entry = self.lacks_sets = False
         self.dropped = 0
         self._broken = False
+
+    def learn(self, parameter_sets: bytes) -> None:
+        """See Assembly."""
+
+    def poll(self, now_s: float) -> list[Unit]:
+        """See Assembly."""
+        return []
+
+    def flush(self) -> list[Unit]:
+        """See Assembly."""
+        return []
 
     def interrupt(self) -> None:
         """See Assembly."""
@@ -87,59 +117,116 @@ class SoundAssembly:
 class PictureAssembly:
     """Collects the packets of one picture; after a loss waits for a picture that needs no other.
 
-    That is an IDR picture with its parameter sets for H.264, a key frame for VP8. Where packets
-    are missing the pictures up to there are dropped, and counted in ``dropped``: what refers to a
-    picture that is not there comes out damaged, and no decoder says so.
+    The packets of one timestamp are one picture (RFC 3550, 5.1; RFC 6184, 5.1). The marker is a hint
+    that it may be whole: a picture waits for the first packet of the next one, or, behind a marker,
+    until nothing more has come for ``MARKED_PATIENCE_S``.
+
+    A picture that needs no other is one of H.264 that is IDR, or a recovery point, with parameter sets
+    in it or known before; or a key frame of VP8. Where packets are missing the pictures up to there
+    are dropped, and counted in ``dropped``: what refers to a picture that is not there comes out
+    damaged, and no decoder says so.
     """
 
     def __init__(self) -> None:
         self.needs_entry = True
         self.dropped = 0
+        self.lacks_sets = False
+        self._units = LiveUnits()
         self._broken = False
         self._codec = ""
         self._begun: MediaPacket | None = None
+        self._newest_s = 0.0
         self._pieces: list[bytes] = []
         self._size = 0
         self._given = False
         self._dropped: tuple[int, int] | None = None
+        self._is_marked = False
+        # Whether the source marks the last packet of a picture, and whether it marks others, too.
+        self._marks_ends = True
+        self._marks_others = False
+        self._is_cut = True
+        self._after_loss = False
+        self._done: tuple[int, int, str] | None = None
+        self._leading_to: int | None = None
+
+    def learn(self, parameter_sets: bytes) -> None:
+        """Know H.264 parameter sets (Annex B) that a session description gives (RFC 6184, 8.1)."""
+        self._units.learn(parameter_sets)
 
     def add(self, packet: MediaPacket, lost_before: int) -> list[Unit]:
         """See Assembly."""
         units: list[Unit] = []
         if lost_before:
+            if self._is_marked and not self._marks_others:
+                units = self._end()
             self.interrupt()
+            self._after_loss = True
+        what = _picture_of(packet)
         begun = self._begun
-        if begun is not None and (packet.timestamp, packet.ssrc, packet.codec) != (
-            begun.timestamp,
-            begun.ssrc,
-            begun.codec,
-        ):
-            # No marker, but the next picture has begun: what was there is all of it.
-            units = self._end()
+        if begun is not None and what != _picture_of(begun):
+            self._marks_ends = self._is_marked
+            units += self._end()
         if packet.codec != self._codec:
             # Its pictures cannot refer to those of another coding.
             self._codec = packet.codec
             self.needs_entry = True
         if not packet.data:
+            self._is_marked |= packet.marker and self._begun is not None
+            return units
+        if self._begun is None and what == self._done:
+            self._more_of_given(packet)
             return units
         if self._begun is None:
             self._begun = packet
+        elif self._is_marked:
+            self._marks_others = True
+        self._is_marked = packet.marker
+        self._newest_s = packet.arrival_s
+        if packet.codec == "h264":
+            self._units.learn(packet.data)
         self._pieces.append(packet.data)
         self._size += len(packet.data) + _PIECE_BYTES
         if self._size > _LARGEST_UNIT:
             self.interrupt()
-        elif packet.marker:
-            units += self._end()
         return units
+
+    def poll(self, now_s: float) -> list[Unit]:
+        """See Assembly."""
+        patience_s = MARKED_PATIENCE_S if self._is_marked else UNMARKED_PATIENCE_S
+        if self._begun is None or not self._seems_whole or now_s - self._newest_s < patience_s:
+            return []
+        return self._end()
+
+    def flush(self) -> list[Unit]:
+        """See Assembly."""
+        if self._seems_whole:
+            return self._end()
+        self.interrupt()
+        return []
 
     def interrupt(self) -> None:
         """See Assembly."""
         if self._begun is not None:
             self._drop(self._begun)
+        self._clear()
+        self._broken = self.needs_entry = self._is_cut = True
+
+    @property
+    def _seems_whole(self) -> bool:
+        return self._is_marked or not self._marks_ends
+
+    def _clear(self) -> None:
         self._begun = None
+        self._is_marked = False
         self._pieces.clear()
         self._size = 0
-        self._broken = self.needs_entry = True
+
+    def _more_of_given(self, packet: MediaPacket) -> None:
+        """A packet of a picture that was given as whole: where that has a hole, none may follow."""
+        self._marks_others = True
+        if packet.codec != "h264" or is_picture_data(packet.data):
+            self._drop(packet)
+            self.interrupt()
 
     def _drop(self, begun: MediaPacket) -> None:
         """Count a picture that is not given; its rest, behind a loss, is no other one."""
@@ -149,32 +236,48 @@ class PictureAssembly:
 
     def _end(self) -> list[Unit]:
         begun, data = self._begun, b"".join(self._pieces)
-        self._begun, self._size = None, 0
-        self._pieces.clear()
+        self._clear()
         if begun is None:
             return []
-        is_entry = _is_entry(begun.codec, data)
+        is_cut, after_loss = self._is_cut, self._after_loss
+        self._is_cut = self._after_loss = False
+        is_idr = True
+        if begun.codec == "h264":
+            unit = self._units.in_order(data, is_cut=is_cut, after_loss=after_loss)
+            if not unit.has_picture:
+                # Only headers, which are remembered; or bytes amid a picture whose beginning is lost.
+                if is_cut and is_picture_data(data):
+                    self._drop(begun)
+                self._is_cut, self._after_loss = is_cut, after_loss
+                return []
+            data, is_entry, is_idr = unit.data, unit.is_entry, unit.is_idr
+            self.lacks_sets = unit.lacks_sets or (self.lacks_sets and not is_entry)
+        else:
+            # A key frame of VP8 (RFC 6386, 9.1).
+            is_entry = not data[0] & 1 and data[3:6] == _VP8_START
         if self.needs_entry and not is_entry:
-            # Perhaps only the rest of a picture; one that begins with its headers is all there.
+            # Perhaps only the rest of a picture.
             self._drop(begun)
             self._broken = True
             return []
+        if self.needs_entry:
+            self._leading_to = None if is_idr else begun.timestamp
+        elif self._leading_to is not None:
+            if signed_difference(begun.timestamp, self._leading_to, 32) < 0:
+                # Shown before the recovery point, so that it may refer to what is before that.
+                self._drop(begun)
+                return []
+            self._leading_to = None
         broken, self._broken, self.needs_entry = self._broken, False, False
         # Before the first picture that is given nothing is missing: the recording begins there.
         broken, self._given = broken and self._given, True
+        self._done = _picture_of(begun)
         return [Unit(begun, data, is_entry, discontinuity=broken)]
 
 
-def _is_entry(codec: str, data: bytes) -> bool:
-    """Whether a decoder can start with this picture, whose headers then are all there (VP8: RFC 6386, 9.1)."""
-    if codec != "h264":
-        return not data[0] & 1 and data[3:6] == _VP8_START
-    found = set()
-    for nal_type, _, _ in nal_units(data):
-        found.add(nal_type)
-        if nal_type in _SLICES:
-            break
-    return found >= {_IDR, _SPS, _PPS}
+def _picture_of(packet: MediaPacket) -> tuple[int, int, str]:
+    """What the packets of one picture have in common."""
+    return packet.timestamp, packet.ssrc, packet.codec
 
 
 def _length(packet: MediaPacket) -> int:

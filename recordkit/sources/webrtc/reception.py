@@ -115,10 +115,13 @@ class StreamReception:
     def poll(self, now_s: float) -> None:
         """Give up what has been waited for long enough."""
         self._hand_on(self._reorder.poll(now_s))
+        if not self._reorder.is_waiting:
+            self._take_units(self._assembly.poll(now_s))
 
     def end(self) -> None:
         """Nothing more will come: what waits is handed on."""
         self._hand_on(self._reorder.flush())
+        self._take_units(self._assembly.flush())
         self._reception.remove(self)
         self._reception.joint.remove(self.clock)
 
@@ -147,6 +150,7 @@ class StreamReception:
             return False
         else:
             self._hand_on(self._reorder.flush())
+            self._take_units(self._assembly.flush())
             order = self._reorder
             self._before += Received(
                 packets=order.packets,
@@ -163,12 +167,15 @@ class StreamReception:
 
     def _hand_on(self, packets: list[InOrder[MediaPacket]]) -> None:
         for packet, lost_before in packets:
-            for unit in self._assembly.add(packet, lost_before):
-                first = unit.first
-                if unit.is_entry:
-                    self._entry_s = first.arrival_s
-                ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
-                self._reception.take(self, unit, ticks)
+            self._take_units(self._assembly.add(packet, lost_before))
+
+    def _take_units(self, units: list[Unit]) -> None:
+        for unit in units:
+            first = unit.first
+            if unit.is_entry:
+                self._entry_s = first.arrival_s
+            ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
+            self._reception.take(self, unit, ticks)
 
     def _asks(self, packet: MediaPacket) -> bool:
         if self.is_audio:

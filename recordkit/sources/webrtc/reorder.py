@@ -50,6 +50,11 @@ class Reorder(Generic[T]):
         self._given_up: OrderedDict[int, None] = OrderedDict()
         self._suspect: tuple[int, T, float] | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a packet waits for one before it."""
+        return bool(self._waiting)
+
     def put(self, sequence: int, packet: T, now_s: float) -> list[InOrder[T]]:
         """Take a packet that came at ``now_s``; gives what is in order now."""
         if self._next is None:

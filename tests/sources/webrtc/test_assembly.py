@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from recordkit.sources.webrtc import assembly as assembly_module
-from recordkit.sources.webrtc.assembly import PictureAssembly, SoundAssembly
+from recordkit.sources.webrtc.assembly import MARKED_PATIENCE_S, MediaPacket, PictureAssembly, SoundAssembly
 from tests.sources.webrtc.packets import film, packets, talk
 
 
-def run(assembly, stream, lost=()):
-    """Feed packets but those whose places are ``lost``; gives the units."""
+def run(assembly, stream, lost=(), *, ends=True):
+    """Feed packets but those whose places are ``lost``; returns the units, with the last one when it ``ends``."""
     units, missing = [], 0
     for place, packet in enumerate(stream):
         if place in lost:
@@ -18,7 +18,7 @@ def run(assembly, stream, lost=()):
             continue
         units += assembly.add(packet, missing)
         missing = 0
-    return units
+    return units + (assembly.flush() if ends else [])
 
 
 def numbers(units, made):
@@ -38,7 +38,9 @@ def test_packets_become_the_pictures_they_were(codec):
 def test_without_markers_the_next_timestamp_ends_a_picture():
     made = film(4)
     stream = [replace(packet, marker=False) for packet in packets(made)]
-    assert numbers(run(PictureAssembly(), stream), made) == [0, 1, 2]
+    assembly = PictureAssembly()
+    assert numbers(run(assembly, stream, ends=False), made) == [0, 1, 2]
+    assert numbers(assembly.flush(), made) == [3], "a source without markers: what is there is all of it"
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
@@ -115,3 +117,108 @@ def test_each_packet_of_sound_is_a_unit_of_its_length():
     units = run(SoundAssembly(), packets(talk(5)), lost={2})
     assert [unit.duration for unit in units] == [1800] * 4
     assert [unit.discontinuity for unit in units] == [False, False, True, False]
+
+
+START = bytes.fromhex("00000001")
+SPS, PPS = bytes.fromhex("6742c01ed9008c3e5ff016a02020"), bytes.fromhex("68ce3c80")
+DELIMITER, SEI, RECOVERY = bytes.fromhex("09f0"), bytes.fromhex("060501aa80"), bytes.fromhex("0606018080")
+IDR, IDR_2, SLICE, SLICE_2 = (bytes.fromhex(head) + b"\x77" * 40 for head in ("6588", "6541", "419a", "4141"))
+
+
+def stream_of(*pictures, marks="ends", step=3000, sequence=100):
+    """Packets of one NAL unit each, of pictures given as lists of NAL units."""
+    for number, nals in enumerate(pictures):
+        for place, nal in enumerate(nals):
+            marker = {"ends": place == len(nals) - 1, "all": True, "none": False}[marks]
+            time_s = 100 + number / 30
+            yield MediaPacket("h264", 90_000, 1, sequence, 5000 + number * step, marker, START + nal, time_s)
+            sequence += 1
+
+
+def annexb(*nals):
+    return b"".join(START + nal for nal in nals)
+
+
+@pytest.mark.parametrize("marks", ["ends", "all", "none"])
+def test_packets_of_one_timestamp_are_one_picture_wherever_the_markers_stand(marks):
+    pictures = [[SPS, PPS, IDR, IDR_2], *[[SLICE, SLICE_2]] * 4, [SPS, PPS, IDR, IDR_2], [SLICE, SLICE_2]]
+    assembly = PictureAssembly()
+    units = run(assembly, stream_of(*pictures, marks=marks))
+    assert [unit.data for unit in units] == [annexb(*nals) for nals in pictures]
+    assert (assembly.dropped, assembly.needs_entry) == (0, False)
+
+
+def test_a_marked_picture_waits_a_while_and_no_longer():
+    assembly = PictureAssembly()
+    assert run(assembly, stream_of([SPS, PPS, IDR]), ends=False) == []
+    assert assembly.poll(100 + MARKED_PATIENCE_S - 0.01) == []
+    assert [unit.data for unit in assembly.poll(100 + MARKED_PATIENCE_S)] == [annexb(SPS, PPS, IDR)]
+    # What comes of it still shows that it was not whole: nothing may refer to it.
+    (late,) = stream_of([IDR_2], sequence=103)
+    assert assembly.add(late, 0) == []
+    assert (assembly.needs_entry, assembly.dropped) == (True, 1)
+
+
+def test_parameter_sets_that_came_once_count_from_then_on():
+    pictures = [[SPS, PPS, IDR], [SLICE], [SLICE], [SLICE], [IDR], [SLICE]]
+    assembly = PictureAssembly()
+    units = run(assembly, stream_of(*pictures), lost={4})
+    expected = [(SPS, PPS, IDR), (SLICE,), (SPS, PPS, IDR), (SLICE,)]
+    assert [unit.data for unit in units] == [annexb(*nals) for nals in expected]
+    assert [unit.discontinuity for unit in units] == [False, False, True, False]
+    assert assembly.dropped == 1, "a picture of which not one packet came is known to the packets alone"
+
+
+def test_parameter_sets_of_a_session_description_count_and_come_by_a_packet_of_their_own():
+    told = PictureAssembly()
+    told.learn(annexb(SPS, PPS))
+    units = run(told, stream_of([DELIMITER, IDR], [SLICE]))
+    assert [unit.data for unit in units] == [annexb(DELIMITER, SPS, PPS, IDR), annexb(SLICE)]
+    apart = PictureAssembly()
+    units = run(apart, stream_of([SPS], [PPS], [IDR], [SLICE]))
+    assert [unit.data for unit in units] == [annexb(SPS, PPS, IDR), annexb(SLICE)]
+    assert apart.dropped == 0
+
+
+def test_without_parameter_sets_nothing_comes_and_it_is_known_why():
+    assembly = PictureAssembly()
+    assert run(assembly, stream_of([IDR], [SLICE], [IDR])) == []
+    assert (assembly.lacks_sets, assembly.dropped) == (True, 3)
+    assert len(run(assembly, stream_of([SPS, PPS, IDR], sequence=103))) == 1
+    assert not assembly.lacks_sets
+
+
+def test_behind_a_loss_sets_of_before_do_not_count_for_a_source_that_repeats_them():
+    """What is missing may be new ones."""
+    pictures = [[SPS, PPS, IDR], [SLICE], [SPS, PPS, IDR], [SPS, PPS, IDR]]
+    units = run(PictureAssembly(), stream_of(*pictures), lost={4})
+    assert [unit.data for unit in units] == [annexb(SPS, PPS, IDR), annexb(SLICE), annexb(SPS, PPS, IDR)]
+    assert [unit.first.sequence for unit in units] == [100, 103, 107]
+
+
+def test_a_recovery_point_is_where_a_decoder_can_start():
+    refresh = [SPS, PPS, RECOVERY, SLICE]
+    pictures = [[SLICE], refresh, [SLICE], [SLICE], [SLICE], [RECOVERY, SLICE], [SLICE]]
+    assembly = PictureAssembly()
+    units = run(assembly, stream_of(*pictures), lost={6})
+    expected = [refresh, [SLICE], [SPS, PPS, RECOVERY, SLICE], [SLICE]]
+    assert [unit.data for unit in units] == [annexb(*nals) for nals in expected]
+    assert [unit.is_entry for unit in units] == [True, False, True, False]
+
+
+def test_pictures_shown_before_a_recovery_point_that_is_begun_from_are_left_out():
+    stream = list(stream_of([SPS, PPS, RECOVERY, SLICE], [SLICE], [SLICE], [SLICE]))
+    times = {5000: 20_000, 8000: 14_000, 11_000: 17_000, 14_000: 29_000}
+    units = run(PictureAssembly(), [replace(one, timestamp=times[one.timestamp]) for one in stream])
+    assert [unit.first.timestamp for unit in units] == [20_000, 29_000]
+
+
+def test_within_a_picture_what_would_begin_another_is_left_out():
+    slices = [SPS, PPS, IDR, SPS, PPS, IDR_2, DELIMITER, SEI]
+    units = run(PictureAssembly(), stream_of([DELIMITER, *slices], [SLICE, SEI, SLICE_2]))
+    assert [unit.data for unit in units] == [annexb(DELIMITER, SPS, PPS, IDR, IDR_2), annexb(SLICE, SLICE_2)]
+
+
+def test_the_rest_of_a_picture_is_none_though_parameter_sets_stand_in_it():
+    units = run(PictureAssembly(), stream_of([SPS, PPS, IDR, SPS, PPS, IDR_2], [SPS, PPS, IDR]), lost={2})
+    assert [unit.first.sequence for unit in units] == [106]

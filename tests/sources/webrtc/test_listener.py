@@ -170,10 +170,10 @@ def test_a_fault_in_handing_on_ends_that_track_alone_and_is_told(caplog):
             for one, ssrc in ((video, 1), (audio, 2)):
                 listener._ways[one.track].stream.report(ntp(0), 4_294_900_000, ssrc)
             audio.give(talk(5), ssrc=2)
-            video.give(film(1))
+            video.give(film(2))
             assert len(taker.units) == 6, "both clocks are known: nothing is held"
             fault = taker.fault = ZeroDivisionError("its own")
-            video.give(film(3)[1:], sequence=65_003)
+            video.give(film(3)[2:], sequence=65_006)
             assert ends == [(video.track, fault)]
             audio.give(talk(10)[5:], ssrc=2, sequence=65_005)
             listener.close()
