@@ -11,186 +11,117 @@ from typing import TYPE_CHECKING
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .background.account import SessionState
-    from .background.session import Session
-    from .background.sessions import attach, sessions, start, stop_all
-    from .endpoint.serve import serve
-    from .endpoint.whip import Whip
+    # isort: off
+    from .background.account import SessionState as SessionState
+    from .background.session import Session as Session
+    from .background.sessions import attach as attach, sessions as sessions, start as start, stop_all as stop_all
+    from .endpoint.serve import serve as serve
+    from .endpoint.whip import Whip as Whip
     from .errors import (
-        AdmissionError,
-        DiskSpaceError,
-        LogError,
-        MediaError,
-        OutputAccessError,
-        OutputBusyError,
-        OutputError,
-        OutputExistsError,
-        OutputNameError,
-        PartialExistsError,
-        RecordkitError,
-        RecoveryError,
-        SettingsError,
-        SourceError,
-        StateError,
-        StillRecordingError,
-        TapError,
-        WorkerError,
-        WriteError,
+        AdmissionError as AdmissionError,
+        DiskSpaceError as DiskSpaceError,
+        LogError as LogError,
+        MediaError as MediaError,
+        OutputAccessError as OutputAccessError,
+        OutputBusyError as OutputBusyError,
+        OutputError as OutputError,
+        OutputExistsError as OutputExistsError,
+        OutputNameError as OutputNameError,
+        PartialExistsError as PartialExistsError,
+        RecordkitError as RecordkitError,
+        RecoveryError as RecoveryError,
+        SettingsError as SettingsError,
+        SourceError as SourceError,
+        StateError as StateError,
+        StillRecordingError as StillRecordingError,
+        TapError as TapError,
+        WorkerError as WorkerError,
+        WriteError as WriteError,
     )
-    from .model import Event, EventKind, FlushReason, FlushRecord, Received, Sample, StreamFormat
-    from .panel.camera import Camera
-    from .panel.panel import RecordingPanel
-    from .plots.charts import plot_file_growth, plot_flushes, plot_memory, plot_overview
-    from .recorder.media_recorder import MediaRecorder
-    from .recorder.record import record
-    from .recorder.recorder import Recorder
-    from .recorder.result import Counters, Recording
-    from .recorder.shared import Shared
-    from .recorder.state import State
-    from .recovery.listing import partials
-    from .recovery.outcome import Cut, Outcome, Partial, Recovery
-    from .recovery.recover import recover
-    from .settings import AudioSettings, VideoSettings
-    from .sources.media_file import MediaFile
-    from .sources.synthetic import Synthetic
-    from .sources.webrtc.clock import Sync
-    from .sources.webrtc.loopback import Loopback
-    from .telemetry.alerts import Alert, AlertSettings, Limit
-    from .telemetry.compare import compare
-    from .telemetry.frames import Log, read_flush_log, read_flush_logs
-    from .verification.verify import Verification, verify
+    from .model import (
+        EncodedUnit as EncodedUnit,
+        Event as Event,
+        EventKind as EventKind,
+        FlushReason as FlushReason,
+        FlushRecord as FlushRecord,
+        Received as Received,
+        Sample as Sample,
+        StreamFormat as StreamFormat,
+    )
+    from .panel.camera import Camera as Camera
+    from .panel.panel import RecordingPanel as RecordingPanel
+    from .plots.charts import (
+        plot_file_growth as plot_file_growth,
+        plot_flushes as plot_flushes,
+        plot_memory as plot_memory,
+        plot_overview as plot_overview,
+    )
+    from .recorder.media_recorder import MediaRecorder as MediaRecorder
+    from .recorder.record import record as record
+    from .recorder.recorder import Recorder as Recorder
+    from .recorder.result import Counters as Counters, Recording as Recording
+    from .recorder.shared import Shared as Shared
+    from .recorder.state import State as State
+    from .recovery.listing import partials as partials
+    from .recovery.outcome import Cut as Cut, Outcome as Outcome, Partial as Partial, Recovery as Recovery
+    from .recovery.recover import recover as recover
+    from .settings import AudioSettings as AudioSettings, VideoSettings as VideoSettings
+    from .sources.media_file import MediaFile as MediaFile
+    from .sources.synthetic import Synthetic as Synthetic
+    from .sources.webrtc.clock import Sync as Sync
+    from .sources.webrtc.loopback import Loopback as Loopback
+    from .telemetry.alerts import Alert as Alert, AlertSettings as AlertSettings, Limit as Limit
+    from .telemetry.compare import compare as compare
+    from .telemetry.frames import Log as Log, read_flush_log as read_flush_log, read_flush_logs as read_flush_logs
+    from .verification.verify import Verification as Verification, verify as verify
+    # isort: on
 
-
-__all__ = [
-    "AdmissionError",
-    "Alert",
-    "AlertSettings",
-    "AudioSettings",
-    "Camera",
-    "Counters",
-    "Cut",
-    "DiskSpaceError",
-    "Event",
-    "EventKind",
-    "FlushReason",
-    "FlushRecord",
-    "Limit",
-    "Log",
-    "LogError",
-    "Loopback",
-    "MediaError",
-    "MediaFile",
-    "MediaRecorder",
-    "Outcome",
-    "OutputAccessError",
-    "OutputBusyError",
-    "OutputError",
-    "OutputExistsError",
-    "OutputNameError",
-    "Partial",
-    "PartialExistsError",
-    "Received",
-    "Recorder",
-    "Recording",
-    "RecordingPanel",
-    "RecordkitError",
-    "Recovery",
-    "RecoveryError",
-    "Sample",
-    "Session",
-    "SessionState",
-    "SettingsError",
-    "Shared",
-    "SourceError",
-    "State",
-    "StateError",
-    "StillRecordingError",
-    "StreamFormat",
-    "Sync",
-    "Synthetic",
-    "TapError",
-    "Verification",
-    "VideoSettings",
-    "Whip",
-    "WorkerError",
-    "WriteError",
-    "attach",
-    "compare",
-    "partials",
-    "plot_file_growth",
-    "plot_flushes",
-    "plot_memory",
-    "plot_overview",
-    "read_flush_log",
-    "read_flush_logs",
-    "record",
-    "recover",
-    "serve",
-    "sessions",
-    "start",
-    "stop_all",
-    "verify",
-]
-
-_HOMES = {
-    "serve": ".endpoint.serve",
-    "Whip": ".endpoint.whip",
-    "record": ".recorder.record",
-    "Camera": ".panel.camera",
-    "RecordingPanel": ".panel.panel",
-    "plot_file_growth": ".plots.charts",
-    "plot_flushes": ".plots.charts",
-    "plot_memory": ".plots.charts",
-    "plot_overview": ".plots.charts",
-    "MediaRecorder": ".recorder.media_recorder",
-    "Received": ".model",
-    "Sync": ".sources.webrtc.clock",
-    "Recorder": ".recorder.recorder",
-    "State": ".recorder.state",
-    "Counters": ".recorder.result",
-    "Recording": ".recorder.result",
-    "partials": ".recovery.listing",
-    "Cut": ".recovery.outcome",
-    "Outcome": ".recovery.outcome",
-    "Partial": ".recovery.outcome",
-    "Recovery": ".recovery.outcome",
-    "recover": ".recovery.recover",
-    "Shared": ".recorder.shared",
-    "Session": ".background.session",
-    "SessionState": ".background.account",
-    "attach": ".background.sessions",
-    "sessions": ".background.sessions",
-    "start": ".background.sessions",
-    "stop_all": ".background.sessions",
-    "AudioSettings": ".settings",
-    "VideoSettings": ".settings",
-    "MediaFile": ".sources.media_file",
-    "Synthetic": ".sources.synthetic",
-    "Loopback": ".sources.webrtc.loopback",
-    "Verification": ".verification.verify",
-    "verify": ".verification.verify",
-    "Alert": ".telemetry.alerts",
-    "AlertSettings": ".telemetry.alerts",
-    "Limit": ".telemetry.alerts",
-    "compare": ".telemetry.compare",
-    "Log": ".telemetry.frames",
-    "read_flush_log": ".telemetry.frames",
-    "read_flush_logs": ".telemetry.frames",
-    "Event": ".model",
-    "EventKind": ".model",
-    "Sample": ".model",
-    "FlushReason": ".model",
-    "FlushRecord": ".model",
-    "StreamFormat": ".model",
+# Where each public name lives. Type checkers and editors read the imports above; a test holds the two together.
+_NAMES = {
+    ".background.account": "SessionState",
+    ".background.session": "Session",
+    ".background.sessions": "attach sessions start stop_all",
+    ".endpoint.serve": "serve",
+    ".endpoint.whip": "Whip",
+    ".errors": (
+        "AdmissionError DiskSpaceError LogError MediaError OutputAccessError OutputBusyError OutputError "
+        "OutputExistsError OutputNameError PartialExistsError RecordkitError RecoveryError SettingsError "
+        "SourceError StateError StillRecordingError TapError WorkerError WriteError"
+    ),
+    ".model": "EncodedUnit Event EventKind FlushReason FlushRecord Received Sample StreamFormat",
+    ".panel.camera": "Camera",
+    ".panel.panel": "RecordingPanel",
+    ".plots.charts": "plot_file_growth plot_flushes plot_memory plot_overview",
+    ".recorder.media_recorder": "MediaRecorder",
+    ".recorder.record": "record",
+    ".recorder.recorder": "Recorder",
+    ".recorder.result": "Counters Recording",
+    ".recorder.shared": "Shared",
+    ".recorder.state": "State",
+    ".recovery.listing": "partials",
+    ".recovery.outcome": "Cut Outcome Partial Recovery",
+    ".recovery.recover": "recover",
+    ".settings": "AudioSettings VideoSettings",
+    ".sources.media_file": "MediaFile",
+    ".sources.synthetic": "Synthetic",
+    ".sources.webrtc.clock": "Sync",
+    ".sources.webrtc.loopback": "Loopback",
+    ".telemetry.alerts": "Alert AlertSettings Limit",
+    ".telemetry.compare": "compare",
+    ".telemetry.frames": "Log read_flush_log read_flush_logs",
+    ".verification.verify": "Verification verify",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES.get(name, ".errors"), __name__), name)
+    value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "import_module"})

@@ -147,6 +147,14 @@ def test_no_name_is_public_twice_and_no_other_is_found():
         _ = recordkit.mux
 
 
+def test_type_checkers_find_the_same_names_in_the_same_places():
+    """The table of names is what the program goes by; checkers and editors go by the imports beside it."""
+    (imports,) = (node for node in TREES[()].body if isinstance(node, ast.If))
+    found = {f".{node.module}": [alias.name for alias in node.names] for node in imports.body}
+    assert found == {module: names.split() for module, names in recordkit._NAMES.items()}
+    assert all(alias.asname == alias.name for node in imports.body for alias in node.names)
+
+
 def muxing_calls(tree: ast.AST) -> Iterator[int]:
     """Lines that would have libavformat write a file."""
     for node in ast.walk(tree):
