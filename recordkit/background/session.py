@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -34,6 +35,8 @@ log = logging.getLogger("recordkit")
 
 _SLICE_S = 0.25
 _LONGEST_CLOSE_S = 5.0
+_LONGEST_FAREWELL_S = 30.0
+"""So long the end of the program waits for a recording that is ending; it ends without us as well."""
 
 
 class Session(Logged):
@@ -244,9 +247,15 @@ class Session(Logged):
 
     # Its beginning and its end.
 
-    def begin(self, process: WorkerProcess, request: bytes) -> None:
-        """Speak to the worker, and wait until it records. Raises what the worker failed with."""
+    def begin(self, process: WorkerProcess, request: bytes, *, ends_with_us: bool = True) -> None:
+        """Speak to the worker, and wait until it records. Raises what the worker failed with.
+
+        If it ``ends_with_us``, an orderly end of this program stops it and waits until it has committed: the
+        program may be a container's first process, with which all others die.
+        """
         self._process = process
+        if ends_with_us:
+            atexit.register(self._end_with_program)
         self._connect(*process.descriptors())
         if self._link is not None:
             self._link.outbox.put(request)
@@ -335,7 +344,13 @@ class Session(Logged):
         link.outbox.join(_LONGEST_CLOSE_S)
         self._ended.set()
         self._began.set()
+        atexit.unregister(self._end_with_program)
         self._tell()
+
+    def _end_with_program(self) -> None:
+        if os.getpid() == self._owner:
+            self.ask_to_stop()
+            self._ended.wait(_LONGEST_FAREWELL_S)
 
     def _tell(self) -> None:
         for observer in self._observers:

@@ -101,7 +101,7 @@ def start(
         process = start_worker()
     except OSError as error:
         raise WorkerError(final_path, f"no process can be started to record in: {error.strerror}") from error
-    session.begin(process, request)
+    session.begin(process, request, ends_with_us=on_parent_exit == "finish")
     if stand_in is not None:
         stand_in.connect(session)
     return session

@@ -27,6 +27,7 @@ from .pipeline import Pipeline
 from .result import Counters, Recording
 from .shared import Shared
 from .state import State, StateTable
+from .unstopped import look_after
 
 if TYPE_CHECKING:
     import asyncio
@@ -48,6 +49,7 @@ class Machinery:
         self.states = StateTable()
         self.error: RecordkitError | None = None
         self.received: Callable[[], Received | None] = lambda: None
+        self._let_go: Callable[[], None] = lambda: None
         self._shared = shared
         self._share = shared.budget.share()
         self.intake: Intake[Media | threading.Event] = Intake(
@@ -122,17 +124,40 @@ class Machinery:
                 continue
         return None
 
-    def start(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Begin, once the writer has its files; ``loop`` is the event loop to measure the lag of."""
+    def start(self, loop: asyncio.AbstractEventLoop | None, owner: object | None = None) -> None:
+        """Begin, once the writer has its files; ``loop`` is the event loop to measure the lag of.
+
+        When ``owner`` is collected, or the program ends, a recording that nobody has stopped is committed.
+        """
         self.states.go(State.RECORDING)
         self._needs = replace(self._needs, device=self._device)
         self._share.join()
         self._shared.join(self._load)
         self.instruments.start(loop)
+        self._let_go = look_after(owner or self, str(self.final_output_path), self)
         self.pipeline.start()
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether nobody has stopped it, and nothing has ended it."""
+        return self.states.state.is_recording
 
     def end(self, *, commit: bool) -> None:
         """Take nothing more and let what is queued go its way to the end; waits for nothing."""
+        if self.states.begin_to_stop():
+            self.note(EventKind.STOP)
+        self.let_end(commit=commit)
+        self.writer.hurry(commit=commit)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the end; False if it did not come within ``timeout`` seconds."""
+        ended = self.pipeline.join(timeout)
+        if ended:
+            self.instruments.join()
+        return ended
+
+    def let_end(self, *, commit: bool) -> None:
+        """Take nothing more; the pipeline comes to its end by itself. Takes no lock but the intake's, again."""
         self.intake.close()
         self.pipeline.end(commit=commit)
 
@@ -224,7 +249,7 @@ class Machinery:
         log.warning("%s: the recording ends: %s", self.final_output_path, because)
         self.states.begin_to_stop()
         self.note(EventKind.STOP, because=because)
-        self.end(commit=True)
+        self.let_end(commit=True)
 
     def _degraded_rule(self, _: Sample) -> str | None:
         return self.states.degraded_because if self.states.state is State.DEGRADED else None
@@ -241,6 +266,8 @@ class Machinery:
 
     def _ended(self, error: RecordkitError | None) -> None:
         """All is done, or has failed."""
+        if error is None and self.states.begin_to_stop():
+            self.note(EventKind.STOP, because="nobody stopped it")
         if error is not None:
             self.note(EventKind.FAILURE, error=type(error).__name__, message=str(error))
         elif self.writer.committed:
@@ -252,6 +279,7 @@ class Machinery:
             )
         self._shared.leave(self._load)
         self._share.leave()
+        self._let_go()
         # Before the state: whoever finds it failed asks why.
         self.error = error
         self.states.go(State.STOPPED if error is None else State.FAILED)

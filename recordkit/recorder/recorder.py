@@ -221,7 +221,7 @@ class Recorder(Logged):
                     raise
                 clear_the_way(self.final_output_path, self._settings.on_partial, self._settings.system)
                 self._writer.start()
-            self._parts.start(None if loop == "none" else loop or _running_loop())
+            self._parts.start(None if loop == "none" else loop or _running_loop(), self)
 
     def write(self, frame: VideoFrame | AudioFrame, stream: int = 0, *, ticks: int | None = None) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.
@@ -325,11 +325,8 @@ class Recorder(Logged):
         self._refuse_writer_thread()
         if self.state is State.NEW:
             raise StateError(self.state, State.RECORDING, "nothing to stop: call start() first")
-        if self._parts.states.begin_to_stop():
-            self._parts.instruments.event(EventKind.STOP)
         self._parts.end(commit=commit)
-        self._writer.hurry(commit=commit)
-        if not self._parts.pipeline.join(timeout):
+        if not self._parts.join(timeout):
             doing = self._writer.doing
             raise StateError(
                 self.state,
@@ -337,7 +334,6 @@ class Recorder(Logged):
                 f"the recording did not end within {timeout} s"
                 + (f": the disk has not done with {doing}; it goes on trying" if doing else ""),
             )
-        self._parts.instruments.join()
         if self._parts.error is not None:
             raise self._parts.error
         with self._starting:

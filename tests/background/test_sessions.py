@@ -134,7 +134,7 @@ def cannot_begin(tmp_path: Path) -> dict[str, tuple[object, dict[str, object], t
         "an unknown setting": (SMALL, {"colour": "red"}, rk.SettingsError, "name"),
         "not one for a worker": (SMALL, {"clock": None}, rk.SettingsError, "name"),
         "a function": (SMALL, {"on_flush": print}, rk.SettingsError, "name"),
-        "a path as a source": (tmp_path / "clip.mp4", {}, rk.SettingsError, "value"),
+        "a path that is not there": (tmp_path / "clip.mp4", {}, rk.SourceError, "source"),
         "settings as a source": (FAST, {}, rk.SettingsError, "value"),
         "a source of one's own": (Homemade(), {}, rk.SettingsError, "value"),
         "a bad end": (SMALL, {"on_parent_exit": "explode"}, rk.SettingsError, "name"),
