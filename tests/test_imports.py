@@ -18,8 +18,8 @@ PACKAGE = Path(recordkit.__file__).parent
 FLOORS: list[set[str]] = [
     # the ground: errors, the clock and what the system gives
     {"errors", "system", "version"},
-    # frozen values, how arguments are read, what bounds a queue
-    {"model", "values", "budget"},
+    # frozen values, how arguments are read, what bounds a queue, other people's containers
+    {"model", "values", "budget", "demux"},
     {"intake", "bitstream", "telemetry"},
     # formats without I/O, what a caller may choose, figures to pictures
     {"mpegts", "settings", "plots"},
@@ -173,6 +173,12 @@ def muxing_calls(tree: ast.AST) -> Iterator[int]:
 @pytest.mark.parametrize("name", MODULES, ids=lambda name: ".".join(name) or "recordkit")
 def test_nothing_is_muxed_by_libavformat(name):
     assert list(muxing_calls(TREES[name])) == []
+
+
+@pytest.mark.parametrize("name", [one for one in MODULES if one != ("demux",)], ids=lambda name: ".".join(name))
+def test_one_module_opens_containers(name):
+    calls = [ast.unparse(node.func) for node in ast.walk(TREES[name]) if isinstance(node, ast.Call)]
+    assert "av.open" not in calls
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,14 @@ def record(
     preset: Annotated[str | None, typer.Option(help="libx264 preset, from ultrafast to veryslow.")] = None,
     transcode: Annotated[bool, typer.Option("--transcode", help="Re-encode what could be passed through.")] = False,
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Leave out the audio.")] = False,
+    audio: Annotated[
+        str | None,
+        typer.Option(help="Which audio of a file or URL: languages and stream numbers, such as deu or eng,3."),
+    ] = None,
+    program: Annotated[
+        int | None,
+        typer.Option(help="Which program of several, counted from 1. Without it, that of the largest video."),
+    ] = None,
     no_video: Annotated[bool, typer.Option("--no-video", help="Leave out the video.")] = False,
     input_format: Annotated[
         str | None, typer.Option(help="Input format, by FFmpeg's name for it, such as v4l2 or alsa.")
@@ -219,7 +227,8 @@ def record(
             url=url,
             format=input_format,
             video=not no_video,
-            audio=not no_audio,
+            audio=(audio or True) if not no_audio else False,
+            program=program,
             transcode=encodes_video,
             transcode_audio=transcode,
             fps=rate,

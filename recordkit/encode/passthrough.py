@@ -18,6 +18,7 @@ from ..bitstream.audio import (
     parse_mp3,
 )
 from ..bitstream.h264 import ParameterSetFramer
+from ..bitstream.language import three_letters
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
@@ -76,7 +77,6 @@ class Passthrough:
         codec = passthrough_codec(stream)
         if codec is None:
             raise MediaError(f"{stream.codec_context.name} cannot be passed through: decode it first", index)
-        language = None if language == "und" else language
         self._index = index
         self._filter: av.BitStreamFilterContext | None = None
         self._framer: PictureFramer | None = None
@@ -95,8 +95,9 @@ class Passthrough:
             context = stream.codec_context
             if codec is Codec.AAC:
                 self._config = parse_audio_specific_config(extradata)
+            channels = context.layout.nb_channels
             self._format = StreamFormat(
-                codec, sample_rate=context.sample_rate, channels=context.layout.nb_channels, language=language
+                codec, sample_rate=context.sample_rate, channels=channels, language=three_letters(language)
             )
 
     def step(self, packet: CodedPacket) -> int:

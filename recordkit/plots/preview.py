@@ -135,10 +135,10 @@ def thumbnails(recording: Ended, count: int = THUMBNAILS) -> list[Thumbnail]:
 
 
 def _pictures(path: Path, duration_s: float, count: int) -> Iterator[Thumbnail]:
-    import av
+    from ..demux import open_media
 
     deadline = time.monotonic() + LONGEST_SEARCH_S
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         stream = container.streams.video[0]
         base = stream.time_base or Fraction(1, 90_000)
         start = stream.start_time or 0

@@ -172,6 +172,8 @@ class _Feed:
     def begin(self, recorder: Recorder) -> None:
         """Let the source's media go to ``recorder``."""
         self._recorder = recorder
+        for part, because in self._given.troubles if self._given is not None else ():
+            recorder.degrade(part, because)
         if self._live is not None:
             live = self._live
             recorder.received = lambda: live.received

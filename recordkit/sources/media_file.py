@@ -13,20 +13,23 @@ from typing import Any, cast
 
 import av
 import av.filter
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 
+from ..bitstream.language import three_letters
+from ..demux import DemuxedPacket, demux, open_media, words
 from ..encode.passthrough import passthrough_codec
-from ..encode.routing import MOST_AUDIO
-from ..errors import SettingsError, SourceError
-from ..mpegts.clock import fraction
-from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text
+from ..errors import SettingsError
+from ..mpegts.clock import WRAP, Unwrapper, fraction
+from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text, whole
+from .choice import choose
 from .source import OpenSource, SourceItem
 
 log = logging.getLogger("recordkit")
 
-_OPEN_TIMEOUT_S = 30.0
-_READ_TIMEOUT_S = 30.0
+_NO_FILE = 1
+"""AVFMT_NOFILE: a format that opens what it reads by itself, such as a device."""
+_SESSIONS = {"rtsp", "sdp", "rtp"}
+_WITH_33_BITS = {"mpegts", "mpeg"}
 _WITHOUT_DISPLAY_TIMES = {"avi", "h264", "hevc"}
 
 
@@ -34,6 +37,12 @@ def _url(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a caller give
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise SettingsError(name, value, "give a path or URL")
     return os.path.expanduser(os.fsdecode(value))  # noqa: PTH111 - a URL is no path
+
+
+def _audio(name: str, value: Any) -> bool | str:  # noqa: ANN401 - whatever a caller gives
+    if type(value) is not bool and not (isinstance(value, str) and value.strip()):
+        raise SettingsError(name, value, 'give True, False, or languages and stream numbers such as "deu,3"')
+    return value
 
 
 @named
@@ -45,8 +54,10 @@ class MediaFile:
     ``transcode`` decodes the video too where it need not be (``transcode_audio`` the sound), ``fps`` gives
     pictures at that rate and so decodes them. ``options`` go to libavformat as they are.
 
-    The best video stream and all audio streams are taken. A packet that cannot be decoded is
-    left out and counted in the log; a live source silent for 30 s ends with SourceError.
+    Of several programmes one is taken: ``program`` (from 1, as they stand), or that of the largest video. Of
+    that, its largest video stream and all audio streams are, or those that ``audio`` names by languages and
+    stream numbers ("deu,3"). The log names all that is left out. A packet that cannot be decoded is left out
+    and counted in the log; a live source silent for 30 s ends with SourceError.
     """
 
     url: Setting[PathLike, str] = Setting(_url)
@@ -54,7 +65,8 @@ class MediaFile:
     format: Setting[str | None, str | None] = Setting(maybe(text), None)
     options: Mapping[str, str | float] = field(default_factory=dict)
     video: Setting[bool, bool] = Setting(flag, True)
-    audio: Setting[bool, bool] = Setting(flag, True)
+    audio: Setting[bool | str, bool | str] = Setting(_audio, True)
+    program: Setting[int | None, int | None] = Setting(maybe(whole(1, 65_535)), None)
     transcode: Setting[bool, bool] = Setting(flag, False)
     transcode_audio: Setting[bool, bool] = Setting(flag, False)
     fps: Setting[RateLike | None, Fraction | None] = Setting(maybe(rate), None)
@@ -73,43 +85,24 @@ class MediaFile:
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
         """Open it; raises SourceError where that fails, or nothing in it can be recorded."""
-        try:
-            container = av.open(
-                self.url,
-                format=self.format,
-                options=cast("dict[str, str]", dict(self.options)),
-                timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S),
-            )
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(self.url, f"cannot be opened: {_words(error)}") from error
-        with container:
-            video = self._video_stream(container)
-            audio = list(container.streams.audio) if self.audio else []
-            if len(audio) > MOST_AUDIO:
-                log.warning("%s: of %d audio streams the first %d are taken", self.url, len(audio), MOST_AUDIO)
-                audio = audio[:MOST_AUDIO]
-            if video is None and not audio:
-                raise SourceError(self.url, "holds neither video nor audio that was asked for")
-            chosen: list[Any] = ([video] if video is not None else []) + audio
-            passed = {stream.index: self._is_passed(stream) for stream in chosen}
-            for stream in chosen:
+        with open_media(self.url, kind=self.format, options=cast("dict[str, str]", self.options)) as container:
+            choice = choose(container, self.url, program=self.program, video=self.video, audio=self.audio)
+            video = choice.video
+            passed = {stream.index: self._is_passed(stream) for stream in choice.streams}
+            for stream in choice.streams:
                 if not passed[stream.index]:
-                    stream.thread_type = "AUTO"
+                    stream.codec_context.thread_type = "AUTO"
             average = fraction(video.average_rate) if video is not None else None
             yield OpenSource(
-                items=self._items(container, chosen, passed),
+                items=self._items(container, choice.streams, passed),
                 has_video=video is not None,
-                has_audio=bool(audio),
+                has_audio=bool(choice.audio),
                 frame_rate=self.fps or average,
                 pixel_aspect=_pixel_aspect(video),
-                languages=tuple(None if stream.language == "und" else stream.language for stream in audio),
+                languages=tuple(three_letters(stream.language) for stream in choice.audio),
+                troubles=choice.troubles,
+                is_live=_is_live(container),
             )
-
-    def _video_stream(self, container: av.container.InputContainer) -> av.VideoStream | None:
-        if not self.video:
-            return None
-        moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-        return max(moving, key=lambda stream: stream.width * stream.height, default=None)
 
     def _is_passed(self, stream: av.VideoStream | av.AudioStream) -> bool:
         """Whether the packets go into the recording as they are; the log says why or why not."""
@@ -136,40 +129,60 @@ class MediaFile:
         audio = [stream.index for stream in chosen if isinstance(stream, av.AudioStream)]
         numbers |= {index: number for number, index in enumerate(audio)}
         pacer = _FrameRate(self.fps) if self.fps is not None else None
-        undecodable = 0
+        undecodable: dict[int, int] = {}
         order = _DisplayOrder()
         reordered = next((stream.index for stream in chosen if _lacks_display_times(stream)), None)
-        try:
-            for packet in container.demux(chosen):
-                # Not packet.stream_index: the empty packets at the end have none.
-                number = numbers[packet.stream.index]
-                if passed[packet.stream.index]:
-                    if packet.size:
-                        yield SourceItem(packet, number)
-                    continue
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError as error:
-                    undecodable += 1
-                    if undecodable == 1:
-                        log.warning("%s: a packet cannot be decoded (%s); it is left out", self.url, _words(error))
-                    continue
-                if reordered == packet.stream.index:
-                    order.give_times(packet, frames)
-                for frame in frames:
-                    if isinstance(frame, VideoFrame) and pacer is not None:
-                        yield from (SourceItem(picture, number) for picture in pacer.paced(frame))
-                    elif isinstance(frame, av.VideoFrame | av.AudioFrame):
-                        yield SourceItem(frame, number)
-            if pacer is not None:
-                yield from (SourceItem(picture) for picture in pacer.flush())
-        except IndexError:
-            # PyAV 18 trips at the very end of a file in which streams appeared on the way.
-            log.warning("%s: streams that appeared later on were left out", self.url)
-        except (av.FFmpegError, OSError) as error:
-            raise SourceError(self.url, f"cannot be read on: {_words(error)}") from error
-        if undecodable:
-            log.warning("%s: %d packets could not be decoded", self.url, undecodable)
+        clock = _SourceClock() if container.format.name in _WITH_33_BITS else None
+        for packet in demux(container, chosen):
+            # Not packet.stream_index: the empty packets at the end have none.
+            index = packet.stream.index
+            if clock is not None:
+                clock.give_times(packet)
+            if passed[index]:
+                if packet.size:
+                    yield SourceItem(packet, numbers[index])
+                continue
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                if index not in undecodable:
+                    log.warning(
+                        "%s: stream %d: a packet cannot be decoded (%s); it is left out",
+                        self.url,
+                        index,
+                        words(error),
+                    )
+                undecodable[index] = undecodable.get(index, 0) + 1
+                continue
+            if reordered == index:
+                order.give_times(packet, frames)
+            for frame in frames:
+                if isinstance(frame, VideoFrame) and pacer is not None:
+                    yield from (SourceItem(picture, numbers[index]) for picture in pacer.paced(frame))
+                elif isinstance(frame, av.VideoFrame | av.AudioFrame):
+                    yield SourceItem(frame, numbers[index])
+        if pacer is not None:
+            yield from (SourceItem(picture) for picture in pacer.flush())
+        for index, count in undecodable.items():
+            log.warning("%s: stream %d: %d packets could not be decoded", self.url, index, count)
+
+
+class _SourceClock:
+    """The times of one programme, unwrapped by the least step.
+
+    libavformat takes a clock that is set back by over a minute for one that has wrapped, and adds 2^33 ticks:
+    four seconds of media would last a day.
+    """
+
+    def __init__(self) -> None:
+        self._unwrapper = Unwrapper()
+
+    def give_times(self, packet: DemuxedPacket) -> None:
+        """Put the unwrapped times into ``packet``."""
+        if packet.dts is not None:
+            packet.dts = self._unwrapper.unwrap(packet.dts % WRAP)
+        if packet.pts is not None:
+            packet.pts = self._unwrapper.unwrap(packet.pts % WRAP)
 
 
 class _DisplayOrder:
@@ -247,7 +260,7 @@ class _FrameRate:
                 pictures.append(picture)
 
 
-def _words(error: Exception) -> str:
-    if isinstance(error, av.ExitError):
-        return f"nothing came for {_READ_TIMEOUT_S:.0f} s"
-    return getattr(error, "strerror", None) or str(error)
+def _is_live(container: av.container.InputContainer) -> bool:
+    """Whether it comes over a connection or pipe without a length: nobody can tell its end from a break."""
+    has_no_file = bool(container.format.flags & _NO_FILE)
+    return container.format.name in _SESSIONS or (not has_no_file and container.size <= 0)

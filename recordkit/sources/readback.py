@@ -9,15 +9,14 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import TypeAlias, cast
 
 import av
 import numpy as np
 
+from ..demux import demux, open_media
 from ..errors import SourceError
 from ..mpegts.clock import WRAP, Unwrapper
 from .marks import BEEP_S, FLASH_S, Mono, find_beeps, read_flash, read_frame_number
@@ -31,8 +30,6 @@ _COMMON_RATES = tuple(
     for n in (5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120)
     for rate in (Fraction(n), Fraction(n * 1000, 1001))
 )
-
-_Packet: TypeAlias = "av.Packet[av.VideoStream] | av.Packet[av.AudioStream]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +255,7 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
     for an unusable ``fps``.
     """
     rate = None if fps is None else Synthetic(fps=fps).rate
-    try:
-        container = av.open(Path(path))
-    except (av.FFmpegError, OSError) as error:
-        raise SourceError(str(path), f"cannot be opened: {error}") from error
+    container = open_media(path)
     pictures, sound, damaged = _Pictures(rate), _Sound(), 0
     with container:
         streams: list[av.VideoStream | av.AudioStream] = []
@@ -274,9 +268,9 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
         # One unwrapper for both streams: they lie within a second of each other, so that
         # one that begins after the fold of the 33 bits still lands beside the other.
         clock = Unwrapper() if container.format.name == "mpegts" else None
-        for packet in _packets(container, streams, str(path)):
+        for packet in demux(container, streams):
             try:
-                frames = packet.decode()
+                frames: Sequence[av.VideoFrame | av.AudioFrame] = packet.decode()
             except av.FFmpegError:
                 # Which error a decoder answers damage with differs from decoder to decoder.
                 damaged += 1
@@ -308,19 +302,6 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
         sizes=tuple(pictures.sizes),
         damaged_packets=damaged,
     )
-
-
-def _packets(
-    container: av.container.InputContainer, streams: list[av.VideoStream | av.AudioStream], name: str
-) -> Iterator[_Packet]:
-    try:
-        yield from cast("Iterator[_Packet]", container.demux(streams))
-    except av.FFmpegError as error:
-        raise SourceError(name, f"cannot be read on: {error}") from error
-    except IndexError:
-        # PyAV trips at the end of a file in which further streams turned up on the way (a damaged
-        # program map), but only after it has flushed the streams that were there from the start.
-        return
 
 
 def _time(frame: av.VideoFrame | av.AudioFrame, clock: Unwrapper | None) -> Fraction | None:

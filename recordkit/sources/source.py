@@ -58,7 +58,8 @@ class OpenSource:
     ``frame_rate`` is that of the pictures that will have to be encoded, ``languages`` are those of
     the audio streams, in order; ``pixel_aspect`` is a pixel's width over its height.
 
-    ``live`` is there for what comes over a network.
+    ``live`` is there for what comes over a network. ``troubles`` are the parts of the source that cannot be
+    recorded, each with the reason. ``is_live`` says that it has no end of its own: if it ends, it broke off.
     """
 
     items: Iterator[SourceItem]
@@ -68,6 +69,8 @@ class OpenSource:
     languages: tuple[str | None, ...] = ()
     pixel_aspect: Fraction | None = None
     live: Live | None = None
+    troubles: tuple[tuple[str, str], ...] = ()
+    is_live: bool = False
 
 
 class Channel(Protocol):

@@ -13,6 +13,9 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from ..demux import demux, is_decodable, open_media
+from ..errors import SourceError
+
 _FOUND = tuple[str, int, int | None, str]
 """Kind, count, offset of the first, words of the first."""
 
@@ -56,19 +59,21 @@ def decode_all(path: Path, advance: Callable[[int], None]) -> Decoded:
 
     with _libav_errors() as logs:
         try:
-            with av.open(str(path), format="mpegts") as container:
-                for stream in container.streams:
-                    if isinstance(stream, AudioStream | VideoStream):
-                        stream.codec_context.thread_type = "NONE"
-                for packet in container.demux():
-                    if not isinstance(packet.stream, AudioStream | VideoStream):
-                        continue
+            with open_media(path, kind="mpegts") as container:
+                streams = [
+                    one
+                    for one in container.streams
+                    if isinstance(one, AudioStream | VideoStream) and is_decodable(one)
+                ]
+                for stream in streams:
+                    stream.codec_context.thread_type = "NONE"
+                for packet in demux(container, streams):
                     if packet.pos is not None:
                         advance(packet.pos)
                     logs.clear()
                     _decode(packet, packet.stream, decoded, interlaced, note, logs)
-        except av.FFmpegError as error:
-            note("cannot be opened for decoding", None, error.strerror or str(error))
+        except SourceError as error:
+            note("cannot be opened for decoding", None, str(error))
     return Decoded(decoded, frozenset(interlaced), list(problems.values()))
 
 

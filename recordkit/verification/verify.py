@@ -132,7 +132,9 @@ def verify(path: str | Path, *, decode: bool = False, on_progress: Progress | No
         if on_progress is not None:
             on_progress(2 * total, 2 * total)
     streams = tuple(_stream(one, decoded.get(pid, 0) if decode else None) for pid, one in facts.items())
-    duration_s = _duration(list(facts.values()))
+    # Each program has a clock of its own (ISO/IEC 13818-1, 2.4.2.1).
+    programs = [{mapped.pid for mapped in program.streams} for program in report.programs] or [set(facts)]
+    duration_s = max(_duration([one for pid, one in facts.items() if pid in pids]) for pids in programs)
     notes = tuple(problem for problem in problems if problem.kind in _NOTES)
     problems = [problem for problem in problems if problem.kind not in _NOTES]
     return Verification(

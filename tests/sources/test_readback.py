@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recordkit.errors import SettingsError, SourceError
 from recordkit.sources.marks import BEEP_HZ, find_beeps, read_flash, read_frame_number
 from recordkit.sources.picture import Painter
-from recordkit.sources.readback import _Numbers, _packets, _Sound, read_back
+from recordkit.sources.readback import _Numbers, _Sound, read_back
 from recordkit.sources.synthetic import Synthetic
 
 SMALL = {"width": 320, "height": 180, "sample_rate": 48_000, "channels": 1}
@@ -363,19 +363,6 @@ def test_streams_that_turn_up_on_the_way_do_no_harm(tmp_path: Path) -> None:
         path = tmp_path / f"{seed}.ts"
         path.write_bytes(damaged)
         assert read_back(path).damaged_packets > 0
-
-
-@pytest.mark.parametrize("error", [av.error.InvalidDataError(1, "broken"), av.error.OSError(5, "disk")])
-def test_a_file_that_cannot_be_read_on(error: Exception) -> None:
-    class Container:
-        def demux(self, streams: list[object]) -> Iterator[object]:
-            yield from streams
-            raise error
-
-    packets = _packets(Container(), ["packet"], "talk")
-    assert next(packets) == "packet"
-    with pytest.raises(SourceError, match="talk: cannot be read on"):
-        next(packets)
 
 
 def test_sound_without_a_time_is_counted_only() -> None:

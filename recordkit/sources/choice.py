@@ -1,0 +1,169 @@
+"""Which streams of a container are recorded: one programme, its best video, its audio; what is left out is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import av
+from av.stream import Disposition
+
+from ..bitstream.language import three_letters
+from ..demux import is_decodable
+from ..encode.routing import MOST_AUDIO
+from ..errors import SourceError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+
+log = logging.getLogger("recordkit")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The streams to record; ``troubles`` says of each stream that cannot be recorded why."""
+
+    video: av.VideoStream | None
+    audio: tuple[av.AudioStream, ...]
+    troubles: tuple[tuple[str, str], ...]
+
+    @property
+    def streams(self) -> list[av.VideoStream | av.AudioStream]:
+        """All of them, the video first."""
+        return [*([] if self.video is None else [self.video]), *self.audio]
+
+
+def choose(container: InputContainer, name: str, *, program: int | None, video: bool, audio: bool | str) -> Choice:
+    """Choose the streams of ``container``, and log what is left out and why.
+
+    What belongs together is one programme (ISO/IEC 13818-1, 2.4.4.8; a variant in HLS): the others have
+    clocks of their own. Without ``program``, counted from 1 as they stand, it is that of the largest video.
+    ``audio`` names some by their languages or stream numbers, such as "deu,3".
+
+    Raises SourceError if nothing is left, or what was asked for is not there.
+    """
+    troubles = tuple(
+        (f"stream {stream.index}", f"stream {stream.index} ({stream.type}) is left out: its coding is not known")
+        for stream in container.streams
+        if not is_decodable(stream) and stream.type in ("video", "audio")
+    )
+    usable = [stream for stream in _playable(container) if is_decodable(stream)]
+    programs = _programs(container, usable)
+    within = _within(name, programs, usable, program, video=video)
+    pictures = [one for one in within if isinstance(one, av.VideoStream) and not _is_attached(one)]
+    chosen_video = max(pictures, key=lambda one: one.width * one.height, default=None) if video else None
+    heard = [one for one in within if isinstance(one, av.AudioStream)] if audio else []
+    if isinstance(audio, str):
+        heard = _asked_for(name, heard, audio)
+    choice = Choice(chosen_video, tuple(heard[:MOST_AUDIO]), troubles)
+    for _, because in troubles:
+        log.warning("%s: %s", name, because)
+    if len(heard) > MOST_AUDIO:
+        log.warning("%s: of %d audio streams the first %d are taken", name, len(heard), MOST_AUDIO)
+    _tell_left_out(container, name, choice, within, programs, video=video, audio=audio)
+    if not choice.streams:
+        raise SourceError(name, "holds neither video nor audio that was asked for")
+    return choice
+
+
+def _playable(container: InputContainer) -> Iterator[av.VideoStream | av.AudioStream]:
+    return (stream for stream in container.streams if isinstance(stream, av.VideoStream | av.AudioStream))
+
+
+def _programs(
+    container: InputContainer, streams: list[av.VideoStream | av.AudioStream]
+) -> list[list[av.VideoStream | av.AudioStream]]:
+    """``streams`` by programme. PyAV does not name programmes, but its best stream stays within one."""
+    # Variants in HLS share their audio, which libavformat then counts to the first of them.
+    kinds = ("audio",) if container.format.name == "hls" else ("audio", "video")
+    found: dict[tuple[int, ...], list[av.VideoStream | av.AudioStream]] = {}
+    for stream in streams:
+        best = (container.streams.best(kind, related=stream) for kind in kinds)  # type: ignore[arg-type]
+        found.setdefault(tuple(-1 if one is None else one.index for one in best), []).append(stream)
+    return list(found.values())
+
+
+def _within(
+    name: str,
+    programs: list[list[av.VideoStream | av.AudioStream]],
+    usable: list[av.VideoStream | av.AudioStream],
+    program: int | None,
+    *,
+    video: bool,
+) -> list[av.VideoStream | av.AudioStream]:
+    """The streams of the programme to record."""
+    if program is not None:
+        if not 1 <= program <= len(programs):
+            raise SourceError(name, f"has {len(programs)} programs: there is no program {program}")
+        return programs[program - 1]
+
+    def size(streams: list[av.VideoStream | av.AudioStream]) -> tuple[int, int]:
+        areas = (one.width * one.height for one in streams if isinstance(one, av.VideoStream))
+        return max(areas, default=0) if video else 0, sum(isinstance(one, av.AudioStream) for one in streams)
+
+    return max(programs, key=size, default=usable)
+
+
+def _asked_for(name: str, heard: list[av.AudioStream], audio: str) -> list[av.AudioStream]:
+    wanted = [one.strip() for one in audio.split(",") if one.strip()]
+
+    def matches(stream: av.AudioStream, one: str) -> bool:
+        if one.isdecimal():
+            return stream.index == int(one)
+        return three_letters(one) == three_letters(stream.language)
+
+    found = [stream for stream in heard if any(matches(stream, one) for one in wanted)]
+    if not found:
+        there = ", ".join(f"{stream.index} ({three_letters(stream.language) or 'und'})" for stream in heard)
+        raise SourceError(name, f"has no audio stream {audio!r}: there is {there or 'none'}")
+    return found
+
+
+def _tell_left_out(
+    container: InputContainer,
+    name: str,
+    choice: Choice,
+    within: list[av.VideoStream | av.AudioStream],
+    programs: list[list[av.VideoStream | av.AudioStream]],
+    *,
+    video: bool,
+    audio: bool | str,
+) -> None:
+    if len(programs) > 1:
+        number = next((at for at, streams in enumerate(programs, 1) if streams is within), 1)
+        log.warning("%s: of %d programs number %d is recorded", name, len(programs), number)
+    taken = {stream.index for stream in choice.streams}
+    for stream in container.streams:
+        if stream.index in taken or any(part == f"stream {stream.index}" for part, _ in choice.troubles):
+            continue
+        reason, is_asked = _left_out_because(stream, within, video=video, audio=audio)
+        level = logging.INFO if is_asked else logging.WARNING
+        log.log(level, "%s: stream %d (%s) is not recorded: %s", name, stream.index, _kind(stream), reason)
+
+
+def _left_out_because(
+    stream: Stream, within: list[av.VideoStream | av.AudioStream], *, video: bool, audio: bool | str
+) -> tuple[str, bool]:
+    """Why a stream is left out, and whether that was asked for or is no loss."""
+    if not isinstance(stream, av.VideoStream | av.AudioStream):
+        return "video and audio alone are", False
+    if _is_attached(stream):
+        return "it is an attached picture", True
+    if not (video if isinstance(stream, av.VideoStream) else audio is True):
+        return "it was not asked for", True
+    if stream not in within:
+        return "it belongs to another program", False
+    if isinstance(stream, av.VideoStream):
+        return "a recording has one video stream, and another is larger", False
+    return f"a recording has {MOST_AUDIO} audio streams at the most", False
+
+
+def _is_attached(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _kind(stream: Stream) -> str:
+    return stream.codec_context.name if is_decodable(stream) else str(stream.type)

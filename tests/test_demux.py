@@ -1,0 +1,78 @@
+"""Other people's containers: opened in spite of their tags, read on in spite of holes and new tables."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from recordkit import demux as demuxing
+from recordkit.demux import demux, open_media
+from recordkit.errors import SourceError
+from tests.media import make_clip
+
+
+class Scripted:
+    """A container whose demuxing gives packets and raises errors in the order of ``script``."""
+
+    name = "talk"
+
+    def __init__(self, *script: object) -> None:
+        self._script = iter(script)
+
+    def demux(self, *_: object) -> Iterator[object]:
+        for step in self._script:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+
+def packets(*script: object) -> Iterator[Any]:
+    return demux(Scripted(*script), [])  # type: ignore[arg-type]
+
+
+def test_try_again_is_no_end() -> None:
+    again = av.error.BlockingIOError(11, "try again")
+    assert list(packets("one", again, "two", again, again, "three")) == ["one", "two", "three"]
+
+
+def test_a_source_of_which_nothing_can_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demuxing, "LONGEST_SILENCE_S", -1.0)
+    with pytest.raises(SourceError, match="nothing that could be read"):
+        list(packets(av.error.BlockingIOError(11, "try again")))
+
+
+def test_streams_that_appear_on_the_way_end_nothing_and_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    assert list(packets("one", IndexError("list index out of range"))) == ["one"]
+    assert "appeared on the way" in caplog.text
+
+
+@pytest.mark.parametrize("error", [av.error.InvalidDataError(1, "broken"), av.error.OSError(5, "disk")])
+def test_a_file_that_cannot_be_read_on(error: Exception) -> None:
+    found = packets("one", error)
+    assert next(found) == "one"
+    with pytest.raises(SourceError, match="talk: cannot be read on"):
+        next(found)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_a_tag_in_another_charset_does_not_matter(suffix: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", video="mpeg4", audio=[], seconds=0.5)
+    tagged = tmp_path / f"tagged.{suffix}"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", clip, "-c", "copy", "-metadata", "title=MXnchen", tagged], check=True
+    )
+    data = tagged.read_bytes()
+    assert b"MXnchen" in data
+    tagged.write_bytes(data.replace(b"MXnchen", b"M\xfcnchen"))
+    with open_media(tagged) as container:
+        assert len([one for one in demux(container, container.streams.video) if one.size]) == 15
+
+
+def test_what_is_no_media_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none\.mp4: cannot be opened: No such file"):
+        open_media(tmp_path / "none.mp4")
