@@ -67,7 +67,7 @@ class VideoSettings:
 
     preset: Setting[str, str] = Setting(one_of(*PRESETS, advice=f"choose one of {', '.join(PRESETS)}"), "veryfast")
     bit_rate: Setting[WholeLike | None, int | None] = Setting(
-        maybe(whole(10_000, 500_000_000, "bits a second")), None
+        maybe(whole(10_000, 500_000_000, "bits per second")), None
     )
     crf: Setting[NumberLike, float] = Setting(number(0, 51, "give 0 (lossless) to 51"), 23.0)
     keyframe_interval: Setting[NumberLike, float] = Setting(seconds(0.1, 60, "give 0.1 to 60 seconds"), 2.0)
@@ -99,7 +99,7 @@ class AudioSettings:
     Raises SettingsError.
     """
 
-    bit_rate: Setting[WholeLike, int] = Setting(whole(8_000, 512_000, "bits a second"), 128_000)
+    bit_rate: Setting[WholeLike, int] = Setting(whole(8_000, 512_000, "bits per second"), 128_000)
     sample_rate: Setting[int | None, int | None] = Setting(
         maybe(one_of(*AAC_RATES, advice=f"AAC has {', '.join(map(str, AAC_RATES))} Hz")), None
     )

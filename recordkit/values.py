@@ -40,6 +40,7 @@ SizeLike = tuple[int, int] | str
 PathLike = str | os.PathLike[str]
 
 _NTSC_RATES = (12, 15, 24, 30, 48, 60, 90, 120, 240)
+_ENDLESS = 1 << 40
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _TIME = re.compile(r"\s*([0-9.]+)\s*([a-z]*)\s*", re.IGNORECASE)
 _AMOUNT = re.compile(r"\s*([0-9][0-9.,]*)\s*([kmg]?)\s*", re.IGNORECASE)
@@ -76,7 +77,8 @@ class Setting(Generic[Given, Held]):
 
 def whole(low: int, high: int, unit: str = "", *, kilo: int = 1000) -> Reader[int]:
     """A whole number; text may end in k, M or G, which stand for ``kilo``, its square and its cube."""
-    advice = f"give {low:,} to {high:,}{f' {unit}' if unit else ''}, as a whole number or text such as '512k'"
+    span = f"{low:,} to {high:,}" if high < _ENDLESS else f"at least {low:,}"
+    advice = f"give {span}{f' {unit}' if unit else ''}, as a whole number or text such as '512k'"
 
     def read(name: str, value: Any) -> int:  # noqa: ANN401 - whatever a caller gives
         try:
@@ -158,11 +160,11 @@ def size(least: int, most: int) -> Reader[tuple[int, int]]:
 
 
 def rate(name: str, value: Any) -> Fraction:  # noqa: ANN401 - whatever a caller gives
-    """Frames a second as an exact fraction; 29.97, 23.976 and their like mean n/1001.
+    """Frames per second as an exact fraction; 29.97, 23.976 and their like mean n/1001.
 
     Any rational is taken, such as PyAV's rates.
     """
-    advice = "give frames a second above 0 and up to 1000, such as 30, 29.97 or '30000/1001'"
+    advice = "give frames per second, above 0 and up to 1000, such as 30, 29.97 or '30000/1001'"
     try:
         exact = fraction(value)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError) as error:

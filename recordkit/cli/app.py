@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError
 from ..version import __version__
+from .marks import marks
 from .partials import partials
 from .record import record
 from .recover import recover
@@ -26,12 +27,12 @@ app = typer.Typer(
     name="recordkit",
     help="Record live audio and video straight to disk: flat memory, a file that grows, nothing lost in a crash.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command(no_args_is_help=True)(record)
 app.command(no_args_is_help=True)(verify)
 app.command()(watch)
+app.command(no_args_is_help=True)(marks)
 app.command(no_args_is_help=True)(serve)
 app.command(no_args_is_help=True)(recover)
 app.command()(partials)
@@ -40,8 +41,9 @@ app.command()(partials)
 def run(argv: Sequence[str], console: Console | None = None, errors: Console | None = None) -> int:
     """Run the command line with ``argv`` (without the program's name) and return its exit code.
 
-    0: success; 1: the recording failed, or a file is damaged or cannot be recovered; 2: bad
-    arguments; 130: interrupted, the partial was left.
+    0: success; 1: the recording failed, broke off or made no file, a file is damaged or cannot be
+    recovered, or a recording that was looked at has crashed; 2: bad arguments; 130: interrupted, the
+    partial was left.
     """
     errors = errors or Console(stderr=True, soft_wrap=True)
     try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
 from ..errors import SettingsError
 from ..sources.source import Source
-from .arguments import picture_size
+from .arguments import frame_size
 
 _PANEL = "Loopback source"
 _OUTAGE, _SIZE_AT = "START:SECONDS, such as 5:2", "START:WxH, such as 5:640x360"
@@ -55,8 +54,8 @@ class LoopbackOptions:
     def source(
         self,
         size: tuple[int, int] | None,
-        fps: Fraction | None,
-        seconds: float | None,
+        fps: str | None,
+        seconds: str | None,
         bit_rate: int | None,
         *,
         video: bool,
@@ -101,7 +100,4 @@ def _timed(name: str, text: str, form: str, parse: Callable[[str], T]) -> tuple[
 
 
 def _size(text: str) -> tuple[int, int]:
-    size = picture_size(text)
-    if size is None:
-        raise ValueError(text)
-    return size
+    return frame_size("size_at", text)

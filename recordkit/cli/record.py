@@ -6,7 +6,6 @@ import logging
 import signal
 from dataclasses import asdict, replace
 from enum import StrEnum
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +26,7 @@ from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
 from ..telemetry.words import size_text
-from .arguments import count, exactly, frame_rate, picture_size
+from .arguments import exactly, frame_size, named_values
 from .listening import AnnounceOption, HostOption, MediaPortsOption, PageOption, PortOption, TokenOption, port_range
 from .loopback import (
     AudioDelayOption,
@@ -43,7 +42,7 @@ from .loopback import (
     SizeAtOption,
 )
 from .report import flush_table, time_text
-from .shared import interrupt
+from .shared import FAULT, interrupt
 
 _WORTH_TELLING = {
     "dropped_items": "dropped because the queue was full",
@@ -99,7 +98,7 @@ def record(
         ),
     ],
     source: Annotated[SourceKind, typer.Option(help="Where the media comes from.")] = SourceKind.FILE,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds of media.")] = None,
+    seconds: Annotated[str | None, typer.Option(help="Stop after this much media, such as 90, 5min or 1h.")] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Frame size, such as 1280x720.")] = None,
     fps: Annotated[str | None, typer.Option(help="Frames per second, such as 30 or 30000/1001.")] = None,
     bit_rate: Annotated[
@@ -120,10 +119,16 @@ def record(
     input_format: Annotated[
         str | None, typer.Option(help="Input format, by FFmpeg's name for it, such as v4l2 or alsa.")
     ] = None,
+    input_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Option for the input format, such as framerate=30; may be repeated."
+        ),
+    ] = None,
     flush_threshold: Annotated[
         str, typer.Option(help="Flush when this much is buffered, such as 4M or 512k.")
     ] = "4M",
-    flush_interval: Annotated[float, typer.Option(help="Flush at least every so many seconds.")] = 2.0,
+    flush_interval: Annotated[str, typer.Option(help="Flush at least this often, such as 2s or 500ms.")] = "2s",
     durability: Annotated[
         DurabilityKind,
         typer.Option(help="flush: sync each flush to the disk; process: let the system decide when."),
@@ -169,14 +174,17 @@ def record(
 
     Ctrl-C stops and commits (gives the file its final name). A second
     Ctrl-C leaves the recording unfinished.
+
+    The exit code is 0 if everything asked for is in the file. It is 1 if no
+    file was made, if the source broke off, or if the recording ended by
+    itself, as on a full disk; what came before is committed.
     """
     console: Console = context.obj
-    wanted_size = picture_size(size)
-    rate = frame_rate(fps)
+    wanted_size = None if size is None else frame_size("size", size)
     encodes_video = transcode or wanted_size is not None or bit_rate is not None or preset is not None
     video = VideoSettings(
         preset=preset or VideoSettings().preset,
-        bit_rate=count("bit_rate", bit_rate, 1000) if bit_rate else None,
+        bit_rate=bit_rate,
         size=wanted_size,
     )
     if source is SourceKind.SYNTHETIC:
@@ -185,7 +193,7 @@ def record(
         media: Source = Synthetic(
             width=width,
             height=height,
-            fps=rate or Fraction(30),
+            fps=fps or 30,
             seconds=seconds,
             realtime=not fast,
             video=not no_video,
@@ -205,7 +213,7 @@ def record(
             size_at=size_at,
             seed=seed,
         )
-        media = options.source(wanted_size, rate, seconds, video.bit_rate, video=not no_video, audio=not no_audio)
+        media = options.source(wanted_size, fps, seconds, video.bit_rate, video=not no_video, audio=not no_audio)
         # Size and bit rate are the sender's: what it sends is kept as it comes.
         video = VideoSettings(preset=video.preset, transcode=transcode)
     elif source is SourceKind.WHIP:
@@ -231,7 +239,8 @@ def record(
             program=program,
             transcode=encodes_video,
             transcode_audio=transcode,
-            fps=rate,
+            fps=fps,
+            options=named_values("input_option", input_option or ()),
         )
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
@@ -244,7 +253,7 @@ def record(
             seconds=seconds,
             video=None if no_video else video,
             audio=None if no_audio else AudioSettings(),
-            flush_threshold=count("flush_threshold", flush_threshold, 1024),
+            flush_threshold=flush_threshold,
             flush_interval=flush_interval,
             durability=durability.value,
             on_partial=on_partial.value,
@@ -257,6 +266,8 @@ def record(
     if plot is not None and recording.path is not None:
         _plot(recording, plot)
         console.print(Text.assemble("  ", (str(plot), "bold")), soft_wrap=True)
+    if recording.path is None or recording.ended_because is not None:
+        raise typer.Exit(FAULT)
 
 
 def _progress(recorder: Recorder) -> Text:

@@ -16,7 +16,6 @@ from ..endpoint.whip import Whip
 from ..settings import VideoSettings
 from ..system import Clock, System, give_back_freed_memory
 from ..telemetry.watch import WatchState, scan
-from .arguments import count, picture_size
 from .listening import AnnounceOption, HostOption, MediaPortsOption, PageOption, PortOption, TokenOption, port_range
 from .record import PartialChoice
 from .report import watch_table
@@ -45,7 +44,7 @@ def serve(
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Re-encode all video to this frame size.")] = None,
     bit_rate: Annotated[str | None, typer.Option(help="Re-encode all video at this bit rate, such as 4M.")] = None,
     max_publishers: Annotated[int, typer.Option(help="Most publishers at the same time.")] = Whip.max_publishers,
-    max_seconds: Annotated[float | None, typer.Option(help="Seconds after which a new file begins.")] = None,
+    max_seconds: Annotated[str | None, typer.Option(help="Time after which a new file begins, such as 1h.")] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Bytes after which a new file begins, such as 4G.")] = None,
     on_partial: Annotated[
         PartialChoice, typer.Option(help="What to do with the unfinished recordings of an earlier run in FOLDER.")
@@ -73,10 +72,10 @@ def serve(
         name_template=name,
         max_publishers=max_publishers,
         max_seconds=max_seconds,
-        max_bytes=count("max_bytes", max_bytes, 1024) if max_bytes else None,
-        min_free_bytes=count("min_free", min_free, 1024),
+        max_bytes=max_bytes,
+        min_free_bytes=min_free,
     )
-    video = VideoSettings(size=picture_size(size), bit_rate=count("bit_rate", bit_rate, 1000) if bit_rate else None)
+    video = VideoSettings(size=size, bit_rate=bit_rate)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
             signal.signal(number, interrupt)

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ..errors import SettingsError
 from ..system import Clock, System
-from ..telemetry.watch import Watched, WatchState, scan
+from ..telemetry.watch import Watched, WatchedState, WatchState, scan
 from .report import watch_table
 from .shared import FAULT, interrupt
 
@@ -32,7 +32,7 @@ def watch(
 ) -> None:
     """Show the running and crashed recordings of a folder; Ctrl-C ends it.
 
-    The exit code is 1 while there is an alert, else 0.
+    The exit code is 1 if there is an alert or a crashed recording, else 0.
     """
     if not folder.is_dir():
         raise SettingsError("folder", str(folder), "give a folder")
@@ -57,5 +57,5 @@ def watch(
                 if once:
                     break
                 clock.sleep(WATCH_INTERVAL_S, Event())
-    if any(one.alerts for one in found):
+    if any(one.alerts or one.state in (WatchedState.STALE, WatchedState.UNREADABLE) for one in found):
         raise typer.Exit(FAULT)

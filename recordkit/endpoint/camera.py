@@ -32,7 +32,7 @@ class CameraFeed:
     audio: Setting[bool, bool] = Setting(flag, True)
     width: Setting[WholeLike, int] = Setting(whole(1, 8192, "pixels"), 1280)
     height: Setting[WholeLike, int] = Setting(whole(1, 8192, "pixels"), 720)
-    fps: Setting[WholeLike, int] = Setting(whole(1, 240, "frames a second"), 30)
+    fps: Setting[WholeLike, int] = Setting(whole(1, 240, "frames per second"), 30)
     ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)  # may hold a password
 
     def __post_init__(self) -> None:

@@ -64,7 +64,7 @@ class WhipSettings:
     max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(whole(1, 1 << 62, "bytes", kilo=1024)), None)
     min_free_bytes: Setting[WholeLike, int] = Setting(whole(0, 1 << 62, "bytes", kilo=1024), 256 * 1024 * 1024)
     connect_timeout: Setting[NumberLike, float] = Setting(seconds(0.001, 1e6, "give a time above 0"), 20.0)
-    start_bit_rate: Setting[WholeLike, int] = Setting(whole(30_000, 100_000_000, "bits a second"), 2_500_000)
+    start_bit_rate: Setting[WholeLike, int] = Setting(whole(30_000, 100_000_000, "bits per second"), 2_500_000)
     media_ports: tuple[int, int] | None = None
     announced_address: str | None = None
 

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import recordkit as rk
 from recordkit.cli import FAULT, INTERRUPTED, USAGE
 from recordkit.recorder.capacity import Capacity
 from recordkit.sources.readback import read_back
@@ -75,12 +78,14 @@ def test_a_file_is_passed_through(tmp_path: Path) -> None:
         (["record", "--source", "synthetic", "--size", "big", "a.ts"], "WIDTHxHEIGHT"),
         (["record", "--source", "synthetic", "--fps", "0", "a.ts"], "frames per second"),
         (["record", "--source", "synthetic", "--fps", "1/0", "a.ts"], "frames per second"),
-        (["record", "--source", "synthetic", "--bit-rate", "lots", "a.ts"], "give a number"),
-        (["record", "--source", "synthetic", "--bit-rate", "inf", "a.ts"], "give a number"),
+        (["record", "--source", "synthetic", "--bit-rate", "lots", "a.ts"], "bits per second"),
+        (["record", "--source", "synthetic", "--bit-rate", "inf", "a.ts"], "bits per second"),
         (["record", "--source", "synthetic", "--preset", "warp", "a.ts"], "choose one of"),
         (["record", "--source", "synthetic", "--flush-threshold", "1k", "a.ts"], "64 KiB to 1 GiB"),
         (["record", "--source", "synthetic", "--flush-interval", "0", "a.ts"], "seconds"),
         (["record", "--source", "synthetic", "--seconds", "-1", "a.ts"], "above 0"),
+        (["record", "--source", "synthetic", "--seconds", "2 weeks", "a.ts"], "above 0"),
+        (["record", "--input-option", "framerate", "a.mp4", "a.ts"], "NAME=VALUE"),
         (["record", "--source", "synthetic", "--no-audio", "--no-video", "a.ts"], "at least one"),
     ],
 )
@@ -92,6 +97,36 @@ def test_bad_arguments_are_named_and_nothing_is_made(
     assert code == USAGE
     assert words in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_the_input_reach_it(tmp_path: Path) -> None:
+    raw = tmp_path / "raw.yuv"
+    raw.write_bytes(bytes(64 * 48 * 3 // 2) * 5)
+    shape = ["--input-option", "pixel_format=yuv420p", "--input-option", "video_size=64x48"]
+    rate = ["--input-option", "framerate=10", "--flush-interval", "500ms", "--seconds", "1min"]
+    assert call("record", "--input-format", "rawvideo", *shape, *rate, raw, tmp_path / "out.ts")[0] == 0
+    (video,) = verify(tmp_path / "out.ts").streams
+    assert (video.pictures, video.duration_s) == (5, pytest.approx(0.5))
+
+
+def test_no_file_is_no_success(tmp_path: Path) -> None:
+    """A source that opens, and gives nothing."""
+    raw = tmp_path / "raw.yuv"
+    raw.write_bytes(bytes(10))
+    shape = ["--input-option", "pixel_format=yuv420p", "--input-option", "video_size=64x48"]
+    code, shown, _ = call("record", "--input-format", "rawvideo", *shape, raw, tmp_path / "out.ts")
+    assert not (tmp_path / "out.ts").exists()
+    assert code == FAULT, shown
+
+
+def test_a_recording_that_ended_by_itself_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["recordkit.cli.record"]
+
+    def record(*args: Any, **settings: Any) -> rk.Recording:
+        return replace(rk.record(*args, **settings), ended_because="disk full")
+
+    monkeypatch.setattr(module, "record_source", record)
+    assert call(*SYNTHETIC, "--seconds", 0.5, tmp_path / "out.ts")[0] == FAULT
 
 
 def test_a_source_that_cannot_be_opened_exits_with_1(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.cli.driving import call
         (["serve", "out", "--media-ports", "6000-5000"], "first and the last"),
         (["serve", "out", "--announce", "my.example"], "IP address"),
         (["record", "--source", "whip", "--media-ports", "0-9", "a.ts"], "first and the last"),
-        (["serve", "out", "--min-free", "lots"], "give a number"),
+        (["serve", "out", "--min-free", "lots"], "as a whole number"),
         (["serve", "out", "--size", "big"], "WIDTHxHEIGHT"),
         (["record", "--source", "whip", "a.ts", "b.ts"], "give OUTPUT"),
         (["record", "--source", "whip", "--host", "192.0.2.1", "a.ts"], TOKEN_VARIABLE),

@@ -458,6 +458,13 @@ def test_once_as_json(folder):
     assert document["alerts"][0]["rule"] == "partial_age_s"
 
 
+def test_a_recording_that_has_just_crashed_is_no_success(folder):
+    output = folder.record("dead", locked=False, written_s=0.0)
+    os.utime(output.partial_path)
+    code, out, _ = call("watch", folder.path, "--once")
+    assert (code, "stale" in out, "▲" in out) == (FAULT, True, False)
+
+
 def test_once_as_a_table(folder):
     output = folder.record("talk", log=False)
     os.utime(output.partial_path)

@@ -64,7 +64,7 @@ class Loopback:
     video: Setting[bool, bool] = Setting(flag, True)
     audio: Setting[bool, bool] = Setting(flag, True)
     bit_rate: Setting[WholeLike | None, int | None] = Setting(
-        maybe(whole(50_000, 500_000_000, "bits a second")), None
+        maybe(whole(50_000, 500_000_000, "bits per second")), None
     )
     loss: float = 0.0
     jitter_s: float = 0.0
