@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 
+from recordkit.cli.app import app
 from recordkit.recorder.record import record
 from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
@@ -24,7 +26,7 @@ def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     make_clip(tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
     exec(RECORDING, {})  # noqa: S102 - our own README
-    for name in ("talk.ts", "test.ts", "bad.ts"):
+    for name in ("talk.ts", "copy.ts"):
         assert verify(tmp_path / name, decode=True).ok
 
 
@@ -47,10 +49,35 @@ def test_the_analysis_example_runs_as_a_script(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"^talk\b.*^walk\b", done.stdout, re.MULTILINE | re.DOTALL)
-    for name in ("memory.png", "talk.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "talk.png").read_bytes().startswith(b"\x89PNG")
+    assert "+00:00" not in (tmp_path / "flushes.csv").read_text(), "a time that Excel reads"
+    assert (tmp_path / "recordings.csv").read_text().startswith("recording,megabytes")
 
 
 def test_the_links_lead_somewhere() -> None:
+    heads = {
+        re.sub(r"[^a-z -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", README, re.M)
+    }
     for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert (Path(__file__).parents[1] / target).exists(), target
+        place, _, head = target.partition("#")
+        assert (Path(__file__).parents[1] / place).exists(), target
+        assert not head or head in heads, target
+
+
+def test_the_words_are_those_of_the_glossary() -> None:
+    glossary = (Path(__file__).parents[1] / "docs" / "glossary.md").read_text().splitlines()
+    five = [
+        line for line in README.splitlines() if re.match(r"\| (access unit|partial|tail|flush|commit) \|", line)
+    ]
+    assert len(five) == 5
+    assert set(five) <= set(glossary)
+
+
+@pytest.mark.parametrize(
+    "line", re.findall(r"(?:`|^|/bin/|alsa.conf )recordkit ([a-z]+[^`#\n]*)", README, re.MULTILINE)
+)
+def test_commands_and_their_options_exist(line: str) -> None:
+    name, *words = line.split()
+    command = get_group(app).commands[name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert [word for word in words if word.startswith("--") and word not in known] == []
