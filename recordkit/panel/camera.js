@@ -39,18 +39,33 @@ function words(error, isScreen = false) {
 // What belongs to the widget, however many views of it are open.
 class Device {
   constructor(model) {
+    this.isLost = false;
     this.model = model;
     this.stream = null;
     this.peer = null;
     this.views = new Set();
     this.message = (content) => this.heard(content);
+    this.show = () => this.views.forEach((view) => view());
     model.on("msg:custom", this.message);
+    // The kernel says, too, how a recording has ended: whoever loads the page anew finds that here.
+    for (const name of ["change:state", "change:message"]) model.on(name, this.show);
+    this.forget = whenKernelGoes(model, () => this.lose());
   }
 
   tell(state, message = "") {
     this.model.set({ state, message });
-    this.model.save_changes();
-    for (const view of this.views) view();
+    if (!this.isLost) this.model.save_changes();
+    this.show();
+  }
+
+  // Nobody records what the device sees any more, and nobody would ever turn it off.
+  lose() {
+    this.isLost = true;
+    const [wasSent, wasOn] = [Boolean(this.peer), Boolean(this.stream)];
+    const words = ["The kernel is gone."];
+    if (wasOn) words.push("The device was turned off.");
+    if (wasSent) words.push("What was sent before is being committed.");
+    this.turnOff([...words, "Run this cell again to go on."].join(" "));
   }
 
   async turnOn() {
@@ -113,8 +128,8 @@ class Device {
         await this.answered(content);
       else if (content.type === "end") {
         this.hangUp();
-        if (this.stream && !this.views.size) this.turnOff();
-        else if (this.stream) this.tell("on");
+        if (this.stream && !this.views.size) this.turnOff(content.message);
+        else if (this.stream) this.tell("on", content.message);
       } else if (content.type === "off") this.turnOff();
     } catch (error) {
       this.fail(content.id, words(error, this.isScreen));
@@ -174,6 +189,8 @@ class Device {
 
   close() {
     this.model.off("msg:custom", this.message);
+    for (const name of ["change:state", "change:message"]) this.model.off(name, this.show);
+    this.forget();
     this.hangUp();
     for (const track of this.stream ? this.stream.getTracks() : []) track.stop();
     this.stream = null;
@@ -233,9 +250,12 @@ export default () => {
         if (video.srcObject !== device.stream) video.srcObject = device.stream;
         video.hidden = !device.stream;
         button.textContent = device.stream ? "Turn off" : "Turn on";
-        button.disabled = state === "sending";
+        button.disabled = device.isLost || (state === "sending" && Boolean(device.stream));
         camera.select.disabled = size.select.disabled = microphone.select.disabled = Boolean(device.stream);
-        status.textContent = model.get("message") || { sending: "Being recorded", on: "On, not being recorded" }[state] || "Off";
+        const here = { sending: "Being recorded", on: "On, not being recorded" };
+        // Not by this page: by the one that it was before it was loaded anew, or by another one.
+        const elsewhere = { sending: "Another page was being recorded. When that ends it is committed, and said here." };
+        status.textContent = model.get("message") || (device.stream ? here : elsewhere)[state] || "Off";
         status.classList.toggle("recordkit-camera-failed", state === "failed");
         for (const one of [camera, size, microphone]) one.fill();
       };

@@ -14,7 +14,9 @@ from ..background.account import SessionState
 from ..background.session import Session
 from ..endpoint.camera import CameraFeed, IceServer
 from ..errors import SettingsError, StateError
+from ..telemetry.words import size_text, time_text
 from ..values import WholeLike
+from .presence import page_side
 
 NO_AUDIO = "none"
 _HERE = Path(__file__).parent
@@ -36,7 +38,7 @@ class Camera(anywidget.AnyWidget):
     Raises SettingsError if neither video nor audio is wanted.
     """
 
-    _esm = _HERE / "camera.js"
+    _esm = page_side("camera.js")
     _css = _HERE / "camera.css"
 
     width = traitlets.Int(1280).tag(sync=True)
@@ -96,6 +98,7 @@ class Camera(anywidget.AnyWidget):
         """Let the page send to ``session``."""
         self._session = session
         self._count += 1
+        self.message = ""
         session.on_signal = self._from_worker
         session.on_change(self._changed)
         self.send(
@@ -125,4 +128,20 @@ class Camera(anywidget.AnyWidget):
     def _changed(self, session: Session) -> None:
         if session is self._session and session.state in (SessionState.STOPPED, SessionState.FAILED):
             self._session = None
-            self.send({"type": "end"})
+            self._say_how_it_ended(session)
+            self.send({"type": "end", "message": self.message})
+
+    def _say_how_it_ended(self, session: Session) -> None:
+        """In traits, which a page that was loaded anew finds here."""
+        # What the page itself has said of its end stands first: it knows why.
+        said = self.message if self.state in ("off", "failed") else ""
+        if session.error is not None:
+            self.state, self.message = "failed", said or str(session.error)
+            return
+        recording = session.recording
+        if recording is None or recording.path is None:
+            what = "Nothing came, and no file was made."
+        else:
+            size = size_text(recording.bytes)
+            what = f"Committed: {recording.path.name}, {time_text(recording.duration_s)}, {size}."
+        self.state, self.message = "off", f"{said} {what}".strip()

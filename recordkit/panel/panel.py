@@ -27,6 +27,7 @@ from .cells import predecessor
 from .form import Form, Sources
 from .leftovers import Leftovers, recording_now
 from .parts import button, close_all, put, row
+from .presence import Presence
 from .watched import Watched
 
 log = logging.getLogger("recordkit")
@@ -82,6 +83,7 @@ class RecordingPanel:
         self._start_button.on_click(lambda _: _act(own, RecordingPanel.start, one_start))
         self._stop_button.on_click(lambda _: _act(own, RecordingPanel.stop))
         self._mark_button.on_click(lambda _: _act(own, RecordingPanel.mark))
+        self._presence = Presence()
         self._head, self._tiles, self._alerts = (widgets.HTML() for _ in range(3))
         self._address, self._message = widgets.HTML(), widgets.HTML()
         # Not an HTML widget: only in an output does the front end resolve a link to a file.
@@ -95,6 +97,7 @@ class RecordingPanel:
                 widgets.HTML(page.style()),
                 self._form.box,
                 buttons,
+                self._presence,
                 self._head,
                 self._message,
                 self._address,

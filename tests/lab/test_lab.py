@@ -194,10 +194,14 @@ def test_a_click_while_a_cell_is_busy_is_not_lost(cells):
         ".requestExecute({ code: 'time.sleep(3)' }); }"
     )
     button(notebook, "Start").click()
+    waiting = notebook.page.get_by_text("The kernel is busy with a cell")
+    waiting.wait_for()
     notebook.find(".recordkit-badge").filter(has_text="recording").wait_for()
+    waiting.wait_for(state="hidden")
     seen(notebook, "panel.session.figures.file_bytes > 0")
     button(notebook, "Stop").click()
     seen(notebook, "panel.recording is not None and panel.recording.path.exists()")
+    assert not waiting.is_visible()
 
 
 @pytest.mark.judge
@@ -205,6 +209,56 @@ def test_a_kernel_that_is_restarted_while_recording_loses_nothing(lab, cells):
     notebook = cells(SMALL + "session = rk.start(source, 'restarted.ts')\nsession.wait(2)")
     notebook.restart()
     assert committed(lab.folder / "restarted.ts")
+
+
+@pytest.mark.judge
+def test_a_panel_whose_kernel_is_restarted_finds_its_recording_again(lab, cells):
+    notebook = cells(PANEL.format(sources=["synthetic"]).replace("'recordings'", "'again'"))
+    button(notebook, "Start").click()
+    seen(notebook, "panel.session.figures.file_bytes > 0")
+    worker = notebook.ask("print(panel.session.worker_pid)")
+    notebook.restart()
+    notebook.page.get_by_text("This panel's kernel is gone").wait_for()
+    notebook.run_all()
+    assert notebook.errors() == []
+    notebook.page.get_by_text("nothing of the recording was lost").wait_for()
+    assert notebook.ask("print(panel.session.worker_pid)") == worker
+    button(notebook, "Stop").click()
+    seen(notebook, "panel.recording is not None")
+    assert rk.verify(lab.folder / "again" / "recording-1.ts", decode=True).ok
+    assert notebook.ask("print(panel.recording.counters.dropped_items)") == "0"
+
+
+@pytest.mark.judge
+def test_a_camera_whose_kernel_is_gone_turns_off_and_says_so(lab, cells):
+    notebook = cells(PANEL.format(sources=["camera"]).replace("'recordings'", "'gone'"))
+    button(notebook, "Start").click()
+    notebook.find(".recordkit-camera").get_by_text("Being recorded").wait_for()
+    seen(notebook, "panel.session.figures.duration_s >= 2")
+    notebook.restart()
+    notebook.find(".recordkit-camera").get_by_text("The kernel is gone. The device was turned off.").wait_for()
+    assert notebook.page.evaluate("() => document.querySelector('.recordkit-camera video').srcObject") is None
+    assert committed(lab.folder / "gone" / "recording-1.ts").duration_s >= 1
+    assert notebook.faults == []
+
+
+@pytest.mark.judge
+def test_a_page_that_is_loaded_anew_says_what_its_camera_recorded(lab, browser):
+    # In a page of its own: the other tests' is loaded once.
+    write_notebook(lab.folder / "anew.ipynb", PANEL.format(sources=["camera"]).replace("'recordings'", "'anew'"))
+    notebook = Notebook(browser, lab, "anew.ipynb")
+    try:
+        notebook.run_all()
+        button(notebook, "Start").click()
+        notebook.find(".recordkit-camera").get_by_text("Being recorded").wait_for()
+        seen(notebook, "panel.session.figures.duration_s >= 2")
+        notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
+        notebook.page.reload(wait_until="domcontentloaded")
+        notebook.find(".recordkit-camera").get_by_text("Committed: recording-1.ts").wait_for(timeout=60_000)
+        assert committed(lab.folder / "anew" / "recording-1.ts").duration_s >= 1
+    finally:
+        notebook.close()
+        notebook.page.close()
 
 
 @pytest.mark.judge

@@ -58,6 +58,9 @@ def test_one_recording_after_the_other(camera, tmp_path):
         assert session.wait(20)
         assert session.stop().counters.video_units > 15
         assert len(said(camera, "end")) == number
+        # A page that was loaded anew meanwhile finds it in the widget.
+        assert camera.state == "off"
+        assert camera.message.startswith(f"Committed: {number}.ts, 0:0")
     assert rk.verify(tmp_path / "2.ts", decode=True).ok
     from_page(camera, type="offer", id=2, sdp="a word after the end")
     camera.turn_off()
@@ -71,6 +74,8 @@ def test_what_the_page_cannot_do_ends_the_recording_with_its_words(camera, tmp_p
     with pytest.raises(SourceError, match="No such device was found"):
         session.stop()
     assert list(tmp_path.iterdir()) == []
+    assert camera.state == "failed"
+    assert "No such device was found" in camera.message
 
 
 def test_the_page_is_told_of_the_servers_to_ask(camera):

@@ -1,0 +1,29 @@
+"""Whether the kernel is there for the panel's page: a click that waits for it must not look like a lost one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+
+_HERE = Path(__file__).parent
+
+
+def page_side(name: str) -> str:
+    """The script of a widget's page side, with what all of them share in front of it."""
+    return (_HERE / "kernel.js").read_text("utf-8") + (_HERE / name).read_text("utf-8")
+
+
+class Presence(anywidget.AnyWidget):
+    """Answers the page's question that follows each click; without an answer the page says that it waits."""
+
+    _esm = page_side("presence.js")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_msg(self._asked)
+
+    def _asked(self, _: object, message: dict[str, Any], buffers: object) -> None:
+        if "ask" in message:
+            self.send({"answer": message["ask"]})
