@@ -23,6 +23,11 @@ CODINGS = {
     " ! video/x-h264,profile=high ! rtph264pay config-interval=-1 pt=96",
     "H.264 baseline, aggregated": "x264enc speed-preset=ultrafast bframes=0 key-int-max=30"
     " ! video/x-h264,profile=constrained-baseline ! rtph264pay config-interval=1 aggregate-mode=zero-latency pt=96",
+    "H.264 in slices, parameter sets between them": "x264enc tune=zerolatency sliced-threads=true threads=4"
+    " speed-preset=ultrafast key-int-max=30 ! video/x-h264,profile=constrained-baseline"
+    " ! rtph264pay config-interval=-1 pt=96",
+    "H.264 with intra refresh": "x264enc tune=zerolatency sliced-threads=true threads=4 intra-refresh=true"
+    " speed-preset=ultrafast key-int-max=30 ! video/x-h264,profile=high ! rtph264pay config-interval=1 pt=96",
     "VP8": "vp8enc deadline=1 keyframe-max-dist=30 target-bitrate=2000000 ! rtpvp8pay pt=96",
 }
 
