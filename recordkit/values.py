@@ -7,6 +7,7 @@ that are not there.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import math
@@ -322,7 +323,7 @@ def unknown(name: str, value: object, known: typing.Iterable[str]) -> SettingsEr
 
 
 def _signature(target: Any, made: Any, further: dict[str, inspect.Parameter]) -> inspect.Signature:  # noqa: ANN401
-    hints = typing.get_type_hints(made) if isinstance(made, type) else {}
+    hints = typing.get_type_hints(made) if dataclasses.is_dataclass(made) else {}
     signature = inspect.signature(target)
     kept = [
         one.replace(annotation=hints[one.name].__args__[0])

@@ -46,11 +46,13 @@ class Session(Logged):
     context it is stopped, and committed, at the end of the block, however that comes.
     """
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    _ours = frozenset({"begin", "connect", "heard", "hung_up", "ask_to_stop"})
+
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._owner = os.getpid()
         self._mailbox = Mailbox()
-        self._account = Account(path, clock or Clock(), self._mailbox.deliver)
+        self._account = Account(path, Clock(), self._mailbox.deliver)
         self._observers: tuple[Callable[[Session], None], ...] = ()
         self._observing = threading.Lock()
         self._began = threading.Event()

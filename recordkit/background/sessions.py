@@ -14,7 +14,7 @@ from ..errors import RecordkitError, WorkerError
 from ..recorder.result import Recording
 from ..settings import PortableOptions, RecordingSettings
 from ..system import System
-from ..values import NumberLike, PathLike, named_with, one_of
+from ..values import NumberLike, PathLike, named, named_with, one_of
 from ..values import path as read_path
 from ..version import __version__
 from .description import describe
@@ -107,13 +107,14 @@ def start(
     return session
 
 
-def attach(path: str | os.PathLike[str], *, on_change: Callable[[Session], None] | None = None) -> Session:
+@named
+def attach(path: PathLike, *, on_change: Callable[[Session], None] | None = None) -> Session:
     """The session of a recording that goes on without the process that started it.
 
     It knows all that has been told since the start. Raises StateError where nothing is being recorded
     to ``path``, or nobody can be called there.
     """
-    final_path = Path(path).expanduser().absolute()
+    final_path = read_path("path", path).absolute()
     session = Session(final_path)
     if on_change is not None:
         session.on_change(on_change)

@@ -25,7 +25,7 @@ def partials(
 
     console: Console = context.obj
     clock = Clock()
-    found = list_partials(folder, clock=clock)
+    found = list_partials(folder, _clock=clock)
     if as_json:
         print_json(console, [one.to_dict() for one in found])
     else:

@@ -87,9 +87,9 @@ def _look_for_leftovers(folder: Path, on_partial: str, system: System) -> None:
     from ..recovery.recover import recover
 
     try:
-        found = [one for one in partials(folder, system=system) if not one.is_recording]
+        found = [one for one in partials(folder, _system=system) if not one.is_recording]
         if found and on_partial == "recover":
-            results = recover(folder, system=system)
+            results = recover(folder, _system=system)
             for result in results if isinstance(results, list) else [results]:
                 log.log(logging.INFO if result.ok else logging.WARNING, "%s: %s", result.path.name, result.message)
             return

@@ -178,6 +178,11 @@ class RecordingPanel:
         self._until_shown()
         self._take_down()
 
+    def __repr__(self) -> str:
+        session = self.session
+        stands = "nothing recorded yet" if session is None else repr(session)[1:-1]
+        return f"<RecordingPanel {self.folder}, {stands}>"
+
     def _repr_mimebundle_(self, **kwargs: Any) -> object:  # noqa: ANN401 - IPython's own
         # What is shown must live as long as it is shown, whether it has a name or not.
         self.widget.recordkit_panel = self

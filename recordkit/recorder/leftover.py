@@ -49,7 +49,7 @@ def clear_the_way(final_path: Path, how: Literal["recover", "rename"], system: S
         log.warning("%s: the unfinished recording was moved aside: %s", final_path, aside.partial_path)
         return
     try:
-        found = recover(aside.final_path, system=system)
+        found = recover(aside.final_path, _system=system)
     except StillRecordingError:
         log.warning("%s: the unfinished recording is recovered by somebody else: %s", final_path, aside.final_path)
         return

@@ -18,6 +18,7 @@ from ..model import EncodedUnit, EventKind, Field
 from ..settings import RecordingOptions, RecordingSettings
 from ..sources.webrtc.clock import Sync
 from ..sources.webrtc.listener import Listener
+from ..telemetry.words import count_text
 from ..values import PathLike, named_with, one_of
 from .recorder import Recorder
 from .result import Counters, Recording
@@ -82,6 +83,10 @@ class MediaRecorder:
             _Sink(self._recorder), self._track_ended, on_outage=on_outage, clock=settings.get("_clock")
         )
         self._recorder.received = lambda: self._listener.counters
+
+    def __repr__(self) -> str:
+        tracks = count_text(self._given, "track")
+        return f"<Media{repr(self._recorder)[1:-1]}, {tracks}>"
 
     @property
     def recorder(self) -> Recorder:

@@ -20,6 +20,7 @@ from ..model import EncodedUnit, EventKind, Field, FlushRecord, Received
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..telemetry.frames import Log, Logged
 from ..telemetry.logfile import Record
+from ..telemetry.words import size_text, time_text
 from ..values import PathLike, named_with
 from .leftover import clear_the_way
 from .machinery import Machinery
@@ -66,6 +67,8 @@ class Recorder(Logged):
 
     Raises SettingsError and OutputNameError; opening the files is left to ``start``.
     """
+
+    _ours = frozenset({"of", "note", "degrade", "restore", "received", "follow", "unfollow"})
 
     def __init__(
         self, path: PathLike, *, shared: Shared | None = None, **settings: Unpack[RecordingOptions]
@@ -339,6 +342,19 @@ class Recorder(Logged):
         with self._starting:
             self._recording = self._recording or self._parts.result()
         return self._recording
+
+    def __repr__(self) -> str:
+        words = [
+            str(self.final_output_path),
+            str(self.state),
+            time_text(self.duration_s),
+            size_text(self.file_bytes),
+        ]
+        if dropped := self._parts.intake.dropped:
+            words.append(f"{dropped:,} dropped")
+        if (because := self.error or self.ended_because or self.degraded_because) is not None:
+            words.append(str(because))
+        return f"<{type(self).__name__} {', '.join(words)}>"
 
     def __enter__(self) -> Self:
         self.start()

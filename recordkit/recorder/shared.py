@@ -10,14 +10,17 @@ from typing import ClassVar
 from ..budget import Budget
 from ..system import Clock
 from ..telemetry.process import ProcessProbe
+from ..values import WholeLike, named, whole
 from . import admission
 from .capacity import Capacity
 
 _MOST_BYTES = 256 * 1024 * 1024
 _LEAST_BYTES = 32 * 1024 * 1024
 _MEMORY_PART = 8
+_QUEUE_BYTES = whole(1, 1 << 62, "bytes", kilo=1024)
 
 
+@named
 class Shared:
     """Recordings made with the same one share it. ``queue_bytes`` bounds what waits in all of them together.
 
@@ -33,13 +36,17 @@ class Shared:
     _making: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(
-        self, queue_bytes: int | None = None, *, clock: Clock | None = None, capacity: Capacity | None = None
+        self,
+        queue_bytes: WholeLike | None = None,
+        *,
+        _clock: Clock | None = None,
+        _capacity: Capacity | None = None,
     ) -> None:
-        self.capacity = capacity or Capacity()
+        self.capacity = _capacity or Capacity()
         if queue_bytes is None:
             queue_bytes = max(_LEAST_BYTES, min(_MOST_BYTES, self.capacity.total_memory_bytes() // _MEMORY_PART))
-        self.budget = Budget(queue_bytes)
-        self.probe = ProcessProbe(clock or Clock())
+        self.budget = Budget(_QUEUE_BYTES("queue_bytes", queue_bytes))
+        self.probe = ProcessProbe(_clock or Clock())
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._running: list[Callable[[], admission.Load]] = []
@@ -54,7 +61,7 @@ class Shared:
         clocks cannot be compared; so does a process that was forked off, in which nothing records.
         """
         if type(clock) is not Clock:
-            return cls(clock=clock)
+            return cls(_clock=clock)
         with cls._making:
             if cls._of_process is None or cls._of_process._pid != os.getpid():
                 cls._of_process = cls()

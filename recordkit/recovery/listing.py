@@ -9,6 +9,8 @@ from ..errors import RecordkitError, RecoveryError
 from ..model import FlushRecord
 from ..system import Clock, System
 from ..telemetry.logfile import log_path, parse_line
+from ..values import PathLike, named
+from ..values import path as read_path
 from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import Output
 from .files import open_regular
@@ -20,16 +22,15 @@ from .view import read_at
 _LOG_BYTES = 1024 * 1024
 
 
-def partials(
-    folder: str | os.PathLike[str], *, clock: Clock | None = None, system: System | None = None
-) -> list[Partial]:
+@named
+def partials(folder: PathLike, *, _clock: Clock | None = None, _system: System | None = None) -> list[Partial]:
     """Every unfinished recording in ``folder``, by name; a tail that lost its partial counts as one of 0 bytes.
 
     Nothing is changed, and only the ends of the files are read. Raises RecoveryError where the
     folder cannot be listed.
     """
-    folder = Path(folder).expanduser()
-    clock, system = clock or Clock(), system or System()
+    folder = read_path("folder", folder)
+    clock, system = _clock or Clock(), _system or System()
     return [_partial(output_of(path, system), clock, system) for path in unfinished(folder)]
 
 

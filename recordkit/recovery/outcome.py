@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..telemetry.words import size_text, time_text
+
 
 class Outcome(StrEnum):
     """How a recovery ended."""
@@ -62,6 +64,11 @@ class Partial:
     recoverable_bytes: int
     problem: str | None
 
+    def __repr__(self) -> str:
+        stands = "being recorded" if self.is_recording else f"last written {time_text(self.age_s)} ago"
+        problem = "" if self.problem is None else f", {self.problem}"
+        return f"<Partial {self.path}, {size_text(self.recoverable_bytes)} recoverable, {stands}{problem}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values that JSON can carry."""
         return asdict(self) | {"path": str(self.path), "final_path": str(self.final_path)}
@@ -89,6 +96,12 @@ class Recovery:
     cuts: tuple[Cut, ...] = ()
     rejected_path: Path | None = None
     problems: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        where = f" as {self.final_path}" if self.final_path is not None else f": {self.message}"
+        figures = f", {time_text(self.duration_s)}, {size_text(self.bytes)}" if self.bytes else ""
+        tried = ", dry run" if self.dry_run else ""
+        return f"<Recovery {self.path}, {self.outcome}{where}{figures}{tried}>"
 
     @property
     def ok(self) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
 from ..system import System
+from ..values import PathLike, named
+from ..values import path as read_path
 from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import PARTIAL_SUFFIX, SUFFIX, TAIL_SUFFIX, Output
 from .files import REJECTED_SUFFIX, Rejected, inode_at, locked, open_regular, remove, reserved, told, write_all
@@ -23,13 +25,14 @@ from .view import CHUNK_BYTES, View, is_zero, read_at
 _MOST_NAMES = 10_000
 
 
+@named
 def recover(
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
     dry_run: bool = False,
-    output: str | os.PathLike[str] | None = None,
+    output: PathLike | None = None,
     on_progress: Progress | None = None,
-    system: System | None = None,
+    _system: System | None = None,
 ) -> Recovery | list[Recovery]:
     """Puts an unfinished recording together with its tail, and commits it under its final name.
 
@@ -47,10 +50,10 @@ def recover(
     a write or sync fails (all is as recoverable as before), OutputNameError for other names. For a
     folder such a failure is told in its place in the list, and the others are recovered.
     """
-    system = system or System()
-    path = Path(path).expanduser()
+    system = _system or System()
+    path = read_path("path", path)
     if output is not None:
-        return repair(path, output, dry_run=dry_run, on_progress=on_progress, system=system)
+        return repair(path, read_path("output", output), dry_run=dry_run, on_progress=on_progress, system=system)
     if path.is_dir():
         return [
             recover_one(one, dry_run=dry_run, on_progress=on_progress, system=system) for one in unfinished(path)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import LogError
 from ..model import Event, EventKind, FlushRecord, Sample
+from ..values import PathLike
+from ..values import path as read_path
 from .journal import Contents
 from .logfile import SCHEMA_VERSION, SUFFIX, Record, log_path, read_log
 from .summary import summarise
+from .words import count_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,14 @@ class Log:
 
     header: dict[str, Any]
     contents: Contents = field(repr=False)
+
+    def __repr__(self) -> str:
+        counts = (
+            count_text(len(self.contents.flushes), "flush", "flushes"),
+            count_text(len(self.contents.samples), "sample"),
+            count_text(len(self.contents.events), "event"),
+        )
+        return f"<Log {self.header.get('path', 'of a recording')}, {', '.join(counts)}>"
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -103,7 +113,15 @@ class Log:
 
 
 class Logged:
-    """What has a log offers its parts by their names."""
+    """What has a log offers its parts by their names.
+
+    ``_ours`` are public names that only recordkit calls: completion does not offer them.
+    """
+
+    _ours: ClassVar[frozenset[str]] = frozenset()
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in self._ours]
 
     @property
     def log(self) -> Log:
@@ -174,13 +192,13 @@ def _times(nanoseconds: pd.Series[Any]) -> pd.Series[Any]:
     return pd.to_datetime(nanoseconds.astype("Int64"), unit="ns", utc=True).astype("datetime64[ns, UTC]")
 
 
-def read_flush_log(path: str | Path) -> Log:
+def read_flush_log(path: PathLike) -> Log:
     """The log of a recording, running, finished or crashed: what ``.flushes`` and the others gave.
 
     ``path`` is the log's own, or the recording's (final or partial). Raises LogError where there
     is no log, or it is none.
     """
-    path = Path(path)
+    path = read_path("path", path)
     header, records = read_log(log_path(path) if path.suffix == ".ts" else path)
     return Log(
         header,
@@ -192,7 +210,7 @@ def read_flush_log(path: str | Path) -> Log:
     )
 
 
-def read_flush_logs(folder: str | Path, *, on_progress: Callable[[int, int], None] | None = None) -> pd.DataFrame:
+def read_flush_logs(folder: PathLike, *, on_progress: Callable[[int, int], None] | None = None) -> pd.DataFrame:
     """The flushes of all recordings in ``folder`` (and below) in one frame, with a ``recording`` column.
 
     ``recording`` is the log's path in the folder, without its ending. A log that cannot be read
@@ -202,7 +220,7 @@ def read_flush_logs(folder: str | Path, *, on_progress: Callable[[int, int], Non
     """
     import pandas as pd
 
-    folder = Path(folder)
+    folder = read_path("folder", folder)
     if not folder.is_dir():
         raise LogError(folder, "is no folder")
     paths = sorted(folder.rglob("*" + SUFFIX))

@@ -12,6 +12,9 @@ from ..errors import SourceError
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport, TablesEvent
 from ..mpegts.scanner import Scanner
+from ..telemetry.words import count_text, size_text, time_text
+from ..values import PathLike, named
+from ..values import path as read_path
 from .facts import StreamFacts
 
 _CHUNK_BYTES = 54 * 153_408
@@ -96,12 +99,20 @@ class Verification:
     packet_bytes: int
     decoded: bool
 
+    def __repr__(self) -> str:
+        streams = " and ".join(one.codec for one in self.streams) or "no streams"
+        kinds = ", ".join(one.kind for one in self.problems[:3]) + (", …" if len(self.problems) > 3 else "")
+        verdict = "ok" if self.ok else f"{count_text(len(self.problems), 'kind')} of problems: {kinds}"
+        figures = f"{time_text(self.duration_s)}, {size_text(self.bytes)}"
+        return f"<Verification {self.path}, {streams}, {figures}, {verdict}>"
+
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values that JSON can carry."""
         return asdict(self)
 
 
-def verify(path: str | Path, *, decode: bool = False, on_progress: Progress | None = None) -> Verification:
+@named
+def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None = None) -> Verification:
     """Reads a whole file and says whether it is a sound transport stream.
 
     ``decode`` decodes every picture and sample as well, which takes much longer and finds damage
@@ -111,7 +122,7 @@ def verify(path: str | Path, *, decode: bool = False, on_progress: Progress | No
 
     Raises SourceError if the file cannot be opened or read.
     """
-    path = Path(path)
+    path = read_path("path", path)
     scanner = Scanner(columns=True)
     facts: dict[int, StreamFacts] = {}
     total = _scan(path, scanner, facts, on_progress, passes=2 if decode else 1)

@@ -27,7 +27,7 @@ def machinery(folder, **changes):
         "_clock": FakeClock(),
         "_system": FaultySystem(),
     }
-    return Machinery(RecordingSettings(**given | changes), Shared(clock=FakeClock()))
+    return Machinery(RecordingSettings(**given | changes), Shared(_clock=FakeClock()))
 
 
 def put(parts, frame):

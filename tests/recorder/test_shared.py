@@ -111,7 +111,7 @@ def test_a_process_that_was_forked_off_has_one_of_its_own(monkeypatch):
     ("memory", "limit"), [(64 << 30, 256 * MIB), (1 << 30, 128 * MIB), (1 << 20, 32 * MIB)], ids=str
 )
 def test_the_bound_goes_by_the_memory(memory, limit):
-    assert Shared(capacity=Machine(memory)).budget.limit == limit
+    assert Shared(_capacity=Machine(memory)).budget.limit == limit
 
 
 def test_a_bound_that_cannot_be_used():
@@ -120,7 +120,7 @@ def test_a_bound_that_cannot_be_used():
 
 
 def test_who_has_left_is_not_asked_any_more(tmp_path):
-    shared = Shared(capacity=Machine())
+    shared = Shared(_capacity=Machine())
     needs = Needs("new.ts", 1, encodes=True)
 
     def load():
@@ -135,7 +135,7 @@ def test_who_has_left_is_not_asked_any_more(tmp_path):
 
 
 def test_a_recording_counts_from_its_start_to_its_end(tmp_path):
-    shared = Shared(capacity=Machine())
+    shared = Shared(_capacity=Machine())
     one, other = (recorder(tmp_path, name, shared=shared) for name in ("one.ts", "other.ts"))
     assert shared.budget.members == 0
     with one, other:
@@ -145,7 +145,7 @@ def test_a_recording_counts_from_its_start_to_its_end(tmp_path):
 
 
 def test_a_recording_that_could_not_start_counts_nowhere(tmp_path):
-    shared = Shared(capacity=Machine())
+    shared = Shared(_capacity=Machine())
     (tmp_path / "talk.ts").touch()
     with pytest.raises(rk.OutputExistsError):
         recorder(tmp_path, shared=shared).start()
@@ -154,7 +154,7 @@ def test_a_recording_that_could_not_start_counts_nowhere(tmp_path):
 
 def test_one_whose_disk_hangs_holds_up_no_other(tmp_path):
     """The first hogs the budget behind a write that hangs; the second goes on, flushes and commits."""
-    shared = Shared(4 * MIB, capacity=Machine())
+    shared = Shared(4 * MIB, _capacity=Machine())
     clock, system = FakeClock(), FaultySystem()
     gate = system.hold("write", 1)
     hanging = recorder(
@@ -177,7 +177,7 @@ def test_one_whose_disk_hangs_holds_up_no_other(tmp_path):
 
 
 def test_one_that_must_wait_for_the_budget_goes_on_when_another_gives_it_back(tmp_path):
-    shared = Shared(2 * MIB, capacity=Machine())
+    shared = Shared(2 * MIB, _capacity=Machine())
     one = shared.budget.share()
     one.join()
     assert one.take(2 * MIB)
@@ -204,7 +204,7 @@ def test_one_that_must_wait_for_the_budget_goes_on_when_another_gives_it_back(tm
 
 def test_a_recording_that_is_refused_leaves_nothing_and_may_try_again(tmp_path):
     machine = Machine(1 << 20)
-    shared = Shared(capacity=machine)
+    shared = Shared(_capacity=machine)
     made = recorder(tmp_path / "folder", shared=shared, flush_threshold=1 << 20, queue_bytes=1 << 20)
     with pytest.raises(rk.AdmissionError) as caught:
         made.start()
@@ -220,7 +220,7 @@ def test_a_recording_that_is_refused_leaves_nothing_and_may_try_again(tmp_path):
 
 
 def test_without_the_check_it_starts(tmp_path):
-    with recorder(tmp_path, shared=Shared(capacity=Machine(0)), admission="off") as made:
+    with recorder(tmp_path, shared=Shared(_capacity=Machine(0)), admission="off") as made:
         assert made.state is rk.State.RECORDING
 
 
@@ -231,7 +231,7 @@ def test_a_policy_that_there_is_none_of(tmp_path):
 
 def test_a_recording_that_loses_media_to_a_hanging_disk_keeps_another_off_that_disk_for_a_while(tmp_path):
     clock, system = FakeClock(), FaultySystem()
-    shared = Shared(capacity=Machine(), clock=clock)
+    shared = Shared(_capacity=Machine(), _clock=clock)
     gate = system.hold("write", 1)
     behind = recorder(
         tmp_path, "behind.ts", video=EXACT, _clock=clock, _system=system, shared=shared, overflow="drop"
@@ -250,7 +250,7 @@ def test_a_recording_that_loses_media_to_a_hanging_disk_keeps_another_off_that_d
 
 def test_a_recording_whose_encoder_is_too_slow_keeps_other_pictures_away_but_no_sound(tmp_path, monkeypatch):
     clock, gate = FakeClock(), Gate()
-    shared = Shared(capacity=Machine(), clock=clock)
+    shared = Shared(_capacity=Machine(), _clock=clock)
     slow = recorder(tmp_path, "slow.ts", shared=shared, _clock=clock, overflow="drop", queue_bytes=1 << 16)
     code = slow._parts.streams.code
 
@@ -295,5 +295,5 @@ except rk.AdmissionError as error:
 
 def test_record_refuses_before_anything_is_made(tmp_path):
     with pytest.raises(rk.AdmissionError, match="for want of memory"):
-        rk.record(rk.Synthetic(seconds=1), tmp_path / "talk.ts", shared=Shared(capacity=Machine(0)))
+        rk.record(rk.Synthetic(seconds=1), tmp_path / "talk.ts", shared=Shared(_capacity=Machine(0)))
     assert not list(tmp_path.iterdir())

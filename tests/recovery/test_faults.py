@@ -25,7 +25,7 @@ def calls(tmp_path):
     folder.mkdir()
     lying, _ = lay(folder)
     system = FaultySystem()
-    rk.recover(lying.final, system=system)
+    rk.recover(lying.final, _system=system)
     counts = {}
     for call in system.calls:
         counts[call.name] = counts.get(call.name, 0) + 1
@@ -55,7 +55,7 @@ def test_each_call_fails_once(tmp_path, fault):
             else:
                 system.fail(name, nth, fault)
             try:
-                found = rk.recover(lying.final, system=system)
+                found = rk.recover(lying.final, _system=system)
                 # Where there is no room, the tail gives some.
                 assert fault in ("short", errno.ENOSPC)
                 assert found.outcome is Outcome.RECOVERED

@@ -60,7 +60,7 @@ def test_its_age_and_its_last_flush(tmp_path):
         recorder.stop(commit=False)
     os.utime(tmp_path / "talk.recording.ts", ns=(clock.time_ns(), clock.time_ns()))
     clock.advance(90)
-    (found,) = rk.partials(tmp_path, clock=clock)
+    (found,) = rk.partials(tmp_path, _clock=clock)
     assert found.age_s == pytest.approx(90)
     assert found.last_flush_ns == clock.time_ns() - 90_000_000_000
     assert found.recoverable_bytes == found.bytes > 0

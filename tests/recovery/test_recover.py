@@ -488,7 +488,7 @@ def test_a_tail_is_left_alone_while_a_recording_begins_beside_it(lying):
     begins = FaultySystem()
     begins.do(f"open {lying.partial.name}", 2, lambda: lying.partial.write_bytes(b""))
     with pytest.raises(rk.StillRecordingError):
-        rk.recover(lying.final, system=begins)
+        rk.recover(lying.final, _system=begins)
     assert lying.tail.exists()
 
 

@@ -98,7 +98,7 @@ def test_faults(tmp_path, name, number):
     system = FaultySystem()
     system.fail(name, 1, number)
     with pytest.raises(rk.RecordkitError):
-        rk.recover(path, output=fixed, system=system)
+        rk.recover(path, output=fixed, _system=system)
     assert not (tmp_path / "fixed.repairing.ts").exists()
     assert path.read_bytes() == media()
     fixed.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ def lay(folder, data, *, torn=0):
 def test_the_tail_gives_the_room_that_its_bytes_need(tmp_path):
     lying = lay(tmp_path / "a", media(), torn=1000)
     disk = FullDisk()
-    found = rk.recover(lying.final, system=disk)
+    found = rk.recover(lying.final, _system=disk)
     assert (found.outcome, found.bytes) == (Outcome.RECOVERED, len(media()))
     assert lying.final.read_bytes() == media()
     assert lying.names() == ["talk.ts"]
@@ -78,7 +78,7 @@ def test_the_tail_gives_the_room_that_its_bytes_need(tmp_path):
 def test_where_there_is_room_the_tail_is_not_touched(tmp_path):
     lying = lay(tmp_path / "a", media())
     system = FaultySystem()
-    rk.recover(lying.final, system=system)
+    rk.recover(lying.final, _system=system)
     assert system.named("punch") == []
 
 
@@ -86,7 +86,7 @@ def test_where_there_is_room_the_tail_is_not_touched(tmp_path):
 def test_a_kill_at_each_call_is_recoverable(tmp_path, other_boot):
     data = media()
     first = FullDisk()
-    rk.recover(lay(tmp_path / "first", data).final, system=first)
+    rk.recover(lay(tmp_path / "first", data).final, _system=first)
     counts = {}
     for call in first.calls:
         counts[call.name] = counts.get(call.name, 0) + 1
@@ -97,14 +97,14 @@ def test_a_kill_at_each_call_is_recoverable(tmp_path, other_boot):
             disk = FullDisk()
             disk.do(name, nth, stop)
             with pytest.raises(Stop):
-                rk.recover(lying.final, system=disk)
+                rk.recover(lying.final, _system=disk)
             if lying.tail.exists() and other_boot:
                 with lying.tail.open("r+b") as file:
                     file.seek(24)
                     file.write(bytes(range(16)))
             if lying.partial.exists():
                 assert [one.recoverable_bytes for one in rk.partials(lying.folder)] == [len(data)]
-            again = rk.recover(lying.final, system=disk)
+            again = rk.recover(lying.final, _system=disk)
             assert again.ok
             assert lying.final.read_bytes() == data, f"{name} {nth}"
             assert lying.names() == ["talk.ts"]
@@ -116,7 +116,7 @@ def test_where_no_holes_can_be_made_all_stays_recoverable(tmp_path, number):
     disk = FullDisk()
     disk.fail("punch", 1, number, lasting=True)
     with pytest.raises(rk.WriteError) as raised:
-        rk.recover(lying.final, system=disk)
+        rk.recover(lying.final, _system=disk)
     assert raised.value.errno == (errno.ENOSPC if number == errno.EOPNOTSUPP else errno.EIO)
     rk.recover(lying.final)
     assert lying.final.read_bytes() == media()
@@ -125,7 +125,7 @@ def test_where_no_holes_can_be_made_all_stays_recoverable(tmp_path, number):
 def test_what_is_cut_is_set_aside_on_a_full_disk_too(tmp_path):
     lying = lay(tmp_path / "a", media())
     lying.partial.write_bytes(lying.partial.read_bytes() + b"wrong" * 40)
-    found = rk.recover(lying.final, system=FullDisk())
+    found = rk.recover(lying.final, _system=FullDisk())
     assert lying.final.read_bytes() == media()
     assert found.cuts
     assert lying.rejects()[0].startswith(b"wrong")
@@ -142,7 +142,7 @@ def test_a_tail_that_nobody_understands_and_no_room_to_set_it_aside(tmp_path, he
     lying.tail.write_bytes(tail)
     before = lying.partial.read_bytes()
     with pytest.raises(rk.WriteError, match="make room, then recover again") as raised:
-        rk.recover(lying.final, system=FullDisk())
+        rk.recover(lying.final, _system=FullDisk())
     assert raised.value.errno == errno.ENOSPC
     assert (lying.partial.read_bytes(), lying.tail.read_bytes()) == (before, bytes(tail))
     assert rk.recover(lying.final).ok
@@ -188,8 +188,8 @@ def test_on_a_real_disk_without_a_free_byte(small_disk, stop_at):
     if stop_at is not None:
         system.do("punch", stop_at, stop)
         with pytest.raises(Stop):
-            rk.recover(lying.final, system=system)
-    found = rk.recover(lying.final, system=system)
+            rk.recover(lying.final, _system=system)
+    found = rk.recover(lying.final, _system=system)
     assert found.ok
     assert lying.final.read_bytes() == data
     assert len(system.named("punch")) > 1
