@@ -122,7 +122,8 @@ class Received:
     only out of order); ``lost_packets`` were given up, ``late_packets`` of these came after all, too
     late; ``duplicate_packets`` came again. ``received_units`` were whole, ``dropped_units`` not, or
     refer to some that were not; for ``refused_units`` of the whole ones there was no room.
-    ``keyframe_requests`` were sent.
+    ``keyframe_requests`` were sent. ``refused_packets`` came from other sources beside the one that is
+    recorded.
     """
 
     packets: int = 0
@@ -134,6 +135,7 @@ class Received:
     dropped_units: int = 0
     refused_units: int = 0
     keyframe_requests: int = 0
+    refused_packets: int = 0
 
     def __add__(self, other: Received) -> Received:
         """Both together."""

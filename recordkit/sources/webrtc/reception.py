@@ -13,6 +13,7 @@ from ...model import EncodedUnit, EventKind, Field, Received
 from ...mpegts.clock import TICKS_PER_SECOND
 from ...system import Clock
 from .assembly import Assembly, MediaPacket, PictureAssembly, SoundAssembly, Unit
+from .choice import SourceChoice
 from .clock import JointClock, Sync
 from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
 
@@ -63,7 +64,7 @@ class StreamReception:
         self._reorder: Reorder[MediaPacket] = Reorder(self._window_s)
         self._assembly: Assembly = SoundAssembly() if is_audio else PictureAssembly()
         self._ssrc: int | None = None
-        self._retired: int | None = None
+        self._choice = SourceChoice()
         self._before = Received()
         self._units = self._refused_units = self._requests = 0
         self._refused = False
@@ -90,6 +91,7 @@ class StreamReception:
             dropped_units=self._assembly.dropped,
             refused_units=self._refused_units,
             keyframe_requests=self._requests,
+            refused_packets=self._choice.refused_packets,
         )
 
     @property
@@ -101,12 +103,9 @@ class StreamReception:
         """Take a packet as it comes; True where the sender is to be asked for a keyframe now."""
         if not self._reception.is_open:
             return False
-        if packet.ssrc != self._ssrc and not self._take_over(packet):
-            return False
-        self._reception.heard(packet.arrival_s)
-        self.last_arrival_s = packet.arrival_s
-        self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
-        return self._asks(packet)
+        for one in self._choice.put(packet):
+            self._take(one)
+        return packet.ssrc == self._ssrc and self._asks(packet)
 
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
         """Take a sender report (RFC 3550, 6.4.1)."""
@@ -114,12 +113,16 @@ class StreamReception:
 
     def poll(self, now_s: float) -> None:
         """Give up what has been waited for long enough."""
+        for packet in self._choice.poll(now_s):
+            self._take(packet)
         self._hand_on(self._reorder.poll(now_s))
         if not self._reorder.is_waiting:
             self._take_units(self._assembly.poll(now_s))
 
     def end(self) -> None:
         """Nothing more will come: what waits is handed on."""
+        for packet in self._choice.flush():
+            self._take(packet)
         self._hand_on(self._reorder.flush())
         self._take_units(self._assembly.flush())
         self._reception.remove(self)
@@ -141,13 +144,17 @@ class StreamReception:
             self._refused_units += 1
             self._refused = not self.is_audio
 
-    def _take_over(self, packet: MediaPacket) -> bool:
-        """Begin with another source; False for a straggler of the one before."""
-        now_s, last_s = packet.arrival_s, self.last_arrival_s
+    def _take(self, packet: MediaPacket) -> None:
+        if packet.ssrc != self._ssrc:
+            self._take_over(packet)
+        self._reception.heard(packet.arrival_s)
+        self.last_arrival_s = packet.arrival_s
+        self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
+
+    def _take_over(self, packet: MediaPacket) -> None:
+        """Begin with another source."""
         if self._ssrc is None:
-            self._began_s = self._entry_s = now_s
-        elif packet.ssrc == self._retired and last_s is not None and now_s - last_s < OUTAGE_S:
-            return False
+            self._began_s = self._entry_s = packet.arrival_s
         else:
             self._hand_on(self._reorder.flush())
             self._take_units(self._assembly.flush())
@@ -162,8 +169,7 @@ class StreamReception:
             self._reorder = Reorder(self._window_s)
             # Its first pictures refer to nothing that came from the source before.
             self._assembly.interrupt()
-        self._retired, self._ssrc = self._ssrc, packet.ssrc
-        return True
+        self._ssrc = packet.ssrc
 
     def _hand_on(self, packets: list[InOrder[MediaPacket]]) -> None:
         for packet, lost_before in packets:
