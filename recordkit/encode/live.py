@@ -59,6 +59,13 @@ class LivePictures:
         """Units left out so far."""
         return self._skipped + (self._framer.skipped_units if self._framer is not None else 0)
 
+    @property
+    def lacking(self) -> str | None:
+        """Why nothing has come out so far, or None."""
+        if self._waits:
+            return f"no keyframe came; {self._skipped} frames were left out" if self._skipped else None
+        return self._framer.lacking if self._framer is not None else None
+
     def code(self, unit: EncodedUnit, place: int, *, discontinuity: bool) -> list[Coded]:
         """The access units that come out for ``unit``, shown at ``place``.
 

@@ -51,6 +51,16 @@ class PictureFramer:
         self._framer = ParameterSetFramer(codec, extradata)
         self._format = StreamFormat(codec)
 
+    @property
+    def lacking(self) -> str | None:
+        """Why no frame has come out so far, or None."""
+        if not self.skipped_units or self._format.width:
+            return None
+        return (
+            f"{self.skipped_units} frames came without parameter sets (SPS and PPS), and no decoder could start; "
+            "let the encoder repeat them before each keyframe"
+        )
+
     def framed(self, unit: AccessUnit, *, is_key_picture: bool) -> Coded | None:
         """The unit with its delimiter and parameter sets; None where no decoder could start yet."""
         framed = self._framer.frame(unit.data, is_key_picture)
@@ -136,6 +146,11 @@ class Passthrough:
     def skipped_units(self) -> int:
         """Pictures left out so far."""
         return self._framer.skipped_units if self._framer is not None else 0
+
+    @property
+    def lacking(self) -> str | None:
+        """Why nothing has come out so far, or None."""
+        return self._framer.lacking if self._framer is not None else None
 
     def _sound(self, unit: AccessUnit) -> AccessUnit:
         data = unit.data

@@ -54,6 +54,7 @@ class Streams:
         self._on_gap = on_gap
         self._on_given_up = on_given_up
         self._past_gaps, self._past_gap_s, self._past_skipped = 0, 0.0, 0
+        self._past_lacking: str | None = None
         self._video = video
         self._audio = audio
         self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough | LivePictures | LiveSound] = {}
@@ -81,6 +82,12 @@ class Streams:
         return self._past_skipped + sum(
             way.skipped_units for way in ways if isinstance(way, Passthrough | LivePictures)
         )
+
+    @property
+    def lacking(self) -> str | None:
+        """Why no frame of the video has come out so far although some were given, or None."""
+        way = self._ways.get(VIDEO)
+        return way.lacking if isinstance(way, Passthrough | LivePictures) else self._past_lacking
 
     def needs_entry(self, index: int) -> bool:
         """Whether the decoder of stream ``index`` failed, and needs a live unit that it can start from.
@@ -141,6 +148,7 @@ class Streams:
 
     def close(self) -> None:
         """Let the encoders go, which hold much memory; what was counted stays. Nothing is coded any more."""
+        self._past_lacking = self.lacking
         counts = self.gap_count, self.gap_s, self.skipped_units
         self._ways = {}
         self._undecided = {}

@@ -50,6 +50,7 @@ class Machinery:
         self.error: RecordkitError | None = None
         self.received: Callable[[], Received | None] = lambda: None
         self._let_go: Callable[[], None] = lambda: None
+        self._has_ended = False
         self._shared = shared
         self._share = shared.budget.share()
         self.intake: Intake[Media | threading.Event] = Intake(
@@ -101,6 +102,7 @@ class Machinery:
             clock=clock,
             system=settings.system,
             probe=shared.probe,
+            counts=self._counts,
         )
         self._needs = Needs(
             self.final_output_path.name,
@@ -199,24 +201,37 @@ class Machinery:
             streams=self._packetiser.streams,
             counters=self.counters,
             flush_log=self.instruments.log,
-            ended_because=self.writer.ended_because,
+            ended_because=self.ended_because,
         )
 
+    @property
+    def ended_because(self) -> str | None:
+        """Why it ended by itself, or why nothing was recorded; None when it was stopped, or has not ended."""
+        if self.writer.ended_because is not None or not self._has_ended or self.writer.file_bytes:
+            return self.writer.ended_because
+        return self.states.degraded_because or self.streams.lacking
+
     def note(self, kind: EventKind, **fields: Field) -> None:
-        """Put an event into the log."""
-        self.instruments.event(kind, **fields)
+        """Put an event into the log; one that tells of a trouble changes the state, too."""
+        part = str(fields.get("part", ""))
+        if kind is EventKind.DEGRADED:
+            self.degrade(part, str(fields.get("because", "")))
+        elif kind is EventKind.RESTORED:
+            self.restore(part)
+        else:
+            self.instruments.event(kind, **fields)
 
     def degrade(self, part: str, because: str) -> None:
         """A part does not work; the rest goes on."""
         if self.states.degrade(part, because):
             log.warning("%s: degraded: %s", self.final_output_path, because)
-            self.note(EventKind.DEGRADED, part=part, because=because)
+            self.instruments.event(EventKind.DEGRADED, part=part, because=because)
 
     def restore(self, part: str) -> None:
         """The part works again."""
         if self.states.restore(part):
             log.info("%s: %s works again", self.final_output_path, part)
-            self.note(EventKind.RESTORED, part=part)
+            self.instruments.event(EventKind.RESTORED, part=part)
 
     # Called by the threads, and by those of other recordings.
 
@@ -254,6 +269,17 @@ class Machinery:
     def _degraded_rule(self, _: Sample) -> str | None:
         return self.states.degraded_because if self.states.state is State.DEGRADED else None
 
+    def _counts(self) -> dict[str, int]:
+        """The counters that have limits in AlertSettings."""
+        counters = self.counters
+        received = counters.received
+        return {
+            "late_items": counters.late_items,
+            "mistimed_items": counters.mistimed_items,
+            "skipped_units": counters.skipped_units,
+            "received_dropped_units": received.dropped_units if received is not None else 0,
+        }
+
     def _standing(self) -> Standing:
         writer = self.writer
         return Standing(
@@ -277,6 +303,10 @@ class Machinery:
                 bytes=self.writer.file_bytes,
                 duration_s=self.duration_s,
             )
+        self._has_ended = True
+        if error is None and not self.writer.file_bytes:
+            because = self.ended_because or "no media came"
+            log.warning("%s: no file was made: %s", self.final_output_path, because)
         self._shared.leave(self._load)
         self._share.leave()
         self._let_go()

@@ -23,6 +23,8 @@ log = logging.getLogger("recordkit")
 
 LONGEST_HOLD_S = 0.5
 JOIN_SLICE_S = 0.1
+LACK_S = 2.0
+"""So long frames are given and none comes out before that is told."""
 
 
 class Pipeline:
@@ -66,6 +68,8 @@ class Pipeline:
         self._on_event = on_event
         self._laid_s: dict[int, float] = {}
         self._expected: set[int] | None = expected
+        self._lacking_s: float | None = None
+        self._is_lack_told = False
         self._first_coded_s: float | None = None
         self._commit: bool | None = None
         self._in_hand: Item[Media | threading.Event] | None = None
@@ -148,10 +152,26 @@ class Pipeline:
         coded = self._streams.code(item.payload, item.index, item.ticks, discontinuity=item.dropped > 0)
         sizes = [len(one.unit.data) for one in coded]
         self._pending.extend(zip(coded, sizes, strict=True))
+        if item.index == VIDEO:
+            self._look_for_lack(has_come=bool(coded))
         # From here on the coded bytes count in place of the raw ones.
         self._in_hand = None
         self._intake.release(item.size - sum(sizes))
         return True
+
+    def _look_for_lack(self, *, has_come: bool) -> None:
+        """Tell when frames have been given for a while and none has come out, and why."""
+        because = None if has_come else self._streams.lacking
+        if because is None:
+            if self._is_lack_told:
+                self._on_event(EventKind.RESTORED, part=f"stream {VIDEO}")
+            self._lacking_s, self._is_lack_told = None, False
+            return
+        now_s = self._clock.monotonic()
+        self._lacking_s = now_s if self._lacking_s is None else self._lacking_s
+        if not self._is_lack_told and now_s - self._lacking_s >= LACK_S:
+            self._is_lack_told = True
+            self._on_event(EventKind.DEGRADED, part=f"stream {VIDEO}", because=because)
 
     def _drain_all(self) -> None:
         self._expected = set() if self._expected is not None else None

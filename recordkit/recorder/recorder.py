@@ -91,8 +91,11 @@ class Recorder(Logged):
         self._starting = threading.Lock()
 
     def note(self, kind: EventKind, **fields: Field) -> None:
-        """Put an event of whoever feeds the recorder into the log."""
-        self._parts.instruments.event(kind, **fields)
+        """Put an event of whoever feeds the recorder into the log.
+
+        DEGRADED with ``part`` and ``because`` is as ``degrade``, RESTORED with ``part`` as ``restore``.
+        """
+        self._parts.note(kind, **fields)
 
     def degrade(self, part: str, because: str) -> None:
         """Whoever feeds the recorder tells that a part ("video", a track) does not work; the rest goes on.
@@ -159,8 +162,8 @@ class Recorder(Logged):
 
     @property
     def ended_because(self) -> str | None:
-        """Why the recording ended by itself without having failed, or None."""
-        return self._writer.ended_because
+        """Why the recording ended by itself without having failed, or why nothing was recorded; else None."""
+        return self._parts.ended_because
 
     @property
     def error(self) -> RecordkitError | None:

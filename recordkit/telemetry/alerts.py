@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -58,7 +58,8 @@ class AlertSettings:
 
     ``memory_bytes`` resident; ``flush_gap_s`` without a flush; ``partial_age_s`` of an unfinished
     recording in the folder that nobody is writing; ``disk_full_s`` until the disk is full;
-    ``dropped_units`` in a minute; ``silent_s`` that a stream gives nothing; ``queue_share`` of the
+    ``dropped_units`` in a minute, and so ``late_items``, ``mistimed_items``, ``skipped_units`` and
+    ``received_dropped_units`` (see Counters; the last is ``received.dropped_units``); ``silent_s`` that a stream gives nothing; ``queue_share`` of the
     queue's bound; ``loop_lag_s`` of the event loop. ``own`` are functions that are given each
     sample: a string is an alert, None is none.
 
@@ -70,6 +71,10 @@ class AlertSettings:
     partial_age_s: Limit | float | None = 3600.0
     disk_full_s: Limit | float | None = 600.0
     dropped_units: Limit | float | None = 1.0
+    late_items: Limit | float | None = 10.0
+    mistimed_items: Limit | float | None = 10.0
+    skipped_units: Limit | float | None = 60.0
+    received_dropped_units: Limit | float | None = 1.0
     silent_s: Limit | float | None = 5.0
     queue_share: Limit | float | None = Limit(0.5, hold_s=5.0)
     loop_lag_s: Limit | float | None = 0.1
@@ -115,6 +120,11 @@ _WORDS: dict[str, str] = {
     "partial_age_s": "an unfinished recording that nobody writes is {value:.0f} s old: {name}",
     "disk_full_s": "the disk will be full in {value:.0f} s",
     "dropped_units": "{value:.0f} units were dropped within a minute",
+    "late_items": "{value:.0f} items came late within a minute: their times went back",
+    "mistimed_items": "the times of {value:.0f} items within a minute were not believed",
+    "skipped_units": "{value:.0f} units within a minute came before one that a decoder can start from",
+    "received_dropped_units": "{value:.0f} received frames were dropped within a minute: packets were lost, or a "
+    "keyframe is missing",
     "silent_s": "a stream has been silent for {value:.1f} s",
     "queue_share": "the queue is {percent:.0f}% full",
     "loop_lag_s": "the event loop runs {milliseconds:.0f} ms late",
@@ -150,7 +160,7 @@ class Alerts:
         self._on_alert = on_alert
         self._since: dict[str, float] = {}
         self._standing: dict[str, Alert] = {}
-        self._drops: deque[tuple[float, int]] = deque()
+        self._counted: deque[tuple[float, dict[str, int]]] = deque()
         self._folder_looked_s: float | None = None
         self._stale: tuple[str, float] | None = None
 
@@ -159,10 +169,10 @@ class Alerts:
         """The alerts that stand now."""
         return tuple(self._standing.values())
 
-    def check(self, sample: Sample) -> None:
-        """Raise and clear what ``sample`` gives cause for."""
+    def check(self, sample: Sample, counts: Mapping[str, int] | None = None) -> None:
+        """Raise and clear what ``sample`` gives cause for; ``counts`` are the counters that have limits, so far."""
         self._note_stall(sample)
-        measured = self._measured(sample)
+        measured = self._measured(sample, counts or {})
         for rule, limit in self._limits.items():
             self._hold(rule, limit, measured.get(rule), sample)
         for rule, own in self._own.items():
@@ -174,16 +184,17 @@ class Alerts:
             self._journal.event(EventKind.STALL, silent_s=sample.silent_s)
         self._stalled = stalled
 
-    def _measured(self, sample: Sample) -> dict[str, float | None]:
-        self._drops.append((sample.elapsed_s, sample.dropped_units))
-        while len(self._drops) > 1 and self._drops[1][0] <= sample.elapsed_s - _DROP_WINDOW_S:
-            self._drops.popleft()
+    def _measured(self, sample: Sample, counts: Mapping[str, int]) -> dict[str, float | None]:
+        self._counted.append((sample.elapsed_s, {**counts, "dropped_units": sample.dropped_units}))
+        while len(self._counted) > 1 and self._counted[1][0] <= sample.elapsed_s - _DROP_WINDOW_S:
+            self._counted.popleft()
+        (_, before), (_, now) = self._counted[0], self._counted[-1]
         return {
+            **{name: count - before.get(name, 0) for name, count in now.items()},
             "memory_bytes": sample.rss_bytes,
             "flush_gap_s": sample.since_flush_s,
             "partial_age_s": self._stale_age_s(sample.elapsed_s),
             "disk_full_s": sample.full_in_s,
-            "dropped_units": sample.dropped_units - self._drops[0][1],
             "silent_s": sample.silent_s,
             "queue_share": sample.queue_bytes / self._queue_bound,
             "loop_lag_s": sample.loop_lag_s,

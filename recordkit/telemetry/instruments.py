@@ -34,7 +34,7 @@ class Instruments:
     ``log_file`` says where the log goes: True beside the recording, a path there (in a folder under the usual
     name), False nowhere. The thread ``recordkit-sample:NAME`` belongs to this object and ends after
     ``end``. Nothing that goes wrong in here ends the recording. ``probe`` measures the process, for
-    other recordings too.
+    other recordings too; ``counts`` are the counters that have limits in AlertSettings.
 
     Raises SettingsError where the log would lie on the recording's own file.
     """
@@ -53,11 +53,13 @@ class Instruments:
         clock: Clock,
         system: System,
         probe: ProcessProbe | None = None,
+        counts: Callable[[], dict[str, int]] = dict,
     ) -> None:
         self._clock = clock
         self._probe = probe or ProcessProbe(clock)
         self._system = system
         self._standing = standing
+        self._counts = counts
         self._interval_s = interval_s
         self._path = _path_of_log(final_path, log_file)
         self._header = header
@@ -173,7 +175,7 @@ class Instruments:
         last = self._journal.last_flush
         sample = self._sampler.sample(last.elapsed_s if last is not None else 0.0)
         self._journal.add(sample)
-        self._alerts.check(sample)
+        self._alerts.check(sample, self._counts())
         if self._journal.elapsed_s - self._written_s > _LONGEST_UNWRITTEN_S:
             # No flush takes the lines along: a stall is just what one wants to read about afterwards.
             self._write()

@@ -123,7 +123,6 @@ class Flusher:
             self.file_bytes = end
         if not self.file_bytes:
             self._output.discard()
-            log.warning("%s: no media came, so that no file was made", final_path)
             return False
         if not commit:
             self._output.sync(self.file_bytes)

@@ -38,7 +38,8 @@ class Rig:
 
     def check(self, elapsed_s=0.0, **values):
         """What stands after a sample."""
-        self.alerts.check(replace(GOOD, elapsed_s=float(elapsed_s), **values))
+        counts = values.pop("counts", {})
+        self.alerts.check(replace(GOOD, elapsed_s=float(elapsed_s), **values), counts)
         return [alert.rule for alert in self.alerts.standing]
 
     def kinds(self, *wanted):
@@ -256,3 +257,14 @@ def test_limits_that_cannot_be_used():
             Limit(*values)
         assert caught.value.name == name
     assert AlertSettings(**NONE).limits() == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "count"),
+    [("late_items", 10), ("mistimed_items", 10), ("skipped_units", 60), ("received_dropped_units", 1)],
+)
+def test_counters_are_held_against_their_limits_by_the_minute(rig, rule, count):
+    assert rig.check(0, counts={rule: 5}) == []
+    assert rig.check(1, counts={rule: 5 + count}) == [rule]
+    assert rig.check(62, counts={rule: 5 + count}) == []
+    assert str(count) in rig.told[0].message

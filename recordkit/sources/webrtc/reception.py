@@ -19,6 +19,8 @@ from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
 
 OUTAGE_S = 1.0
 """So long nothing of any stream has come when it is an outage."""
+STUCK_S = 2.5
+"""So long packets come without a unit before that is told."""
 KEYFRAME_INTERVAL_S = 3.0
 _FIRST_PATIENCE_S = 0.2
 _REQUEST_INTERVAL_S = 0.5
@@ -71,6 +73,9 @@ class StreamReception:
         self._began_s = 0.0
         self._entry_s = 0.0
         self._request_s = float("-inf")
+        self._stuck_s: float | None = None
+        self._fed_s = 0.0
+        self._gave = self._is_stuck = False
 
     @property
     def index(self) -> int:
@@ -118,6 +123,7 @@ class StreamReception:
         self._hand_on(self._reorder.poll(now_s))
         if not self._reorder.is_waiting:
             self._take_units(self._assembly.poll(now_s))
+        self._look_whether_stuck(now_s)
 
     def end(self) -> None:
         """Nothing more will come: what waits is handed on."""
@@ -125,6 +131,9 @@ class StreamReception:
             self._take(packet)
         self._hand_on(self._reorder.flush())
         self._take_units(self._assembly.flush())
+        if self._stuck_s is not None and not self._gave:
+            self._is_stuck = False
+            self._tell_stuck()
         self._reception.remove(self)
         self._reception.joint.remove(self.clock)
 
@@ -149,7 +158,15 @@ class StreamReception:
             self._take_over(packet)
         self._reception.heard(packet.arrival_s)
         self.last_arrival_s = packet.arrival_s
+        if packet.data:
+            self._fed_s = packet.arrival_s
+            self._stuck_s = self._fed_s if self._stuck_s is None else self._stuck_s
         self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
+        self._look_whether_stuck(packet.arrival_s)
+
+    def _look_whether_stuck(self, now_s: float) -> None:
+        if self._stuck_s is not None and now_s - self._stuck_s >= STUCK_S and now_s - self._fed_s < OUTAGE_S:
+            self._tell_stuck()
 
     def _take_over(self, packet: MediaPacket) -> None:
         """Begin with another source."""
@@ -175,7 +192,36 @@ class StreamReception:
         for packet, lost_before in packets:
             self._take_units(self._assembly.add(packet, lost_before))
 
+    def _tell_stuck(self) -> None:
+        """Packets come, and nothing comes of them."""
+        if self._is_stuck:
+            return
+        self._is_stuck = True
+        counters = self.counters
+        if self._assembly.lacks_sets:
+            because = (
+                f"{counters.dropped_units} frames came without parameter sets (SPS and PPS), and none are known, so "
+                "that no decoder could start; let the sender repeat them before each keyframe"
+            )
+        elif self._assembly.needs_entry:
+            because = (
+                f"no keyframe came in spite of {counters.keyframe_requests} requests; {counters.dropped_units} "
+                f"frames were left out, {counters.lost_packets} packets were lost"
+            )
+        else:
+            because = f"{counters.packets} packets came, and no whole frame"
+        self._reception.sink.note(EventKind.DEGRADED, part=self._part, because=f"{self._part}: {because}")
+
+    @property
+    def _part(self) -> str:
+        return f"audio {self.number + 1}" if self.is_audio else "video"
+
     def _take_units(self, units: list[Unit]) -> None:
+        if units:
+            self._stuck_s, self._gave = None, True
+            if self._is_stuck:
+                self._is_stuck = False
+                self._reception.sink.note(EventKind.RESTORED, part=self._part)
         for unit in units:
             first = unit.first
             if unit.is_entry:

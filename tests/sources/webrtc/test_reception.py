@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -269,6 +270,35 @@ def test_before_it_is_open_nothing_counts():
     rig.until(rig.clock.monotonic() + 0.3)
     assert [unit.ticks - rig.taker.pictures[0].ticks for unit in rig.taker.pictures] == [0, 3000, 6000, 9000, 12000]
     assert rig.asked_s == []
+
+
+def troubles(taker):
+    return [
+        (kind, fields["part"]) for kind, fields in taker.events if kind in (EventKind.DEGRADED, EventKind.RESTORED)
+    ]
+
+
+def test_packets_of_which_no_frame_comes_are_told_within_three_seconds_and_why():
+    rig = Rig(audio=False)
+    bare = [replace(picture(number), data=bytes.fromhex("000000016588") + bytes(500)) for number in range(100)]
+    rig.run(of(rig.video, bare[:70]))
+    assert troubles(rig.taker) == []
+    rig.run(of(rig.video, bare[70:], sequence=65_140))
+    ((kind, fields),) = rig.taker.events
+    assert (kind, fields["part"]) == (EventKind.DEGRADED, "video")
+    assert "parameter sets" in fields["because"]
+    assert "frames" in fields["because"]
+    rig.run(of(rig.video, [picture(number, key=number == 100) for number in range(100, 110)], sequence=65_200))
+    assert troubles(rig.end()) == [(EventKind.DEGRADED, "video"), (EventKind.RESTORED, "video")]
+
+
+def test_a_stream_that_ends_without_a_frame_says_why():
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, [picture(number) for number in range(40)]))
+    assert troubles(rig.taker) == []
+    taker = rig.end()
+    assert troubles(taker) == [(EventKind.DEGRADED, "video")]
+    assert "no keyframe came in spite of 3 requests" in taker.events[0][1]["because"]
 
 
 CODINGS = {False: (("h264", 90_000), ("vp8", 90_000)), True: (("opus", 48_000), ("pcm_mulaw", 8_000))}
