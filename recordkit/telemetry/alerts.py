@@ -59,7 +59,8 @@ class AlertSettings:
     ``memory_bytes`` resident; ``flush_gap_s`` without a flush; ``partial_age_s`` of an unfinished
     recording in the folder that nobody is writing; ``disk_full_s`` until the disk is full;
     ``dropped_units`` in a minute, and so ``late_items``, ``mistimed_items``, ``skipped_units`` and
-    ``received_dropped_units`` (see Counters; the last is ``received.dropped_units``); ``silent_s`` that a stream gives nothing; ``queue_share`` of the
+    ``received_dropped_units`` (see Counters; the last is ``received.dropped_units``); ``silent_s``
+    that a stream gives nothing; ``queue_share`` of the
     queue's bound; ``loop_lag_s`` of the event loop. ``own`` are functions that are given each
     sample: a string is an alert, None is none.
 

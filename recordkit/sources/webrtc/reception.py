@@ -200,8 +200,8 @@ class StreamReception:
         counters = self.counters
         if self._assembly.lacks_sets:
             because = (
-                f"{counters.dropped_units} frames came without parameter sets (SPS and PPS), and none are known, so "
-                "that no decoder could start; let the sender repeat them before each keyframe"
+                f"{counters.dropped_units} frames came without parameter sets (SPS and PPS), and none are known, "
+                "so that no decoder could start; let the sender repeat them before each keyframe"
             )
         elif self._assembly.needs_entry:
             because = (
