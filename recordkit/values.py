@@ -20,6 +20,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 from .errors import SettingsError
@@ -266,6 +267,9 @@ def maybe(read: Callable[[str, Any], T]) -> Reader[T | None]:
         return None if value is None else read(name, value)
 
     return read_or_none
+
+
+EVENT = maybe(instance(Event, "give a threading.Event, or None"))
 
 
 # Names.

@@ -79,6 +79,13 @@ def test_a_damaged_file_and_what_was_left_behind_say_what_they_are(tmp_path):
     assert "problem" in repr(rk.verify(path))
 
 
+@pytest.mark.parametrize("name", ["stop", "on_start", "on_progress", "shared", "on_flush", "seconds"])
+def test_arguments_of_another_kind_are_told_by_their_names(tmp_path, name):
+    with recordkit_threads(), pytest.raises(rk.SettingsError, match=f"^{name}='now': give "):
+        rk.record(rk.Synthetic(**SMALL), tmp_path / "talk.ts", **{name: "now"})
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["recover", "partials", "verify", "attach", "read_flush_log", "read_flush_logs"])
 def test_what_is_no_path_is_told_by_the_arguments_name(name):
     with pytest.raises(rk.SettingsError, match=r"^(path|folder)=7: give a path"):

@@ -16,7 +16,7 @@ from ..settings import RecordingOptions, RecordingSettings
 from ..sources.webrtc.hosting import Outlet, hosted
 from ..system import Clock, System
 from ..telemetry.words import size_text
-from ..values import PathLike, named_with
+from ..values import EVENT, PathLike, named_with
 from ..values import path as read_path
 from .endpoint import Endpoint
 from .folder import FolderDesk
@@ -54,7 +54,7 @@ def serve(
     """
     clock = settings.setdefault("_clock", Clock())
     system = settings.setdefault("_system", System())
-    stop = stop or threading.Event()
+    stop = EVENT("stop", stop) or threading.Event()
     folder = read_path("folder", folder)
 
     def recorder(path: Path) -> MediaRecorder:

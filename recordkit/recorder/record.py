@@ -17,7 +17,8 @@ from ..settings import RecordingOptions, RecordingSettings
 from ..sources.given import SourceLike, source_of
 from ..sources.source import Live, Media, OpenSource, Source
 from ..system import Clock
-from ..values import DURATION, NumberLike, PathLike, maybe, named_with
+from ..values import DURATION, EVENT, NumberLike, PathLike, function, maybe, named_with
+from .progress import cell_progress
 from .recorder import Recorder
 from .result import Recording
 from .shared import Shared
@@ -47,7 +48,8 @@ def record(
 ) -> Recording:
     """Record ``source`` into ``path`` until it ends, ``seconds`` of its media are there, or ``stop`` is set.
 
-    ``on_start`` is called with the recorder once it records, ``on_progress`` four times a second.
+    ``on_start`` is called with the recorder once it records, ``on_progress`` four times a second; in a notebook
+    cell a line shows the progress if there is none.
     ``settings`` are those of Recorder. An interrupt from the keyboard ends the recording like
     ``stop`` and commits it; a second one is passed on and leaves the partial.
 
@@ -58,7 +60,9 @@ def record(
     media = source_of("source", source)
     made = RecordingSettings(path=path, **settings)
     length_s = maybe(DURATION)("seconds", seconds)
-    stop = stop or threading.Event()
+    stop = EVENT("stop", stop) or threading.Event()
+    maybe(function)("on_start", on_start)
+    on_progress = maybe(function)("on_progress", on_progress) or cell_progress()
     feed = _Feed(media, length_s, stop, made.clock)
     given = feed.open()
     try:

@@ -25,7 +25,7 @@ from ..values import PathLike, named_with
 from .leftover import clear_the_way
 from .machinery import Machinery
 from .result import Counters, Recording
-from .shared import Shared
+from .shared import SHARED, Shared
 from .state import State
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Recorder(Logged):
         return recorder
 
     def _prepare(self, settings: RecordingSettings, shared: Shared | None) -> None:
+        SHARED("shared", shared)
         self._settings = settings
         self._parts = Machinery(settings, shared or Shared.of_process(settings.clock))
         self._recording: Recording | None = None

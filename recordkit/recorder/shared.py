@@ -10,7 +10,7 @@ from typing import ClassVar
 from ..budget import Budget
 from ..system import Clock
 from ..telemetry.process import ProcessProbe
-from ..values import WholeLike, named, whole
+from ..values import WholeLike, instance, maybe, named, whole
 from . import admission
 from .capacity import Capacity
 
@@ -83,3 +83,6 @@ class Shared:
         with self._lock:
             if load in self._running:
                 self._running.remove(load)
+
+
+SHARED = maybe(instance(Shared, "give recordkit.Shared(), or None"))
