@@ -15,7 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
 
+from recordkit.endpoint import connection
 from recordkit.endpoint import endpoint as face
 from recordkit.endpoint.endpoint import Endpoint
 
@@ -126,3 +128,19 @@ def test_media_that_cannot_come_through_say_which_ports_to_open(
     assert ("set media_ports" if ports is None else "let UDP ports 42000 to 42010 through") in reason
     assert "announced_address" in reason
     assert "ice_servers" in reason
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            SSL.Error([("SSL routines", "", "sslv3 alert handshake failure")]),
+            "the publisher refused the handshake (sslv3",
+        ),
+        (SSL.Error([("SSL routines", "", "no shared cipher")]), "the handshake broke off (no shared cipher)"),
+        (SSL.Error([]), "the handshake broke off. Give the publisher an ECDSA P-256 certificate"),
+        (SSL.ZeroReturnError(), "the publisher closed the connection"),
+    ],
+)
+def test_what_openssl_says_is_put_in_words(error: SSL.Error, words: str) -> None:
+    assert connection._words(error, None).startswith(words)
