@@ -9,7 +9,6 @@ import av
 
 from ..bitstream.audio import (
     OPUS_RATE,
-    AudioSpecificConfig,
     adts_header,
     opus_control_header,
     opus_samples,
@@ -24,14 +23,14 @@ from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
 
-_NAMES = {"h264": Codec.H264, "hevc": Codec.H265, "aac": Codec.AAC, "opus": Codec.OPUS}
-_NAMES |= dict.fromkeys(("mp3", "mp3float"), Codec.MP3)
+_NAMES = {codec.value: codec for codec in Codec}
 
 
 def passthrough_codec(stream: av.VideoStream | av.AudioStream) -> Codec | None:
     """The codec of ``stream`` where its packets can go into a recording as they are, else None."""
     context = stream.codec_context
-    codec = _NAMES.get(context.name)
+    # Not the coder's own name: libx264 and h264_nvenc make H.264.
+    codec = _NAMES.get(context.codec.canonical_name)
     extradata = context.extradata or b""
     if codec is Codec.AAC and extradata and parse_audio_specific_config(extradata) is None:
         return None
@@ -76,6 +75,64 @@ class PictureFramer:
         )
 
 
+class SoundFramer:
+    """Makes coded sound fit for a transport stream, and follows what its headers say of it."""
+
+    def __init__(
+        self, codec: Codec, context: av.AudioCodecContext, language: str | None, index: int | None = None
+    ) -> None:
+        self._codec = codec
+        self._language = language
+        self._index = index
+        self._config = parse_audio_specific_config(context.extradata or b"") if codec is Codec.AAC else None
+        self._header: tuple[int, int] | None = None
+        self._format: StreamFormat | None = None
+        rate, channels = context.sample_rate, context.layout.nb_channels
+        if codec is Codec.OPUS:
+            rate, channels = OPUS_RATE, channels or 2
+        if rate and channels:
+            self._set(rate, channels)
+
+    def framed(self, unit: AccessUnit, new_extradata: bytes = b"") -> Coded:
+        """The unit with its header. Raises MediaError for one that cannot be told from garbage."""
+        unit = self._with_header(unit, new_extradata)
+        if self._format is None:
+            raise MediaError(f"the parameters of the {self._codec} were not found", self._index)
+        return Coded(self._format, unit)
+
+    def _with_header(self, unit: AccessUnit, new_extradata: bytes) -> AccessUnit:
+        data = unit.data
+        if self._codec is Codec.OPUS:
+            duration = to_ticks(opus_samples(data), Fraction(1, OPUS_RATE))
+            return replace(unit, prefix=opus_control_header(len(data)), duration=duration or unit.duration)
+        if self._codec is Codec.AAC and new_extradata:
+            self._config = parse_audio_specific_config(new_extradata)
+            if self._config is not None:
+                self._set(self._config.sample_rate, self._config.channels)
+        if self._codec is Codec.AAC and self._config is not None:
+            return replace(unit, prefix=adts_header(self._config, len(data)))
+        header = parse_adts(data) if self._codec is Codec.AAC else parse_mp3(data)
+        if header is None:
+            raise MediaError(
+                f"a packet of {self._codec} without a header, and nothing else says what is in it", self._index
+            )
+        self._follow(header.sample_rate, header.channels)
+        return unit
+
+    def _follow(self, rate: int, channels: int) -> None:
+        """Take over what a header says, if it says something else than the one before, or nothing else is known.
+
+        The container may know better than a single header: with SBR the rate is twice the core's.
+        """
+        header, self._header = self._header, (rate, channels)
+        if self._format is None or header not in (None, self._header):
+            # AAC of channel configuration 0 has its channels inside (ISO/IEC 14496-3, 1.6.3.5).
+            self._set(rate, channels or 2)
+
+    def _set(self, rate: int, channels: int) -> None:
+        self._format = StreamFormat(self._codec, sample_rate=rate, channels=channels, language=self._language)
+
+
 class Passthrough:
     """Turns the packets of one demuxed stream into access units of stream ``index``.
 
@@ -90,7 +147,7 @@ class Passthrough:
         self._index = index
         self._filter: av.BitStreamFilterContext | None = None
         self._framer: PictureFramer | None = None
-        self._config: AudioSpecificConfig | None = None
+        self._sound: SoundFramer | None = None
         self._duration = 0
         extradata = stream.codec_context.extradata or b""
         if isinstance(stream, av.VideoStream):
@@ -102,13 +159,7 @@ class Passthrough:
             if stream.average_rate:
                 self._duration = round(TICKS_PER_SECOND / stream.average_rate)
         else:
-            context = stream.codec_context
-            if codec is Codec.AAC:
-                self._config = parse_audio_specific_config(extradata)
-            channels = context.layout.nb_channels
-            self._format = StreamFormat(
-                codec, sample_rate=context.sample_rate, channels=channels, language=three_letters(language)
-            )
+            self._sound = SoundFramer(codec, stream.codec_context, three_letters(language), index)
 
     def step(self, packet: CodedPacket) -> int:
         """How long ``packet`` lasts, in ticks; 0 where that is not known."""
@@ -136,10 +187,11 @@ class Passthrough:
                 discontinuity=discontinuity,
                 duration=self.step(packet),
             )
-            if self._framer is None:
-                coded.append(Coded(self._format, self._sound(unit)))
-            elif (framed := self._framer.framed(unit, is_key_picture=packet.is_keyframe)) is not None:
-                coded.append(framed)
+            if self._sound is not None:
+                coded.append(self._sound.framed(unit, _new_extradata(packet)))
+            elif self._framer is not None:
+                framed = self._framer.framed(unit, is_key_picture=packet.is_keyframe)
+                coded += [] if framed is None else [framed]
         return coded
 
     @property
@@ -152,16 +204,7 @@ class Passthrough:
         """Why nothing has come out so far, or None."""
         return self._framer.lacking if self._framer is not None else None
 
-    def _sound(self, unit: AccessUnit) -> AccessUnit:
-        data = unit.data
-        match self._format.codec:
-            case Codec.OPUS:
-                duration = to_ticks(opus_samples(data), Fraction(1, OPUS_RATE))
-                return replace(unit, prefix=opus_control_header(len(data)), duration=duration or unit.duration)
-            case Codec.AAC if self._config is not None:
-                return replace(unit, prefix=adts_header(self._config, len(data)))
-            case Codec.AAC if parse_adts(data) is None:
-                raise MediaError("an AAC packet with neither a configuration nor an ADTS header", self._index)
-            case Codec.MP3 if parse_mp3(data) is None:
-                raise MediaError("an MP3 packet without an MPEG audio header", self._index)
-        return unit
+
+def _new_extradata(packet: CodedPacket) -> bytes:
+    """The configuration that begins with ``packet``, as FLV and MP4 may have one in their midst; else nothing."""
+    return bytes(packet.get_sidedata("new_extradata")) if packet.has_sidedata("new_extradata") else b""

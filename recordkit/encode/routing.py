@@ -73,7 +73,10 @@ class Routing:
             index = self._audio_index(stream)
             time = packet.pts if packet.dts is None else packet.dts
         else:
-            raise MediaError("the packet belongs to no video or audio stream")
+            raise MediaError(
+                "the packet belongs to no video or audio stream, so that its coding is not known: "
+                "give write_unit() an EncodedUnit that names it"
+            )
         entry = packet.is_keyframe or index != VIDEO
         return Route(index, _ticks(time, packet.time_base), packet.size, entry)
 

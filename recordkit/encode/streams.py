@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import av
 from av.audio.frame import AudioFrame
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from ..errors import MediaError
@@ -142,6 +143,8 @@ class Streams:
         """
         way = self._ways.get(index)
         if way is None and isinstance(stream, av.VideoStream | av.AudioStream):
+            if isinstance(stream.container, InputContainer) and not len(stream.container.streams):
+                raise MediaError("the packet's container has been closed: write its packets before that", index)
             self._ways[index] = Passthrough(stream, index, stream.language)
         elif not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)

@@ -1,0 +1,93 @@
+"""Packets that are coded already: told by their coding, not by their coder; headers followed, garbage refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from recordkit.bitstream.audio import AudioSpecificConfig, adts_header
+from recordkit.encode.passthrough import SoundFramer
+from recordkit.errors import MediaError
+from recordkit.model import AccessUnit, Codec
+from recordkit.recorder.recorder import Recorder
+from tests.media import make_clip
+
+
+def unit(data: bytes) -> AccessUnit:
+    return AccessUnit(stream=1, pts=0, dts=0, data=data)
+
+
+def framer(codec: Codec = Codec.AAC) -> SoundFramer:
+    """Of a stream of which the container knows nothing."""
+    context = av.CodecContext.create(codec.value, "r")
+    assert isinstance(context, av.AudioCodecContext)
+    return SoundFramer(codec, context, "eng", 1)
+
+
+def adts(rate_index: int, channels: int) -> bytes:
+    return adts_header(AudioSpecificConfig(2, rate_index, channels), 3) + b"abc"
+
+
+def test_what_the_container_does_not_know_is_read_from_the_header() -> None:
+    coded = framer().framed(unit(adts(3, 2)))
+    assert (coded.format.sample_rate, coded.format.channels, coded.format.language) == (48_000, 2, "eng")
+
+
+def test_a_header_that_changes_changes_the_format() -> None:
+    sound = framer()
+    found = [sound.framed(unit(data)).format for data in (adts(4, 2), adts(4, 2), adts(7, 1))]
+    assert [(one.sample_rate, one.channels) for one in found] == [(44_100, 2), (44_100, 2), (22_050, 1)]
+
+
+def test_a_new_configuration_is_that_of_the_headers_from_then_on() -> None:
+    sound = framer()
+    first = sound.framed(unit(b"abc"), bytes.fromhex("1210"))  # AAC-LC, 44.1 kHz, stereo
+    second = sound.framed(unit(b"abc"), bytes.fromhex("1388"))  # AAC-LC, 22.05 kHz, mono
+    assert first.unit.prefix == adts(4, 2)[:7]
+    assert second.unit.prefix == adts(7, 1)[:7]
+    assert (second.format.sample_rate, second.format.channels) == (22_050, 1)
+
+
+@pytest.mark.parametrize("codec", [Codec.AAC, Codec.MP3])
+def test_garbage_is_refused(codec: Codec) -> None:
+    with pytest.raises(MediaError, match="without a header"):
+        framer(codec).framed(unit(b"garbage"))
+
+
+def pictures(count: int) -> Iterator[av.VideoFrame]:
+    for number in range(count):
+        frame = av.VideoFrame.from_ndarray(np.full((144, 160), number, np.uint8), format="yuv420p")
+        frame.pts, frame.time_base = number, Fraction(1, 25)
+        yield frame
+
+
+def test_packets_of_an_encoder_are_told_by_their_coding(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "sink.ts"), "w") as sink, Recorder(tmp_path / "out.ts", audio=None) as recorder:
+        stream = sink.add_stream("libx264", rate=25, options={"tune": "zerolatency"})
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for frame in (*pictures(10), None):
+            for packet in stream.encode(frame):
+                recorder.write_packet(packet)
+    assert recorder.stop().counters.video_units == 10
+
+
+def test_a_packet_without_a_stream_is_refused_with_the_way_to_go(tmp_path: Path) -> None:
+    context = av.VideoCodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = 160, 96, "yuv420p"
+    context.time_base, context.options = Fraction(1, 25), {"tune": "zerolatency"}
+    (packet,) = context.encode(next(pictures(1)))
+    with Recorder(tmp_path / "out.ts", audio=None) as recorder, pytest.raises(MediaError, match="EncodedUnit"):
+        recorder.write_packet(packet)
+
+
+def test_a_packet_whose_container_was_closed_is_refused_in_words(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", audio=[], seconds=0.5)
+    with av.open(str(clip)) as container:
+        packets = list(container.demux(video=0))
+    with Recorder(tmp_path / "out.ts", audio=None) as recorder, pytest.raises(MediaError, match="has been closed"):
+        recorder.write_packet(packets[0])
