@@ -26,15 +26,15 @@ def open_media(
 ) -> InputContainer:
     """Open ``url`` for reading, as ``kind`` if that is given ("mpegts"). Raises SourceError if that fails.
 
-    A tag that is not UTF-8 is no reason to refuse the media beside it. A transport stream that moves a
-    stream to another PID, by a new version of its program map (ISO/IEC 13818-1, 2.4.4.9), keeps the stream.
+    A tag that is not UTF-8 is no reason to refuse the media beside it.
     """
     try:
         return av.open(
             os.fspath(url),
             mode="r",
             format=kind,
-            options={"merge_pmt_versions": "1", **(options or {})},
+            # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
+            options=dict(options or {}),
             metadata_errors="replace",
             timeout=(LONGEST_SILENCE_S, LONGEST_SILENCE_S),
         )
