@@ -13,7 +13,7 @@ from enum import StrEnum
 from .errors import MediaError
 
 VIDEO_CODINGS = frozenset({"h264", "hevc", "vp8", "vp9", "av1"})
-"""What live sources code pictures in; all other codings are sound."""
+"""What live sources code video in; all other codings are audio."""
 
 
 class Codec(StrEnum):
@@ -88,7 +88,7 @@ class AccessUnit:
 
 @dataclass(frozen=True, slots=True)
 class EncodedUnit:
-    """One coded picture or audio frame as a live source gives it, not yet of any recording.
+    """One coded video or audio frame as a live source gives it, not yet of any recording.
 
     ``codec`` is libavcodec's name of the coding ("h264", "vp8", "opus", "pcm_mulaw"); ``data`` one
     whole unit, H.264 as an Annex B byte stream. ``ticks`` is when it is shown, unwrapped, on the
@@ -110,7 +110,7 @@ class EncodedUnit:
 
     @property
     def is_video(self) -> bool:
-        """Whether it is a picture."""
+        """Whether it is video."""
         return self.codec in VIDEO_CODINGS
 
 

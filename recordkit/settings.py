@@ -51,15 +51,15 @@ AdmissionPolicy = Literal["check", "off"]
 @named
 @dataclass(frozen=True, kw_only=True)
 class VideoSettings:
-    """How pictures are encoded (libx264, no picture held back).
+    """How video is encoded (libx264, no frame held back).
 
     ``size`` is (width, height) in pixels or text such as ``"1280x720"``, None keeps that of the frames.
     ``bit_rate`` is in bits a second (``"2M"`` works); without it the quality is constant at ``crf`` (0 to 51,
     lower is better). ``keyframe_interval`` is in seconds. ``frame_rate`` is a hint for the rate control:
-    timestamps alone say when a picture is shown. ``pixel_aspect`` is the width of a pixel over its height,
+    timestamps alone say when a frame is shown. ``pixel_aspect`` is the width of a pixel over its height,
     None where they are square or nobody knows.
 
-    Pictures that come coded as H.264 from a live source are kept as they are, unless a ``size``, a
+    Frames that come coded as H.264 from a live source are kept as they are, unless a ``size``, a
     ``bit_rate`` or ``transcode`` asks for them to be decoded and encoded anew; other codings always are.
 
     Raises SettingsError.
@@ -83,7 +83,7 @@ class VideoSettings:
 @named
 @dataclass(frozen=True, kw_only=True)
 class AudioSettings:
-    """How sound is encoded: AAC-LC, or Opus with ``codec="opus"``, which fewer players read.
+    """How audio is encoded: AAC-LC, or Opus with ``codec="opus"``, which fewer players read.
 
     Opus that comes from a live source is kept as it is where Opus is asked for.
 
@@ -93,7 +93,7 @@ class AudioSettings:
 
     Timestamps that differ from the count of samples by up to ``gap_tolerance`` seconds are taken
     for jitter. Beyond that there is a gap: ``gaps="silence"`` fills it (up to a minute),
-    ``"mark"`` leaves it and marks the next unit as a discontinuity. Sound that overlaps what came
+    ``"mark"`` leaves it and marks the next unit as a discontinuity. Audio that overlaps what came
     before it is cut.
 
     Raises SettingsError.

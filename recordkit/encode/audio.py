@@ -99,7 +99,7 @@ class AudioEncoder:
             self._take(sound, skip=cut)
             return coded + self._drain()
         except av.FFmpegError as error:
-            raise MediaError(f"sound could not be encoded: {error}", self._stream) from error
+            raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
 
     def flush(self) -> list[Coded]:
         """Encode what is left, filled up with silence to a whole access unit."""
@@ -113,7 +113,7 @@ class AudioEncoder:
                 coded += self._pad_block()
             return coded + self._units(self._context.encode(None))
         except av.FFmpegError as error:
-            raise MediaError(f"sound could not be encoded: {error}", self._stream) from error
+            raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
 
     def _open(self, frame: AudioFrame, ticks: int) -> None:
         is_opus = self._settings.codec == "opus"

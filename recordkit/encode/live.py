@@ -101,7 +101,7 @@ class LivePictures:
                 for picture in self._decoder.decode(None):
                     coded += self._encode(picture)
             except av.FFmpegError as error:
-                raise MediaError(f"pictures of {self._codec} could not be decoded: {error}", self._index) from error
+                raise MediaError(f"frames of {self._codec} could not be decoded: {error}", self._index) from error
         return coded + (self._encoder.flush() if self._encoder is not None else [])
 
     def _choose(self, name: str) -> list[Coded]:
@@ -134,10 +134,10 @@ class LivePictures:
             pictures = decoder.decode(packet)
         except (av.FFmpegError, ValueError) as error:
             self._fail()
-            raise MediaError(f"a picture of {unit.codec} could not be decoded: {error}", self._index) from error
+            raise MediaError(f"a frame of {unit.codec} could not be decoded: {error}", self._index) from error
         if any(picture.is_corrupt for picture in pictures):
             self._fail()
-            raise MediaError(f"a picture of {unit.codec} came out damaged", self._index)
+            raise MediaError(f"a frame of {unit.codec} came out damaged", self._index)
         return pictures
 
     def _fail(self) -> None:
@@ -223,7 +223,7 @@ class LiveSound:
             return decoder.decode(av.Packet(unit.data))
         except (av.FFmpegError, ValueError) as error:
             self._decoder = None
-            raise MediaError(f"sound of {unit.codec} could not be decoded: {error}", self._index) from error
+            raise MediaError(f"audio of {unit.codec} could not be decoded: {error}", self._index) from error
 
     def _kept(self, unit: EncodedUnit, place: int, stream_format: StreamFormat, discontinuity: bool) -> list[Coded]:
         samples = opus_samples(unit.data)

@@ -47,7 +47,7 @@ class Routing:
         elif isinstance(frame, AudioFrame):
             if not _LOWEST_RATE <= frame.sample_rate <= _HIGHEST_RATE or frame.samples <= 0:
                 raise MediaError(
-                    f"a frame of {frame.samples} samples at {frame.sample_rate} Hz: set sample_rate and give sound"
+                    f"a frame of {frame.samples} samples at {frame.sample_rate} Hz: set sample_rate and samples"
                 )
             index = self._audio_index(stream)
         else:
@@ -87,12 +87,12 @@ class Routing:
 
     def _video_index(self) -> int:
         if not self._has_video:
-            raise MediaError("a picture for a recorder that was made without video")
+            raise MediaError("a video frame, but the recorder was made without video")
         return VIDEO
 
     def _audio_index(self, stream: int) -> int:
         if not self._has_audio:
-            raise MediaError("sound for a recorder that was made without audio")
+            raise MediaError("an audio frame, but the recorder was made without audio")
         if not 0 <= stream < MOST_AUDIO:
             raise SettingsError("stream", stream, f"audio streams are numbered from 0 to {MOST_AUDIO - 1}")
         return FIRST_AUDIO + stream

@@ -72,7 +72,7 @@ class VideoEncoder:
             picture.pts, picture.time_base = ticks, _TIME_BASE
             return coded + self._units(context.encode(picture), stream_format, discontinuity)
         except av.FFmpegError as error:
-            raise MediaError(f"a picture could not be encoded: {error}", self._stream) from error
+            raise MediaError(f"a frame could not be encoded: {error}", self._stream) from error
 
     def flush(self) -> list[Coded]:
         """End the encoder; a later frame starts a new one."""

@@ -1,1 +1,1 @@
-"""Pictures of a recording's flushes, samples and alerts; matplotlib is imported here, pyplot nowhere."""
+"""Plots of a recording's flushes, samples and alerts; matplotlib is imported here, pyplot nowhere."""

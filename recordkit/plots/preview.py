@@ -1,4 +1,4 @@
-"""What a recording shows of itself: two lines in a terminal; figures, pictures and plots in a notebook."""
+"""What a recording shows of itself: two lines in a terminal; figures, keyframes and plots in a notebook."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_THUMBNAIL_BYTES = 75_000
 MOST_ALERTS = 5
 LONGEST_SEARCH_S = 3.0
 MOST_PACKETS = 2000
-"""Read for one picture at the most: a damaged file may have no key picture for long."""
+"""Read for one image at the most: a damaged file may have no keyframe for long."""
 
 
 class Counted(Protocol):
@@ -38,7 +38,7 @@ class Counted(Protocol):
 
     @property
     def gap_count(self) -> int:
-        """Gaps in the sound."""
+        """Gaps in the audio."""
 
     @property
     def gap_s(self) -> float:
@@ -75,7 +75,7 @@ class Ended(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small picture, ``at_s`` seconds after the beginning."""
+    """A small image of the frame ``at_s`` seconds after the beginning."""
 
     at_s: float
     jpeg: bytes
@@ -100,10 +100,10 @@ def text(recording: Ended) -> str:
 
 
 def html(recording: Ended) -> str:
-    """The figures in words, a strip of pictures out of the file, and the overview plot as an image.
+    """The figures in words, a strip of keyframes out of the file, and the overview plot as an image.
 
     It brings no colours of its own but the plot's, so that it can be read in light and dark themes.
-    Pictures and plot are left out where they cannot be made; never raises for that.
+    Images and plot are left out if they cannot be made; never raises for that.
     """
     parts = [_table(recording)]
     if strip := "".join(_figure(one) for one in thumbnails(recording)):
@@ -114,10 +114,10 @@ def html(recording: Ended) -> str:
 
 
 def thumbnails(recording: Ended, count: int = THUMBNAILS) -> list[Thumbnail]:
-    """Up to ``count`` key pictures, spread over the recording; fewer where there are no more.
+    """Up to ``count`` keyframes, spread over the recording; fewer where there are no more.
 
     Reads only about those places of the file, for a few seconds at the most. Gives none where the
-    file is gone, has no pictures or cannot be decoded; never raises for that.
+    file is gone, has no video or cannot be decoded; never raises for that.
     """
     path = recording.path
     if path is None or not any(stream.codec.is_video for stream in recording.streams.values()):
@@ -147,7 +147,7 @@ def _pictures(path: Path, duration_s: float, count: int) -> Iterator[Thumbnail]:
         for number in range(count):
             if time.monotonic() > deadline:
                 return
-            # A place in a transport stream leads to the next key picture, not to the one before.
+            # A place in a transport stream leads to the next keyframe, not to the one before.
             place = duration_s * number / count
             container.seek(start + int(place / base), stream=stream)
             frame = _next_picture(container, stream)
@@ -187,7 +187,7 @@ def _figure(one: Thumbnail) -> str:
     when = time_text(one.at_s)
     return (
         '<figure style="margin:0;text-align:center;font-size:11px">'
-        f'<img alt="the picture at {when}" width="{one.width}" height="{one.height}" '
+        f'<img alt="the frame at {when}" width="{one.width}" height="{one.height}" '
         f'style="display:block;border-radius:3px" src="{_uri("jpeg", one.jpeg)}">'
         f'<figcaption style="opacity:0.8">{when}</figcaption></figure>'
     )
@@ -247,7 +247,7 @@ def _facts(recording: Ended) -> Iterator[tuple[str, str]]:
     lost = [count_text(_dropped(recording), "unit") + " dropped"]
     gaps = recording.counters.gap_count
     if gaps:
-        lost.append(f"{count_text(gaps, 'gap')}, {span_text(recording.counters.gap_s)} of sound")
+        lost.append(f"{count_text(gaps, 'gap')}, {span_text(recording.counters.gap_s)} of audio")
     yield "lost", ", ".join(lost)
     alerts = _alerts(recording)
     more = f" and {len(alerts) - MOST_ALERTS} more" if len(alerts) > MOST_ALERTS else ""

@@ -37,10 +37,10 @@ class MediaRecorder:
 
     Remote tracks are tapped before aiortc decodes them: H.264 goes to the file as it comes, other
     codings are decoded and encoded anew in the recorder's thread. All other tracks are read frame
-    by frame. What the encoder or the disk is too slow for is dropped and counted, in whole groups
-    of pictures (``overflow``).
+    by frame. What the encoder or the disk is too slow for is dropped and counted, up to the
+    next keyframe (``overflow``).
 
-    When nothing comes, the file stays open. ``on_gap`` says what becomes of the gap: the sound is
+    When nothing comes, the file stays open. ``on_gap`` says what becomes of the gap: the audio is
     filled with ``"silence"`` (up to a minute), or the gap is left and ``"mark"``-ed, or it is to
     ``"end"`` the recording once nothing has come for a second. ``video``, ``audio`` and
     ``settings`` are those of Recorder. ``format`` and ``options`` are there for the sake of the
@@ -110,7 +110,7 @@ class MediaRecorder:
 
     @property
     def sync(self) -> dict[int, Sync]:
-        """How each stream lies on the timeline, by its number: the video is 0, sounds 1 and on."""
+        """How each stream lies on the timeline, by its number: the video is 0, audio streams 1 and on."""
         return self._listener.sync
 
     def addTrack(self, track: MediaStreamTrack, *, receiver: RTCRtpReceiver | None = None) -> None:  # noqa: N802

@@ -43,7 +43,7 @@ class Recorder(Logged):
     bytes, ``flush_interval`` in seconds; ``durability="flush"`` syncs each flush to the disk,
     ``"process"`` leaves that to the system. ``queue_bytes`` bounds what waits to be encoded or
     written; ``overflow`` says what happens beyond: ``"block"`` lets ``write`` wait, ``"drop"``
-    drops whole groups of pictures and counts them.
+    drops everything up to the next keyframe and counts them.
 
     Where the disk is full ``on_disk_full="stop"`` ends the recording and commits all that was
     packetised (``ended_because`` says "disk full"); ``"wait"`` waits for room in state ``degraded``,
@@ -235,7 +235,7 @@ class Recorder(Logged):
 
         ``ticks`` (90 kHz) is its time where the frame's own is not the one to use.
 
-        The frame is encoded later, in another thread: do not change its picture or sound after
+        The frame is encoded later, in another thread: do not change its data after
         this. Gives False where the frame was dropped because the queue was full.
 
         Raises StateError where the recorder is not recording, MediaError for a frame that it has

@@ -17,10 +17,10 @@ class Counters:
     ``taken_items`` were queued; ``dropped_items`` were refused because the queue was full;
     ``late_items`` had times that went back a little, ``mistimed_items`` times that were not
     believed; ``rejected_items`` could not be encoded or carried. ``skipped_units`` are packets
-    before the first picture that a decoder can start from. ``video_units`` and ``audio_units``
+    before the first frame that a decoder can start from. ``video_units`` and ``audio_units``
     have been packetised; ``late_units`` of them came over 0.8 s behind another stream.
     ``untimed_items`` came without a time, ``restarts`` counts sources that began anew,
-    ``gap_count`` and ``gap_s`` gaps in the sound. ``abandoned_items`` were queued, or coded, when the
+    ``gap_count`` and ``gap_s`` gaps in the audio. ``abandoned_items`` were queued, or coded, when the
     recording ended by itself, and are not in the file. ``received`` is what came over a network,
     None where nothing does.
     """
@@ -50,7 +50,7 @@ class Recording(Logged):
     came; it is None when the recording was stopped.
 
     ``flushes``, ``samples``, ``events`` and ``alerts`` are DataFrames, built when they are asked for.
-    In a terminal it prints as two lines, in a notebook it shows its figures, pictures and plots.
+    In a terminal it prints as two lines, in a notebook it shows its figures, keyframes and plots.
     """
 
     path: Path | None

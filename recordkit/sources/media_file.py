@@ -51,8 +51,8 @@ class MediaFile:
     """Records ``url``: a path, a URL, or a device together with its ``format`` (``"v4l2"``, ``"lavfi"``).
 
     Streams in H.264, H.265, AAC, MP3 or Opus are passed through as packets, all others decoded.
-    ``transcode`` decodes the video too where it need not be (``transcode_audio`` the sound), ``fps`` gives
-    pictures at that rate and so decodes them. ``options`` go to libavformat as they are.
+    ``transcode`` decodes the video too where it need not be (``transcode_audio`` the audio), ``fps`` gives
+    frames at that rate and so decodes them. ``options`` go to libavformat as they are.
 
     Of several programmes one is taken: ``program`` (from 1, as they stand), or that of the largest video. Of
     that, its largest video stream and all audio streams are, or those that ``audio`` names by languages and
@@ -113,7 +113,7 @@ class MediaFile:
         if wanted:
             reason = "encoded anew, as asked"
         elif _lacks_display_times(stream):
-            reason = "encoded anew: its pictures are reordered, and it does not say when they are shown"
+            reason = "encoded anew: its frames are reordered, and it does not say when they are shown"
         elif passthrough_codec(stream) is None:
             reason = "encoded anew: MPEG-TS has no place for it as it is"
         else:

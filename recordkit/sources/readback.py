@@ -262,7 +262,7 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
         streams += container.streams.video[:1]
         streams += container.streams.audio[:1]
         if not streams:
-            raise SourceError(str(path), "has neither pictures nor sound")
+            raise SourceError(str(path), "has neither video nor audio")
         for stream in container.streams.video[:1]:
             stream.thread_type = "AUTO"
         # One unwrapper for both streams: they lie within a second of each other, so that

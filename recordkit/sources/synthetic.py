@@ -35,12 +35,12 @@ _WIDTHS, _HEIGHTS = (64, 8192), (48, 8192)
 class Synthetic:
     """A synthetic camera and microphone.
 
-    ``width`` and ``height`` in pixels (64x48 to 8192x8192, odd ones too); ``fps`` in pictures a
+    ``width`` and ``height`` in pixels (64x48 to 8192x8192, odd ones too); ``fps`` in frames per
     second, as a Fraction, a number or a string such as ``"30000/1001"`` (29.97, 23.976 and their
     like mean the exact n/1001 rate); ``sample_rate`` in Hz; ``channels`` 1 to 8; ``seconds`` is
     how much to give (None: without end); ``realtime`` asks the consumer to pace the frames.
 
-    The picture flashes and all channels beep for 0.1 s from each full second on, the first at 1 s.
+    The frame flashes and all channels beep for 0.1 s from each full second on, the first at 1 s.
 
     Raises SettingsError for values that cannot be used.
     """
@@ -62,12 +62,12 @@ class Synthetic:
 
     @property
     def rate(self) -> Fraction:
-        """Pictures a second, exactly: ``fps`` as it was understood."""
+        """Frames per second, exactly: ``fps`` as it was understood."""
         return self.fps
 
     @property
     def picture_count(self) -> int | None:
-        """How many pictures ``frames`` gives: those whose time is below ``seconds``; None without end."""
+        """How many frames ``frames`` gives: those whose time is below ``seconds``; None without end."""
         exact = self._exact_seconds() if self.video else Fraction(0)
         return None if exact is None else math.ceil(exact * self.rate)
 
@@ -78,9 +78,9 @@ class Synthetic:
         return None if exact is None else math.floor(exact * self.sample_rate + Fraction(1, 2))
 
     def frames(self) -> Iterator[av.VideoFrame | av.AudioFrame]:
-        """Pictures (yuv420p) and sound chunks of 20 ms (s16), in the order in which they are due.
+        """Frames (yuv420p) and audio chunks of 20 ms (s16), in the order in which they are due.
 
-        A picture's ``pts`` is its number in units of 1/fps, a chunk's is its first sample's index.
+        A frame's ``pts`` is its number in units of 1/fps, a chunk's is its first sample's index.
         """
         pictures, samples = self.picture_count, self.sample_count
         rate = self.rate
@@ -106,7 +106,7 @@ class Synthetic:
     @property
     def name(self) -> str:
         """What to call it in messages."""
-        return f"synthetic {self.width}x{self.height}" if self.video else "synthetic sound"
+        return f"synthetic {self.width}x{self.height}" if self.video else "synthetic audio"
 
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
@@ -117,7 +117,7 @@ class Synthetic:
     def due_s(self, frame: av.VideoFrame | av.AudioFrame) -> float:
         """When a live device would have given out this frame, in seconds since its start.
 
-        A picture is there at its own time, a chunk of sound when its last sample has been heard.
+        A frame is there at its own time, a chunk of audio when its last sample has been heard.
         """
         pts = frame.pts or 0
         if isinstance(frame, av.VideoFrame):

@@ -102,5 +102,5 @@ def _decode(
                 interlaced.add(pid)
         faulty |= bool(frame.is_corrupt)
     if logs or faulty:
-        words = logs[0][2].strip() if logs else "a decoded picture or frame is marked as corrupt"
+        words = logs[0][2].strip() if logs else "a decoded frame is marked as corrupt"
         note("undecodable unit", offset, f"{words} (PID 0x{pid:04X})")

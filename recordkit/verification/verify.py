@@ -85,7 +85,7 @@ class Verification:
     """What is in a file, and what is wrong with it. ``ok`` is True if nothing is.
 
     ``notes`` are what a strict reader of the standard minds and no player does: units that stand
-    in the file after their decoding time, as sound does that came late or filled a gap.
+    in the file after their decoding time, as audio does that came late or filled a gap.
     """
 
     path: str
@@ -113,9 +113,9 @@ class Verification:
 
 @named
 def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None = None) -> Verification:
-    """Reads a whole file and says whether it is a sound transport stream.
+    """Reads a whole file and says whether it is a valid transport stream.
 
-    ``decode`` decodes every picture and sample as well, which takes much longer and finds damage
+    ``decode`` decodes every frame as well, which takes much longer and finds damage
     inside coded units. ``on_progress`` is told (done, total) in bytes, decoding included. Memory
     stays the same at any size. A file that is damaged, empty or something else entirely gives a
     result that is not ``ok``.
@@ -214,7 +214,7 @@ def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem
             detail = f"{one.lost_bytes} bytes of {one.codec} are no frame {where}"
             problems.append(Problem("malformed audio", one.lost_places, one.lost_at, detail))
         if one.pictures and not one.keyframes:
-            detail = f"no picture of {one.codec} that a decoder can start at {where}"
+            detail = f"no frame of {one.codec} that a decoder can start from {where}"
             problems.append(Problem("no keyframe", 1, one.first_offset, detail))
         if one.pictures and not one.sizes:
             detail = f"no sequence parameter set of {one.codec} {where}"
@@ -230,8 +230,8 @@ def _undecoded(facts: dict[int, StreamFacts], decoded: dict[int, int], interlace
     for pid, one in facts.items():
         missing = one.pictures - decoded.get(pid, 0)
         if missing > 0 and pid not in interlaced:
-            detail = f"{missing} of {one.pictures} pictures did not come out of the decoder (PID 0x{pid:04X})"
-            problems.append(Problem("pictures not decoded", missing, None, detail))
+            detail = f"{missing} of {one.pictures} frames did not come out of the decoder (PID 0x{pid:04X})"
+            problems.append(Problem("frames not decoded", missing, None, detail))
     return problems
 
 

@@ -175,7 +175,7 @@ def test_gaps_and_alerts_are_told_and_escaped():
     html = told._repr_html_()
     assert "<script" not in html
     page = Page(html)
-    assert "no units dropped, 2 gaps, 750 ms of sound" in page.words
+    assert "no units dropped, 2 gaps, 750 ms of audio" in page.words
     assert "; ".join(f"<script>{number}" for number in range(5)) + " and 4 more" in page.words
 
 

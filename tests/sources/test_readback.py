@@ -395,7 +395,7 @@ def test_every_sample_format_is_heard(tmp_path: Path, codec: str) -> None:
 def test_subtitles_alone_are_no_media(tmp_path: Path) -> None:
     path = tmp_path / "words.srt"
     path.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
-    with pytest.raises(SourceError, match="neither pictures nor sound"):
+    with pytest.raises(SourceError, match="neither video nor audio"):
         read_back(path)
 
 

@@ -43,11 +43,11 @@ log = logging.getLogger("recordkit")
 class Loopback:
     """Two real WebRTC peers in one process (DTLS, SRTP, ICE on 127.0.0.1), for demos, notebooks and tests.
 
-    The sender's picture and sound are those of Synthetic: ``width``, ``height`` (even), ``fps`` and
+    The sender's video and audio are those of Synthetic: ``width``, ``height`` (even), ``fps`` and
     ``seconds`` (None: without end) as there. ``codec`` is ``"h264"``, recorded as it comes, or ``"vp8"``,
-    decoded and encoded anew; sound is Opus at 48 kHz. ``bit_rate`` of the video is in bits a second (None: 0.1
-    bit a pixel). From ``sizes``, (at_s, width, height), the pictures change their size; in ``mutes``,
-    (start_s, duration_s), they are black and the sound is silent; ``video_ends_s`` and ``audio_ends_s`` end
+    decoded and encoded anew; audio is Opus at 48 kHz. ``bit_rate`` of the video is in bits a second (None: 0.1
+    bit a pixel). From ``sizes``, (at_s, width, height), the frames change their size; in ``mutes``,
+    (start_s, duration_s), they are black and the audio is silent; ``video_ends_s`` and ``audio_ends_s`` end
     one track alone.
 
     ``loss``, ``jitter_s``, ``delay_s``, ``audio_delay_s``, ``duplication``, ``reordering`` and ``outages``
@@ -83,7 +83,7 @@ class Loopback:
     def __post_init__(self) -> None:
         source = self._source
         if source.width % 2 or source.height % 2:
-            raise SettingsError("width", (self.width, self.height), "the sides of coded pictures are even numbers")
+            raise SettingsError("width", (self.width, self.height), "give even numbers, as the codec needs them")
         # Lists, as JSON has them, are taken for tuples.
         object.__setattr__(self, "outages", self.faults.outages)
         object.__setattr__(self, "mutes", spans("mutes", self.mutes))
@@ -97,7 +97,7 @@ class Loopback:
     @property
     def name(self) -> str:
         """What to call it in messages."""
-        return f"loopback {self.width}x{self.height} {self.codec}" if self.video else "loopback sound"
+        return f"loopback {self.width}x{self.height} {self.codec}" if self.video else "loopback audio"
 
     def open(self) -> AbstractContextManager[OpenSource]:
         """Connect the peers and begin to send; raises SourceError where they do not find each other."""
