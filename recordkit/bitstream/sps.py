@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
+_BASELINE = 66
+_OUTPUT_IS_DECODING_ORDER = 2
 _EXTENDED_SAR = 255
 _LARGEST_SIDE = 16_384
 _LARGEST_SPS_BYTES = 4_096
@@ -18,7 +20,9 @@ class SequenceParameterSet:
     """The facts of one SPS.
 
     ``profile`` and ``level`` are profile_idc and level_idc, ``width`` and ``height`` pixels after
-    cropping, ``frame_rate`` pictures a second where the VUI carries timing.
+    cropping, ``frame_rate`` pictures a second where the VUI carries timing. ``reorder`` is how many
+    pictures may be decoded before one that is shown before them (max_num_reorder_frames), None where
+    the stream does not say.
     """
 
     profile: int
@@ -26,6 +30,7 @@ class SequenceParameterSet:
     width: int
     height: int
     frame_rate: Fraction | None = None
+    reorder: int | None = None
 
 
 class _EndOfDataError(Exception):
@@ -131,7 +136,7 @@ def _read_h264(reader: _BitReader) -> SequenceParameterSet:
         if reader.bits(1):
             _skip_scaling_lists(reader, 12 if chroma_format == 3 else 8)
     reader.unsigned()
-    _skip_picture_order_count(reader)
+    counts_in_order = _skip_picture_order_count(reader) == _OUTPUT_IS_DECODING_ORDER
     reader.unsigned()
     reader.bits(1)
     width = (reader.unsigned() + 1) * 16
@@ -145,8 +150,10 @@ def _read_h264(reader: _BitReader) -> SequenceParameterSet:
         unit_x, unit_y = (1, 1) if separate_planes else _CHROMA_UNITS[chroma_format]
         width -= (reader.unsigned() + reader.unsigned()) * unit_x
         height -= (reader.unsigned() + reader.unsigned()) * unit_y * (2 - frames_only)
-    frame_rate = _read_frame_rate(reader) if reader.bits(1) else None
-    return SequenceParameterSet(profile, level, width, height, frame_rate)
+    frame_rate, reorder = _read_vui(reader) if reader.bits(1) else (None, None)
+    if profile == _BASELINE or counts_in_order:
+        reorder = 0
+    return SequenceParameterSet(profile, level, width, height, frame_rate, reorder)
 
 
 def _skip_scaling_lists(reader: _BitReader, count: int) -> None:
@@ -160,7 +167,8 @@ def _skip_scaling_lists(reader: _BitReader, count: int) -> None:
             last = following or last
 
 
-def _skip_picture_order_count(reader: _BitReader) -> None:
+def _skip_picture_order_count(reader: _BitReader) -> int:
+    """Returns pic_order_cnt_type."""
     kind = reader.unsigned()
     if kind == 0:
         reader.unsigned()
@@ -173,10 +181,11 @@ def _skip_picture_order_count(reader: _BitReader) -> None:
             raise _EndOfDataError
         for _ in range(cycle):
             reader.signed()
+    return kind
 
 
-def _read_frame_rate(reader: _BitReader) -> Fraction | None:
-    """The VUI up to its timing (E.1.1); two fields, so two ticks, make a frame."""
+def _read_vui(reader: _BitReader) -> tuple[Fraction | None, int | None]:
+    """Frame rate and max_num_reorder_frames of the VUI (E.1.1); two fields, so two ticks, make a frame."""
     if reader.bits(1) and reader.bits(8) == _EXTENDED_SAR:
         reader.bits(32)
     if reader.bits(1):
@@ -188,10 +197,48 @@ def _read_frame_rate(reader: _BitReader) -> Fraction | None:
     if reader.bits(1):
         reader.unsigned()
         reader.unsigned()
+    frame_rate = None
+    has_timing = reader.bits(1) == 1
+    if has_timing:
+        units, scale = reader.bits(32), reader.bits(32)
+        frame_rate = Fraction(scale, 2 * units) if units and scale else None
+    try:
+        return frame_rate, _read_reorder(reader, has_timing=has_timing)
+    except _EndOfDataError:
+        return frame_rate, None
+
+
+def _read_reorder(reader: _BitReader, *, has_timing: bool) -> int | None:
+    """max_num_reorder_frames, from behind the VUI's timing on."""
+    if has_timing:
+        reader.bits(1)
+    has_hrd = False
+    for _ in range(2):
+        if reader.bits(1):
+            has_hrd = True
+            _skip_hrd(reader)
+    if has_hrd:
+        reader.bits(1)
+    reader.bits(1)
     if not reader.bits(1):
         return None
-    units, scale = reader.bits(32), reader.bits(32)
-    return Fraction(scale, 2 * units) if units and scale else None
+    reader.bits(1)
+    for _ in range(4):
+        reader.unsigned()
+    return reader.unsigned()
+
+
+def _skip_hrd(reader: _BitReader) -> None:
+    """Hypothetical reference decoder parameters (E.1.2)."""
+    count = reader.unsigned() + 1
+    if count > 32:
+        raise _EndOfDataError
+    reader.bits(8)
+    for _ in range(count):
+        reader.unsigned()
+        reader.unsigned()
+        reader.bits(1)
+    reader.bits(20)
 
 
 def _read_h265(reader: _BitReader) -> SequenceParameterSet:

@@ -19,6 +19,7 @@ from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AudioSettings, VideoSettings
 from .audio import LONGEST_SILENCE_S, AudioEncoder
 from .coded import Coded
+from .decode_times import DecodeTimes
 from .passthrough import PictureFramer
 from .video import VideoEncoder
 
@@ -44,6 +45,7 @@ class LivePictures:
 
     def __init__(self, settings: VideoSettings, index: int) -> None:
         self.failed = False
+        self.times: DecodeTimes[tuple[EncodedUnit, bool]] = DecodeTimes()
         self._waits = True
         self._settings = settings
         self._index = index
@@ -66,8 +68,8 @@ class LivePictures:
             return f"no keyframe came; {self._skipped} frames were left out" if self._skipped else None
         return self._framer.lacking if self._framer is not None else None
 
-    def code(self, unit: EncodedUnit, place: int, *, discontinuity: bool) -> list[Coded]:
-        """The access units that come out for ``unit``, shown at ``place``.
+    def code(self, unit: EncodedUnit, place: int, *, discontinuity: bool, shown_after: int = 0) -> list[Coded]:
+        """The access units that come out for ``unit``, decoded at ``place``, shown ``shown_after`` ticks later.
 
         Raises MediaError where it cannot be decoded or encoded.
         """
@@ -80,13 +82,18 @@ class LivePictures:
         self._broken |= discontinuity
         if self._framer is not None:
             access_unit = AccessUnit(
-                self._index, place, place, unit.data, discontinuity=self._broken, duration=unit.duration
+                self._index,
+                place + shown_after,
+                place,
+                unit.data,
+                discontinuity=self._broken,
+                duration=unit.duration,
             )
             framed = self._framer.framed(access_unit, is_key_picture=unit.is_entry)
             if framed is not None:
                 coded.append(framed)
         else:
-            for picture in self._decoded(unit, place):
+            for picture in self._decoded(unit, place, shown_after):
                 coded += self._encode(picture)
         self._waits = self.failed = False
         if coded:
@@ -120,16 +127,17 @@ class LivePictures:
         self._encoder = VideoEncoder(self._settings, self._index)
         return coded
 
-    def _decoded(self, unit: EncodedUnit, place: int) -> list[VideoFrame]:
+    def _decoded(self, unit: EncodedUnit, place: int, shown_after: int) -> list[VideoFrame]:
         try:
             decoder = self._decoder
             if decoder is None:
                 decoder = self._decoder = cast(av.VideoCodecContext, av.VideoCodecContext.create(unit.codec, "r"))
                 # In order and at once; what is damaged is an error, not a picture.
                 decoder.thread_count = 1
-                decoder.options = {"flags": "low_delay", "err_detect": "explode", "max_pixels": str(_MOST_PIXELS)}
+                flags = {} if self.times.reorders else {"flags": "low_delay"}
+                decoder.options = {**flags, "err_detect": "explode", "max_pixels": str(_MOST_PIXELS)}
             packet = av.Packet(unit.data)
-            packet.pts = packet.dts = place
+            packet.pts, packet.dts = place + shown_after, place
             packet.time_base = Fraction(1, TICKS_PER_SECOND)
             pictures = decoder.decode(packet)
         except (av.FFmpegError, ValueError) as error:

@@ -18,6 +18,7 @@ from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AudioSettings, VideoSettings
 from .audio import AudioEncoder
 from .coded import Coded, CodedPacket
+from .decode_times import Timed
 from .live import LivePictures, LiveSound
 from .passthrough import Passthrough
 from .routing import FIRST_AUDIO, VIDEO
@@ -167,6 +168,8 @@ class Streams:
                 if isinstance(way, Passthrough):
                     coded += self._decided(way, index, None, self._undecided.get(index) or [])
                 else:
+                    if isinstance(way, LivePictures):
+                        coded += self._ordered(way, index, way.times.flush())
                     coded += way.flush()
             except MediaError as error:
                 self.rejected_items += 1
@@ -207,10 +210,24 @@ class Streams:
         if not isinstance(way, LivePictures if unit.is_video else LiveSound):
             raise MediaError("live units and frames or packets cannot be mixed in one stream", index)
         self._ways[index] = way
+        discontinuity |= unit.discontinuity
+        if isinstance(way, LivePictures) and ticks is not None:
+            if unit.codec == "h264" and unit.is_entry:
+                way.times.learn(unit.data)
+            return self._ordered(way, index, way.times.put((unit, discontinuity), ticks))
+        coded = self._ordered(way, index, way.times.flush()) if isinstance(way, LivePictures) else []
         place = self.timeline.place(index, ticks, unit.duration, keep_late=unit.is_video, trusted=True)
-        if place is None:
-            return []
-        return way.code(unit, place, discontinuity=discontinuity or unit.discontinuity)
+        return coded if place is None else coded + way.code(unit, place, discontinuity=discontinuity)
+
+    def _ordered(self, way: LivePictures, index: int, timed: list[Timed[tuple[EncodedUnit, bool]]]) -> list[Coded]:
+        """Place live frames by their decoding times, and code them."""
+        coded = []
+        for (unit, discontinuity), pts, dts, is_late in timed:
+            self.timeline.late_items += is_late
+            place = self.timeline.place(index, dts, unit.duration, keep_late=True, trusted=True)
+            if place is not None:
+                coded += way.code(unit, place, discontinuity=discontinuity, shown_after=pts - dts)
+        return coded
 
     def _audio_settings(self, index: int) -> AudioSettings:
         return self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]

@@ -11,6 +11,7 @@ from ..mpegts.report import PesColumns, PesEvent
 from ..mpegts.tables import MappedStream
 
 _SIZES_KEPT = 100
+_SQUEEZED = 2
 _STEPS_KEPT = 4096
 
 
@@ -88,6 +89,14 @@ class StreamFacts:
             if rank < 0:
                 return step
         return 0
+
+    @property
+    def squeezed(self) -> int:
+        """Frames that stand a tick or two behind the one before: times that went back, laid as if they did not."""
+        ticks = sum(step * count for step, count in self._steps.items())
+        if self._audio is not None or ticks <= 10 * _SQUEEZED * sum(self._steps.values()):
+            return 0  # so many frames a second
+        return sum(count for step, count in self._steps.items() if step <= _SQUEEZED)
 
     def add(self, event: PesEvent) -> None:
         """Takes the stream's next PES packet."""

@@ -23,6 +23,9 @@ _CHUNK_BYTES = 54 * 153_408
 Progress = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
 
+_FEW_SQUEEZED = 3
+_SQUEEZED_SHARE = 0.05
+"""A frame that came late is laid right behind the one before; many are a fault of the times."""
 _NOTES = frozenset({ProblemKind.DTS_BEHIND_PCR.value})
 
 
@@ -216,6 +219,12 @@ def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem
         if one.pictures and not one.keyframes:
             detail = f"no frame of {one.codec} that a decoder can start from {where}"
             problems.append(Problem("no keyframe", 1, one.first_offset, detail))
+        if one.squeezed >= max(_FEW_SQUEEZED, one.pictures * _SQUEEZED_SHARE):
+            detail = (
+                f"{one.squeezed} of {one.pictures} frames stand a tick behind the one before, and so are shown at "
+                f"a wrong time: were their times those of another order (B-frames)? {where}"
+            )
+            problems.append(Problem("squeezed times", one.squeezed, one.first_offset, detail))
         if one.pictures and not one.sizes:
             detail = f"no sequence parameter set of {one.codec} {where}"
             problems.append(Problem("no parameter sets", 1, one.first_offset, detail))

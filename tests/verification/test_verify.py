@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -247,6 +248,20 @@ def test_decoding_says_nothing_to_the_loggers(tmp_path, recording, caplog):
 def test_pictures_without_a_keyframe(tmp_path):
     found = checked(tmp_path, laid(pictures(20)[1:8], codecs=(Codec.H264,)), decode=True)
     assert {"no keyframe", "no parameter sets"} <= set(kinds(found))
+
+
+def test_frames_whose_times_were_laid_in_another_order(tmp_path):
+    """B-frames whose PTS were taken for the order of decoding: each one that went back stands a tick on."""
+    units, at = [], START
+    for number, unit in enumerate(pictures(30)):
+        at += 1 if number % 3 else 3 * 3600
+        units.append(replace(unit, pts=at, dts=at))
+    found = checked(tmp_path, laid(units, codecs=(Codec.H264,)))
+    (problem,) = found.problems
+    assert (problem.kind, problem.count) == ("squeezed times", 20)
+    few = [replace(unit, pts=unit.pts, dts=unit.pts) for unit in pictures(30)]
+    few[7] = replace(few[7], pts=few[6].pts + 1, dts=few[6].pts + 1)
+    assert checked(tmp_path, laid(few, codecs=(Codec.H264,))).ok, "one that came late is no fault of the times"
 
 
 def test_malformed_audio(tmp_path):
