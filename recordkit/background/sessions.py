@@ -61,11 +61,12 @@ def start(
 ) -> Session:
     """Record ``source`` into ``path`` in a process of its own, and come back as soon as it records.
 
-    ``settings`` are those of ``record`` and Recorder, but for functions. When this process ends, in
-    whatever way, the recording is brought to its end and committed (``on_parent_exit="finish"``), or
-    goes on and can be found again with ``attach`` (``"continue"``), or goes on for ten minutes, in which
-    whoever comes back may take it up, as a panel does (``"wait"``). ``on_signal`` and ``on_change`` are as
-    in Session, from the first moment on.
+    ``source`` is a source, or the path or URL of a file. ``settings`` are those of ``record`` and Recorder,
+    but for functions. When this process ends, in whatever way, the recording is brought to its end and
+    committed (``on_parent_exit="finish"``; an orderly end waits for that, 30 seconds at most), or goes on
+    and can be found again with ``attach`` (``"continue"``), or goes on for ten minutes, in which whoever
+    comes back may take it up, as a panel does (``"wait"``). ``on_signal`` and ``on_change`` are as in
+    Session, from the first moment on.
 
     Raises what the recording cannot begin with: SettingsError (also for what cannot be sent to another
     process), SourceError, OutputError; nothing is left behind then.

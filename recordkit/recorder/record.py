@@ -48,9 +48,9 @@ def record(
 ) -> Recording:
     """Record ``source`` into ``path`` until it ends, ``seconds`` of its media are there, or ``stop`` is set.
 
-    ``on_start`` is called with the recorder once it records, ``on_progress`` four times a second; in a notebook
-    cell a line shows the progress if there is none.
-    ``settings`` are those of Recorder. An interrupt from the keyboard ends the recording like
+    ``source`` is a source, or the path or URL of a file. ``on_start`` is called with the recorder once it
+    records, ``on_progress`` four times a second; in a notebook cell a line shows the progress if there is
+    none. ``settings`` are those of Recorder. An interrupt from the keyboard ends the recording like
     ``stop`` and commits it; a second one is passed on and leaves the partial.
 
     Raises SourceError where the source cannot be opened, StateError where ``stop`` is set before

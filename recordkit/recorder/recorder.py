@@ -43,7 +43,8 @@ class Recorder(Logged):
     bytes, ``flush_interval`` in seconds; ``durability="flush"`` syncs each flush to the disk,
     ``"process"`` leaves that to the system. ``queue_bytes`` bounds what waits to be encoded or
     written; ``overflow`` says what happens beyond: ``"block"`` lets ``write`` wait, ``"drop"``
-    drops everything up to the next keyframe and counts them.
+    drops everything up to the next keyframe and counts it. Sizes and times may be text, as on the command
+    line: ``flush_threshold="8M"``, ``flush_interval="500ms"``.
 
     Where the disk is full ``on_disk_full="stop"`` ends the recording and commits all that was
     packetised (``ended_because`` says "disk full"); ``"wait"`` waits for room in state ``degraded``,
@@ -63,7 +64,8 @@ class Recorder(Logged):
     or to an encoder that is too slow; ``"off"`` starts whatever that costs.
 
     Use it as a context: a normal end commits the file, an exception leaves a flushed partial.
-    Its methods may be called from any thread.
+    Its methods may be called from any thread. One that is never stopped is committed when it is
+    collected, or at an orderly end of the program, which waits for that; a ResourceWarning tells of it.
 
     Raises SettingsError and OutputNameError; opening the files is left to ``start``.
     """
