@@ -17,13 +17,14 @@ from ..recorder.result import Recording
 from ..system import Clock
 from ..telemetry.frames import Log
 from ..telemetry.journal import Contents, Journal
-from ..telemetry.logfile import Record, parse_line
+from ..telemetry.logfile import read_record
+from ..telemetry.schema import RECORDS, Record
 from ..version import __version__
 from .description import restore
 from .faults import restore_error
 from .figures import Figures, told_figures
 from .mailbox import Message
-from .protocol import PROTOCOL, RECORD_TYPES, Type, decode
+from .protocol import PROTOCOL, Type, decode
 
 log = logging.getLogger("recordkit")
 
@@ -116,9 +117,9 @@ class Account:
                 log.warning("%s: the worker said something that is no message: %r", self._path.name, line[:80])
             return
         kind = message["type"]
-        if kind in RECORD_TYPES:
-            record = parse_line(line)
-            if record is not None and not isinstance(record, dict):
+        if kind in RECORDS:
+            record = read_record(message)
+            if record is not None:
                 self._take_record(record)
         elif kind == Type.PROGRESS:
             self._take_figures(message)

@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from ..errors import SettingsError
+from ..telemetry.logfile import LONGEST_LINE_BYTES
 
 PROTOCOL = 1
 """Goes up where a side of yesterday would misunderstand one of today."""
-LONGEST_LINE_BYTES = 1 << 20
 OnParentExit = Literal["finish", "continue", "wait"]
 
 
@@ -30,9 +30,6 @@ class Type(StrEnum):
     PROGRESS = "progress"
     LOG = "log"
     ENDED = "ended"
-
-
-RECORD_TYPES = ("flush", "sample", "event")
 
 
 def encode(kind: Type, **fields: object) -> bytes:

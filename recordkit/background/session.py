@@ -19,7 +19,7 @@ from ..recorder.result import Recording
 from ..settings import mark_name
 from ..system import Clock
 from ..telemetry.frames import Log, Logged
-from ..telemetry.logfile import Record
+from ..telemetry.schema import Record
 from ..telemetry.words import count_text, size_text, time_text
 from .account import Account, SessionState
 from .figures import Figures

@@ -31,7 +31,8 @@ from ..settings import PortableOptions
 from ..sources.source import SignalledSource
 from ..system import System, give_back_freed_memory
 from ..telemetry.frames import Log
-from ..telemetry.logfile import Record, record_line
+from ..telemetry.logfile import record_line
+from ..telemetry.schema import Record
 from ..values import unknown
 from ..version import __version__
 from .channel import OnChannel, Signals, Teller

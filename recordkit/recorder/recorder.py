@@ -19,7 +19,7 @@ from ..errors import PartialExistsError, RecordkitError, StateError
 from ..model import EncodedUnit, EventKind, Field, FlushRecord, Received
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..telemetry.frames import Log, Logged
-from ..telemetry.logfile import Record
+from ..telemetry.schema import Record
 from ..telemetry.words import size_text, time_text
 from ..values import PathLike, named_with
 from .leftover import clear_the_way

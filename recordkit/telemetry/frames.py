@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import LogError
 from ..model import Event, EventKind, FlushRecord, Sample
 from ..values import PathLike
 from ..values import path as read_path
+from .alerts import Alert
 from .journal import Contents
-from .logfile import SCHEMA_VERSION, SUFFIX, Record, log_path, read_log
+from .logfile import SCHEMA_VERSION, SUFFIX, log_path, read_log
+from .schema import RECORDS, Record, Schema
 from .summary import summarise
 from .words import count_text
 
@@ -21,17 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recordkit")
 
-# By the annotations of the records' fields, which are text (from __future__ import annotations).
-_DTYPES = {
-    "int": "int64",
-    "float": "float64",
-    "int | None": "Int64",
-    "float | None": "Float64",
-    "FlushReason": "str",
-    "EventKind": "str",
-    "Mapping[str, Field]": "object",
-}
-_ALERT_DTYPES = {"rule": "str", "value": "Float64", "threshold": "Float64", "message": "str"}
+_ALERT = Schema(Alert)
 
 
 @dataclass(frozen=True)
@@ -62,21 +54,21 @@ class Log:
     @property
     def flushes(self) -> pd.DataFrame:
         """One row a flush, indexed by ``time`` (``datetime64[ns, UTC]``); columns as in FlushRecord."""
-        frame = _frame(self.contents.flushes, FlushRecord, drop=("index",))
+        frame = _frame(self.contents.flushes, "flush", drop=("index",))
         frame.attrs.update(self.attrs)
         return frame
 
     @property
     def samples(self) -> pd.DataFrame:
         """One row a sample, indexed by ``time``; columns as in Sample, what is optional nullable."""
-        frame = _frame(self.contents.samples, Sample)
+        frame = _frame(self.contents.samples, "sample")
         frame.attrs.update(self.attrs)
         return frame
 
     @property
     def events(self) -> pd.DataFrame:
         """One row an event, indexed by ``time``: ``elapsed_s``, ``kind`` and ``fields`` (a dict)."""
-        frame = _frame(self.contents.events, Event)
+        frame = _frame(self.contents.events, "event")
         frame.attrs.update(self.attrs)
         return frame
 
@@ -98,10 +90,9 @@ class Log:
                 raised.append(standing[rule])
             elif event.kind is EventKind.ALERT_CLEARED and rule in standing:
                 standing.pop(rule)["cleared"] = event.time_ns
-        columns = {
-            name: pd.Series([row[name] for row in raised], dtype=dtype)
-            for name, dtype in {"time_ns": "int64", "cleared": "Int64", **_ALERT_DTYPES}.items()
-        }
+        dtypes = {"time_ns": "int64", "cleared": "Int64"}
+        dtypes |= {column.name: column.kind.nullable_dtype for column in _ALERT.columns}
+        columns = {name: pd.Series([row[name] for row in raised], dtype=dtype) for name, dtype in dtypes.items()}
         columns["cleared"] = _times(columns["cleared"])
         frame = _indexed(pd.DataFrame(columns))
         frame.attrs.update(self.attrs)
@@ -156,19 +147,19 @@ class Logged:
 def _alert(event: Event) -> dict[str, Any]:
     """What an alert raised says, in its columns' types even where the log holds something else."""
     row: dict[str, Any] = {}
-    for name, dtype in _ALERT_DTYPES.items():
-        value = event.fields.get(name)
-        if dtype == "str":
-            row[name] = None if value is None else str(value)
+    for column in _ALERT.columns:
+        value = event.fields.get(column.name)
+        if column.type is str:
+            row[column.name] = None if value is None else str(value)
         else:
-            row[name] = value if isinstance(value, float) else None
+            row[column.name] = value if isinstance(value, float) else None
     return row
 
 
-def _frame(records: Sequence[Record], shape: type[Record], drop: Iterable[str] = ()) -> pd.DataFrame:
+def _frame(records: Sequence[Record], name: str, drop: Iterable[str] = ()) -> pd.DataFrame:
     import pandas as pd
 
-    dtypes = {one.name: _DTYPES[str(one.type)] for one in fields(shape) if one.name not in drop}
+    dtypes = {column.name: column.kind.dtype for column in RECORDS[name].columns if column.name not in drop}
     # First as objects: by way of a float a large count beside a None would lose its last digits.
     columns = {}
     for name, dtype in dtypes.items():
@@ -193,10 +184,10 @@ def _times(nanoseconds: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def read_flush_log(path: PathLike) -> Log:
-    """The log of a recording, running, finished or crashed: what ``.flushes`` and the others gave.
+    """The log of a recording, running, finished or crashed: the same that ``.flushes`` and the others returned.
 
-    ``path`` is the log's own, or the recording's (final or partial). Raises LogError where there
-    is no log, or it is none.
+    ``path`` is the log's own, or the recording's (final or partial). Raises LogError if there
+    is no log, or the file is not a log of flushes.
     """
     path = read_path("path", path)
     header, records = read_log(log_path(path) if path.suffix == ".ts" else path)
@@ -216,13 +207,13 @@ def read_flush_logs(folder: PathLike, *, on_progress: Callable[[int, int], None]
     ``recording`` is the log's path in the folder, without its ending. A log that cannot be read
     is left out, with a warning in the log. ``on_progress`` is told (done, total) logs.
 
-    Raises LogError where ``folder`` is none.
+    Raises LogError if ``folder`` is not a directory.
     """
     import pandas as pd
 
     folder = read_path("folder", folder)
     if not folder.is_dir():
-        raise LogError(folder, "is no folder")
+        raise LogError(folder, "is not a directory")
     paths = sorted(folder.rglob("*" + SUFFIX))
     names: list[str] = []
     flushes: list[FlushRecord] = []
@@ -237,7 +228,7 @@ def read_flush_logs(folder: PathLike, *, on_progress: Callable[[int, int], None]
         if on_progress is not None:
             on_progress(number + 1, len(paths))
     # One frame of them all: a thousand small ones take longer to make than to read.
-    together = _frame(flushes, FlushRecord, drop=("index",))
+    together = _frame(flushes, "flush", drop=("index",))
     together.insert(0, "recording", pd.Series(names, dtype="str", index=together.index))
     together.attrs = {"schema_version": SCHEMA_VERSION, "folder": str(folder)}
     return together

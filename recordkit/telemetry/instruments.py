@@ -14,9 +14,10 @@ from ..system import Clock, System
 from .alerts import Alert, Alerts, AlertSettings
 from .frames import Log
 from .journal import Journal
-from .logfile import LogFile, Record, log_path
+from .logfile import LogFile, log_path
 from .process import ProcessProbe
 from .sampler import Sampler, Standing
+from .schema import Record
 
 if TYPE_CHECKING:
     import asyncio

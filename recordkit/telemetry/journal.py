@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from heapq import merge
 
-from ..model import Event, EventKind, Field, FlushReason, FlushRecord, Sample
+from ..model import Event, EventKind, Field, FlushRecord, Sample
 from ..system import Clock
+from .schema import RECORDS, Packing, Record
 
 NEWEST_FLUSHES = 20_000
 """Eleven hours of one every two seconds; the log on disk keeps all."""
@@ -28,13 +28,7 @@ THINNED_SAMPLES = 4_096
 resident memory is kept, so that no peak is lost; when they are too many, every two are merged
 into the higher one and the stride doubles. A day keeps one in 32 or better."""
 _FIRST_STRIDE = 8
-_FLUSH_FIELDS = tuple(one.name for one in fields(FlushRecord))
-_REASON = _FLUSH_FIELDS.index("reason")
-_REASONS = tuple(FlushReason)
-# By the fields' annotations, which are text (from __future__ import annotations).
-_FLUSH = struct.Struct(
-    "=" + "".join({"int": "q", "float": "d"}.get(str(one.type), "B") for one in fields(FlushRecord))
-)
+_PACKING: Packing[FlushRecord] = Packing(RECORDS["flush"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,7 @@ class Journal:
     """Takes flushes, samples and events as they happen, and tells its followers."""
 
     def __init__(self, clock: Clock) -> None:
-        self._followers: list[Callable[[FlushRecord | Sample | Event], None]] = []
+        self._followers: list[Callable[[Record], None]] = []
         self._clock = clock
         self._started_s = clock.monotonic()
         self._lock = threading.Lock()
@@ -74,7 +68,7 @@ class Journal:
 
     def follow(
         self,
-        follower: Callable[[FlushRecord | Sample | Event], None],
+        follower: Callable[[Record], None],
         so_far: Callable[[Contents], None] | None = None,
     ) -> None:
         """Call ``follower`` with each record from now on, after ``so_far`` was called with those before.
@@ -87,7 +81,7 @@ class Journal:
                 so_far(self._contents())
             self._followers.append(follower)
 
-    def unfollow(self, follower: Callable[[FlushRecord | Sample | Event], None]) -> None:
+    def unfollow(self, follower: Callable[[Record], None]) -> None:
         """Call ``follower`` no more."""
         with self._lock:
             self._followers = [one for one in self._followers if one != follower]
@@ -118,7 +112,7 @@ class Journal:
             self._hold(event)
         return event
 
-    def add(self, record: FlushRecord | Sample | Event) -> None:
+    def add(self, record: Record) -> None:
         """Note a record."""
         with self._lock:
             self._hold(record)
@@ -133,9 +127,9 @@ class Journal:
         events = tuple(event for _, event in merge(self._kept, self._events, self._keyframes, key=_number))
         return Contents(_unpacked(self._flushes), (*self._thinned, *run, *self._newest), events)
 
-    def _hold(self, record: FlushRecord | Sample | Event) -> None:
+    def _hold(self, record: Record) -> None:
         if isinstance(record, FlushRecord):
-            self._flushes.append(_packed(record))
+            self._flushes.append(_PACKING.pack(record))
             self._last_flush = record
         elif isinstance(record, Sample):
             self._newest.append(record)
@@ -165,19 +159,8 @@ class Journal:
             self._stride *= 2
 
 
-def _packed(record: FlushRecord) -> bytes:
-    values = [getattr(record, name) for name in _FLUSH_FIELDS]
-    values[_REASON] = _REASONS.index(record.reason)
-    return _FLUSH.pack(*values)
-
-
 def _unpacked(packed: Iterable[bytes]) -> tuple[FlushRecord, ...]:
-    records = []
-    for one in packed:
-        values = list(_FLUSH.unpack(one))
-        values[_REASON] = _REASONS[values[_REASON]]
-        records.append(FlushRecord(*values))
-    return tuple(records)
+    return tuple(map(_PACKING.unpack, packed))
 
 
 def _memory(sample: Sample) -> int:

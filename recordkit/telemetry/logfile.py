@@ -10,14 +10,13 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import LogError
-from ..model import Event, EventKind, FlushReason, FlushRecord, Sample
 from ..system import FULL
+from .schema import RECORDS, TYPE_NAMES, Record
 
 log = logging.getLogger("recordkit")
 
@@ -27,8 +26,6 @@ SCHEMA_VERSION = 1
 LONGEST_LINE_BYTES = 1 << 20
 _MOST_UNWRITTEN_BYTES = 4 << 20
 """So much is kept until the disk has room again."""
-_LARGEST_INT = 2**63 - 1
-Record = FlushRecord | Sample | Event
 
 
 def log_path(recording: Path) -> Path:
@@ -122,13 +119,10 @@ class LogFile:
             log.warning("%s: could not be removed: %s", self.path, error.strerror)
 
 
-_TYPES: dict[type[Record], str] = {FlushRecord: "flush", Sample: "sample", Event: "event"}
-
-
 def record_line(record: Record) -> bytes:
     """The line that ``parse_line`` reads as ``record``."""
-    kind = _TYPES[type(record)]
-    return _line({"type": kind, **{name: getattr(record, name) for name, _ in _SHAPES[kind][1]}})
+    name = TYPE_NAMES[type(record)]
+    return _line({"type": name, **RECORDS[name].document(record)})
 
 
 def _line(document: dict[str, Any]) -> bytes:
@@ -185,62 +179,30 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes | None]:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | Record | None:
-    """A line of a log as its header (a dict) or a record; None where it is neither, or damaged.
-
-    What a later version may add to a record is passed over; what is missing makes it damaged.
-    """
+    """A line of a log as its header (a dict) or a record; None if it is neither, or damaged."""
     try:
         document = json.loads(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None
-    kind = document.pop("type", None)
-    if kind == "header":
-        return document if type(document.get("schema_version")) is int else None
-    shape = _SHAPES.get(kind) if isinstance(kind, str) else None
-    if shape is None:
+    if document.get("type") != "header":
+        return read_record(document)
+    del document["type"]
+    return document if type(document.get("schema_version")) is int else None
+
+
+def read_record(document: Mapping[str, Any]) -> Record | None:
+    """The record in a line's JSON object; None if it holds none, or a damaged one.
+
+    Fields that a later version may add are passed over; a missing one makes the record damaged.
+    """
+    name = document.get("type")
+    schema = RECORDS.get(name) if isinstance(name, str) else None
+    if schema is None:
         return None
-    type_, readers = shape
     try:
-        return type_(**{name: reader(document[name]) for name, reader in readers})
+        record: Record = schema.record(document)
     except (ValueError, OverflowError, KeyError):
         return None
-
-
-def _whole(value: object) -> int:
-    if type(value) is not int or not -_LARGEST_INT <= value <= _LARGEST_INT:
-        raise ValueError(value)
-    return value
-
-
-def _real(value: object) -> float:
-    if type(value) not in (int, float):
-        raise ValueError(value)
-    return float(value)  # type: ignore[arg-type]
-
-
-def _plain(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or any(isinstance(one, dict | list) for one in value.values()):
-        raise ValueError(value)
-    return value
-
-
-def _optional(reader: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: None if value is None else reader(value)
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "int": _whole,
-    "float": _real,
-    "int | None": _optional(_whole),
-    "float | None": _optional(_real),
-    "FlushReason": FlushReason,
-    "EventKind": EventKind,
-    "Mapping[str, Field]": _plain,
-}
-# By the fields' annotations, which are text (from __future__ import annotations).
-_SHAPES: dict[str, tuple[type[Record], tuple[tuple[str, Callable[[Any], Any]], ...]]] = {
-    name: (type_, tuple((one.name, _READERS[str(one.type)]) for one in fields(type_)))
-    for type_, name in _TYPES.items()
-}
+    return record
