@@ -19,6 +19,8 @@ from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
 
 OUTAGE_S = 1.0
 """So long nothing of any stream has come when it is an outage."""
+LIFELESS_S = 5.0
+"""A sender of which neither a packet nor a report comes for so long does not live: reports come each second or so."""
 STUCK_S = 2.5
 """So long packets come without a unit before that is told."""
 KEYFRAME_INTERVAL_S = 3.0
@@ -114,6 +116,7 @@ class StreamReception:
 
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
         """Take a sender report (RFC 3550, 6.4.1)."""
+        self._reception.lives()
         self.clock.report(ntp, timestamp, ssrc)
 
     def poll(self, now_s: float) -> None:
@@ -141,8 +144,10 @@ class StreamReception:
         """Hand a unit to the sink; ``ticks`` is its time as its stream counts."""
         place = self.clock.place(ticks)
         gap = 0 if self.end_ticks is None else place - self.end_ticks
-        if not self.is_audio and gap > OUTAGE_S * TICKS_PER_SECOND:
-            seconds = gap / TICKS_PER_SECOND
+        seconds = gap / TICKS_PER_SECOND
+        # Sequence numbers without a hole, of a sender that lives: nothing moved, and nothing is missing.
+        is_missing = unit.discontinuity or self._reception.was_lifeless(unit.first.arrival_s - seconds)
+        if not self.is_audio and seconds > OUTAGE_S and is_missing:
             self._reception.sink.note(EventKind.GAP, stream=self.index, seconds=seconds, filled=False)
         self.end_ticks = place + unit.duration
         encoded = EncodedUnit(unit.first.codec, unit.data, place, unit.is_entry, unit.discontinuity, unit.duration)
@@ -156,7 +161,8 @@ class StreamReception:
     def _take(self, packet: MediaPacket) -> None:
         if packet.ssrc != self._ssrc:
             self._take_over(packet)
-        self._reception.heard(packet.arrival_s)
+        is_missing = not self._reorder.follows(packet.sequence)
+        self._reception.heard(packet.arrival_s, is_missing=is_missing)
         self.last_arrival_s = packet.arrival_s
         if packet.data:
             self._fed_s = packet.arrival_s
@@ -268,6 +274,8 @@ class Reception:
         self._held_bytes = 0
         self._heard_s: float | None = None
         self._in_outage = False
+        self._sign_s: float | None = None
+        self._lifeless_s: float | None = None
 
     @property
     def counters(self) -> Received:
@@ -297,11 +305,27 @@ class Reception:
             else:
                 self._leaving.append(stream)
 
-    def heard(self, now_s: float) -> None:
-        """A packet of any stream came."""
+    def heard(self, now_s: float, *, is_missing: bool) -> None:
+        """A packet of any stream came; ``is_missing`` says that others are missing before it."""
         heard_s, self._heard_s = self._heard_s, now_s
-        if heard_s is not None and now_s - heard_s >= OUTAGE_S:
+        self._live(now_s)
+        if heard_s is None or now_s - heard_s < OUTAGE_S:
+            return
+        if is_missing or self.was_lifeless(heard_s):
             self.sink.note(EventKind.RECONNECT, seconds=now_s - heard_s)
+
+    def lives(self) -> None:
+        """A report came: the sender lives though it may have nothing to show."""
+        self._live(self._clock.monotonic())
+
+    def was_lifeless(self, since_s: float) -> bool:
+        """Whether for ``LIFELESS_S`` at a time there has been no sign of the sender since then."""
+        return self._lifeless_s is not None and self._lifeless_s >= since_s
+
+    def _live(self, now_s: float) -> None:
+        if self._sign_s is not None and now_s - self._sign_s >= LIFELESS_S:
+            self._lifeless_s = now_s
+        self._sign_s = now_s
         self._in_outage = False
 
     def poll(self) -> None:
@@ -310,7 +334,8 @@ class Reception:
         for stream in self.streams:
             stream.poll(now_s)
         self._release(now_s)
-        if self._heard_s is not None and not self._in_outage and now_s - self._heard_s >= OUTAGE_S:
+        sign_s = self._sign_s if self._heard_s is not None else None
+        if sign_s is not None and not self._in_outage and now_s - sign_s >= OUTAGE_S:
             self._in_outage = True
             if self._on_outage is not None:
                 self._on_outage()

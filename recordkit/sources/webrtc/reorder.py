@@ -55,6 +55,10 @@ class Reorder(Generic[T]):
         """Whether a packet waits for one before it."""
         return bool(self._waiting)
 
+    def follows(self, sequence: int) -> bool:
+        """Whether nothing is missing between the newest packet and this one."""
+        return self._next is not None and signed_difference(sequence, self._highest, _SEQUENCE_BITS) <= 1
+
     def put(self, sequence: int, packet: T, now_s: float) -> list[InOrder[T]]:
         """Take a packet that came at ``now_s``; gives what is in order now."""
         if self._next is None:
