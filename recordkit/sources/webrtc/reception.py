@@ -20,7 +20,7 @@ from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
 OUTAGE_S = 1.0
 """So long nothing of any stream has come when it is an outage."""
 LIFELESS_S = 5.0
-"""A sender of which neither a packet nor a report comes for so long does not live: reports come each second or so."""
+"""A sender of which neither packet nor report comes for so long does not live: reports come each second or so."""
 STUCK_S = 2.5
 """So long packets come without a unit before that is told."""
 KEYFRAME_INTERVAL_S = 3.0
