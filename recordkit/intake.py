@@ -69,6 +69,11 @@ class Intake(Generic[T]):
         """Bytes that are queued, or taken out and not released yet."""
         return self._bytes
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether items wait while there is ample room for others."""
+        return bool(self._items) and self._bytes <= self.low_mark
+
     def put(self, payload: T, index: int, ticks: int | None, size: int, *, entry: bool) -> bool:
         """Queue an item; False where it was dropped, or the queue is closed.
 

@@ -22,6 +22,9 @@ from ..writer.writer import Writer
 log = logging.getLogger("recordkit")
 
 LONGEST_HOLD_S = 0.5
+LONGEST_BUSY_HOLD_S = 5.0
+"""What is looked for may be in the queue."""
+EARLY_END_S = 2.0
 JOIN_SLICE_S = 0.1
 LACK_S = 2.0
 """So long frames are given and none comes out before that is told."""
@@ -36,8 +39,9 @@ class Pipeline:
     from the thread: with None after the writer has closed, or with the error that ended the
     recording. ``on_event`` is called with an EventKind and its fields by name.
 
-    At the very start units wait for the first of each ``expected`` stream, half a second at the
-    most, so that the first PMT names them all.
+    At the very start units wait for the first of each ``expected`` stream, so that the first PMT names them all:
+    half a second at the most, or five while the queue, not half full, may hold it. A stream that begins later, or
+    ends well before the others, is told.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Pipeline:
         self._on_event = on_event
         self._laid_s: dict[int, float] = {}
         self._expected: set[int] | None = expected
+        self._ends: dict[int, int] = {}
         self._lacking_s: float | None = None
         self._is_lack_told = False
         self._first_coded_s: float | None = None
@@ -112,6 +117,7 @@ class Pipeline:
                 self._writer.check()
             self._pending.extend((coded, 0) for coded in self._streams.flush())
             self._drain_all()
+            self._tell_early_ends()
             self._writer.close(commit=bool(self._commit))
             self._writer.check()
             error = None
@@ -215,7 +221,7 @@ class Pipeline:
             return self._expected is None
         # Each stream's first one: what comes after it is told as a change.
         formats = {coded.unit.stream: coded.format for coded, _ in reversed(self._pending)}
-        if self._commit is None and not self._expected <= formats.keys() and self._hold_left_s() > 0:
+        if not self._expected <= formats.keys() and self._hold_left_s() > 0:
             return False
         self._expected = None
         for index in sorted(formats):
@@ -228,12 +234,34 @@ class Pipeline:
         kind = EventKind.STREAM if known is None else EventKind.SIZE_CHANGE
         facts = {name: value for name, value in asdict(stream_format).items() if value}
         self._on_event(kind, stream=index, **facts)
+        if known is None and self.first_pts is not None:
+            self._tell_late(index, stream_format)
+
+    def _tell_late(self, index: int, stream_format: StreamFormat) -> None:
+        after_s = (self._pending[0][0].unit.pts - self.first_pts) / TICKS_PER_SECOND if self.first_pts else 0.0
+        log.warning(
+            "Stream %d (%s) begins late, %.1f s after the others: players that go by the first tables do not "
+            "find it, and ffmpeg finds it with -analyzeduration 100M -probesize 100M before -i",
+            index,
+            stream_format.codec,
+            after_s,
+        )
+        self._on_event(EventKind.LATE_STREAM, stream=index, media_s=after_s)
+
+    def _tell_early_ends(self) -> None:
+        """Say which streams end well before the others."""
+        for index, end in self._ends.items():
+            missing_s = (self.end_pts - end) / TICKS_PER_SECOND
+            if missing_s > EARLY_END_S:
+                log.warning("Stream %d ends before the others, by %.1f s", index, missing_s)
+                self._on_event(EventKind.EARLY_END, stream=index, missing_s=missing_s)
 
     def _note(self, unit: AccessUnit) -> None:
         """Count a unit that was laid, and tell of what is worth telling."""
         self._laid_s[unit.stream] = self._clock.monotonic()
         if self.first_pts is None or unit.pts < self.first_pts:
             self.first_pts = unit.pts
+        self._ends[unit.stream] = unit.pts + unit.duration
         self.end_pts = max(self.end_pts, unit.pts + unit.duration)
         if unit.stream == VIDEO:
             self.video_units += 1
@@ -261,7 +289,8 @@ class Pipeline:
         now = self._clock.monotonic()
         if self._first_coded_s is None:
             self._first_coded_s = now
-        return self._first_coded_s + LONGEST_HOLD_S - now
+        longest_s = LONGEST_BUSY_HOLD_S if self._intake.holds_more else LONGEST_HOLD_S
+        return self._first_coded_s + longest_s - now
 
     def _abandon_pending(self) -> None:
         self.abandoned_items += len(self._pending)

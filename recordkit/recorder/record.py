@@ -10,12 +10,12 @@ from typing import Unpack
 
 import av
 
-from ..errors import RecordkitError, SourceError, StateError
-from ..model import EncodedUnit
+from ..errors import MediaError, RecordkitError, SourceError, StateError
+from ..model import EncodedUnit, EventKind
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import RecordingOptions, RecordingSettings
 from ..sources.given import SourceLike, source_of
-from ..sources.source import Live, Media, OpenSource, Source
+from ..sources.source import Live, Media, OpenSource, Source, SourceItem
 from ..system import Clock
 from ..values import DURATION, EVENT, NumberLike, PathLike, function, maybe, named_with
 from .progress import cell_progress
@@ -31,6 +31,8 @@ _LONGEST_OVERRUN_S = 1.0
 _LONGEST_CLOSE_S = 2.0
 _LONGEST_OVERHANG_S = 0.5
 """So long a source may go on with what it has in hand when it is stopped."""
+_MOST_REFUSALS = 30
+"""So many items in a row that the recorder refuses, and nothing else, end the recording."""
 _VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
 
 
@@ -97,6 +99,8 @@ def record(
     feed.interrupt()
     recording = _stopped(recorder, interrupted)
     feed.close()
+    if recording.path is not None and recording.ended_because is None and feed.ended_because is not None:
+        recording = replace(recording, ended_because=feed.ended_because)
     if on_progress is not None:
         on_progress(recorder)
     # What the source was told when the recording had ended by itself is no fault of the source.
@@ -156,6 +160,8 @@ class _Feed:
         self._may_begin = threading.Event()
         self._first_s: float | None = None
         self._full: set[tuple[bool, int]] = set()
+        self.ended_because: str | None = None
+        self._refusals: dict[tuple[bool, int], int] = {}
         self._seen: set[tuple[bool, int]] = set()
         self._thread = threading.Thread(target=self._run, name="recordkit-source", daemon=True)
 
@@ -213,8 +219,8 @@ class _Feed:
                 self._given = given
                 self._opened.set()
                 self._may_begin.wait()
-                if self._recorder is not None:
-                    self._feed(given, self._recorder)
+                if self._recorder is not None and self._feed(given, self._recorder) and given.is_live:
+                    self._tell_end(given, self._recorder)
             fault = None
         except RecordkitError as error:
             # What comes after an end that was asked for is no fault.
@@ -224,7 +230,18 @@ class _Feed:
             self._opened.set()
             self.ended.set()
 
-    def _feed(self, given: OpenSource, recorder: Recorder) -> None:
+    def _tell_end(self, given: OpenSource, recorder: Recorder) -> None:
+        """A connection that was closed looks like an end: say so, and if it is none call it what it is."""
+        because = "the source ended"
+        if self._seconds is not None:
+            because += f" before the {self._seconds:g} s asked for"
+        log.warning("%s: %s", self._source.name, because)
+        recorder.note(EventKind.SOURCE_ENDED, because=because)
+        if self._seconds is not None or not given.may_end:
+            self.ended_because = because
+
+    def _feed(self, given: OpenSource, recorder: Recorder) -> bool:
+        """Hand on all that the source gives; True if that is because it has no more."""
         began_s = self._clock.monotonic()
         for item in given.items:
             if item.due_s is not None:
@@ -232,16 +249,40 @@ class _Feed:
             media = item.media
             key = (_is_video(media), item.stream)
             if self._stop.is_set() or self._is_full(media, key, recorder):
-                return
+                return False
             if key in self._full:
                 continue
-            if isinstance(media, av.Packet):
-                recorder.write_packet(media, item.stream)
-            elif isinstance(media, EncodedUnit):
-                if not recorder.write_unit(media, item.stream) and given.live is not None:
-                    given.live.request_entry(is_video=media.is_video, stream=item.stream)
-            else:
-                recorder.write(media, item.stream, ticks=item.ticks)
+            try:
+                self._hand_on(item, given, recorder)
+                self._restore(key, recorder)
+            except MediaError as error:
+                # Of the item, and not of the recording: one stream's trouble is no end of the others.
+                if not recorder.state.is_recording or recorder.error is not None:
+                    raise
+                self._refuse(key, error, given, recorder)
+        return not self._stop.is_set()
+
+    def _hand_on(self, item: SourceItem, given: OpenSource, recorder: Recorder) -> None:
+        media = item.media
+        if isinstance(media, av.Packet):
+            recorder.write_packet(media, item.stream)
+        elif isinstance(media, EncodedUnit):
+            if not recorder.write_unit(media, item.stream) and given.live is not None:
+                given.live.request_entry(is_video=media.is_video, stream=item.stream)
+        else:
+            recorder.write(media, item.stream, ticks=item.ticks)
+
+    def _refuse(self, key: tuple[bool, int], error: MediaError, given: OpenSource, recorder: Recorder) -> None:
+        """Note that an item of a stream was refused; raises the error if nothing else is there to be recorded."""
+        self._refusals[key] = self._refusals.get(key, 0) + 1
+        recorder.degrade(_part(key), str(error))
+        streams = given.has_video + (max(1, len(given.languages)) if given.has_audio else 0)
+        if len(self._refusals) >= streams and min(self._refusals.values()) >= _MOST_REFUSALS:
+            raise error
+
+    def _restore(self, key: tuple[bool, int], recorder: Recorder) -> None:
+        if self._refusals.pop(key, None) is not None:
+            recorder.restore(_part(key))
 
     def _is_full(self, media: Media, key: tuple[bool, int], recorder: Recorder) -> bool:
         """Whether every stream seen has given its ``seconds``, or one is well beyond; notes which have."""
@@ -259,6 +300,11 @@ class _Feed:
         if time_s - self._first_s >= self._seconds:
             self._full.add(key)
         return self._full == self._seen or time_s - self._first_s >= self._seconds + _LONGEST_OVERRUN_S
+
+
+def _part(key: tuple[bool, int]) -> str:
+    is_video, number = key
+    return "video" if is_video else f"audio {number}"
 
 
 def _is_video(media: Media) -> bool:

@@ -46,8 +46,8 @@ class Counters:
 class Recording(Logged):
     """A recording that has ended. ``path`` is None where no media came and no file was made.
 
-    ``ended_because`` says why it ended by itself ("disk full"), or why nothing was recorded although media
-    came; it is None when the recording was stopped.
+    ``ended_because`` says why it ended by itself ("disk full", "the source ended"), or why nothing was
+    recorded although media came; it is None when the recording was stopped.
 
     ``flushes``, ``samples``, ``events`` and ``alerts`` are DataFrames, built when they are asked for.
     In a terminal it prints as two lines, in a notebook it shows its figures, keyframes and plots.

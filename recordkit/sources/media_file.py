@@ -28,6 +28,8 @@ log = logging.getLogger("recordkit")
 
 _NO_FILE = 1
 """AVFMT_NOFILE: a format that opens what it reads by itself, such as a device."""
+_MAY_END = {"http", "https", "pipe", "file"}
+"""Here a producer that has done its work looks the same as one that died."""
 _SESSIONS = {"rtsp", "sdp", "rtp"}
 _WITH_33_BITS = {"mpegts", "mpeg"}
 _WITHOUT_DISPLAY_TIMES = {"avi", "h264", "hevc"}
@@ -102,6 +104,7 @@ class MediaFile:
                 languages=tuple(three_letters(stream.language) for stream in choice.audio),
                 troubles=choice.troubles,
                 is_live=_is_live(container),
+                may_end=self.url.split(":", 1)[0] in _MAY_END or "://" not in self.url,
             )
 
     def _is_passed(self, stream: av.VideoStream | av.AudioStream) -> bool:

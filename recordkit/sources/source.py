@@ -59,7 +59,8 @@ class OpenSource:
     the audio streams, in order; ``pixel_aspect`` is a pixel's width over its height.
 
     ``live`` is there for what comes over a network. ``troubles`` are the parts of the source that cannot be
-    recorded, each with the reason. ``is_live`` says that it has no end of its own: if it ends, it broke off.
+    recorded, each with the reason. ``is_live`` says that it comes over a connection whose end is told, and
+    ``may_end`` that such an end may be an orderly one.
     """
 
     items: Iterator[SourceItem]
@@ -71,6 +72,7 @@ class OpenSource:
     live: Live | None = None
     troubles: tuple[tuple[str, str], ...] = ()
     is_live: bool = False
+    may_end: bool = True
 
 
 class Channel(Protocol):

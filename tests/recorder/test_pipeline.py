@@ -10,7 +10,7 @@ import pytest
 from recordkit.encode.coded import Coded
 from recordkit.errors import MediaError, WriteError
 from recordkit.intake import Intake
-from recordkit.model import AccessUnit
+from recordkit.model import AccessUnit, EventKind
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import TablesEvent
 from recordkit.mpegts.scanner import Scanner
@@ -34,6 +34,8 @@ from ..steering import (
 KIB = 1024
 ENCODE_THREAD = "recordkit-encode"
 RAW = 10 * KIB
+
+LATE_STREAM, EARLY_END = EventKind.LATE_STREAM, EventKind.EARLY_END
 
 
 class FakeStreams:
@@ -213,6 +215,18 @@ def test_a_stream_that_does_not_come_is_waited_for_half_a_second(tmp_path, prese
         assert rig.writer.laid_bytes > laid
         rig.end()
         assert tables_of(whole(rig.final)) == [1, 2]
+
+
+def test_a_stream_that_begins_late_and_one_that_ends_early_are_told(tmp_path, caplog):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.put(0)
+        rig.idle()
+        for number in range(120, 240):
+            rig.put(number, stream=1, size=100)
+        rig.end()
+        told = {kind: fields["stream"] for kind, fields in rig.events if kind in (LATE_STREAM, EARLY_END)}
+        assert told == {LATE_STREAM: 1, EARLY_END: 0}
+    assert "-analyzeduration 100M" in caplog.text
 
 
 def test_one_stream_that_stalls_holds_up_no_other(tmp_path):

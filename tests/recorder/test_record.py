@@ -297,3 +297,64 @@ def test_a_live_source_is_paced_by_its_own_times(tmp_path: Path) -> None:
 def test_no_seconds_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         record(synthetic(), tmp_path / "out.ts", seconds=0)
+
+
+@dataclass
+class Ending:
+    """The synthetic source over a connection that ends after a second."""
+
+    may_end: bool
+    is_live: bool = True
+    name: str = "tcp://camera"
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        frames = Synthetic(width=64, height=48, seconds=1).frames()
+        items = (SourceItem(frame) for frame in frames)
+        yield OpenSource(items, has_video=True, has_audio=True, is_live=self.is_live, may_end=self.may_end)
+
+
+def ends_told(recording: Recording) -> list[object]:
+    return [one.fields["because"] for one in recording.log.contents.events if one.kind is EventKind.SOURCE_ENDED]
+
+
+@pytest.mark.parametrize(
+    ("source", "seconds", "because", "told"),
+    [
+        (Ending(may_end=False), None, "the source ended", ["the source ended"]),
+        (Ending(may_end=True), None, None, ["the source ended"]),
+        (Ending(may_end=True), 60, "the source ended before the 60 s asked for", [None]),
+        (Ending(may_end=False, is_live=False), None, None, []),
+    ],
+)
+def test_a_connection_that_ends_is_told(
+    source: Ending, seconds: float | None, because: str | None, told: list[str | None], tmp_path: Path
+) -> None:
+    recording = record(source, tmp_path / "out.ts", seconds=seconds, video=FAST)
+    assert recording.path is not None
+    assert recording.ended_because == because
+    assert ends_told(recording) == [one or because for one in told]
+
+
+class Refused:
+    """Video beside audio that no recorder takes."""
+
+    name = "refused"
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        yield OpenSource(self._items(), has_video=True, has_audio=True)
+
+    @staticmethod
+    def _items() -> Iterator[SourceItem]:
+        for frame in Synthetic(width=64, height=48, seconds=2).frames():
+            if isinstance(frame, av.AudioFrame):
+                frame.sample_rate = 1
+            yield SourceItem(frame)
+
+
+def test_a_stream_that_is_refused_does_not_end_the_others(tmp_path: Path) -> None:
+    recording = record(Refused(), tmp_path / "out.ts", video=FAST)
+    assert (recording.counters.video_units, recording.counters.audio_units) == (60, 0)
+    told = [one.fields["part"] for one in recording.log.contents.events if one.kind is EventKind.DEGRADED]
+    assert told == ["audio 0"]
