@@ -28,6 +28,8 @@ CODINGS = {
     " ! rtph264pay config-interval=-1 pt=96",
     "H.264 with intra refresh": "x264enc tune=zerolatency sliced-threads=true threads=4 intra-refresh=true"
     " speed-preset=ultrafast key-int-max=30 ! video/x-h264,profile=high ! rtph264pay config-interval=1 pt=96",
+    "H.264 with B-frames": "x264enc speed-preset=ultrafast bframes=2 b-adapt=false key-int-max=30"
+    " ! video/x-h264,profile=main ! rtph264pay config-interval=-1 pt=96",
     "VP8": "vp8enc deadline=1 keyframe-max-dist=30 target-bitrate=2000000 ! rtpvp8pay pt=96",
 }
 

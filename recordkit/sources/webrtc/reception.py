@@ -365,7 +365,15 @@ class Reception:
             return
         self._held = None
         self._held_bytes = 0
-        for stream, unit, ticks in sorted(held, key=lambda one: one[2] + self.joint.target(one[0].clock)):
+        # By time, but each stream in its own order: what is decoded first may be shown later.
+        due: dict[StreamReception, int] = {}
+        order = []
+        for place, (stream, _, ticks) in enumerate(held):
+            own = ticks + self.joint.target(stream.clock)
+            due[stream] = max(due.get(stream, own), own)
+            order.append((due[stream], place))
+        for _, place in sorted(order):
+            stream, unit, ticks = held[place]
             stream.deliver(unit, ticks)
         for stream in self._leaving:
             self._ended += stream.counters
