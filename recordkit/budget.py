@@ -18,7 +18,7 @@ class Budget:
     have gone down to theirs, which they do before they take anything new, all together may be above
     the limit. May be used from any thread.
 
-    Raises SettingsError for a limit that no picture would fit into.
+    Raises SettingsError for a limit below ``LEAST_BYTES``.
     """
 
     def __init__(self, limit: int) -> None:
@@ -37,7 +37,7 @@ class Budget:
 
     @property
     def members(self) -> int:
-        """How many share it now."""
+        """Shares that have joined and not left."""
         return len(self._members)
 
     def share(self) -> Share:
@@ -86,7 +86,7 @@ class Budget:
 class Share:
     """What one queue holds of a budget: ``held`` bytes.
 
-    ``wake`` is there to be replaced: once something was refused it is called, without a lock of the
+    ``wake`` is set by the owner: once something was refused it is called, without a lock of the
     budget's, when it may be worth asking again.
     """
 
@@ -104,9 +104,9 @@ class Share:
         self._budget.leave(self)
 
     def take(self, size: int, *, must: bool = False) -> bool:
-        """Hold ``size`` bytes more; False where they are not to be had. ``must`` takes them anyway."""
+        """Hold ``size`` bytes more; False if they are not available. ``must`` takes them anyway."""
         return self._budget.take(self, size, must=must)
 
     def give(self, size: int) -> None:
-        """Give ``size`` bytes back; fewer than none where what is held has grown."""
+        """Give ``size`` bytes back; a negative ``size`` if what is held has grown."""
         self._budget.give(self, size)

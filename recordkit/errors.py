@@ -1,6 +1,6 @@
 """Every error that recordkit raises, in one tree.
 
-The type says whose fault it is, the message says what to do, the fields say where::
+The type says whose fault it is, the message says what to do, the fields say what is concerned::
 
     RecordkitError
     ├── SettingsError        an argument or setting that cannot be used      name, value
@@ -135,7 +135,7 @@ class AdmissionError(RecordkitError):
     """The machine cannot carry one more recording; nothing was opened for it.
 
     Fields: ``recording`` (its name), ``short`` ("memory", "file descriptors", "disk" or "processor"), and
-    what is ``needed`` and ``available`` of it, in bytes or files; None where that is no number.
+    what is ``needed`` and ``available`` of it, in bytes or files; None if that is not a number.
     """
 
     def __init__(self, recording: str, short: str, needed: int | None, available: int | None, message: str) -> None:
@@ -158,7 +158,7 @@ class LogError(RecordkitError):
 
 
 class WorkerError(RecordkitError):
-    """The process that a session records in ended without a word; what it recorded lies there, unfinished.
+    """The process that a session records in exited without a result; the partial recording is still on disk.
 
     Fields: ``path`` of the recording, ``signal`` that killed the process or None, its ``exit_code`` or None.
     """

@@ -30,14 +30,14 @@ class Item(Generic[T]):
 
 
 class Intake(Generic[T]):
-    """A queue bounded in bytes. What was taken out counts on until ``release`` says it is written.
+    """A queue bounded in bytes. Items taken out still count against the bound until ``release`` is called.
 
-    High mark: ``bound`` bytes. There ``overflow="block"`` lets ``put`` wait, and ``"drop"`` refuses
+    At ``bound`` bytes, ``put`` blocks (``overflow="block"``), or (``"drop"``) refuses
     everything of that stream until the queue is down to the low mark, half of ``bound``, and an
     item comes that a decoder can start from; that one is marked as a discontinuity.
     ``taken`` counts the items queued, ``dropped`` the items refused; markers count in neither.
 
-    Where it has a ``share`` of a budget, what that refuses is treated as if the bound were reached.
+    If the queue has a ``share`` of a budget, what that refuses counts as reaching the bound.
 
     An item larger than the bound is taken when nothing else is there: refusing it would refuse
     it for ever.
@@ -75,7 +75,7 @@ class Intake(Generic[T]):
         return bool(self._items) and self._bytes <= self.low_mark
 
     def put(self, payload: T, index: int, ticks: int | None, size: int, *, entry: bool) -> bool:
-        """Queue an item; False where it was dropped, or the queue is closed.
+        """Queue an item; False if it was dropped, or the queue is closed.
 
         ``entry`` says that a decoder can start from it.
         """
@@ -93,7 +93,7 @@ class Intake(Generic[T]):
             return True
 
     def put_marker(self, payload: T, index: int) -> bool:
-        """Queue something without size behind what is queued, whatever the bound; False where closed."""
+        """Queue something without size behind what is queued, whatever the bound; False if the queue is closed."""
         with self.changed:
             if self._closed:
                 return False
@@ -124,12 +124,12 @@ class Intake(Generic[T]):
 
     @property
     def since_drop_s(self) -> float | None:
-        """Seconds since something was dropped because there was no room for it; None where nothing was."""
+        """Seconds since something was dropped because there was no room for it; None if nothing was."""
         dropped_s = self._dropped_s
         return None if dropped_s is None else self._clock.monotonic() - dropped_s
 
     def take(self) -> Item[T] | None:
-        """The oldest item, or None where there is none; the caller holds ``changed``."""
+        """The oldest item, or None if there is none; the caller holds ``changed``."""
         return self._items.popleft() if self._items else None
 
     def release(self, size: int) -> None:

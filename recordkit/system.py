@@ -16,13 +16,13 @@ _RENAME_NOREPLACE = 1
 _M_MMAP_THRESHOLD = -3
 _LARGE_BLOCK_BYTES = 1024 * 1024
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What a system call says where the disk, or the user's share of it, is full."""
+"""The errno values of a full disk or quota."""
 
 
 def give_back_freed_memory() -> bool:
-    """Let the C library give large blocks back to the system once they are freed; False where it cannot.
+    """Let the C library give large blocks back to the system once they are freed; False if it cannot.
 
-    Else it keeps those of raw pictures for the next ones, scattered over the arenas of several
+    Else it keeps those of raw frames for the next ones, scattered over the arenas of several
     threads: 40 MB more at 1080p. It holds for the whole process and makes large blocks dearer to
     allocate, so it is for processes that only record.
     """
@@ -31,7 +31,7 @@ def give_back_freed_memory() -> bool:
 
 
 class Clock:
-    """Time as the machine tells it."""
+    """The machine's clocks."""
 
     def monotonic(self) -> float:
         """Seconds of a clock that never goes back and knows nothing of the calendar."""
@@ -51,7 +51,7 @@ class Clock:
 
 
 class System:
-    """System calls on files. Each raises OSError as the system gives it."""
+    """System calls on files. Each raises the system's OSError."""
 
     def open(self, path: Path, flags: int) -> int:
         """Open ``path``; never inherited by child processes."""
@@ -62,7 +62,7 @@ class System:
         os.close(descriptor)
 
     def write_at(self, descriptor: int, data: memoryview, offset: int) -> int:
-        """Write at ``offset``; gives the count of bytes written, which may be short."""
+        """Write at ``offset``; returns the count of bytes written, which may be short."""
         return os.pwrite(descriptor, data, offset)
 
     def sync_data(self, descriptor: int) -> None:
@@ -74,19 +74,19 @@ class System:
         os.fsync(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
-        """Bring a folder's names to the disk, where the file system knows such a thing."""
+        """Bring a folder's names to the disk, if the file system supports that."""
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
         except OSError as error:
-            # What some network and FUSE file systems say of folders; there is nothing to be had then.
+            # Some network and FUSE file systems do not support syncs of folders.
             if error.errno not in (errno.EINVAL, errno.EBADF):
                 raise
         finally:
             os.close(descriptor)
 
     def allocate(self, descriptor: int, size: int) -> None:
-        """Give the file ``size`` bytes of real disk space; EOPNOTSUPP where that cannot be had."""
+        """Give the file ``size`` bytes of disk space; raises OSError (EOPNOTSUPP) if that is not supported."""
         if not hasattr(os, "posix_fallocate"):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         os.posix_fallocate(descriptor, 0, size)
@@ -98,7 +98,7 @@ class System:
     def punch(self, mapping: mmap.mmap, start: int, size: int) -> None:
         """Give the disk space of whole pages of a mapped file back: they are zeros then, not to be written to.
 
-        Its first page must not be one of them. EOPNOTSUPP where that cannot be had.
+        Its first page must not be one of them. Raises OSError (EOPNOTSUPP) if that is not supported.
         """
         # What it says of the pages must be on the disk before they are zeros.
         mapping.flush(0, mmap.PAGESIZE)
@@ -107,7 +107,7 @@ class System:
         mapping.flush(0, mmap.PAGESIZE)
 
     def inode_at(self, path: Path) -> int | None:
-        """The inode that the name stands for, a link's being its own; None where there is none."""
+        """The inode that the name stands for, a link's being its own; None if there is none."""
         try:
             return os.lstat(path).st_ino
         except (FileNotFoundError, NotADirectoryError):
@@ -139,18 +139,18 @@ class System:
         return status.f_bavail * status.f_frsize
 
     def rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
-        """Rename atomically; without ``overwrite`` FileExistsError where the target's name is taken."""
+        """Rename atomically; without ``overwrite`` FileExistsError if the target's name is taken."""
         if overwrite:
             source.replace(target)
         elif not self._rename_exclusively(source, target):
-            # No such call here, or not on this file system. A second name can only be made where
-            # none stands; a crash between the two steps leaves both names on one complete file.
+            # No such call here, or not on this file system. A hard link is only made if the
+            # name is free; a crash between the two steps leaves both names on one complete file.
             try:
                 target.hardlink_to(source)
             except OSError as error:
                 if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                     raise
-                # Neither can be had (exFAT and the like): look first, and hope for that moment.
+                # Neither is supported (exFAT and the like): look first, and hope for that moment.
                 if os.path.lexists(target):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
                 source.replace(target)
@@ -158,7 +158,7 @@ class System:
                 source.unlink()
 
     def _rename_exclusively(self, source: Path, target: Path) -> bool:
-        """renameat2 with RENAME_NOREPLACE; False where the system has no such thing."""
+        """renameat2 with RENAME_NOREPLACE; False if the system does not support it."""
         call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
         if call is None:
             return False

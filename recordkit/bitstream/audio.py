@@ -71,7 +71,7 @@ class AudioSpecificConfig:
 
 
 def parse_audio_specific_config(extradata: bytes) -> AudioSpecificConfig | None:
-    """Reads an AudioSpecificConfig; None where ADTS cannot say the same (or it is cut).
+    """Reads an AudioSpecificConfig; None if ADTS cannot say the same (or it is cut).
 
     ADTS carries object types 1 to 4, the thirteen tabled rates and the tabled channel
     configurations; a rate given outright is accepted only if it is one of the thirteen.
@@ -133,7 +133,7 @@ class AdtsHeader:
 
 
 def parse_adts(data: bytes, at: int = 0) -> AdtsHeader | None:
-    """Reads the ADTS header at ``at`` (1.A.2.2); None where there is none or it contradicts itself."""
+    """Reads the ADTS header at ``at`` (1.A.2.2); None if there is none or it is inconsistent."""
     if at < 0 or at + _ADTS_HEADER_BYTES > len(data) or data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
         return None
     header = int.from_bytes(data[at : at + 7])
@@ -154,7 +154,7 @@ def opus_control_header(payload_length: int) -> bytes:
 def parse_opus_control_header(data: bytes, at: int = 0) -> tuple[int, int] | None:
     """Reads the control header at ``at`` as (payload's start, payload's length).
 
-    Trims and the extension are stepped over; None where there is no header or it is cut. The
+    Trims and the extension are stepped over; None if there is no header or it is cut. The
     payload itself may reach beyond ``data``.
     """
     if at < 0:
@@ -178,7 +178,7 @@ def parse_opus_control_header(data: bytes, at: int = 0) -> tuple[int, int] | Non
 
 
 def opus_samples(packet: bytes) -> int:
-    """The samples at 48 kHz of an Opus packet (RFC 6716, 3.1 and 3.2); 0 where it is no packet."""
+    """The samples at 48 kHz of an Opus packet (RFC 6716, 3.1 and 3.2); 0 if it is not a packet."""
     if not packet:
         return 0
     configuration, code = packet[0] >> 3, packet[0] & 3
@@ -204,7 +204,7 @@ class Mp3Header:
 
 
 def parse_mp3(data: bytes, at: int = 0) -> Mp3Header | None:
-    """Reads the MPEG audio header at ``at`` (ISO/IEC 11172-3, 2.4.1.3; 13818-3); None where there is none.
+    """Reads the MPEG audio header at ``at`` (ISO/IEC 11172-3, 2.4.1.3; 13818-3); None if there is none.
 
     A frame of free format (no bit rate stated) counts as none: its length is nowhere written.
     """

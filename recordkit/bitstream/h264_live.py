@@ -1,4 +1,4 @@
-"""H.264 access units as live senders give them, made fit for a file (ITU-T H.264, 7.4.1.2.3).
+"""H.264 access units as live senders send them, made fit for a file (ITU-T H.264, 7.4.1.2.3).
 
 Senders repeat parameter sets between the slices of one picture, send them once for a whole call or
 in the session description only, and refresh pictures by and by instead of sending keyframes. What a
@@ -105,7 +105,7 @@ def starts_with_code(data: bytes) -> bool:
 
 
 def nal_type(data: bytes) -> int:
-    """The nal_unit_type of the first NAL unit of an Annex B byte stream; 0 where there is none."""
+    """The nal_unit_type of the first NAL unit of an Annex B byte stream; 0 if there is none."""
     start = 3 if data[2:3] == b"\1" else 4
     return data[start] & 0x1F if len(data) > start else 0
 

@@ -21,7 +21,7 @@ class SequenceParameterSet:
 
     ``profile`` and ``level`` are profile_idc and level_idc, ``width`` and ``height`` pixels after
     cropping, ``frame_rate`` pictures a second where the VUI carries timing. ``reorder`` is how many
-    pictures may be decoded before one that is shown before them (max_num_reorder_frames), None where
+    pictures may be decoded before one that is shown before them (max_num_reorder_frames), None if
     the stream does not say.
     """
 

@@ -1,4 +1,4 @@
-"""A program's clock as its PCRs tell it (ISO/IEC 13818-1, 2.4.2, 2.7.2)."""
+"""A program's clock, from its PCRs (ISO/IEC 13818-1, 2.4.2, 2.7.2)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def nearest(wire: int, reference: int) -> int:
 class ProgramClock:
     """Follows one program's PCRs, which travel on ``pid``.
 
-    PCRs are unwrapped, in units of 27 MHz. ``epoch`` counts the time bases begun with
-    discontinuity_indicator.
+    ``first``, ``last`` (None before the first PCR) and ``largest_interval`` are unwrapped, in units of
+    27 MHz. An epoch is a time base; each discontinuity_indicator begins the next.
     """
 
     def __init__(self, pid: int) -> None:
@@ -41,7 +41,7 @@ class ProgramClock:
         self._before: tuple[int, int, int] | None = None
 
     def forget(self) -> None:
-        """The rows fed so far belong to a batch that is done."""
+        """Drops the rows of the finished batch; keeps the newest values."""
         if len(self._rows):
             values, elapsed, epochs = self._columns[:, -1].tolist()
             self._before = values, elapsed, epochs

@@ -14,7 +14,7 @@ from .report import PesEvent, ProblemEvent, ProblemKind
 from .tables import MappedStream
 
 FAR_BEHIND_S = 61
-"""Sound that fills a gap of up to a minute comes so late; beyond, the streams have come apart."""
+"""Audio that fills a gap of up to a minute may come this late; beyond, the streams have come apart."""
 _FULL_PAYLOAD = 184
 LONGEST_STEP = 10 * TICKS_PER_SECOND
 _SECTION_TYPES = frozenset({0x05, 0x0A, 0x0B, 0x0C, 0x0D, 0x86})
@@ -151,7 +151,7 @@ class PesStream:
         self._note_breaks(breaks, begin, len(batch))
 
     def finish(self, batch: Batch, row: int) -> None:
-        """Gives out the PES packet that is open, as ended before ``row``."""
+        """Emits the PES packet that is open, as ended before ``row``."""
         unit, self._open = self._open, None
         if unit is None:
             return

@@ -17,7 +17,7 @@ _WORTH_IT = 8
 
 
 class ColumnPesStream(PesStream):
-    """Gives out ``PesColumns`` where it can, and takes the packets one by one where it cannot.
+    """Emits ``PesColumns`` if it can, and takes the packets one by one if not.
 
     Of the packets of a batch, those of the PES packet that began before it and of the one that
     reaches beyond it go the long way; the others do only if a packet is missing or anything in
@@ -71,7 +71,7 @@ class ColumnPesStream(PesStream):
         return PesColumns(self.stream.pid, offset, pts, dts, random_access, begin, end, payload)
 
     def _look_at_clock(self, clock: ProgramClock, batch: Batch, rows: Index, dts: Positions) -> bool:
-        """Notes what comes late; False if the clock began anew on the way or has not yet begun."""
+        """Notes what comes late; False if the clock restarted on the way or has not yet begun."""
         times = clock.columns_at(rows)
         if times.shape[1] < len(rows) or times[2, -1] != self._epoch:
             return False

@@ -34,7 +34,7 @@ class PesHeader(NamedTuple):
 
 
 def pes_header_length(head: bytes) -> int:
-    """How many bytes of a PES packet have to be there to read its header, as far as can be told."""
+    """How many bytes of a PES packet have to be there to read its header, as far as is known."""
     if len(head) < _FIXED_BYTES:
         return _FIXED_BYTES
     if head[3] in _WITHOUT_FLAGS or not head.startswith(b"\0\0\1"):
@@ -43,7 +43,7 @@ def pes_header_length(head: bytes) -> int:
 
 
 def parse_pes_header(head: bytes) -> PesHeader | None:
-    """Reads a PES header that is there as a whole; None where it is none or contradicts itself."""
+    """Reads a PES header that is there as a whole; None if it is not a PES header or is inconsistent."""
     if len(head) < max(_FIXED_BYTES, pes_header_length(head)) or not head.startswith(b"\0\0\1") or head[3] < 0xBC:
         return None
     length, stream_id = int.from_bytes(head[4:6]), head[3]

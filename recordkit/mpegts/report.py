@@ -1,4 +1,4 @@
-"""What a scan of a transport stream gives: events as it goes, and a report of constant size."""
+"""Result types of a scan: events as it goes, and a report of constant size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .payload import Payload, Positions
 from .tables import ProgramMap
 
 PROBLEMS_KEPT = 20
-"""So many problems of each kind stay in the report; all of them are counted."""
+"""Problems of each kind that are kept in the report; all are counted."""
 
 
 class ProblemKind(StrEnum):
@@ -44,7 +44,7 @@ class ProblemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProblemEvent:
-    """One fault, at byte ``offset`` of the stream; ``pid`` is None where no PID is concerned."""
+    """One fault, at byte ``offset`` of the stream; ``pid`` is None if it concerns no PID."""
 
     kind: ProblemKind
     offset: int
@@ -66,9 +66,9 @@ class PesEvent:
     """One PES packet of a stream that a PMT lists.
 
     ``offset`` is where its first transport packet begins (bytes); ``pts`` and ``dts`` are
-    unwrapped ticks or None, and ``dts`` is ``pts`` where none was sent. ``discontinuity``: the
+    unwrapped ticks or None, and ``dts`` is ``pts`` if none was sent. ``discontinuity``: the
     PID's discontinuity_indicator was set since the PES before. ``data`` is elementary stream
-    (empty if the scanner was told to leave it), ``payload_bytes`` its length even then.
+    (empty if the scanner was asked to leave it out), ``payload_bytes`` its length even then.
     ``complete`` is False if packets are missing, or it ended before its stated length.
     """
 
@@ -136,7 +136,7 @@ class PidReport:
 
 @dataclass(frozen=True, slots=True)
 class ScanReport:
-    """A snapshot of everything seen so far.
+    """A snapshot of everything scanned until now.
 
     ``bytes`` were fed, ``packets`` were in sync; ``packet_bytes`` is 188, 192, 204, or 0 while
     unknown. PCRs are unwrapped ticks of the first program's clock; the intervals are the largest

@@ -39,10 +39,10 @@ class _Pid:
 
 
 class Scanner:
-    """Takes a transport stream in pieces of any size and gives its events.
+    """Takes a transport stream in pieces of any size and returns its events.
 
     ``payload=False`` leaves ``PesEvent.data`` empty, which spares the copying. No more than
-    ``pes_limit_bytes`` are collected of one PES packet. With ``columns`` it gives ``PesColumns``
+    ``pes_limit_bytes`` are collected of one PES packet. With ``columns`` it returns ``PesColumns``
     for PES packets that nothing is to be said about: many times faster, and the same in all but
     that events of different PIDs change their order.
     """
@@ -69,7 +69,7 @@ class Scanner:
         return self._take(self._framer.feed(data))
 
     def close(self) -> list[Event]:
-        """The events that the end of the stream completes. Calling it again gives nothing."""
+        """The events that the end of the stream completes. Calling it again returns nothing."""
         if self._closed:
             return []
         self._closed = True
@@ -262,7 +262,7 @@ class Scanner:
 
     @property
     def report(self) -> ScanReport:
-        """Everything seen so far, as a snapshot."""
+        """A snapshot of everything scanned until now."""
         clock = next(iter(self._clocks.values()), None)
         return ScanReport(
             bytes=self._framer.bytes_fed,

@@ -18,9 +18,9 @@ Rows = npt.NDArray[np.uint8]
 
 _STRIDES = (188, 192, 204)
 _SYNCS = 5
-"""So many sync bytes in a row make a stream."""
+"""Sync bytes in a row that make a transport stream."""
 _IN_PHASE = 3
-"""So many of the next five in their old places: only this packet is damaged, not the phase."""
+"""Of the next five sync bytes, how many must be in place for only this packet to be damaged, not the phase."""
 _SEARCH_BYTES = 1 << 16
 _EXTRA_HEADER = 4
 """A packet of 192 bytes has its time stamp of four bytes in front."""
@@ -41,7 +41,7 @@ class PacketFramer:
 
     @property
     def bytes_fed(self) -> int:
-        """How many bytes have come so far."""
+        """Bytes fed until now."""
         return self._offset + len(self._rest)
 
     def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, Rows] | ProblemEvent]:

@@ -20,7 +20,7 @@ class _Cell(Generic[T]):
 def predecessor(panel: T) -> T | None:
     """The panel that stood in this one's place when the cell that runs now ran before, if it still exists.
 
-    Notes ``panel`` for the next time. None outside a notebook, or where the front end does not name
+    Notes ``panel`` for the next time. None outside a notebook, or if the front end does not name
     its cells.
     """
     shell = _shell()

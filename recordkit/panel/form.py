@@ -260,7 +260,7 @@ class Form:
         return given
 
     def next_name(self) -> None:
-        """Offer a free name where the one in the form is taken by now."""
+        """Offer a free name if the one in the form has been taken."""
         stem = self.name.value.strip().removesuffix(".ts")
         if not self.overwrite.value and _is_taken(self._folder, stem):
             self.name.value = free_name(self._folder, stem)

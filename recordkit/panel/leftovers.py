@@ -37,7 +37,7 @@ class Leftovers:
             self._is_closed = True
 
     def look(self) -> None:
-        """List what lies there now; nothing that is alive, and nothing where the folder is not there yet."""
+        """List what lies there now; nothing that is alive, and nothing if the folder does not exist yet."""
         with self._listing:
             if not self._is_closed:
                 self._list()
@@ -45,7 +45,7 @@ class Leftovers:
     def _list(self) -> None:
         found: list[Partial] = []
         try:
-            if os.path.isdir(self._folder):  # noqa: PTH112 - which raises where one may not look
+            if os.path.isdir(self._folder):  # noqa: PTH112 - which raises if access is denied
                 found = [one for one in partials(self._folder) if not one.is_recording]
         except RecordkitError as error:
             self._told.value = page.notes([str(error)])
@@ -93,7 +93,7 @@ def _words(result: Recovery) -> str:
 def recording_now(folder: Path) -> list[Path]:
     """The final names of the recordings of ``folder`` that are being made at this moment, by whomever."""
     try:
-        if not os.path.isdir(folder):  # noqa: PTH112 - which raises where one may not look
+        if not os.path.isdir(folder):  # noqa: PTH112 - which raises if access is denied
             return []
         return [one.final_path for one in partials(folder) if one.is_recording]
     except RecordkitError:

@@ -36,7 +36,7 @@ overflow-wrap:anywhere}
 
 
 def style() -> str:
-    """The panel's style sheet; harmless where it stands several times on a page."""
+    """The panel's style sheet; harmless if it stands several times on a page."""
     return f"<style>{CSS}</style>"
 
 
@@ -73,7 +73,7 @@ def notes(messages: Iterable[str], *, good: bool = False) -> str:
 
 
 def listening(url: str) -> str:
-    """Where a publisher is to send to."""
+    """The address that a publisher sends to."""
     return (
         f'<div class="recordkit-note" data-kind="good" role="status">Publish to <code>{escape(url)}</code>, '
         "with a NAME of your own</div>"

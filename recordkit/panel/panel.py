@@ -49,7 +49,7 @@ class RecordingPanel:
     ``start``, ``stop`` and ``mark`` do; ``session`` is the recording that runs, or the last one.
     ``close`` ends a recording that runs, and takes the panel down.
 
-    Raises SettingsError where ``sources`` names something else.
+    Raises SettingsError if ``sources`` names something else.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class RecordingPanel:
             return self.session
 
     def stop(self, timeout: float | None = None) -> Recording:
-        """End the recording and commit it. Raises StateError where none was started, and its own error."""
+        """End the recording and commit it. Raises StateError if none was started, and its own error."""
         session = self._current()
         self._stop_button.disabled = True
         try:

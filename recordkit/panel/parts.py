@@ -13,7 +13,7 @@ def button(words: str, style: str, icon: str, tooltip: str, width: str = "100px"
 
 
 def row(*children: widgets.Widget) -> widgets.HBox:
-    """Widgets beside each other, going on below where the page is too narrow."""
+    """Widgets beside each other, wrapping if the page is too narrow."""
     box = widgets.HBox(list(children))
     box.add_class("recordkit-row")
     return box

@@ -13,7 +13,7 @@ from ..telemetry.words import size_text, time_text
 
 DISK_SOON_FULL_S = 600
 MOST_WAITING = 65_536
-"""More than a session holds; only who is never drawn has so many waiting, and the oldest go then."""
+"""Records waiting to be drawn, more than a session holds; the oldest are dropped first."""
 
 Tile = tuple[str, str, bool]
 
@@ -23,7 +23,7 @@ class Watched:
 
     def __init__(self, session: Session) -> None:
         self.address: str | None = None
-        """Where a source that listens can be reached."""
+        """The address at which a listening source can be reached."""
         self._session = session
         self._waiting: deque[FlushRecord | Sample | Event] = deque(maxlen=MOST_WAITING)
         self._charts = LiveCharts(AlertSettings().limits()["memory_bytes"].threshold)

@@ -37,10 +37,10 @@ def plot_memory(recording: Source, *, ax: Axes | None = None) -> Axes:
 
     ``recording`` is a Recorder, Recording or Log, the path of a recording or of its log, or frames
     of one (``.samples``, or a sequence of frames). Flushes are ticks along the bottom, alerts are
-    shaded, the alert's threshold is drawn where it is within sight. Gives ``ax``, or Axes in a
+    shaded, the alert's threshold is drawn if it is within sight. Returns ``ax``, or Axes in a
     figure of their own that pyplot knows nothing of: ``.figure.savefig(path)`` saves it.
 
-    Raises LogError where a path has no log, SettingsError for what is no recording.
+    Raises LogError if a path has no log, SettingsError for anything that is not a recording.
     """
     found = tables(recording)
     ax = ax if ax is not None else _chart()
@@ -66,8 +66,8 @@ def plot_file_growth(recording: Source, *, ax: Axes | None = None) -> Axes:
 def plot_flushes(recording: Source, *, ax: Axes | None = None) -> tuple[Axes, ...]:
     """The flushes' sizes, the intervals between them, and how long writing and syncing took.
 
-    Arguments and errors as in ``plot_memory``; the frame is ``.flushes``. Gives three Axes above
-    each other, which stand inside ``ax`` where that is given.
+    Arguments and errors as in ``plot_memory``; the frame is ``.flushes``. Returns three Axes above
+    each other, which stand inside ``ax`` if that is given.
     """
     found = tables(recording)
     if ax is None:
@@ -82,7 +82,7 @@ def plot_flushes(recording: Source, *, ax: Axes | None = None) -> tuple[Axes, ..
 def plot_overview(recording: Source, *, figure: Figure | SubFigure | None = None) -> tuple[Axes, ...]:
     """Memory, growth, and the flushes' sizes, intervals and times, on one page.
 
-    Arguments and errors as in ``plot_memory``; ``figure`` is an empty figure to draw on. Gives the
+    Arguments and errors as in ``plot_memory``; ``figure`` is an empty figure to draw on. Returns the
     five Axes in that order; ``axes[0].figure.savefig(path)`` saves the page.
     """
     found = tables(recording)
@@ -262,7 +262,7 @@ def _line(ax: Axes, times: Numbers, values: Numbers, colour: str, name: str) -> 
 
 
 def _stems(ax: Axes, found: Tables, bottom: Numbers, top: Numbers, colour: str, name: str) -> None:
-    """A stem with a dot a flush; thin stems without dots, where there are many."""
+    """A stem with a dot a flush; thin stems without dots if there are many."""
     divisor, _ = time_unit(found.end_s)
     times = found.flush("elapsed_s") / divisor
     some, is_many = thinned(top), len(times) > MOST_MARKS
@@ -273,7 +273,7 @@ def _stems(ax: Axes, found: Tables, bottom: Numbers, top: Numbers, colour: str, 
 
 
 def _steps(ax: Axes, found: Tables, values: Numbers, colour: str, name: str) -> None:
-    """A stem a flush; where there are many a line, that has a flush's figure from the flush before on."""
+    """A stem a flush; if there are many a line, that has a flush's figure from the flush before on."""
     if len(values) <= MOST_MARKS:
         _stems(ax, found, np.zeros(len(values)), values, colour, name)
         return

@@ -1,4 +1,4 @@
-"""Charts of a running recording, cheap enough to draw anew every second for days."""
+"""Charts of a running recording, cheap enough to draw again every second for days."""
 
 from __future__ import annotations
 
@@ -56,11 +56,6 @@ class Trace:
             self._values = [self._values[at] for at in keep]
             self._stride *= 2
 
-    @property
-    def is_thinned(self) -> bool:
-        """Whether it no longer holds each figure."""
-        return self._stride > 1
-
     def points(self) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
         """Times and values; the newest figure is always among them."""
         run = [] if self._run is None else [self._run]
@@ -82,7 +77,7 @@ class _Chart:
         self._frame: tuple[float, float, str] | None = None
 
     def frame(self, title: str, unit: str, top: float, end_s: float) -> bool:
-        """Put the title up; True where the axes were made anew, for a top and an end that leave some room."""
+        """Put the title up; True if the axes were made again, for a top and an end that leave some room."""
         wanted = (_roomy(top), _roomy(max(end_s, _SHORTEST_S)), unit)
         if is_new := wanted != self._frame:
             self._frame = wanted
@@ -106,7 +101,7 @@ class _Chart:
         """The chart as a PNG file, its background transparent."""
         self._canvas.draw()
         out = io.BytesIO()
-        # The lightest compression: the picture goes no further than to the browser, and right away.
+        # The lightest compression: the image goes no further than to the browser, and right away.
         Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(out, "PNG", compress_level=1)
         return out.getvalue()
 
@@ -120,9 +115,9 @@ def _roomy(value: float) -> float:
 
 
 class LiveCharts:
-    """Memory of the recording process, and growth of its file; each ``draw`` gives both as PNG files.
+    """Memory of the recording process, and growth of its file; each ``draw`` returns both as PNG files.
 
-    ``memory_limit_bytes`` is where the alert stands, None for no line. Not thread-safe.
+    ``memory_limit_bytes`` is the alert's threshold, None for no line. Not thread-safe.
     """
 
     def __init__(self, memory_limit_bytes: float | None) -> None:

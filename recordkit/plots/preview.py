@@ -50,7 +50,7 @@ class Ended(Protocol):
 
     @property
     def path(self) -> Path | None:
-        """Where it is, None where there is no file."""
+        """Its path, None if there is no file."""
 
     @property
     def bytes(self) -> int:
@@ -114,9 +114,9 @@ def html(recording: Ended) -> str:
 
 
 def thumbnails(recording: Ended, count: int = THUMBNAILS) -> list[Thumbnail]:
-    """Up to ``count`` keyframes, spread over the recording; fewer where there are no more.
+    """Up to ``count`` keyframes, spread over the recording; fewer if there are no more.
 
-    Reads only about those places of the file, for a few seconds at the most. Gives none where the
+    Reads only about those places of the file, for a few seconds at the most. Returns none if the
     file is gone, has no video or cannot be decoded; never raises for that.
     """
     path = recording.path
@@ -198,12 +198,12 @@ def _overview(recording: Ended) -> str:
         from .charts import plot_overview
         from .style import png
 
-        picture = png(plot_overview(recording.log)[0].get_figure(root=True))
+        image = png(plot_overview(recording.log)[0].get_figure(root=True))
     except Exception as error:  # noqa: BLE001 - the figures are shown without it
         log.debug("%s: no overview: %s", recording.path, error)
         return ""
     words = "memory, growth of the file, sizes, intervals and times of the flushes"
-    return f'<img alt="{words}" style="max-width:100%;background:transparent" src="{_uri("png", picture)}">'
+    return f'<img alt="{words}" style="max-width:100%;background:transparent" src="{_uri("png", image)}">'
 
 
 def _uri(kind: str, data: bytes) -> str:

@@ -60,7 +60,7 @@ class Panels(tuple[Axes, ...]):
 
 
 def page(width: float, height: float) -> Page:
-    """An empty figure of so many inches, transparent, and unknown to pyplot."""
+    """An empty figure of this size in inches, transparent, and unknown to pyplot."""
     figure = Page(
         figsize=(width, height), dpi=100, facecolor="none", layout=ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.07)
     )
@@ -143,7 +143,7 @@ def label_ends(ax: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
 
 
 def limit_line(ax: Axes, height: float, colour: str) -> bool:
-    """A dashed line across; False where it is out of sight."""
+    """A dashed line across; False if it is out of sight."""
     if not 0 < height <= ax.get_ylim()[1]:
         return False
     ax.axhline(height, color=colour, linewidth=1, linestyle=(0, (4, 3)), label="limit", zorder=1.5)

@@ -25,7 +25,7 @@ class Limit:
     """An alert is raised once a figure has been at or beyond ``threshold`` for ``hold_s`` seconds.
 
     It is cleared when the figure is back on the good side of ``clear``; None is the threshold
-    less a tenth (plus a tenth, where low is bad).
+    less a tenth (plus a tenth if low values are bad).
     """
 
     threshold: float
@@ -60,7 +60,7 @@ class AlertSettings:
     recording in the folder that nobody is writing; ``disk_full_s`` until the disk is full;
     ``dropped_units`` in a minute, and so ``late_items``, ``mistimed_items``, ``skipped_units`` and
     ``received_dropped_units`` (see Counters; the last is ``received.dropped_units``); ``silent_s``
-    that a stream gives nothing; ``queue_share`` of the
+    without data from a stream; ``queue_share`` of the
     queue's bound; ``loop_lag_s`` of the event loop. ``own`` are functions that are given each
     sample: a string is an alert, None is none.
 
@@ -285,7 +285,7 @@ def stale_partials(folder: Path, now_ns: int, system: System) -> list[tuple[str,
     try:
         paths = sorted(folder.glob(PARTIALS))
     except OSError as error:
-        log.debug("%s: cannot be looked through: %s", folder, error.strerror)
+        log.debug("%s: cannot be read: %s", folder, error.strerror)
         return []
     found = []
     for path in paths:

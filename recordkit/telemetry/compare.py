@@ -20,7 +20,7 @@ Described = Log | Logged | str | os.PathLike[str]
 def log_of(recording: Described) -> Log:
     """The log of a recording, of a recorder, or of the path of a recording or log.
 
-    Raises LogError where there is no log at the path, SettingsError for anything else.
+    Raises LogError if there is no log at the path, SettingsError for anything else.
     """
     if isinstance(recording, Log):
         return recording

@@ -116,7 +116,7 @@ class Logged:
 
     @property
     def log(self) -> Log:
-        """All that is known of the recording so far."""
+        """All that is known of the recording until now."""
         raise NotImplementedError
 
     @property
@@ -145,7 +145,7 @@ class Logged:
 
 
 def _alert(event: Event) -> dict[str, Any]:
-    """What an alert raised says, in its columns' types even where the log holds something else."""
+    """What an alert raised says, in its columns' types even if the log holds something else."""
     row: dict[str, Any] = {}
     for column in _ALERT.columns:
         value = event.fields.get(column.name)
@@ -205,7 +205,7 @@ def read_flush_logs(folder: PathLike, *, on_progress: Callable[[int, int], None]
     """The flushes of all recordings in ``folder`` (and below) in one frame, with a ``recording`` column.
 
     ``recording`` is the log's path in the folder, without its ending. A log that cannot be read
-    is left out, with a warning in the log. ``on_progress`` is told (done, total) logs.
+    is left out, with a warning in the log. ``on_progress`` is called with (done, total) logs.
 
     Raises LogError if ``folder`` is not a directory.
     """

@@ -37,7 +37,7 @@ class Instruments:
     ``end``. Nothing that goes wrong in here ends the recording. ``probe`` measures the process, for
     other recordings too; ``counts`` are the counters that have limits in AlertSettings.
 
-    Raises SettingsError where the log would lie on the recording's own file.
+    Raises SettingsError if the log would lie on the recording's own file.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Instruments:
 
     @property
     def log(self) -> Log:
-        """All that is known so far."""
+        """All that is known until now."""
         return Log(self._header, self._journal.contents())
 
     def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:

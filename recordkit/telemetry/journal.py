@@ -41,7 +41,7 @@ class Contents:
 
 
 class Journal:
-    """Takes flushes, samples and events as they happen, and tells its followers."""
+    """Takes flushes, samples and events as they happen, and passes them to its followers."""
 
     def __init__(self, clock: Clock) -> None:
         self._followers: list[Callable[[Record], None]] = []

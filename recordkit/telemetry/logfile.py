@@ -1,6 +1,6 @@
 """The log beside a recording, ``talk.flushes.jsonl``: one JSON object a line, readable after a crash.
 
-The first line is the header, each further line a flush, a sample or an event, told apart by
+The first line is the header, each further line a flush, a sample or an event, distinguished by
 ``"type"``. Lines are written whole, and together with the flush that they belong to.
 """
 
@@ -25,7 +25,7 @@ OLD_SUFFIX = ".old"
 SCHEMA_VERSION = 1
 LONGEST_LINE_BYTES = 1 << 20
 _MOST_UNWRITTEN_BYTES = 4 << 20
-"""So much is kept until the disk has room again."""
+"""Lines kept until the disk has room again, in bytes."""
 
 
 def log_path(recording: Path) -> Path:
@@ -87,7 +87,7 @@ class LogFile:
                     done += os.write(self._descriptor, lines[done:])
             except OSError as error:
                 if not is_last and error.errno in FULL and len(lines) - done <= _MOST_UNWRITTEN_BYTES:
-                    # Gone on with where it was cut: what is told of a full disk is just what one wants to read.
+                    # Continued later at the cut: what is noted about a full disk is worth reading.
                     with self._lock:
                         self._lines.insert(0, lines[done:])
                     return
@@ -135,7 +135,7 @@ def _line(document: dict[str, Any]) -> bytes:
 def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
     """The header and the records of the log at ``path``; lines that are damaged are left out.
 
-    Raises LogError where there is no log or it has no header that can be read.
+    Raises LogError if there is no log or it has no header that can be read.
     """
     header: dict[str, Any] | None = None
     records: list[Record] = []
@@ -156,7 +156,7 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
     except ValueError as error:  # a name with a NUL in it
         raise LogError(path, f"cannot be read: {error}") from error
     if header is None:
-        raise LogError(path, "is no log of a recording: it has no header")
+        raise LogError(path, "is not a log of a recording: it has no header")
     if header["schema_version"] > SCHEMA_VERSION:
         raise LogError(path, f"was written by a later recordkit (schema version {header['schema_version']})")
     if damaged:
@@ -167,7 +167,7 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
 def _whole_lines(file: BinaryIO) -> Iterator[bytes | None]:
     """The lines of a file, None for one that is too long.
 
-    The last one is left out where it has no end: it was being written when the writer died.
+    The last one is left out if it has no end: it was being written when the writer died.
     """
     while line := file.readline(LONGEST_LINE_BYTES):
         if line.endswith(b"\n"):

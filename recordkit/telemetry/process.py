@@ -18,7 +18,7 @@ _USS_SHARE = 0.003
 
 @dataclass(frozen=True, slots=True)
 class ProcessFigures:
-    """One measurement, ``measured_s`` by the clock. ``uss_bytes`` is None where it was not read this time."""
+    """One measurement, ``measured_s`` by the clock. ``uss_bytes`` is None if it was not read this time."""
 
     measured_s: float
     cpu_s: float
@@ -60,7 +60,7 @@ class ProcessProbe:
                 self._measuring.release()
 
     def cpu_s(self) -> float:
-        """Processor time of this process so far, in seconds."""
+        """Processor time of this process until now, in seconds."""
         times = self._process.cpu_times()
         return times.user + times.system
 
@@ -92,7 +92,7 @@ class ProcessProbe:
         return uss_bytes
 
     def _peak(self, rss_bytes: int) -> int | None:
-        """The highest resident memory so far; Linux sums it up from several counters, and may take some back."""
+        """The highest resident memory until now; Linux sums it up from several counters, and may take some back."""
         told = _proc_kilobytes("/proc/self/status", (b"VmHWM:",))
         if told is None:
             return None

@@ -36,8 +36,8 @@ class Standing:
 class Sampler:
     """Takes samples of this process, of ``standing``'s file and of its disk; not thread-safe.
 
-    The figures of the process are the same for all its recordings: ``probe`` may give those that it
-    measured for another one, up to ``oldest_s`` ago. ``uss_bytes`` is None where it left that out.
+    The figures of the process are the same for all its recordings: ``probe`` may return those that it
+    measured for another one, up to ``oldest_s`` ago. ``uss_bytes`` is None if it left that out.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class LoopProbe:
         self._question: _Question | None = None
 
     def lag_s(self) -> float | None:
-        """The lag of the callback asked for last, so far; None where the loop does not run. Asks for the next."""
+        """The lag of the callback asked for last, so far; None if the loop does not run. Asks for the next."""
         asked = self._question
         if not self._loop.is_running():
             self._question = None  # what it answers later says nothing of its lag

@@ -70,7 +70,7 @@ class Described(Protocol):
 def summarise(log: Described) -> pd.DataFrame:
     """One row of figures; its index is the recording's name.
 
-    ``duration_s`` is of the media, NaN where it was not committed; ``elapsed_s`` by the clock.
+    ``duration_s`` is of the media, NaN if it was not committed; ``elapsed_s`` by the clock.
     ``bytes`` is the file's size; ``bit_rate`` in bits a second. ``longest_flush_interval_s`` counts
     the time since the last flush of a recording that did not commit. ``rss_slope_mb_per_h`` is a
     straight line through the samples by least squares, NaN for fewer than 10 of them or 30 s.
@@ -84,7 +84,7 @@ def summarise(log: Described) -> pd.DataFrame:
 
 
 def framed(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows of figures as a frame, also where there are none."""
+    """Rows of figures as a frame, also if there are none."""
     import pandas as pd
 
     frame = pd.DataFrame(list(rows), columns=["name", *COLUMNS])

@@ -25,7 +25,7 @@ log = logging.getLogger("recordkit")
 
 PARTIAL_SUFFIX = ".recording.ts"
 LATELY_S = 300.0
-"""So long after its end a recording is shown as finished."""
+"""Seconds after its end that a recording is still shown as finished."""
 LONGEST_FLUSH_GAP_S = 10.0
 OLDEST_STALE_S = 3600.0
 _RATE_FLUSHES = 10
@@ -51,7 +51,7 @@ class StandingAlert:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One recording of the folder; ``name`` is that of its final file. What nobody has told is None.
+    """One recording of the folder; ``name`` is that of its final file. What is not known is None.
 
     ``last_flush_s`` is how long ago the last flush was. ``bit_rate`` is that of the last flushes,
     in bits a second.
@@ -79,7 +79,7 @@ class WatchState:
 
 
 class LogReader:
-    """Reads what has been added to a log; ``read_bytes`` counts what was read so far."""
+    """Reads what has been added to a log; ``read_bytes`` counts what has been read."""
 
     def __init__(self) -> None:
         self.read_bytes = 0
@@ -97,7 +97,7 @@ class LogReader:
         self.alerts: dict[str, StandingAlert] = {}
 
     def follow(self, path: Path) -> None:
-        """Read on. Raises OSError; a log that has been replaced or cut is read anew."""
+        """Read on. Raises OSError; a log that has been replaced or cut is read again."""
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
             return
@@ -175,7 +175,7 @@ def scan(folder: Path, now_ns: int, system: System, state: WatchState) -> list[W
     """The recordings in ``folder`` that run, are stale, or have finished lately; running ones first, by name.
 
     ``now_ns`` is the wall clock's time; ``state`` is kept from one look to the next. Partials that
-    are links are no recordings. Raises LogError where the folder cannot be looked through.
+    are links are no recordings. Raises LogError if the folder cannot be read.
     """
     partials: dict[str, os.stat_result] = {}
     logs: dict[str, Path] = {}
@@ -187,7 +187,7 @@ def scan(folder: Path, now_ns: int, system: System, state: WatchState) -> list[W
                 elif entry.name.endswith(SUFFIX):
                     logs[entry.name.removesuffix(SUFFIX)] = Path(entry.path)
     except OSError as error:
-        raise LogError(folder, f"cannot be looked through: {error.strerror}") from error
+        raise LogError(folder, f"cannot be read: {error.strerror}") from error
     free_bytes = _free_bytes(folder, system)
     found = []
     for name in partials.keys() | logs.keys():
@@ -220,7 +220,7 @@ def _free_bytes(folder: Path, system: System) -> int | None:
 
 
 def _followed(name: str, path: Path | None, now_ns: int, state: WatchState, *, is_open: bool) -> LogReader | None:
-    """The log of ``name`` as far as it can be read; None where there is none that matters."""
+    """The log of ``name`` as far as it can be read; None if there is none, or an old one."""
     if path is None:
         return None
     try:
@@ -235,7 +235,7 @@ def _followed(name: str, path: Path | None, now_ns: int, state: WatchState, *, i
 
 
 def _state(path: Path, system: System) -> WatchedState | None:
-    """How an unfinished recording stands; None where it has been finished or removed at this moment."""
+    """How an unfinished recording stands; None if it has been finished or removed at this moment."""
     try:
         return WatchedState.RECORDING if system.is_locked(path) else WatchedState.STALE
     except FileNotFoundError:
@@ -263,7 +263,7 @@ def _unfinished(
     if state is WatchedState.RECORDING:
         if reader.started_ns is not None:
             elapsed_s = max(0.0, (now_ns - reader.started_ns) / 1e9)
-        # By the file itself where there is no log, or it is behind.
+        # By the file itself if there is no log, or it is behind.
         last_flush_s = since_write_s if last_flush_s is None else min(last_flush_s, since_write_s)
         if last_flush_s >= LONGEST_FLUSH_GAP_S:
             alerts["flush_gap_s"] = StandingAlert("flush_gap_s", f"no flush for {last_flush_s:.0f} s")
@@ -290,7 +290,7 @@ def _finished(name: str, reader: LogReader, now_ns: int, free_bytes: int | None)
 
 
 def _told(name: str, state: WatchedState, reader: LogReader, now_ns: int, free_bytes: int | None) -> Watched:
-    """What the log tells by itself."""
+    """What the log alone says."""
     flushes, sample = reader.flushes, reader.sample
     last = flushes[-1] if flushes else None
     newest = max((one for one in (last, sample) if one is not None), key=lambda one: one.elapsed_s, default=None)

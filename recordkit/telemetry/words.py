@@ -30,7 +30,7 @@ def span_text(seconds: float) -> str:
 
 
 def count_text(count: int, word: str, words: str | None = None) -> str:
-    """``no drops``, ``1 drop``, ``1,200 drops``; ``words`` is the plural where an s does not make it."""
+    """``no drops``, ``1 drop``, ``1,200 drops``; ``words`` is the plural if it is not the word with an s."""
     number = f"{count:,}" if count else "no"
     return f"{number} {word if count == 1 else words or word + 's'}"
 

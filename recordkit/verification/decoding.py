@@ -22,7 +22,7 @@ _FOUND = tuple[str, int, int | None, str]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Pictures or samples a channel by PID, the PIDs whose pictures are interlaced, and the faults."""
+    """Frames or samples a channel by PID, the PIDs whose frames are interlaced, and the faults."""
 
     decoded: dict[int, int]
     interlaced: frozenset[int]
@@ -44,10 +44,10 @@ def _libav_errors() -> Iterator[list[tuple[int, str, str]]]:
 
 
 def decode_all(path: Path, advance: Callable[[int], None]) -> Decoded:
-    """Decodes every audio and video stream; ``advance`` is told the byte offset reached.
+    """Decodes every audio and video stream; ``advance`` is called with the byte offset reached.
 
     Each codec decodes on the calling thread: the libraries log on the thread that meets the
-    fault, and only so can it be told from what other decoders of this process log meanwhile.
+    fault, and only so can it be distinguished from what other decoders of this process log meanwhile.
     """
     decoded: dict[int, int] = {}
     interlaced: set[int] = set()

@@ -82,7 +82,7 @@ class StreamFacts:
 
     @property
     def _picture_duration(self) -> int:
-        """The median distance of two pictures."""
+        """The median distance of two frames, in ticks."""
         rank = sum(self._steps.values()) // 2
         for step in sorted(self._steps):
             rank -= self._steps[step]

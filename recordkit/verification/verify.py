@@ -21,7 +21,7 @@ _CHUNK_BYTES = 54 * 153_408
 """Some 8 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied."""
 
 Progress = Callable[[int, int], None]
-"""Is told how much is done, and of how much."""
+"""Called with how much is done, and of how much."""
 
 _FEW_SQUEEZED = 3
 _SQUEEZED_SHARE = 0.05
@@ -41,7 +41,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class PictureSize:
-    """From ``from_s`` seconds into the stream on, pictures are so many pixels large."""
+    """The size of the frames in pixels, from ``from_s`` seconds into the stream on."""
 
     width: int
     height: int
@@ -52,11 +52,11 @@ class PictureSize:
 class StreamVerification:
     """One elementary stream.
 
-    ``access_units`` are counted in the elementary stream itself (in PES packets where its coding
+    ``access_units`` are counted in the elementary stream itself (in PES packets if its coding
     is not known here), ``pictures`` and ``keyframes`` for video only. ``duration_s`` reaches from
     the first PTS to the end of the last unit; ``bit_rate`` is bit/s of elementary stream over it,
-    ``frame_rate`` pictures a second without the gaps. ``gaps`` are discontinuities that the file
-    itself flags, ``gaps_s`` how long they last together. ``decoded`` counts decoded pictures or
+    ``frame_rate`` frames a second without the gaps. ``gaps`` are discontinuities that the file
+    itself flags, ``gaps_s`` how long they last together. ``decoded`` counts decoded frames or
     samples a channel, and is None if nothing was decoded.
     """
 
@@ -79,7 +79,7 @@ class StreamVerification:
 
     @property
     def is_video(self) -> bool:
-        """Whether it has pictures."""
+        """Whether it has frames."""
         return self.pictures > 0 or bool(self.sizes)
 
 
@@ -119,8 +119,8 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
     """Reads a whole file and says whether it is a valid transport stream.
 
     ``decode`` decodes every frame as well, which takes much longer and finds damage
-    inside coded units. ``on_progress`` is told (done, total) in bytes, decoding included. Memory
-    stays the same at any size. A file that is damaged, empty or something else entirely gives a
+    inside coded units. ``on_progress`` is called with (done, total) in bytes, decoding included. Memory
+    stays the same at any size. A file that is damaged, empty or something else entirely has a
     result that is not ``ok``.
 
     Raises SourceError if the file cannot be opened or read.
@@ -214,7 +214,7 @@ def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem
     for pid, one in facts.items():
         where = f"(PID 0x{pid:04X})"
         if one.lost_bytes:
-            detail = f"{one.lost_bytes} bytes of {one.codec} are no frame {where}"
+            detail = f"{count_text(one.lost_bytes, 'byte')} of {one.codec} outside any frame {where}"
             problems.append(Problem("malformed audio", one.lost_places, one.lost_at, detail))
         if one.pictures and not one.keyframes:
             detail = f"no frame of {one.codec} that a decoder can start from {where}"
@@ -234,7 +234,7 @@ def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem
 
 
 def _undecoded(facts: dict[int, StreamFacts], decoded: dict[int, int], interlaced: frozenset[int]) -> list[Problem]:
-    """Pictures that are in the file and never came out; two fields that make one picture are not."""
+    """Frames in the file that were not decoded; two fields of one interlaced frame do not count."""
     problems = []
     for pid, one in facts.items():
         missing = one.pictures - decoded.get(pid, 0)

@@ -196,7 +196,7 @@ def test_two_thousand_logs_in_one_frame_with_progress_and_one_damaged(tmp_path, 
     assert frame["recording"].nunique() == 1999
     assert set(frame.groupby("recording").size()) == {2}
     assert frame["recording"].iloc[0] == "day 0/0000"
-    assert "day 5/0999.flushes.jsonl: is no log of a recording" in caplog.text
+    assert "day 5/0999.flushes.jsonl: is not a log of a recording" in caplog.text
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == {
         "recording": "str",
         **DTYPES["flushes"],
