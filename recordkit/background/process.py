@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -61,7 +62,13 @@ def recovery_advice(path: Path) -> str:
 
 
 def start_worker() -> WorkerProcess:
-    """Start one that imports what this process imports, wherever either was started. Raises OSError."""
+    """Start one that imports what this process imports, wherever either was started.
+
+    Raises OSError; FileNotFoundError if there is no Python to run it: a frozen program would start itself.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):
+        reason = "this program has no Python interpreter of its own (it is frozen, or embeds one): use rk.record()"
+        raise FileNotFoundError(errno.ENOENT, reason)
     words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
     try:
         popen = subprocess.Popen(

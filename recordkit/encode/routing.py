@@ -52,8 +52,7 @@ class Routing:
             index = self._audio_index(stream)
         else:
             raise MediaError(f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}")
-        size = sum(plane.buffer_size for plane in frame.planes)
-        return Route(index, _ticks(frame.pts, frame.time_base), size, entry=True)
+        return Route(index, _ticks(frame.pts, frame.time_base), _size(frame), entry=True)
 
     def packet(self, packet: CodedPacket, stream: int | None) -> Route:
         """The way of a packet; ``stream`` numbers its audio stream, None in the order they appear.
@@ -96,6 +95,13 @@ class Routing:
         if not 0 <= stream < MOST_AUDIO:
             raise SettingsError("stream", stream, f"audio streams are numbered from 0 to {MOST_AUDIO - 1}")
         return FIRST_AUDIO + stream
+
+
+def _size(frame: VideoFrame | AudioFrame) -> int:
+    """Bytes of the media in ``frame``; PyAV miscounts the planes of audio of eight channels."""
+    if isinstance(frame, AudioFrame):
+        return frame.samples * frame.layout.nb_channels * frame.format.bytes
+    return sum(plane.buffer_size for plane in frame.planes)
 
 
 def _ticks(time: int | None, time_base: Ratio | None) -> int | None:

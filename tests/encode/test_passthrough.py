@@ -12,6 +12,7 @@ import pytest
 
 from recordkit.bitstream.audio import AudioSpecificConfig, adts_header
 from recordkit.encode.passthrough import SoundFramer
+from recordkit.encode.routing import Routing
 from recordkit.errors import MediaError
 from recordkit.model import AccessUnit, Codec
 from recordkit.recorder.recorder import Recorder
@@ -91,3 +92,9 @@ def test_a_packet_whose_container_was_closed_is_refused_in_words(tmp_path: Path)
         packets = list(container.demux(video=0))
     with Recorder(tmp_path / "out.ts", audio=None) as recorder, pytest.raises(MediaError, match="has been closed"):
         recorder.write_packet(packets[0])
+
+
+def test_audio_of_eight_channels_is_measured_without_its_planes() -> None:
+    frame = av.AudioFrame(format="fltp", layout="7.1", samples=960)
+    frame.sample_rate = 48_000
+    assert Routing(has_video=False, has_audio=True).frame(frame, 0).size == 8 * 960 * 4
