@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import Protocol
 
 TICKS_PER_SECOND = 90_000
-WRAP = 1 << 33
+WRAP_BITS = 33
+WRAP = 1 << WRAP_BITS
 """Timestamps fold back to 0 here: after 95,443.7 s, or 26.5 hours."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .batch import RANK_PCR, Batch, Index
-from .clock import TICKS_PER_SECOND, WRAP
+from .clock import TICKS_PER_SECOND, WRAP, WRAP_BITS, signed_difference
 from .report import ProblemKind
 
 _EXTENSION = 300
@@ -18,7 +18,7 @@ _LONGEST_INTERVAL = PCR_UNITS_PER_SECOND // 10
 
 def nearest(wire: int, reference: int) -> int:
     """The unwrapped timestamp that is ``wire`` on the wire and nearest to ``reference`` (ticks)."""
-    return reference + ((wire - reference + WRAP // 2) & (WRAP - 1)) - WRAP // 2
+    return reference + signed_difference(wire, reference, WRAP_BITS)
 
 
 class ProgramClock:

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 
 from .batch import RANK_PES, Batch, Index
-from .clock import TICKS_PER_SECOND, WRAP
+from .clock import TICKS_PER_SECOND, WRAP_BITS, signed_difference
 from .pcr import ProgramClock, nearest
 from .pes_header import PesHeader, parse_pes_header, pes_header_length
 from .report import PesEvent, ProblemEvent, ProblemKind
@@ -194,7 +194,7 @@ class PesStream:
         header = parse_pes_header(head)
         if header is None:
             self._open = None
-            detail = "no PES start code" if not head.startswith(b"\0\0\1") else "the PES header contradicts itself"
+            detail = "no PES start code" if not head.startswith(b"\0\0\1") else "the PES header is inconsistent"
             self._problem(batch, row, ProblemKind.MALFORMED_PES, detail)
             return
         unit.head = None
@@ -306,7 +306,7 @@ class PesStream:
             self._problem(batch, row, ProblemKind.DTS_AFTER_PTS, detail)
         if self.stream.codec in AUDIO or self.stream.codec in VIDEO:
             self._check_step(batch, row, unit.dts, unit.discontinuity)
-            late = 0 if pcr is None else (pcr - unit.dts + WRAP // 2) % WRAP - WRAP // 2
+            late = 0 if pcr is None else signed_difference(pcr, unit.dts, WRAP_BITS)
             if late > 0:
                 self._note_late(batch, row, late)
         if self.first_pts is None:

@@ -149,7 +149,7 @@ class TableReader:
             return False
         outcome = self._read_pat(section) if pid == PAT_PID else self._read_pmt(batch, row, pid, section)
         if outcome is None:
-            detail = f"{_name(pid)} contradicts itself"
+            detail = f"{_name(pid)} is inconsistent"
             batch.problem(row, RANK_TABLES, ProblemKind.MALFORMED_TABLE, detail)
             return None
         worth_keeping = not outcome if pid == PAT_PID else identifier in self._map_pids
