@@ -80,7 +80,7 @@ class Batch:
         for row in np.flatnonzero(error).tolist():
             self.problem(row, RANK_PACKET, ProblemKind.TRANSPORT_ERROR, "transport_error_indicator is set")
         for row in np.flatnonzero(malformed).tolist():
-            detail = "the adaptation field contradicts itself"
+            detail = "the adaptation field is inconsistent"
             self.problem(row, RANK_PACKET, ProblemKind.MALFORMED_PACKET, detail)
 
     def __len__(self) -> int:

@@ -88,6 +88,8 @@ class PesStream:
     """Puts together the PES packets of one PID and looks after its timestamps.
 
     ``keep`` says whether payload is collected, ``limit_bytes`` how much of one PES packet at most.
+    ``pes_packets`` and ``random_access`` (those with random_access_indicator) are counts; ``first_pts``,
+    ``last_pts``, ``first_dts`` and ``last_dts`` unwrapped ticks, None before the first timestamp.
     """
 
     def __init__(self, stream: MappedStream, clock: ProgramClock | None, keep: bool, limit_bytes: int) -> None:

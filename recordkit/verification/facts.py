@@ -26,7 +26,13 @@ class _TimeBase:
 
 
 class StreamFacts:
-    """Counts of one stream; constant memory. Times are ticks unless their names say otherwise."""
+    """Counts of one stream; constant memory. Times are ticks unless their names say otherwise.
+
+    ``bytes`` are of elementary stream. ``gaps`` counts flagged discontinuities, ``gap_duration`` is their
+    sum. ``sizes`` are (width, height, seconds into the stream). ``lost_bytes`` of audio lay outside any
+    frame, at ``lost_places`` places, the first at byte ``lost_at`` of the file; ``first_offset`` is the
+    byte offset of the first PES packet. ``time_bases`` counts the timelines begun.
+    """
 
     def __init__(self, stream: MappedStream) -> None:
         self.pid = stream.pid
