@@ -18,6 +18,9 @@ log = logging.getLogger("recordkit")
 LONGEST_SILENCE_S = 30.0
 """After so long without a byte, or without one that makes sense, a source is held for dead."""
 
+_TAGS: Mapping[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""PyAV 19 no longer takes this, and replaces what is not UTF-8 by itself."""
+
 DemuxedPacket: TypeAlias = "av.Packet[Any]"
 
 
@@ -29,15 +32,16 @@ def open_media(
     A tag that is not UTF-8 is no reason to refuse the media beside it.
     """
     try:
-        return av.open(
+        container: InputContainer = av.open(
             os.fspath(url),
             mode="r",
             format=kind,
             # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
             options=dict(options or {}),
-            metadata_errors="replace",
             timeout=(LONGEST_SILENCE_S, LONGEST_SILENCE_S),
+            **_TAGS,
         )
+        return container
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(os.fspath(url), f"cannot be opened: {words(error)}") from error
 
