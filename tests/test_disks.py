@@ -130,7 +130,7 @@ def test_a_full_disk_ends_a_recording_in_another_process_committed(tmp_path: Pat
                 timeout=GUARD_S * 2,
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
             )
-            assert done.returncode == 0, done.stderr
+            assert done.returncode == 1, done.stderr
             assert f"ended by itself: {DISK_FULL}" in done.stdout
         else:
             session = rk.start(LARGE, path, video=DENSE, flush_threshold=1 << 16, on_disk_full="stop")

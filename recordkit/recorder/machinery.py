@@ -139,6 +139,10 @@ class Machinery:
         self._let_go = look_after(owner or self, str(self.final_output_path), self)
         self.pipeline.start()
 
+    def abandon(self) -> None:
+        """Nobody waits for the end any more, the end of the program neither: a disk may hang."""
+        self._let_go()
+
     @property
     def is_recording(self) -> bool:
         """Whether nobody has stopped it, and nothing has ended it."""

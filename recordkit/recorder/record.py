@@ -118,6 +118,7 @@ def _stopped(recorder: Recorder, interrupted: bool) -> Recording:
             return recorder.stop()
         except KeyboardInterrupt:
             if interrupted:
+                recorder._abandon()
                 raise
             interrupted = True
 

@@ -376,6 +376,10 @@ class Recorder(Logged):
             if kind is None:
                 raise
 
+    def _abandon(self) -> None:
+        """Do not wait for the end of the recording at the end of the program."""
+        self._parts.abandon()
+
     def _refuse_writer_thread(self) -> None:
         if self._writer.is_own_thread:
             raise StateError(self.state, "another thread", "on_flush must not wait for the recorder that called it")
