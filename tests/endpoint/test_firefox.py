@@ -25,7 +25,8 @@ window.RTCPeerConnection.prototype.addTransceiver = function (track, options) {
 """
 SENT = """
 const reports = [...(await window.sender.getStats()).values()];
-return reports.find((one) => one.type === "outbound-rtp").framesSent;
+// There is no report before the first packet.
+return reports.find((one) => one.type === "outbound-rtp")?.framesSent ?? 0;
 """
 
 

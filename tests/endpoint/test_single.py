@@ -13,6 +13,7 @@ from recordkit.endpoint import single
 from recordkit.endpoint.whip import Whip
 from recordkit.errors import SettingsError
 from recordkit.recorder.record import record
+from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Recording
 from recordkit.verification.verify import verify
 
@@ -24,12 +25,15 @@ class Recorded:
 
     def __init__(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
         self.recordings: list[Recording] = []
+        self.recorders: list[Recorder] = []
         self.stop = threading.Event()
         self._caplog = caplog
         self._thread = threading.Thread(target=self._run, args=(path,))
 
     def _run(self, path: Path) -> None:
-        self.recordings.append(record(Whip(port=0), path, stop=self.stop, flush_interval=0.2))
+        self.recordings.append(
+            record(Whip(port=0), path, stop=self.stop, on_start=self.recorders.append, flush_interval=0.2)
+        )
 
     async def url(self) -> str:
         self._thread.start()
@@ -61,6 +65,9 @@ def test_a_publisher_comes_goes_and_another_goes_on_with_the_recording(
         await asyncio.sleep(1.0)
         async with synthetic(url, seconds=1.5) as second:
             await second.wait()
+        # 45 frames and 75 of audio of each. The last one comes when the connection has ended, and a stop would not
+        # wait for it.
+        await until(lambda: recorded.recorders[0].counters.taken_items == 240)
 
     caplog.set_level("INFO", "recordkit.endpoint")
     recorded = Recorded(tmp_path / "talk.ts", caplog)
