@@ -89,15 +89,21 @@ def record(
                 on_progress(recorder)
     except KeyboardInterrupt:
         interrupted = True
-        log.info("Interrupted: the recording is brought to its end")
     except BaseException:
         stop.set()
         feed.interrupt()
         recorder.stop()
         raise
-    stop.set()
-    feed.interrupt()
-    recording = _stopped(recorder, interrupted)
+    try:
+        if interrupted:
+            log.info("Interrupted: the recording is brought to its end")
+        stop.set()
+        feed.interrupt()
+        recording = _stopped(recorder, interrupted)
+    except KeyboardInterrupt:
+        # Who asks twice does not want to wait, and a disk may hang.
+        recorder._abandon()
+        raise
     feed.close()
     if recording.path is not None and recording.ended_because is None and feed.ended_because is not None:
         recording = replace(recording, ended_because=feed.ended_because)
@@ -118,7 +124,6 @@ def _stopped(recorder: Recorder, interrupted: bool) -> Recording:
             return recorder.stop()
         except KeyboardInterrupt:
             if interrupted:
-                recorder._abandon()
                 raise
             interrupted = True
 
