@@ -221,8 +221,7 @@ def test_a_real_disk_that_is_full(tmp_path, kind):
         assert rig.writer.error is None
         assert rig.writer.committed
         assert units_in(whole(rig.final)) == datas(rig.laid)
-        # More than was free: the tail gave back its room. How much more depends on how far laying got.
-        assert rig.final.stat().st_size > 600_000
+        assert rig.final.stat().st_size > 700_000
         assert sorted(one.name for one in folder.iterdir() if one.is_file()) == ["filler", "talk.ts"]
 
 
