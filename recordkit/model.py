@@ -226,6 +226,7 @@ class EventKind(StrEnum):
     RECONNECT = "reconnect"
     LATE_STREAM = "late stream"
     EARLY_END = "early end"
+    ALTERED = "altered"
     SOURCE_ENDED = "source ended"
     MARK = "mark"
     DEGRADED = "degraded"

@@ -24,6 +24,8 @@ _START_CODE = b"\0\0\1"
 _H264_IDR, _H264_SPS = 5, 7
 _H264_SLICES = 1 << 1 | 1 << 2 | 1 << _H264_IDR
 _H265_SPS = 33
+_H265_LAYER = 0x3F << 3
+"""nuh_layer_id in the header of a NAL unit."""
 _LONGEST_SPS_BYTES = 512
 _HEADER_BYTES = 7
 """The longer of the two headers that are stepped along."""
@@ -70,6 +72,8 @@ class PictureCounter:
                 nal_type = data[at + 3] >> 1 & 0x3F
                 is_first_slice = nal_type < 32 and data[at + 5] & 0x80
                 is_random_access, is_sps = 16 <= nal_type <= 21, nal_type == _H265_SPS
+                if int.from_bytes(data[at + 3 : at + 5]) & _H265_LAYER:
+                    is_first_slice = is_sps = False
             else:
                 nal_type = data[at + 3] & 0x1F
                 # first_mb_in_slice is ue(v), and 0 is the one value whose first bit is set.
@@ -94,7 +98,8 @@ class PictureCounter:
         codes, piece = codes[inside], piece[inside]
         words = data.words(codes).astype(np.int64)
         if self._is_h265:
-            nal_type = words >> 33 & 0x3F
+            # Those of another layer count as end of sequence (36): they are part of the base layer's picture.
+            nal_type = np.where(words >> 24 & _H265_LAYER, 36, words >> 33 & 0x3F)
             is_first_slice = (nal_type < 32) & (words >> 16 & 0x80 != 0)
             is_random_access, is_sps = (nal_type >= 16) & (nal_type <= 21), nal_type == _H265_SPS
         else:

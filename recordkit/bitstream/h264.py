@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model import Codec
+from .sei import recovery_point
 from .sps import SequenceParameterSet, parse_h265_sps, parse_sps, unescape, unsigned_exp_golomb
 
 __all__ = [
@@ -19,11 +20,11 @@ __all__ = [
     "ParameterSetFramer",
     "SequenceParameterSet",
     "annexb_parameter_sets",
+    "first_slice",
     "is_delimiter_first",
     "nal_units",
     "parse_h265_sps",
     "parse_sps",
-    "recovery_point",
 ]
 
 H264_DELIMITER = bytes.fromhex("00 00 00 01 09 F0")
@@ -37,7 +38,8 @@ _START_CODE = b"\0\0\1"
 
 _H264_IDR, _H264_SEI, _H264_SPS, _H264_PPS, _H264_AUD, _H264_SPS_EXTENSION = 5, 6, 7, 8, 9, 13
 _H265_VPS, _H265_SPS, _H265_PPS, _H265_AUD = 32, 33, 34, 35
-_RECOVERY_POINT = 6
+_H265_RASL = (8, 9)
+_H265_IDR = (19, 20)
 _LARGEST_PARAMETER_SET_ID = 255
 _SLICE_HEAD_BYTES = 16
 
@@ -82,6 +84,19 @@ def _is_parameter_set(nal_type: int, codec: Codec) -> bool:
     return nal_type in (_H264_SPS, _H264_PPS, _H264_SPS_EXTENSION)
 
 
+def _layer(data: bytes, start: int, codec: Codec) -> int:
+    """nuh_layer_id of the NAL unit at ``start``: 0 is the base layer, and all that H.264 has (H.265, 7.4.2.2)."""
+    return int.from_bytes(data[start : start + 2]) >> 3 & 0x3F if codec is Codec.H265 else 0
+
+
+def first_slice(data: bytes, codec: Codec) -> int:
+    """Where the first slice of an access unit begins, its start code included; 0 if it has none."""
+    for start in _nal_starts(data):
+        if _is_slice(_nal_type(data[start], codec), codec):
+            return start - (4 if data[start - 4 : start - 3] == b"\0" else 3)
+    return 0
+
+
 def _leading_parameter_sets(data: bytes, codec: Codec) -> Iterator[tuple[int, bytes]]:
     for start in _nal_starts(data):
         nal_type = _nal_type(data[start], codec)
@@ -94,24 +109,6 @@ def _leading_parameter_sets(data: bytes, codec: Codec) -> Iterator[tuple[int, by
 def annexb_parameter_sets(data: bytes, codec: Codec = Codec.H264) -> bytes:
     """The parameter sets before the first slice, each behind a 4-byte start code; b"" without any."""
     return b"".join(_LONG_START_CODE + nal for _, nal in _leading_parameter_sets(data, codec))
-
-
-def recovery_point(nal: bytes) -> int | None:
-    """The recovery_frame_cnt of an SEI NAL unit of H.264 (7.3.2.3, D.1.8); None when it has no recovery point."""
-    payload = unescape(nal[1:])
-    at = 0
-    while at < len(payload) - 1:
-        what = size = 0
-        while at < len(payload) and payload[at] == 0xFF:
-            what, at = what + 0xFF, at + 1
-        what, at = what + (payload[at] if at < len(payload) else 0), at + 1
-        while at < len(payload) and payload[at] == 0xFF:
-            size, at = size + 0xFF, at + 1
-        size, at = size + (payload[at] if at < len(payload) else 0), at + 1
-        if what == _RECOVERY_POINT:
-            return unsigned_exp_golomb(payload[at : at + size], 0)
-        at += size
-    return None
 
 
 def is_delimiter_first(data: bytes, codec: Codec = Codec.H264) -> bool:
@@ -128,19 +125,23 @@ class FramedUnit:
 
     ``skip`` is 0 but for the rare unit that brings a delimiter and lacks parameter sets: they
     have to come between the two, so the delimiter moves into ``prefix``. ``random_access`` says
-    whether a decoder can start here.
+    whether a decoder can start here, ``is_idr`` that nothing behind it refers to what is before it.
+    ``is_leading`` says that a decoder which starts at the frame before cannot decode it (RASL of H.265;
+    H.264 does not tell).
     """
 
     prefix: bytes
     skip: int
     random_access: bool
+    is_idr: bool = False
+    is_leading: bool = False
 
 
 class ParameterSetFramer:
     """Puts the access unit delimiter and the parameter sets where a transport stream needs them.
 
     ``codec`` is H264 or H265; ``extradata_annexb`` are an encoder's parameter sets as an Annex B
-    byte stream. The newest parameter sets seen are remembered, at most one per type and id.
+    byte stream. The newest parameter sets seen are remembered, at most one per layer, type and id.
     ``width`` and ``height`` follow the newest sequence parameter set (pixels after cropping, 0
     while none is known).
     """
@@ -152,9 +153,13 @@ class ParameterSetFramer:
         self._delimiter = H265_DELIMITER if codec is Codec.H265 else H264_DELIMITER
         self._sps_type = _H265_SPS if codec is Codec.H265 else _H264_SPS
         self._pps_type = _H265_PPS if codec is Codec.H265 else _H264_PPS
-        self._sets: dict[tuple[int, int], bytes] = {}
+        self._sets: dict[tuple[int, int, int], bytes] = {}
         self._block = b""
-        for nal_type, nal in _leading_parameter_sets(extradata_annexb, codec):
+        self.learn(extradata_annexb)
+
+    def learn(self, annexb: bytes) -> None:
+        """Remember the parameter sets that begin ``annexb``."""
+        for nal_type, nal in _leading_parameter_sets(annexb, self._codec):
             self._remember(nal_type, nal)
 
     @property
@@ -165,7 +170,7 @@ class ParameterSetFramer:
     @property
     def ready(self) -> bool:
         """Whether a sequence and a picture parameter set are known, so that a decoder can start."""
-        types = {nal_type for nal_type, _ in self._sets}
+        types = {nal_type for layer, nal_type, _ in self._sets if not layer}
         return self._sps_type in types and self._pps_type in types
 
     def frame(self, data: bytes, random_access: bool) -> FramedUnit:
@@ -178,29 +183,30 @@ class ParameterSetFramer:
         """
         codec = self._codec
         delimited = -1  # where the NAL unit behind the unit's own delimiter begins
-        has_sps = has_pps = recovery = intra = False
+        has_sps = has_pps = recovery = intra = is_idr = is_leading = False
         for number, start in enumerate(_nal_starts(data)):
             nal_type = _nal_type(data[start], codec)
             if delimited == 0:
                 delimited = start - (4 if data[start - 4] == 0 else 3)
             if _is_slice(nal_type, codec):
                 intra = self._is_random_access(data, start, nal_type, random_access, recovery)
+                is_idr = nal_type in (_H265_IDR if codec is Codec.H265 else (_H264_IDR,))
+                is_leading = codec is Codec.H265 and nal_type in _H265_RASL
                 break
             if _is_parameter_set(nal_type, codec):
                 self._remember(nal_type, data[start : _nal_end(data, start)])
-                has_sps |= nal_type == self._sps_type
-                has_pps |= nal_type == self._pps_type
+                is_base = not _layer(data, start, codec)
+                has_sps |= is_base and nal_type == self._sps_type
+                has_pps |= is_base and nal_type == self._pps_type
             elif number == 0 and start <= 4 and is_delimiter_first(data, codec):
                 delimited = 0
             elif nal_type == _H264_SEI and codec is Codec.H264:
                 recovery |= recovery_point(data[start : _nal_end(data, start)]) is not None
         intra = intra and self.ready
         lacking = intra and not (has_sps and has_pps)
-        if delimited < 0:
-            return FramedUnit(self._delimiter + self._block if lacking else self._delimiter, 0, intra)
-        if lacking:
-            return FramedUnit(self._delimiter + self._block, delimited, intra)
-        return FramedUnit(b"", 0, intra)
+        skip = delimited if delimited > 0 and lacking else 0
+        prefix = self._delimiter if delimited < 0 or lacking else b""
+        return FramedUnit(prefix + self._block if lacking else prefix, skip, intra, is_idr, is_leading)
 
     def _is_random_access(self, data: bytes, start: int, nal_type: int, flag: bool, recovery: bool) -> bool:
         if self._codec is Codec.H265:
@@ -214,12 +220,13 @@ class ParameterSetFramer:
         return slice_type is not None and slice_type % 5 in (2, 4)  # table 7-6: I and SI
 
     def _remember(self, nal_type: int, nal: bytes) -> None:
-        key = nal_type, self._identifier(nal_type, nal)
-        if key[1] < 0 or self._sets.get(key) == nal:
+        layer = _layer(nal, 0, self._codec)
+        key = layer, nal_type, self._identifier(nal_type, nal)
+        if key[-1] < 0 or self._sets.get(key) == nal:
             return
         self._sets[key] = nal
         self._block = b"".join(_LONG_START_CODE + self._sets[known] for known in sorted(self._sets))
-        if nal_type == self._sps_type:
+        if nal_type == self._sps_type and not layer:
             sps = parse_h265_sps(nal) if self._codec is Codec.H265 else parse_sps(nal)
             if sps is not None:
                 self.width, self.height = sps.width, sps.height

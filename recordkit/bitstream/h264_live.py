@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..model import Codec
-from .h264 import ParameterSetFramer, nal_units, recovery_point
+from .h264 import ParameterSetFramer, nal_units
+from .sei import recovery_point
 from .sps import unsigned_exp_golomb
 
 _IDR, _SEI, _SPS, _PPS, _DELIMITER, _SPS_EXTENSION, _SUBSET_SPS = 5, 6, 7, 8, 9, 13, 15

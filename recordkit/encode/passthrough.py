@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -16,12 +17,15 @@ from ..bitstream.audio import (
     parse_audio_specific_config,
     parse_mp3,
 )
-from ..bitstream.h264 import ParameterSetFramer
+from ..bitstream.h264 import FramedUnit, ParameterSetFramer
 from ..bitstream.language import three_letters
+from ..bitstream.lengths import parse_configuration, with_start_codes
+from ..bitstream.sei import Orientation
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
+from .orientation import Turning, orientation_beside
 
 _NAMES = {codec.value: codec for codec in Codec}
 
@@ -42,13 +46,21 @@ def passthrough_codec(stream: av.VideoStream | av.AudioStream) -> Codec | None:
 class PictureFramer:
     """Makes coded pictures fit for a transport stream, and follows their size.
 
-    ``skipped_units`` counts pictures before the first from which a decoder can start.
+    ``skipped_units`` counts pictures before the first from which a decoder can start, and those behind it that
+    refer to what is before it (open groups of pictures). ``on_altered`` is told of these.
     """
 
-    def __init__(self, codec: Codec, extradata: bytes = b"") -> None:
+    def __init__(
+        self, codec: Codec, extradata: bytes = b"", on_altered: Callable[[str], None] | None = None
+    ) -> None:
         self.skipped_units = 0
+        self._codec = codec
         self._framer = ParameterSetFramer(codec, extradata)
         self._format = StreamFormat(codec)
+        self._turning = Turning(codec)
+        self._on_altered = on_altered
+        self._open_entry: int | None = None  # when the frame that was begun with is shown, if it is no IDR
+        self._leading = 0
 
     @property
     def lacking(self) -> str | None:
@@ -60,19 +72,51 @@ class PictureFramer:
             "let the encoder repeat them before each keyframe"
         )
 
+    def learn(self, parameter_sets: bytes) -> None:
+        """Take parameter sets (Annex B) that hold from now on."""
+        self._framer.learn(parameter_sets)
+
+    def turn(self, orientation: Orientation | None) -> None:
+        """Frames are to be shown turned so, unless they say something else themselves."""
+        self._turning.turn(orientation)
+
     def framed(self, unit: AccessUnit, *, is_key_picture: bool) -> Coded | None:
         """The unit with its delimiter and parameter sets; None where no decoder could start yet."""
-        framed = self._framer.frame(unit.data, is_key_picture)
+        has_begun = bool(self._format.width)
+        # Where nothing else is there to begin with, any intra frame does.
+        framed = self._framer.frame(unit.data, is_key_picture or not has_begun)
         size = (self._framer.width, self._framer.height)
         if framed.random_access and size != (self._format.width, self._format.height):
             self._format = replace(self._format, width=size[0], height=size[1])
         if not self._format.width:
             self.skipped_units += 1
             return None
+        if framed.random_access:
+            is_broken = not framed.is_idr and (unit.discontinuity or not has_begun)
+            self._open_entry = unit.pts if is_broken else None
+        elif self._leads(framed, unit):
+            self.skipped_units += 1
+            self._leading += 1
+            return None
+        elif self._leading:
+            self._tell_leading()
         data = unit.data[framed.skip :] if framed.skip else unit.data
-        return Coded(
-            self._format, replace(unit, data=data, prefix=framed.prefix, random_access=framed.random_access)
-        )
+        unit = replace(unit, data=data, prefix=framed.prefix, random_access=framed.random_access)
+        return Coded(self._format, self._turning.turned(unit))
+
+    def _leads(self, framed: FramedUnit, unit: AccessUnit) -> bool:
+        """Whether a decoder that began with the last entry lacks what the frame refers to."""
+        if self._open_entry is None:
+            return False
+        return framed.is_leading if self._codec is Codec.H265 else unit.pts < self._open_entry
+
+    def _tell_leading(self) -> None:
+        count, self._leading = self._leading, 0
+        if self._on_altered is not None:
+            self._on_altered(
+                f"left out: {count} of the frames, shown before the keyframe that was begun with, which refer to "
+                "frames before it that are not there"
+            )
 
 
 class SoundFramer:
@@ -136,26 +180,35 @@ class SoundFramer:
 class Passthrough:
     """Turns the packets of one demuxed stream into access units of stream ``index``.
 
-    ``skipped_units`` counts pictures before the first from which a decoder can start: they are
-    left out. Raises MediaError where the stream's codec cannot be passed through.
+    ``skipped_units`` counts pictures that no decoder could show: they are left out. ``on_altered`` is told
+    what will not be as in the source. Raises MediaError where the stream's codec cannot be passed through.
     """
 
-    def __init__(self, stream: av.VideoStream | av.AudioStream, index: int, language: str | None = None) -> None:
+    def __init__(
+        self,
+        stream: av.VideoStream | av.AudioStream,
+        index: int,
+        language: str | None = None,
+        on_altered: Callable[[str], None] | None = None,
+    ) -> None:
         codec = passthrough_codec(stream)
         if codec is None:
             raise MediaError(f"{stream.codec_context.name} cannot be passed through: decode it first", index)
         self._index = index
-        self._filter: av.BitStreamFilterContext | None = None
+        self._codec = codec
+        self._length_bytes = 0
+        self._orientation_lacks = False
         self._framer: PictureFramer | None = None
         self._sound: SoundFramer | None = None
         self._duration = 0
         extradata = stream.codec_context.extradata or b""
         if isinstance(stream, av.VideoStream):
-            if extradata[:1] == b"\1":  # avcC or hvcC: lengths where Annex B has start codes
-                name = "h264_mp4toannexb" if codec is Codec.H264 else "hevc_mp4toannexb"
-                self._filter = av.BitStreamFilterContext(name, stream)
-                extradata = b""
-            self._framer = PictureFramer(codec, extradata)
+            configuration = parse_configuration(extradata, codec)
+            if configuration is not None:
+                self._length_bytes, extradata = configuration
+                # Containers with lengths in place of start codes are those that may turn their frames.
+                self._orientation_lacks = stream.codec_context.is_decoder and not stream.codec_context.is_open
+            self._framer = PictureFramer(codec, extradata, on_altered)
             if stream.average_rate:
                 self._duration = round(TICKS_PER_SECOND / stream.average_rate)
         else:
@@ -167,32 +220,37 @@ class Passthrough:
             return to_ticks(packet.duration, packet.time_base)
         return self._duration
 
+    def look(self, packet: CodedPacket) -> None:
+        """See how frames are to be turned; call it with the container still open, before ``packet`` is coded."""
+        if self._orientation_lacks and packet.is_keyframe and self._framer is not None:
+            self._orientation_lacks = False
+            self._framer.turn(orientation_beside(packet))
+
     def units(self, packet: CodedPacket, dts: int, pts: int | None, *, discontinuity: bool) -> list[Coded]:
         """The access units of ``packet``, placed at ``dts`` and ``pts`` (ticks; None: not known).
 
         Raises MediaError for a packet that cannot be carried.
         """
-        try:
-            packets = self._filter.filter(packet) if self._filter is not None else [packet]
-        except av.FFmpegError as error:
-            raise MediaError(f"a packet could not be brought into Annex B: {error}", self._index) from error
-        coded = []
-        for filtered in packets:
-            data = bytes(filtered)
-            unit = AccessUnit(
-                stream=self._index,
-                pts=dts if pts is None else max(pts, dts),
-                dts=dts,
-                data=data,
-                discontinuity=discontinuity,
-                duration=self.step(packet),
-            )
-            if self._sound is not None:
-                coded.append(self._sound.framed(unit, _new_extradata(packet)))
-            elif self._framer is not None:
-                framed = self._framer.framed(unit, is_key_picture=packet.is_keyframe)
-                coded += [] if framed is None else [framed]
-        return coded
+        data, new_extradata = bytes(packet), _new_extradata(packet)
+        if self._framer is not None and new_extradata:
+            configuration = parse_configuration(new_extradata, self._codec)
+            if configuration is not None:
+                self._length_bytes, new_extradata = configuration
+            self._framer.learn(new_extradata)
+        if self._length_bytes:
+            data = with_start_codes(data, self._length_bytes)
+        unit = AccessUnit(
+            stream=self._index,
+            pts=dts if pts is None else max(pts, dts),
+            dts=dts,
+            data=data,
+            discontinuity=discontinuity,
+            duration=self.step(packet),
+        )
+        if self._sound is not None:
+            return [self._sound.framed(unit, new_extradata)]
+        framed = self._framer.framed(unit, is_key_picture=packet.is_keyframe) if self._framer is not None else None
+        return [] if framed is None else [framed]
 
     @property
     def skipped_units(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import TypeAlias
 
 import av
@@ -41,7 +42,8 @@ class Streams:
 
     ``rejected_items`` counts items that could not be encoded and were left out. ``on_gap`` is told
     of each gap in the sound: the stream, the seconds, and whether silence fills it; ``on_given_up``
-    of each stream that is given up while others go on, and why.
+    of each stream that is given up while others go on, and why; ``on_altered`` of what will not be as in the
+    source: the stream, and a sentence.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Streams:
         audio: Sequence[AudioSettings],
         on_gap: Callable[[int, float, bool], None] | None = None,
         on_given_up: Callable[[int, str], None] | None = None,
+        on_altered: Callable[[int, str], None] | None = None,
     ) -> None:
         self.timeline = Timeline()
         self.rejected_items = 0
         self._on_gap = on_gap
         self._on_given_up = on_given_up
+        self._on_altered = on_altered
         self._past_gaps, self._past_gap_s, self._past_skipped = 0, 0.0, 0
         self._past_lacking: str | None = None
         self._video = video
@@ -134,21 +138,25 @@ class Streams:
         self._failures.pop(index, None)
         return coded
 
-    def admit(self, stream: av.stream.Stream, index: int) -> None:
+    def admit(self, packet: CodedPacket, index: int) -> None:
         """Learn what must be known of a demuxed stream; call it with the container still open.
 
         A packet outlives its container, the stream that it points to does not. May be called from
-        any thread, before the stream's first packet is coded.
+        any thread, before the packet is coded.
 
         Raises MediaError where its packets cannot be passed through, or frames were given before.
         """
-        way = self._ways.get(index)
+        stream, way = packet.stream, self._ways.get(index)
         if way is None and isinstance(stream, av.VideoStream | av.AudioStream):
             if isinstance(stream.container, InputContainer) and not len(stream.container.streams):
                 raise MediaError("the packet's container has been closed: write its packets before that", index)
-            self._ways[index] = Passthrough(stream, index, stream.language)
+            way = self._ways[index] = Passthrough(stream, index, stream.language, self._altered(index))
         elif not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
+        way.look(packet)
+
+    def _altered(self, index: int) -> Callable[[str], None] | None:
+        return None if self._on_altered is None else partial(self._on_altered, index)
 
     def close(self) -> None:
         """Let the encoders go, which hold much memory; what was counted stays. Nothing is coded any more."""

@@ -16,6 +16,7 @@ from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import VideoSettings
 from .coded import Coded, CodedPacket
+from .orientation import Turning, orientation_of
 
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 _HD_LINES = 720
@@ -41,6 +42,7 @@ class VideoEncoder:
         self._group_start: int | None = None
         self._group_frames = 0
         self._last_ticks: int | None = None
+        self._turning = Turning(Codec.H264)
         self._step = round(TICKS_PER_SECOND / self._frame_rate)
 
     def encode(self, frame: VideoFrame, ticks: int, *, discontinuity: bool = False) -> list[Coded]:
@@ -69,6 +71,7 @@ class VideoEncoder:
                 # How long a picture will be shown is told by the next one; the last step is the best guess.
                 self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
             self._last_ticks = ticks
+            self._turning.turn(orientation_of(frame))
             picture.pts, picture.time_base = ticks, _TIME_BASE
             return coded + self._units(context.encode(picture), stream_format, discontinuity)
         except av.FFmpegError as error:
@@ -164,7 +167,7 @@ class VideoEncoder:
                 discontinuity=discontinuity,
                 duration=self._step,
             )
-            units.append(Coded(stream_format, unit))
+            units.append(Coded(stream_format, self._turning.turned(unit)))
         return units
 
 

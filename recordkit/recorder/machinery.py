@@ -56,7 +56,9 @@ class Machinery:
         self.intake: Intake[Media | threading.Event] = Intake(
             settings.queue_bytes, settings.overflow, clock, self._share
         )
-        self.streams = Streams(settings.video or VideoSettings(), settings.audio, self._gap, self._given_up)
+        self.streams = Streams(
+            settings.video or VideoSettings(), settings.audio, self._gap, self._given_up, self._altered
+        )
         self._packetiser = Packetiser()
         self.writer = Writer(
             settings,
@@ -254,6 +256,10 @@ class Machinery:
 
     def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
         self.note(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)
+
+    def _altered(self, stream: int, because: str) -> None:
+        log.warning("%s: stream %d: %s", self.final_output_path, stream, because)
+        self.note(EventKind.ALTERED, stream=stream, because=because)
 
     def _given_up(self, stream: int, because: str) -> None:
         self.degrade(f"stream {stream}", because)

@@ -260,7 +260,7 @@ class Recorder(Logged):
         if packet.size == 0:
             return True
         route = self._routing.packet(packet, stream)
-        self._parts.streams.admit(packet.stream, route.stream)
+        self._parts.streams.admit(packet, route.stream)
         return self._put(packet, route)
 
     def write_unit(self, unit: EncodedUnit, stream: int = 0) -> bool:

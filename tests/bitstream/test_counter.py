@@ -33,6 +33,8 @@ def test_h265_pictures():
     idr, trail = b"\0\0\1\x26\x01\xaf", b"\0\0\1\x02\x01\xd0"
     assert counter.feed(H265_DELIMITER + idr + b"\0\0\1\x26\x01\x2f") == Pictures(1, 1)
     assert counter.feed(trail + trail) == Pictures(2, 0)
+    second_layer = b"\0\0\1\x02\x09\xd0"
+    assert counter.feed(trail + second_layer) == Pictures(1, 0)
 
 
 @pytest.mark.parametrize(("codec", "frame", "samples"), [(Codec.AAC, adts(), 1024), (Codec.MP3, MP3, 1152)])

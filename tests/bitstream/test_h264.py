@@ -200,3 +200,20 @@ def test_framer_does_not_look_behind_the_first_slice():
     framer = ParameterSetFramer(Codec.H264, SETS)
     framer.frame(IDR + b"\0\0\0\1" + encoded("libx264", 640, 360)[0], False)
     assert (framer.width, framer.height) == (480, 270)
+
+
+def test_parameter_sets_of_another_layer_stay_beside_those_of_the_base_layer() -> None:
+    unit = encoded("libx265", 160, 96, **{"x265-params": "log-level=none"})[0]
+    base = {kind: first_of(unit, kind, Codec.H265) for kind in (32, 33, 34)}
+    second = b"".join(b"\0\0\0\1" + bytes([nal[0], nal[1] | 8]) + nal[2:] for nal in (base[33], base[34]))
+    sets = b"".join(b"\0\0\0\1" + nal for nal in base.values())
+    alone = ParameterSetFramer(Codec.H265, second)
+    assert not alone.ready
+    assert alone.width == 0
+    framer = ParameterSetFramer(Codec.H265, sets + second)
+    assert (framer.width, framer.height, framer.ready) == (160, 96, True)
+    assert framer.parameter_sets == sets + second
+    slices = b"\0\0\0\1" + first_of(
+        unit, 19 if any(k == 19 for k, *_ in nal_units(unit, Codec.H265)) else 20, Codec.H265
+    )
+    assert framer.frame(second + slices, True).prefix == H265_DELIMITER + sets + second

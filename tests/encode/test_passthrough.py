@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from recordkit.bitstream.audio import AudioSpecificConfig, adts_header
-from recordkit.encode.passthrough import SoundFramer
+from recordkit.encode.passthrough import PictureFramer, SoundFramer
 from recordkit.encode.routing import Routing
 from recordkit.errors import MediaError
 from recordkit.model import AccessUnit, Codec
@@ -98,3 +98,58 @@ def test_audio_of_eight_channels_is_measured_without_its_planes() -> None:
     frame = av.AudioFrame(format="fltp", layout="7.1", samples=960)
     frame.sample_rate = 48_000
     assert Routing(has_video=False, has_audio=True).frame(frame, 0).size == 8 * 960 * 4
+
+
+def shown(path: Path) -> list[bytes]:
+    """The luma of each frame, without what stands behind its rows."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="gray").tobytes() for frame in container.decode(video=0)]
+
+
+def open_groups(path: Path, coder: str) -> Path:
+    """H.264 or H.265 of three groups of ten frames, the later ones open."""
+    params = "open-gop=1:keyint=10:min-keyint=10:scenecut=0:bframes=3:b-adapt=0"
+    options = {f"{coder[3:]}-params": params + ":log-level=none"}
+    return make_clip(path, video=coder, audio=[], seconds=1, options=options)
+
+
+@pytest.mark.parametrize("coder", ["libx264", "libx265"])
+def test_a_film_cut_at_an_open_group_is_recorded_but_for_what_no_decoder_can_show(
+    coder: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = open_groups(tmp_path / "whole.ts", coder)
+    with av.open(str(whole)) as container, Recorder(tmp_path / "out.ts", audio=None) as recorder:
+        keyframes = 0
+        for packet in container.demux(video=0):
+            keyframes += packet.is_keyframe
+            if keyframes >= 2:
+                recorder.write_packet(packet)
+    recording = recorder.stop()
+    # With the second keyframe comes one that is shown before it.
+    assert shown(tmp_path / "out.ts") == shown(whole)[-20:]
+    assert (recording.counters.video_units, recording.counters.skipped_units) == (20, 1)
+    events = recording.events
+    (told,) = events[events["kind"] == "altered"]["fields"]
+    assert told["stream"] == 0
+    assert "left out: 1 of the frames" in told["because"]
+    assert told["because"] in caplog.text
+
+
+def test_lengths_in_a_container_lose_no_entry(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    open_groups(clip, "libx264")
+    with av.open(str(clip)) as container, Recorder(tmp_path / "out.ts", audio=None) as recorder:
+        for packet in container.demux(video=0):
+            recorder.write_packet(packet)
+    kinds = list(recorder.stop().events["kind"])
+    assert kinds.count("keyframe") == 3
+    assert shown(tmp_path / "out.ts") == shown(clip)
+
+
+def test_a_stream_of_intra_frames_without_any_sign_of_an_entry_begins_with_one() -> None:
+    sets = bytes.fromhex("000000016742c015d901e08fea10000003001000000303c0f162e480 0000000168cb83cb20")
+    framer = PictureFramer(Codec.H264, sets)
+    intra, inter = b"\0\0\0\1\x41\x88\x84abc", b"\0\0\0\1\x41\x9a\x24abc"
+    found = [framer.framed(unit(data), is_key_picture=False) for data in (inter, intra, inter, intra)]
+    assert [one is not None and one.unit.random_access for one in found] == [False, True, False, False]
+    assert framer.skipped_units == 1
