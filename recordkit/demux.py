@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import av
 from av.container import InputContainer
@@ -25,15 +25,16 @@ DemuxedPacket: TypeAlias = "av.Packet[Any]"
 
 
 def open_media(
-    url: str | os.PathLike[str], *, kind: str | None = None, options: Mapping[str, str] | None = None
+    url: str | os.PathLike[str] | BinaryIO, *, kind: str | None = None, options: Mapping[str, str] | None = None
 ) -> InputContainer:
-    """Open ``url`` for reading, as ``kind`` if that is given ("mpegts"). Raises SourceError if that fails.
+    """Open ``url``, or a file that is open already, as ``kind`` if that is given ("mpegts").
 
-    A tag that is not UTF-8 is no reason to refuse the media beside it.
+    Raises SourceError if that fails. A tag that is not UTF-8 is no reason to refuse the media beside it.
     """
+    name = os.fspath(url) if isinstance(url, str | os.PathLike) else "bytes in memory"
     try:
         container: InputContainer = av.open(
-            os.fspath(url),
+            name if isinstance(url, str | os.PathLike) else url,
             mode="r",
             format=kind,
             # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
@@ -43,7 +44,7 @@ def open_media(
         )
         return container
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(os.fspath(url), f"cannot be opened: {words(error)}") from error
+        raise SourceError(name, f"cannot be opened: {words(error)}") from error
 
 
 def demux(container: InputContainer, streams: Sequence[av.stream.Stream]) -> Iterator[DemuxedPacket]:

@@ -25,7 +25,7 @@ FLOORS: list[set[str]] = [
     {"mpegts", "settings", "plots"},
     # bytes to disk, media to access units
     {"writer", "encode", "verification"},
-    {"recovery", "sources"},
+    {"recovery", "sources", "reading"},
     {"recorder"},
     # recordings in processes of their own, and from publishers
     {"background", "endpoint"},

@@ -1,0 +1,187 @@
+"""The video of any file that libavformat reads, by an index made from its packets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from ..demux import demux, is_decodable, open_media
+from ..errors import SourceError
+from .index import Index, Unit, build
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+
+    Packet = av.Packet[Any]
+
+_MICROSECONDS = Fraction(1, av.time_base)
+_AUDIO_LEAD_S = Fraction(1, 2)
+_USUAL_RATE = 25
+"""Where nothing is said, as libavformat has it."""
+_WITHOUT_TIMES = {"h264", "hevc"}
+_WITHOUT_DISPLAY_TIMES = {"avi", *_WITHOUT_TIMES}
+"""Here libavformat takes the time of decoding for that of showing."""
+
+
+class ContainerTrack:
+    """The best video of a file in MP4, Matroska, AVI or whatever else.
+
+    Raises SourceError if it cannot be opened, or holds no video that can be decoded.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._container, self._stream = self._open()
+        start = self._container.start_time
+        self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
+        self._places: dict[int | None, int] = {}
+        self.index = self._scan()
+
+    @property
+    def name(self) -> str:
+        """The path or URL."""
+        return self._path
+
+    def _open(self) -> tuple[av.container.InputContainer, VideoStream]:
+        container = open_media(self._path)
+        streams = [one for one in container.streams.video if is_decodable(one)]
+        if not streams:
+            container.close()
+            raise SourceError(self._path, "holds no video that can be decoded")
+        best = container.streams.best("video")
+        return container, best if isinstance(best, VideoStream) and best in streams else streams[0]
+
+    def _scan(self) -> Index:
+        units: list[Unit] = []
+        for packet in demux(self._container, [self._stream]):
+            if packet.size:
+                units.append(
+                    Unit(
+                        packet.pts,
+                        packet.dts,
+                        -1 if packet.pos is None else packet.pos,
+                        packet.size,
+                        bool(packet.is_keyframe),
+                        damaged=bool(packet.is_corrupt),
+                        hidden=bool(packet.is_discard),
+                    )
+                )
+        self._places = {unit.dts if unit.pts is None else unit.pts: place for place, unit in enumerate(units)}
+        base = Fraction(self._stream.time_base or 1)
+        if all(unit.dts is None for unit in units):
+            rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or _USUAL_RATE)
+            units = [replace(unit, dts=round(place / rate / base)) for place, unit in enumerate(units)]
+        has_times = all(unit.pts is not None for unit in units)
+        if self._container.format.name in _WITHOUT_DISPLAY_TIMES and self._stream.codec_context.has_b_frames:
+            has_times = False
+        shown = None if has_times else self._learn_order(len(units))
+        return build(units, base, shown)
+
+    def _learn_order(self, count: int) -> list[int]:
+        """The order in which frames come out of the decoder, for files without presentation times."""
+        decoder, found = self.decoder(), list[int]()
+        packets: list[Packet | None] = [*self.packets(0), None]
+        for place, packet in enumerate(packets):
+            if packet is not None:
+                packet.pts, packet.dts = place, None
+            try:
+                found += [frame.pts for frame in decoder.decode(packet) if frame.pts is not None]
+            except av.FFmpegError:
+                continue
+        return [place for place in found if 0 <= place < count]
+
+    def decoder(self) -> VideoCodecContext:
+        """A decoder with the file's own parameters."""
+        source = self._stream.codec_context
+        context = av.CodecContext.create(source.codec, "r")
+        if not isinstance(context, VideoCodecContext):
+            raise SourceError(self._path, f"there is no decoder for {source.name}")
+        context.extradata = source.extradata
+        if source.width:
+            context.width, context.height = source.width, source.height
+        return context
+
+    def packets(self, first: int) -> Iterator[Packet]:
+        """The coded frames from unit ``first`` on."""
+        index = getattr(self, "index", None)
+        if first and index is not None:
+            yield from self._from(index, first)
+            return
+        self._rewind()
+        for packet in demux(self._container, [self._stream]):
+            if packet.size:
+                yield packet
+
+    def _from(self, index: Index, first: int) -> Iterator[Packet]:
+        """Seek to unit ``first``; if that leads beyond it, to earlier ones, and at last to the start."""
+        can_seek = self._container.format.name not in _WITHOUT_TIMES
+        keys = [unit for unit in range(first, -1, -1) if index.keyframe[unit]][:4] if can_seek else []
+        for key in [*keys, None]:
+            found = None
+            if key is None:
+                self._rewind()
+                found = 0
+            else:
+                try:
+                    self._container.seek(int(min(index.dts[key], index.pts[key])), stream=self._stream)
+                except av.FFmpegError:
+                    continue
+            for packet in demux(self._container, [self._stream]):
+                if not packet.size:
+                    continue
+                if found is None:
+                    found = self._place(packet)
+                    if found is None or found > first:
+                        found = None
+                        break
+                if found >= first:
+                    yield packet
+                found += 1
+            if found is not None:
+                return
+        raise SourceError(self._path, f"its unit {first} is not found again")
+
+    def _place(self, packet: Packet) -> int | None:
+        """Which unit ``packet`` is; by its PTS, since some demuxers make other DTS up after a seek."""
+        return self._places.get(packet.dts if packet.pts is None else packet.pts)
+
+    def _rewind(self) -> None:
+        self._container.close()
+        self._container, self._stream = self._open()
+
+    def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
+        """Decoded audio around the times from ``begin`` to ``end``, in seconds of the file's clock."""
+        with open_media(self._path) as container:
+            streams: list[AudioStream] = [one for one in container.streams.audio if is_decodable(one)][:1]
+            if not streams:
+                return
+            base = Fraction(streams[0].time_base or 1)
+            if begin - _AUDIO_LEAD_S > self.start_s:
+                container.seek(int((begin - _AUDIO_LEAD_S) / base), stream=streams[0])
+            for packet in demux(container, streams):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    continue
+                for frame in cast("list[av.AudioFrame]", frames):
+                    yield frame
+                    if frame.pts is not None and frame.pts * base > end + _AUDIO_LEAD_S:
+                        return
+
+    def refresh(self) -> bool:
+        """A container of this kind is complete when it can be read."""
+        return False
+
+    def finish(self) -> bool:
+        """Likewise."""
+        return False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()

@@ -1,0 +1,124 @@
+"""Single frames out of a track: begins at the keyframe before, goes on where it stands, keeps a few frames."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from ..errors import MediaError
+from .track import Track
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+
+    Packet = av.Packet[Any]
+
+MOST_KEPT_BYTES = 128 * 1024 * 1024
+_MOST_BEYOND = 64
+"""So many units behind its own a frame may come out of the decoder; then it does not come at all."""
+
+
+class FrameDecoder:
+    """Decodes frames of ``track`` by their numbers. Not thread-safe.
+
+    ``in_order`` decodes several frames at once, which is faster in order and slower anywhere else.
+    """
+
+    def __init__(self, track: Track, *, in_order: bool = False, kept_bytes: int = MOST_KEPT_BYTES) -> None:
+        self._track = track
+        self._kept: OrderedDict[int, VideoFrame] = OrderedDict()
+        self._kept_bytes = 0
+        self._limit_bytes = kept_bytes
+        self._in_order = in_order
+        self._decoder: VideoCodecContext | None = None
+        self._packets: Iterator[Packet] = iter(())
+        self._next = 0
+        self._newest = -1
+        self._waiting: set[int] = set()
+
+    def frame(self, number: int) -> VideoFrame:
+        """Frame ``number``; raises MediaError if it cannot be decoded, SourceError if it cannot be read."""
+        kept = self._kept.get(number)
+        if kept is not None:
+            self._kept.move_to_end(number)
+            return kept
+        index = self._track.index
+        unit = int(index.order[number])
+        entry: int | None = int(index.entry[unit])
+        if self._decoder is not None and (number in self._waiting or index.entry[unit] <= self._next <= unit):
+            found = self._go_on(number, unit)
+            if found is not None:
+                return found
+        while entry is not None:
+            self._begin(entry)
+            found = self._go_on(number, unit)
+            if found is not None:
+                return found
+            # A gradual refresh (recovery point) needs as many frames before the first one is right.
+            entry = index.key_before(entry)
+        raise MediaError(f"frame {number} of {self._track.name} cannot be decoded")
+
+    def _go_on(self, number: int, unit: int) -> VideoFrame | None:
+        """Decode until frame ``number`` comes, or a later one does, or so many units that it will not come."""
+        while self._next <= unit + _MOST_BEYOND:
+            is_over, is_past = not self._feed(), self._newest > number
+            found = self._kept.get(number)
+            if found is not None or is_over or is_past:
+                return found
+        return None
+
+    def _begin(self, entry: int) -> None:
+        # A new one each time: what is left in an old one may be wrong without its references.
+        self._decoder = self._track.decoder()
+        self._decoder.thread_type = "AUTO" if self._in_order else "SLICE"
+        self._packets = self._track.packets(entry)
+        self._next = entry
+        self._newest = -1
+        self._waiting.clear()
+
+    def _feed(self) -> bool:
+        """Decode one more unit; False once there are no more."""
+        decoder, index = self._decoder, self._track.index
+        if decoder is None:
+            return False
+        packet = next(self._packets, None)
+        number = -1
+        if packet is not None:
+            number = int(index.number[self._next])
+            packet.pts, packet.dts = number, None
+            packet.time_base = Fraction(1, 1)
+            self._next += 1
+            if number >= 0:
+                self._waiting.add(number)
+        try:
+            frames = decoder.decode(packet)
+        except av.FFmpegError:
+            self._waiting.discard(number)
+            frames = []
+        for frame in frames:
+            if frame.pts is not None and frame.pts >= 0:
+                self._waiting.discard(frame.pts)
+                self._newest = max(self._newest, frame.pts)
+                self._keep(frame.pts, frame)
+        if packet is None:
+            self._decoder = None
+            self._waiting.clear()
+        return packet is not None
+
+    def _keep(self, number: int, frame: VideoFrame) -> None:
+        frame.pts = int(self._track.index.pts[self._track.index.order[number]])
+        frame.time_base = self._track.index.time_base
+        self._kept_bytes += _bytes(frame)
+        self._kept[number] = frame
+        while self._kept_bytes > self._limit_bytes and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= _bytes(dropped)
+
+
+def _bytes(frame: VideoFrame) -> int:
+    return sum(plane.buffer_size for plane in frame.planes)

@@ -1,0 +1,151 @@
+"""Which frames a file holds: where each one's coded unit lies, when it is shown, where decoding can begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+NOT_SHOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A coded frame as it lies in the file; times in units of the index's time base, None where unknown.
+
+    ``breaks`` says that media is missing before it (a discontinuity), ``damaged`` that bytes of its own, or
+    right before it, are.
+    """
+
+    pts: int | None
+    dts: int | None
+    offset: int
+    bytes: int
+    keyframe: bool
+    breaks: bool = False
+    damaged: bool = False
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """All coded frames of a file in decoding order, and the order in which they are shown.
+
+    ``number`` says of each unit which frame it is, counted from 0 as a player shows them, or -1: units
+    before the first keyframe, leading frames that refer to one which is not there, and what an edit list
+    leaves out. ``order`` says of each frame which unit it is. ``entry`` says of each unit at which
+    unit a decoder has to begin to have it right.
+    """
+
+    time_base: Fraction
+    pts: Integers
+    dts: Integers
+    offset: Integers
+    bytes: Integers
+    keyframe: Flags
+    breaks: Flags
+    damaged: Flags
+    number: Integers
+    order: Integers
+    entry: Integers
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def shown_pts(self) -> Integers:
+        """PTS of each frame, in the order in which they are shown."""
+        return self.pts[self.order]
+
+    def key_before(self, unit: int) -> int | None:
+        """The last keyframe before ``unit``, as a unit; None if there is none."""
+        keys = np.flatnonzero(self.keyframe[:unit])
+        return int(keys[-1]) if len(keys) else None
+
+    def is_affected(self, number: int) -> bool:
+        """Whether bytes of frame ``number``, or of one that it may refer to, are missing."""
+        unit = int(self.order[number])
+        return bool(self.damaged[int(self.entry[unit]) : unit + 1].any())
+
+
+def build(units: Sequence[Unit] | Iterable[Unit], time_base: Fraction, shown: Sequence[int] | None = None) -> Index:
+    """The index of ``units``, which come in decoding order.
+
+    ``shown`` are the units' places in the order of presentation, where that was learnt by decoding
+    because times are missing; else it follows from the times.
+    """
+    rows = list(units)
+    count = len(rows)
+    keyframe = np.array([unit.keyframe for unit in rows], np.bool_)
+    hidden = np.array([unit.hidden for unit in rows], np.bool_)
+    breaks = np.array([unit.breaks for unit in rows], np.bool_)
+    dts = _filled([unit.dts for unit in rows])
+    pts = _filled([unit.pts if unit.pts is not None else unit.dts for unit in rows])
+    if not keyframe.any() and count:
+        keyframe[0] = True
+    if shown is not None:
+        order = np.array(shown, np.int64)
+        pts[order] = np.sort(dts[order])
+    else:
+        visible = ~hidden & ~_before_first(keyframe, pts)
+        places = np.flatnonzero(visible)
+        # A clock that begins anew begins a stretch of its own, whose frames all come later.
+        stretch = np.cumsum(np.diff(dts, prepend=dts[:1]) < 0)
+        order = places[np.lexsort((pts[places], stretch[places]))]
+    number = np.full(count, NOT_SHOWN, np.int64)
+    number[order] = np.arange(len(order))
+    return Index(
+        time_base=time_base,
+        pts=pts,
+        dts=dts,
+        offset=np.array([unit.offset for unit in rows], np.int64),
+        bytes=np.array([unit.bytes for unit in rows], np.int64),
+        keyframe=keyframe,
+        breaks=breaks,
+        damaged=np.array([unit.damaged for unit in rows], np.bool_),
+        number=number,
+        order=order,
+        entry=_entries(keyframe, pts),
+    )
+
+
+def _filled(times: list[int | None]) -> Integers:
+    """Times as integers; a missing one stands right behind the one before, or before the first."""
+    first = next((place for place, time in enumerate(times) if time is not None), len(times))
+    last = (times[first] or 0) - first - 1 if first < len(times) else -1
+    found = []
+    for time in times:
+        last = last + 1 if time is None else time
+        found.append(last)
+    return np.array(found, np.int64)
+
+
+def _before_first(keyframe: Flags, pts: Integers) -> Flags:
+    """Units that cannot be decoded: before the first keyframe, or leading frames that refer beyond it."""
+    keys = np.flatnonzero(keyframe)
+    at = np.arange(len(keyframe))
+    if not len(keys):
+        return np.zeros(len(keyframe), np.bool_)
+    first = int(keys[0])
+    second = int(keys[1]) if len(keys) > 1 else len(keyframe)
+    leading = (at > first) & (at < second) & (pts < pts[first])
+    found: Flags = (at < first) | leading
+    return found
+
+
+def _entries(keyframe: Flags, pts: Integers) -> Integers:
+    """For each unit the newest keyframe from which it can be decoded: a leading frame needs the one before."""
+    keys = np.flatnonzero(keyframe)
+    if not len(keys):
+        return np.zeros(len(pts), np.int64)
+    rank = np.searchsorted(keys, np.arange(len(pts)), "right") - 1
+    newest = keys[np.maximum(rank, 0)]
+    leading = (pts < pts[newest]) & (rank > 0)
+    entries: Integers = np.where(leading, keys[np.maximum(rank - 1, 0)], newest).astype(np.int64)
+    return entries

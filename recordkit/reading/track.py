@@ -1,0 +1,49 @@
+"""What the decoder needs of a file's video, whatever container it lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .index import Index
+
+if TYPE_CHECKING:
+    import av
+    from av.video.codeccontext import VideoCodecContext
+
+    Packet = av.Packet[Any]
+
+
+class Track(Protocol):
+    """The video of a file: its index, and its coded frames from any place on."""
+
+    @property
+    def name(self) -> str:
+        """What messages call the file."""
+
+    @property
+    def index(self) -> Index:
+        """Its frames."""
+
+    @property
+    def start_s(self) -> Fraction:
+        """The first time of any stream, in seconds of the file's clock: where ``media_s`` is 0."""
+
+    def decoder(self) -> VideoCodecContext:
+        """A new decoder for it."""
+
+    def packets(self, first: int) -> Iterator[Packet]:
+        """The coded frames from unit ``first`` on, one packet each, in decoding order. Raises SourceError."""
+
+    def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
+        """Decoded audio that covers what there is from ``begin`` to ``end``, in seconds of the file's clock."""
+
+    def refresh(self) -> bool:
+        """Look for what was written meanwhile; whether frames have been added."""
+
+    def finish(self) -> bool:
+        """It grows no more: the same, with the very last frame."""
+
+    def close(self) -> None:
+        """Give back what is open."""

@@ -1,0 +1,213 @@
+"""Each frame by its number and by its time: of recordings, of other people's files, while it is being written."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import recordkit as rk
+from recordkit.errors import SourceError
+from recordkit.sources.marks import find_beeps, read_frame_number
+from tests.media import make_clip
+
+SMALL = {"width": 320, "height": 180, "realtime": False}
+FRAMES = 180
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("reading") / "talk.ts"
+    rk.record(rk.Synthetic(**SMALL, seconds=FRAMES / 30), path)
+    return path
+
+
+@pytest.fixture
+def video(recorded):
+    with rk.open(recorded) as opened:
+        yield opened
+
+
+def number(frame):
+    return read_frame_number(frame.frame)
+
+
+def test_each_frame_in_order_backwards_and_in_any_order(video):
+    assert len(video) == FRAMES
+    assert [number(frame) for frame in video] == list(range(FRAMES))
+    assert [number(frame) for frame in reversed(video)] == list(range(FRAMES))[::-1]
+    asked = random.Random(1).choices(range(FRAMES), k=60)
+    assert [number(video[one]) for one in asked] == asked
+    assert [number(frame) for frame in video[100:20:-7]] == list(range(100, 20, -7))
+    assert number(video[-1]) == FRAMES - 1
+
+
+def test_what_a_frame_is(video):
+    frame = video[33]
+    assert frame.image.shape == (180, 320, 3)
+    assert frame.image.dtype == np.uint8
+    assert (frame.number, frame.is_damaged) == (33, False)
+    assert np.stack(video[0:3]).shape == np.asarray(video[0:3]).shape == (3, 180, 320, 3)
+    assert repr(frame).startswith("Frame(number=33, media_s=")
+
+
+def test_frames_and_their_times(video):
+    frames = video.frames
+    assert len(frames) == FRAMES
+    assert np.allclose(np.diff(frames["media_s"]), 1 / 30)
+    assert frames["keyframe"].iloc[0]
+    assert not frames[["discontinuity", "damaged"]].any().any()
+    assert frames["lost_before"].sum() == 0
+    assert (frames["offset"].diff().dropna() > 0).all()
+    assert video.fps == pytest.approx(30)
+    assert video.duration_s == pytest.approx(frames["media_s"].iloc[-1] + 1 / 30)
+
+
+def test_the_frame_that_is_showing_at_a_time(video):
+    start = video.frames["media_s"].iloc[0]
+    for at, showing in ((0.0, 0), (start, 0), (start + 1.0, 30), (start + 1.032, 30), (start + 5.95, 178)):
+        assert number(video.at(at)) == showing
+    assert [number(one) for one in video.between(start + 1, start + 1.2)] == list(range(30, 36))
+    assert len(video.between(2, 1)) == 0
+
+
+def test_what_is_not_there_is_told(video):
+    with pytest.raises(IndexError, match=r"has no frame 180: there are 0 to 179"):
+        video[FRAMES]
+    with pytest.raises(IndexError, match=r"ends at 6\.0"):
+        video.at(6.5)
+    with pytest.raises(KeyError, match="no mark 'x'"):
+        video.at("x")
+
+
+def test_marks_lead_to_frames(tmp_path):
+    source = rk.Synthetic(**SMALL, audio=False, seconds=4)
+    recorder = rk.Recorder(tmp_path / "talk.ts")
+    with recorder:
+        for count, frame in enumerate(source.frames()):
+            recorder.write(frame)
+            if count == 59:
+                recorder.flush()
+                recorder.mark("stimulus 3")
+    with rk.open(tmp_path / "talk.ts") as video:
+        marks = video.marks
+        assert marks["name"].tolist() == ["stimulus 3"]
+        assert video.at("stimulus 3").number == marks["number"].iloc[0]
+        assert abs(marks["number"].iloc[0] - 60) <= 1
+
+
+def test_audio_lies_where_it_is_heard(video):
+    samples, rate = video.audio(0.5, 2.5)
+    assert rate == 48_000
+    assert samples.shape == (96_000, 2)
+    start = video.frames["media_s"].iloc[0]
+    beeps = [0.5 + one for one in find_beeps(np.ascontiguousarray(samples[:, 0]), rate)]
+    assert beeps == pytest.approx([start + 1, start + 2], abs=0.003)
+    beyond, _ = video.audio(5.9, 7.9)
+    assert beyond.shape == (96_000, 2)
+    assert not beyond[24_000:].any()
+
+
+def test_a_dask_array_has_a_block_for_each_group_of_frames(video):
+    array = video.to_dask()
+    assert array.shape == (FRAMES, 180, 320, 3)
+    assert array.numblocks[0] == video.frames["keyframe"].sum()
+    assert np.array_equal(array[70].compute(), video[70].image)
+
+
+def test_frame_mappings_are_in_the_order_of_presentation(video):
+    frames = json.loads(video.frame_mappings())["frames"]
+    assert [one["pts"] for one in frames] == video.frames["pts"].tolist()
+    assert frames[0]["key_frame"] == 1
+    assert {one["duration"] for one in frames} == {3000}
+
+
+KINDS = {
+    "b-frames.mp4": {"options": {"bf": "3", "g": "40"}},
+    "b-frames.mkv": {"options": {"bf": "3", "g": "40"}},
+    "b-frames.ts": {"options": {"bf": "3", "g": "40"}},
+    "open groups.ts": {"options": {"bf": "3", "g": "40", "x264-params": "open-gop=1"}},
+    "gradual refresh.ts": {"options": {"bf": "0", "g": "40", "x264-params": "intra-refresh=1"}},
+    "h265.ts": {"video": "libx265", "options": {"preset": "ultrafast", "x265-params": "log-level=none:keyint=40"}},
+    "mpeg-2.ts": {"video": "mpeg2video", "options": {"bf": "2", "g": "15", "q": "2"}, "audio": ("mp2",)},
+    "without display times.avi": {"options": {"bf": "2", "g": "40"}, "audio": ("mp3",)},
+    "raw.h264": {"options": {"bf": "2", "g": "40"}, "audio": ()},
+    "motion.mov": {"video": "mjpeg", "pixel_format": "yuvj420p"},
+    "vp9.webm": {"video": "libvpx-vp9", "options": {"deadline": "realtime"}, "audio": ("libopus",)},
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_files_of_others(tmp_path, name):
+    path = make_clip(tmp_path / name, seconds=4, size=(320, 180), **KINDS[name])
+    with rk.open(path) as video:
+        count = len(video)
+        assert count == 120
+        assert [number(frame) for frame in video] == list(range(count))
+        asked = random.Random(2).sample(range(count), 25)
+        assert [number(video[one]) for one in asked] == asked
+        assert (np.diff(video.frames["media_s"]) > 0).all()
+
+
+def test_a_recording_is_read_while_it_is_written(tmp_path):
+    source = iter(rk.Synthetic(**SMALL, audio=False, seconds=4).frames())
+    recorder = rk.Recorder(tmp_path / "talk.ts", flush_interval=3600)
+    with recorder:
+        for _ in range(50):
+            recorder.write(next(source))
+        recorder.flush()
+        with rk.open(tmp_path / "talk.ts") as video:
+            assert len(video) == 50
+            assert number(video[49]) == 49
+            for _ in range(30):
+                recorder.write(next(source))
+            recorder.flush()
+            assert video.refresh() == 80
+            assert [number(video[one]) for one in (79, 60, 3)] == [79, 60, 3]
+            for frame in source:
+                recorder.write(frame)
+            recorder.stop()
+            assert [number(frame) for frame in video.follow(from_number=100)] == list(range(100, 120))
+            assert video.refresh() == 120
+
+
+def damaged(path: Path, begin: float, packets: int) -> Path:
+    """A copy without some packets at a share of its length."""
+    data = path.read_bytes()
+    at = int(len(data) * begin) // 188 * 188
+    copy = path.with_name("damaged.ts")
+    copy.write_bytes(data[:at] + data[at + packets * 188 :])
+    return copy
+
+
+def test_frames_around_damage_are_right_and_damaged_ones_are_told(recorded):
+    with rk.open(damaged(recorded, 0.4, 12)) as video:
+        told = {frame.number for frame in video if frame.is_damaged}
+        assert told
+        assert len(told) < 60
+        shift = FRAMES - len(video)
+        right = [one for one in range(len(video)) if one not in told]
+        assert all(number(video[one]) in (one, one + shift) for one in right)
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_told(recorded, tmp_path):
+    path = tmp_path / "short.ts"
+    path.write_bytes(recorded.read_bytes())
+    with rk.open(path) as video:
+        path.write_bytes(recorded.read_bytes()[: 188 * 40])
+        with pytest.raises((SourceError, rk.MediaError)):
+            video[170]
+
+
+def test_what_cannot_be_opened_is_told(tmp_path):
+    with pytest.raises(SourceError, match="cannot be opened"):
+        rk.open(tmp_path / "none.ts")
+    audio = make_clip(tmp_path / "audio.ts", video=None, seconds=1)
+    with pytest.raises(SourceError, match="holds no video"):
+        rk.open(audio)
+    (tmp_path / "text.ts").write_text("not a film")
+    with pytest.raises(SourceError):
+        rk.open(tmp_path / "text.ts")
+    with pytest.raises(SourceError, match="give a path"):
+        rk.open(42)
