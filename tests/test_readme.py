@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_group
 
+import recordkit
 from recordkit.cli.app import app
 from recordkit.recorder.record import record
 from recordkit.sources.synthetic import Synthetic
@@ -19,7 +20,19 @@ from tests.media import make_clip
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-RECORDING, BACKGROUND, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FRAMES, RECORDING, BACKGROUND, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_example_of_frames_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recorder = recordkit.Recorder("talk.ts")
+    with recorder:
+        for number, frame in enumerate(Synthetic(width=64, height=48, seconds=6, audio=False).frames()):
+            recorder.write(frame)
+            if number == 60:
+                recorder.flush()
+                recorder.mark("stimulus 3")
+    exec(FRAMES, {"rk": recordkit})  # noqa: S102 - our own README
 
 
 def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError
 from ..version import __version__
+from .frames import frames, image
 from .marks import marks
 from .partials import partials
 from .record import record
@@ -33,6 +34,8 @@ app.command(no_args_is_help=True)(record)
 app.command(no_args_is_help=True)(verify)
 app.command()(watch)
 app.command(no_args_is_help=True)(marks)
+app.command(no_args_is_help=True)(frames)
+app.command(no_args_is_help=True)(image)
 app.command(no_args_is_help=True)(serve)
 app.command(no_args_is_help=True)(recover)
 app.command()(partials)

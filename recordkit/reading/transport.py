@@ -214,7 +214,7 @@ class TransportTrack:
 
     def _take_columns(self, columns: PesColumns) -> None:
         found = None
-        if self._counter is not None:
+        if self._counter is not None and self._lost_at is None:
             found = self._counter.feed_many(columns.payload, columns.begin, columns.end)
         if found is None:
             for event in columns.events():
@@ -232,8 +232,12 @@ class TransportTrack:
             self.is_simple = False
             return
         keyframe = is_random_access or event.random_access
-        size, damaged = event.payload_bytes, not event.complete
-        self._units.append(Unit(event.pts, event.dts, event.offset, size, keyframe, event.discontinuity, damaged))
+        is_after_loss = self._lost_at is not None and event.offset >= self._lost_at
+        if is_after_loss:
+            self._lost_at = None
+        breaks, damaged = event.discontinuity or is_after_loss, is_after_loss or not event.complete
+        size = event.payload_bytes
+        self._units.append(Unit(event.pts, event.dts, event.offset, size, keyframe, breaks, damaged))
 
     @property
     def can_begin(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LogError, SourceError
+from ..errors import LogError, OutputAccessError, SettingsError, SourceError
 from ..model import EventKind
 from ..telemetry.logfile import log_path, read_log
 from .container import ContainerTrack
@@ -63,6 +64,28 @@ class Frame:
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """The image, so that ``numpy.stack`` takes frames."""
         return self.image.astype(dtype or np.uint8, copy=False)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as an image; the suffix says which kind (".png", ".jpg", ".webp", ".tiff").
+
+        Raises SettingsError for a suffix that is none of an image, OutputAccessError if it cannot be written.
+        """
+        from PIL import Image
+
+        try:
+            Image.fromarray(self.image).save(path)
+        except ValueError as error:
+            raise SettingsError("path", os.fspath(path), "end it in .png, .jpg, .webp or .tiff") from error
+        except OSError as error:
+            raise OutputAccessError(Path(path), f"cannot be written: {error.strerror or error}") from error
+
+    def _repr_jpeg_(self) -> bytes:
+        """What a notebook shows."""
+        from PIL import Image
+
+        data = io.BytesIO()
+        Image.fromarray(self.image).save(data, "jpeg", quality=85)
+        return data.getvalue()
 
 
 class Frames(Sequence[Frame]):
