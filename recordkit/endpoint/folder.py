@@ -140,10 +140,9 @@ class FileSink:
             await self._finish(self._recorder)
 
     async def _begin(self, recorder: MediaRecorder) -> None:
-        receivers = {receiver.track: receiver for receiver in self._peer.getReceivers()} if self._peer else {}
         for track in self._tracks:
             if track.readyState != "ended":
-                recorder.addTrack(track, receiver=receivers.get(track))
+                recorder.addTrack(track, peer=self._peer)
         await recorder.start()
 
     async def _until_begun(self, recorder: MediaRecorder) -> None:

@@ -106,13 +106,12 @@ class TurnSink:
         self._begun: set[tuple[bool, int]] = set()
         self._bytes = 0
         self._first_ticks: int | None = None
-        self._heard_s = clock.monotonic()
         self._has_failed = False
 
     @property
     def silent_s(self) -> float:
         """Seconds since anything came."""
-        return self._clock.monotonic() - self._heard_s
+        return self._listener.silent_s
 
     @property
     def received(self) -> Received:
@@ -145,9 +144,8 @@ class TurnSink:
 
     async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
         """See Sink."""
-        receivers = {receiver.track: receiver for receiver in peer.getReceivers()}
         for track in tracks:
-            self._listener.add(track, receiver=receivers.get(track))
+            self._listener.add(track, peer=peer)
         self._listener.begin()
 
     async def renew(self) -> bool:
@@ -184,7 +182,6 @@ class TurnSink:
         self._outlet.note(kind, **fields)
 
     def _heard(self, ticks: int | None, size: int) -> None:
-        self._heard_s = self._clock.monotonic()
         self._bytes += size
         if ticks is None:
             return

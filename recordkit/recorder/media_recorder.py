@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, Unpack, get_args
 
-from aiortc import MediaStreamTrack, RTCRtpReceiver
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
@@ -113,8 +113,23 @@ class MediaRecorder:
         """How each stream lies on the timeline, by its number: the video is 0, audio streams 1 and on."""
         return self._listener.sync
 
-    def addTrack(self, track: MediaStreamTrack, *, receiver: RTCRtpReceiver | None = None) -> None:  # noqa: N802
+    @property
+    def silent_s(self) -> float:
+        """Seconds since any media came, or since the start."""
+        return self._listener.silent_s
+
+    def addTrack(  # noqa: N802 - aiortc's name
+        self,
+        track: MediaStreamTrack,
+        *,
+        receiver: RTCRtpReceiver | None = None,
+        peer: RTCPeerConnection | None = None,
+    ) -> None:
         """Record ``track`` too; before ``start`` or while recording.
+
+        ``peer`` is the connection that it comes from, or ``receiver`` its receiver: with either even a track of
+        which nothing comes can be asked for a keyframe. Parameter sets that a sender tells in its session
+        description alone (sprop-parameter-sets; RFC 6184, 8.1) are known by ``peer`` only.
 
         Raises MediaError for a track that this recording cannot hold, StateError at its end.
         """
@@ -123,7 +138,7 @@ class MediaRecorder:
             raise StateError(state, State.RECORDING, "the recording has ended: make a new recorder")
         if track.kind not in self._kinds:
             raise MediaError(f"a track of kind {track.kind!r} for a recorder that was made without")
-        self._listener.add(track, receiver=receiver)
+        self._listener.add(track, receiver=receiver, peer=peer)
         self._given += 1
 
     async def start(self) -> None:

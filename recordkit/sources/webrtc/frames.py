@@ -62,7 +62,13 @@ class FrameReader:
         self._clock = clock
         self._offset: int | None = None
         self._last: tuple[int, int] | None = None
+        self._heard_s = clock.monotonic()
         self._task = asyncio.get_running_loop().create_task(self._run(track), name="recordkit-frames")
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last frame came, or since it began to read."""
+        return self._clock.monotonic() - self._heard_s
 
     def close(self) -> None:
         """Read no more; ``on_end`` is not called."""
@@ -79,6 +85,7 @@ class FrameReader:
                         f"the track gives {type(frame).__name__}s, and only frames can be recorded: "
                         "let a MediaPlayer decode"
                     )
+                self._heard_s = self._clock.monotonic()
                 self._put(frame, self._ticks(frame))
                 # A track that never waits must not keep all others waiting.
                 await asyncio.sleep(0)

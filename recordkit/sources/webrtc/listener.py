@@ -8,14 +8,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from aiortc import MediaStreamTrack, RTCRtpReceiver
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
 from ...errors import MediaError, RecordkitError, TapError
 from ...model import EventKind, Field, Received
 from ...system import Clock
 from .clock import Sync
+from .description import parameter_sets
 from .frames import FrameClocks, FrameReader
-from .reception import Reception, Sink, StreamReception
+from .reception import Reception
+from .stream import Sink, StreamReception
 from .tap import Tap, is_remote
 
 log = logging.getLogger("recordkit")
@@ -81,17 +83,35 @@ class Listener:
         """The tracks that have not ended."""
         return tuple(self._ways)
 
-    def add(self, track: MediaStreamTrack, *, receiver: RTCRtpReceiver | None = None) -> None:
+    @property
+    def silent_s(self) -> float:
+        """Seconds since any media came, or since ``begin``."""
+        read_s = min((way.reader.silent_s for way in self._ways.values() if way.reader is not None), default=None)
+        taps_s = self._reception.silent_s
+        return taps_s if read_s is None else min(read_s, taps_s)
+
+    def add(
+        self,
+        track: MediaStreamTrack,
+        *,
+        receiver: RTCRtpReceiver | None = None,
+        peer: RTCPeerConnection | None = None,
+    ) -> None:
         """Listen to ``track``; a ``receiver`` that is known spares the search for it.
+
+        So does the ``peer`` that it comes from, whose description may besides tell parameter sets that the
+        sender never sends (sprop-parameter-sets; RFC 6184, 8.1).
 
         Raises MediaError for a second video track, which one recording cannot hold.
         """
         if track in self._ways:
             return
+        if peer is not None and receiver is None:
+            receiver = next((one for one in peer.getReceivers() if one.track is track), None)
         number = self._free_number(track)
         way = self._ways[track] = _Way(number)
         if is_remote(track):
-            self._tap(track, way, receiver)
+            self._tap(track, way, receiver, None if peer is None else partial(parameter_sets, peer, track))
         else:
             self._read(track, way)
         if self._timer is None:
@@ -99,7 +119,8 @@ class Listener:
 
     def begin(self) -> None:
         """Hand on what comes from now on."""
-        self._has_begun = self._reception.is_open = True
+        self._has_begun = True
+        self._reception.open()
         for track, way in tuple(self._ways.items()):
             if way.tap is None and way.reader is None:
                 self._read(track, way)
@@ -125,16 +146,24 @@ class Listener:
             )
         return free
 
-    def _tap(self, track: MediaStreamTrack, way: _Way, receiver: RTCRtpReceiver | None) -> None:
+    def _tap(
+        self,
+        track: MediaStreamTrack,
+        way: _Way,
+        receiver: RTCRtpReceiver | None,
+        described: Callable[[], dict[int, bytes]] | None,
+    ) -> None:
         stream = self._reception.add(is_audio=track.kind == "audio", number=way.number)
         try:
-            way.tap = Tap(track, stream, partial(self._tap_failed, track), receiver=receiver, clock=self._clock)
+            failed = partial(self._tap_failed, track)
+            way.tap = Tap(track, stream, failed, receiver=receiver, described=described or dict, clock=self._clock)
         except TapError as error:
             log.warning("%s", error)
             stream.end()
             self._read(track, way)
             return
         way.stream = stream
+        stream.request_keyframe = way.tap.request_keyframe
         way.on_ended = partial(self._ended, track, None)
         track.add_listener("ended", way.on_ended)
         if track.readyState == "ended":

@@ -6,7 +6,7 @@ packet behind retransmission, with its payload header taken off, and hands nothi
 decoder, whose two queues have no bound. aiortc still sends NACK, reports and, as the stand-in says,
 PLI. Whoever calls the track's ``recv`` all the same gets decoded frames as before, up to a bound.
 
-The units that come of it go to a ``Sink``, see reception.py; ``Listener`` in listener.py puts it
+The units that come of it go to a ``Sink``, see stream.py; ``Listener`` in listener.py puts it
 all together.
 """
 
@@ -26,6 +26,7 @@ from aiortc.rtp import RtcpSrPacket
 from ...errors import TapError
 from ...system import Clock
 from .assembly import MediaPacket
+from .consent import on_consent_check
 
 log = logging.getLogger("recordkit")
 
@@ -33,6 +34,8 @@ KNOWN_VERSIONS = "1.16"
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _CODECS = "_RTCRtpReceiver__codecs"
 _DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
+_SOURCES = "_RTCRtpReceiver__remote_streams"
+_RETRANSMITTING = "_RTCRtpReceiver__rtx_ssrc"
 _MOST_FRAMES = 30
 """So many decoded frames wait for somebody who reads the track besides; then none are decoded."""
 _NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
@@ -49,6 +52,14 @@ class Listening(Protocol):
         """Take a sender report."""
         ...
 
+    def learn(self, parameter_sets: bytes) -> None:
+        """Know parameter sets beforehand."""
+        ...
+
+    def lives(self) -> None:
+        """Know that the sender lives though it may send no media."""
+        ...
+
 
 def is_remote(track: MediaStreamTrack) -> bool:
     """Whether the track is one that a receiver gives, which the tap is for."""
@@ -59,6 +70,8 @@ class Tap:
     """Hears what arrives for one remote track until ``close``; made before or while media flows.
 
     The receiver that the track belongs to shows itself with its next packet, unless it is given.
+    ``described`` returns the parameter sets of the other side's description by payload type; it is asked once,
+    with the first packet.
     An exception of ``listening`` closes the tap and goes to ``on_error``: it must not end the call
     that others take part in.
 
@@ -72,9 +85,12 @@ class Tap:
         on_error: Callable[[Exception], None],
         *,
         receiver: RTCRtpReceiver | None = None,
+        described: Callable[[], dict[int, bytes]] = dict,
         clock: Clock | None = None,
     ) -> None:
         self._track: MediaStreamTrack | None = track
+        self._described = described
+        self._parameter_sets: dict[int, bytes] | None = None
         self._listening: Listening | None = listening
         self._on_error = on_error
         self._clock = clock or Clock()
@@ -109,6 +125,10 @@ class Tap:
         if listening is None:
             return False
         try:
+            if self._parameter_sets is None:
+                self._parameter_sets = self._described()
+            if known := self._parameter_sets.pop(packet.payload_type, None):
+                listening.learn(known)
             return listening.packet(
                 MediaPacket(
                     codec,
@@ -126,13 +146,21 @@ class Tap:
             self._on_error(error)
             return False
 
-    def report(self, packet: RtcpSrPacket) -> None:
-        """Take aiortc's sender report."""
-        if self._listening is None:
+    def request_keyframe(self) -> bool:
+        """Ask the sender for a keyframe now; False if its source is not known yet."""
+        return self._stand_in is not None and self._stand_in.request_keyframe()
+
+    def sign(self, packet: object) -> None:
+        """Take a sign of life: aiortc's packet of RTCP, or anything else."""
+        listening = self._listening
+        if listening is None:
             return
-        info = packet.sender_info
         try:
-            self._listening.report(info.ntp_timestamp, info.rtp_timestamp, packet.ssrc)
+            if isinstance(packet, RtcpSrPacket):
+                info = packet.sender_info
+                listening.report(info.ntp_timestamp, info.rtp_timestamp, packet.ssrc)
+            else:
+                listening.lives()
         except Exception as error:  # noqa: BLE001 - as for packets
             self.close()
             self._on_error(error)
@@ -171,13 +199,18 @@ class _StandIn:
         self._is_read = bool(getattr(self._frames, "_getters", False))
         self._is_paused = True
 
+        self._send_pli = _private(receiver, "_send_rtcp_pli", callable)
+        sources = _private(receiver, _SOURCES, lambda sources: isinstance(sources, dict))
+        retransmitting = getattr(receiver, _RETRANSMITTING, {})
+        self._ssrc = next((one for one in reversed(sources) if one not in retransmitting), None)
+        self._asking: set[asyncio.Future[None]] = set()
+
         async def handle_rtcp(packet: object) -> None:
-            if isinstance(packet, RtcpSrPacket):
-                for tap in tuple(self.taps):
-                    tap.report(packet)
+            self._sign(packet)
             await handle(packet)
 
         receiver._handle_rtcp_packet = handle_rtcp  # type: ignore[method-assign]
+        on_consent_check(receiver, self._sign)
         setattr(receiver, _BUFFER, self)
         track.recv = self._read  # type: ignore[method-assign]
         self.drain()
@@ -191,6 +224,7 @@ class _StandIn:
     def add(self, packet: Any) -> tuple[bool, Any]:  # noqa: ANN401 - as aiortc's own
         """What aiortc calls with each packet: whether to ask for a keyframe, and a frame to decode."""
         codec = self._codecs[packet.payload_type]
+        self._ssrc = packet.ssrc
         name = codec.name.lower()
         asks = False
         for tap in tuple(self.taps):
@@ -204,6 +238,15 @@ class _StandIn:
         wants, frame = self._buffer.add(packet)
         return asks or wants or (was_paused and self._track.kind == "video"), frame
 
+    def request_keyframe(self) -> bool:
+        """Send a PLI of its own; False if no source is known that it could name."""
+        if self._ssrc is None:
+            return False
+        asking = asyncio.ensure_future(self._send_pli(self._ssrc))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return True
+
     def remove(self, tap: Tap) -> None:
         """A tap is closed."""
         if tap in self.taps:
@@ -215,6 +258,10 @@ class _StandIn:
             self._is_read = False  # nobody does any more
         if not self._is_read:
             _drain(self._track)
+
+    def _sign(self, packet: object) -> None:
+        for tap in tuple(self.taps):
+            tap.sign(packet)
 
     async def _read(self) -> Any:  # noqa: ANN401 - as aiortc's own
         self._is_read = True

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from recordkit.model import EventKind, Received
 from recordkit.sources.webrtc.assembly import MediaPacket
 from recordkit.sources.webrtc.clock import LONGEST_HOLD_S
-from recordkit.sources.webrtc.reception import KEYFRAME_INTERVAL_S, Reception
+from recordkit.sources.webrtc.keyframes import INTERVAL_S
+from recordkit.sources.webrtc.reception import Reception
 from tests.sources.webrtc.packets import film, ntp, packets, picture, talk
 from tests.steering import FakeClock
 
@@ -51,14 +52,18 @@ class Taker:
 class Rig:
     """A reception whose clock follows the packets."""
 
-    def __init__(self, *, video=True, audio=True, on_outage=None):
+    def __init__(self, *, video=True, audio=True, on_outage=None, is_open=True):
         self.clock = FakeClock(100.0)
         self.taker = Taker()
         self.reception = Reception(self.taker, self.clock, on_outage)
-        self.reception.is_open = True
+        if is_open:
+            self.reception.open()
         self.video = self.reception.add(is_audio=False) if video else None
         self.audio = self.reception.add(is_audio=True) if audio else None
         self.asked_s = []
+        self.poll_s = 100.05
+        if video:
+            self.video.request_keyframe = lambda: self.asked_s.append(self.clock.monotonic()) is None
 
     def run(self, *streams):
         """Deliver (stream, packet) pairs by time of arrival, and poll as the listener does."""
@@ -68,9 +73,10 @@ class Rig:
                 self.asked_s.append(packet.arrival_s)
 
     def until(self, now_s):
-        while self.clock.monotonic() + 0.05 < now_s:
-            self.clock.advance(0.05)
+        while self.poll_s <= now_s:
+            self.clock.advance(max(0.0, self.poll_s - self.clock.monotonic()))
             self.reception.poll()
+            self.poll_s += 0.05
         self.clock.advance(max(0.0, now_s - self.clock.monotonic()))
 
     def end(self):
@@ -154,7 +160,7 @@ def test_keyframes_are_asked_for_where_the_sender_sends_none(codec, asked):
     rig = Rig(audio=False)
     rig.run(of(rig.video, film(300, codec=codec)))
     assert len(rig.asked_s) == asked
-    assert rig.asked_s == pytest.approx([100 + KEYFRAME_INTERVAL_S * (n + 1) for n in range(asked)], abs=0.1)
+    assert rig.asked_s == pytest.approx([100 + INTERVAL_S * (n + 1) for n in range(asked)], abs=0.1)
 
 
 def test_keyframes_that_come_by_themselves_are_not_asked_for():
@@ -217,7 +223,10 @@ def test_one_stream_that_falls_silent_alone_is_no_outage_and_loses_no_time():
     assert len(taker.sounds) == 250
     counters = rig.reception.counters
     assert (counters.lost_packets, counters.dropped_units) == (0, 0)
-    assert counters.keyframe_requests == 1, "three seconds after the last one, with the first picture that comes"
+    assert counters.keyframe_requests == 1
+    assert rig.asked_s == pytest.approx([100 + INTERVAL_S], abs=0.1), (
+        "three seconds after the last, though nothing came"
+    )
 
 
 @pytest.mark.parametrize("reports", [True, False])
@@ -279,10 +288,9 @@ def test_counters_of_ended_streams_stay_and_count_what_was_held():
 
 
 def test_before_it_is_open_nothing_counts():
-    rig = Rig(audio=False)
-    rig.reception.is_open = False
+    rig = Rig(audio=False, is_open=False)
     rig.run(of(rig.video, film(30)))
-    rig.reception.is_open = True
+    rig.reception.open()
     rig.run(of(rig.video, [picture(number, key=number == 35) for number in range(30, 40)]))
     rig.until(rig.clock.monotonic() + 0.3)
     assert [unit.ticks - rig.taker.pictures[0].ticks for unit in rig.taker.pictures] == [0, 3000, 6000, 9000, 12000]

@@ -24,6 +24,7 @@ class Ear:
 
     def __init__(self, fault=None):
         self.packets, self.reports, self.fault, self.asks = [], [], fault, False
+        self.signs, self.sets = 0, []
 
     def packet(self, packet):
         self.packets.append(packet)
@@ -34,6 +35,12 @@ class Ear:
 
     def report(self, ntp, timestamp, ssrc):
         self.reports.append((ntp, timestamp, ssrc))
+
+    def lives(self):
+        self.signs += 1
+
+    def learn(self, parameter_sets):
+        self.sets.append(parameter_sets)
 
 
 class Taker:
@@ -102,6 +109,62 @@ def test_the_receiver_is_found_by_its_packets_and_the_class_is_left_as_it_was():
     asyncio.run(run())
 
 
+def test_a_keyframe_is_asked_for_without_a_packet_even_by_who_joins_when_none_come():
+    async def run():
+        async with small_video() as (media, track, receiver):
+            early = Tap(track, Ear(), print, receiver=receiver)
+            assert not early.request_keyframe(), "nothing has come of it that could be named"
+            media.begin()
+            await until(lambda: receiver._RTCRtpReceiver__remote_streams)
+            early.close()
+            media.video.stop()
+            receiver._RTCRtpReceiver__jitter_buffer = early_buffer(receiver)
+            late = Tap(track, Ear(), print, receiver=receiver)
+            asked = media.keyframe_requests
+            assert late.request_keyframe()
+            await until(lambda: media.keyframe_requests > asked)
+            late.close()
+            assert not late.request_keyframe()
+
+    def early_buffer(receiver):
+        return getattr(receiver, BUFFER)._buffer
+
+    asyncio.run(run())
+
+
+def test_checks_of_consent_are_signs_of_life(monkeypatch):
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.1)
+
+    async def run():
+        async with small_video() as (_, track, receiver):
+            ear = Ear()
+            tap = Tap(track, ear, print, receiver=receiver)
+            await until(lambda: ear.signs > 3)
+            assert ear.packets == ear.reports == []
+            tap.close()
+            signs = ear.signs
+            await asyncio.sleep(0.3)
+            assert ear.signs == signs
+
+    asyncio.run(run())
+
+
+def test_parameter_sets_of_the_description_are_told_with_the_first_packet_of_their_payload_type():
+    async def run():
+        async with small_video() as (media, track, receiver):
+            (payload_type,) = [
+                number for number, codec in receiver._RTCRtpReceiver__codecs.items() if codec.name == "H264"
+            ][:1]
+            ear = Ear()
+            sets = {payload_type: b"sets", 1: b"others"}
+            Tap(track, ear, print, receiver=receiver, described=lambda: dict(sets))
+            media.begin()
+            await until(lambda: len(ear.packets) > 5)
+            assert ear.sets == [b"sets"]
+
+    asyncio.run(run())
+
+
 def test_a_tap_that_is_closed_before_anything_came_leaves_nothing():
     handle = RTCRtpReceiver._handle_rtp_packet
 
@@ -166,7 +229,7 @@ def test_payloads_that_make_no_sense_end_neither_the_call_nor_the_tap():
         async with small_video() as (media, track, receiver):
             ear, faults, made = Ear(), [], Taker()
             reception = Reception(made)
-            reception.is_open = True
+            reception.open()
             stream = reception.add(is_audio=False)
             Tap(track, ear, faults.append, receiver=receiver)
             Tap(track, stream, faults.append, receiver=receiver)

@@ -1,0 +1,44 @@
+"""What the other side's session description tells of the media beyond what aiortc keeps of it."""
+
+from __future__ import annotations
+
+import binascii
+import logging
+from base64 import b64decode
+
+from aiortc import MediaStreamTrack, RTCPeerConnection
+from aiortc.sdp import SessionDescription
+
+log = logging.getLogger("recordkit")
+
+_PARAMETER_SETS = "sprop-parameter-sets"
+_START_CODE = b"\0\0\0\1"
+
+
+def parameter_sets(peer: RTCPeerConnection, track: MediaStreamTrack) -> dict[int, bytes]:
+    """The H.264 parameter sets (Annex B) of a remote track's description, by payload type (RFC 6184, 8.1).
+
+    What cannot be read is left out, and told.
+    """
+    remote = peer.remoteDescription
+    mid = next((one.mid for one in peer.getTransceivers() if one.receiver.track is track), None)
+    if remote is None or mid is None:
+        return {}
+    found: dict[int, bytes] = {}
+    for media in SessionDescription.parse(remote.sdp).media:
+        for codec in media.rtp.codecs if media.rtp.muxId == mid else ():
+            told = {name.strip().lower(): value for name, value in codec.parameters.items()}.get(_PARAMETER_SETS)
+            if codec.name.lower() == "h264" and codec.payloadType is not None and isinstance(told, str):
+                found[codec.payloadType] = _annex_b(told)
+    return found
+
+
+def _annex_b(text: str) -> bytes:
+    try:
+        nals = [b64decode(one, validate=True) for one in text.split(",") if one.strip()]
+    except (binascii.Error, ValueError) as error:
+        log.warning(
+            "%s of the description cannot be read (%s); parameter sets must come with the media", text, error
+        )
+        return b""
+    return b"".join(_START_CODE + nal for nal in nals if nal)

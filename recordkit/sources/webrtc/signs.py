@@ -1,0 +1,59 @@
+"""Whether a sender lives though nothing comes of it: packets, reports and checks of consent are signs of life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+OUTAGE_S = 1.0
+"""So long nothing of any stream has come when it is an outage."""
+LIFELESS_S = 7.0
+"""A sender of which no sign comes for so long does not live: consent is checked every 4 to 6 s (RFC 7675, 5.1)."""
+
+
+class Signs:
+    """The signs of life of one sender, all its streams together.
+
+    A frame may stand as long as its sender likes: that is no outage while the sender lives. ``on_outage``
+    is told when one begins. ``heard_s`` is when the last media packet came, None before the first.
+    """
+
+    def __init__(self, on_outage: Callable[[], None] | None = None) -> None:
+        self.heard_s: float | None = None
+        self._on_outage = on_outage
+        self._in_outage = False
+        self._sign_s: float | None = None
+        self._lifeless_s: float | None = None
+
+    def heard(self, now_s: float, *, is_missing: bool) -> float:
+        """A packet of any stream came; ``is_missing`` says that others are missing before it.
+
+        Returns the seconds of the outage that ends with it, 0 if there was none.
+        """
+        heard_s, self.heard_s = self.heard_s, now_s
+        self.lives(now_s)
+        if heard_s is None or now_s - heard_s < OUTAGE_S:
+            return 0.0
+        return now_s - heard_s if is_missing or self.was_lifeless(heard_s) else 0.0
+
+    def lives(self, now_s: float) -> None:
+        """The sender lives, though it may have nothing to show."""
+        if self._sign_s is not None and now_s - self._sign_s >= LIFELESS_S:
+            self._lifeless_s = now_s
+        self._sign_s = now_s
+        self._in_outage = False
+
+    def was_lifeless(self, since_s: float) -> bool:
+        """Whether for ``LIFELESS_S`` at a time there has been no sign of the sender since then."""
+        return self._lifeless_s is not None and self._lifeless_s >= since_s
+
+    def is_lifeless(self, now_s: float) -> bool:
+        """Whether there has been no sign of the sender for ``LIFELESS_S`` now."""
+        return self._sign_s is None or now_s - self._sign_s >= LIFELESS_S
+
+    def poll(self, now_s: float) -> None:
+        """See whether an outage begins."""
+        sign_s = self._sign_s if self.heard_s is not None else None
+        if sign_s is not None and not self._in_outage and now_s - sign_s >= OUTAGE_S:
+            self._in_outage = True
+            if self._on_outage is not None:
+                self._on_outage()

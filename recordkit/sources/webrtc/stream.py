@@ -1,0 +1,247 @@
+"""One stream of a sender: from its packets to units in order, and what is told and asked meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from ...encode.routing import FIRST_AUDIO, VIDEO
+from ...model import EncodedUnit, EventKind, Field, Received
+from ...mpegts.clock import TICKS_PER_SECOND
+from ...system import Clock
+from .assembly import Assembly, MediaPacket, PictureAssembly, SoundAssembly, Unit
+from .choice import SourceChoice
+from .clock import JointClock, Sync
+from .fruitless import Fruitless, reason
+from .keyframes import KeyframeRequests
+from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
+from .signs import OUTAGE_S, Signs
+
+
+class Sink(Protocol):
+    """Who takes what arrives: a Recorder that drops what overflows, or a bounded queue before one.
+
+    Called in the event loop, so nothing of it may wait. ``stream`` numbers the audio streams from
+    0. It raises nothing: who records knows best what to do about a recording that failed.
+    """
+
+    def put(self, unit: EncodedUnit, stream: int) -> bool:
+        """Take a unit; False where the sender is to be asked for one that a decoder can start from."""
+        ...
+
+    def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
+        """Take a frame, of a track that gives nothing else, for ``ticks``; False where it was dropped."""
+        ...
+
+    def note(self, kind: EventKind, **fields: Field) -> None:
+        """Hear of an event."""
+        ...
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the streams of one sender share; ``take`` is given each whole unit, with its stream's own time."""
+
+    sink: Sink
+    clock: Clock
+    signs: Signs
+    take: Callable[[StreamReception, Unit, int], None]
+    remove: Callable[[StreamReception], None]
+    joint: JointClock = field(default_factory=JointClock)
+    is_open: bool = False
+
+
+class StreamReception:
+    """One stream of a Reception; ``number`` counts audio streams from 0 and is 0 for the video.
+
+    ``request_keyframe`` asks the sender for one when no packet comes that could be answered; it returns
+    False if that is not possible. Not thread-safe: all calls come from the event loop that receives.
+    """
+
+    def __init__(self, shared: Shared, *, is_audio: bool, number: int) -> None:
+        self.is_audio = is_audio
+        self.number = number
+        self.last_arrival_s: float | None = None
+        self.end_ticks: int | None = None
+        self.request_keyframe: Callable[[], bool] = lambda: False
+        self.clock = shared.joint.add(is_audio=is_audio)
+        self._shared = shared
+        self._window_s = AUDIO_WINDOW_S if is_audio else VIDEO_WINDOW_S
+        self._reorder: Reorder[MediaPacket] = Reorder(self._window_s)
+        self._assembly: Assembly = SoundAssembly() if is_audio else PictureAssembly()
+        self._ssrc: int | None = None
+        self._choice = SourceChoice()
+        self._before = Received()
+        self._units = self._refused_units = 0
+        self._refused = False
+        self._keyframes: KeyframeRequests | None = None
+        self._fruitless = Fruitless()
+
+    @property
+    def index(self) -> int:
+        """The recording's number of the stream, as events name it."""
+        return FIRST_AUDIO + self.number if self.is_audio else VIDEO
+
+    @property
+    def counters(self) -> Received:
+        """What it has received so far."""
+        return (
+            self._before
+            + _counted(self._reorder)
+            + Received(
+                received_units=self._units,
+                dropped_units=self._assembly.dropped,
+                refused_units=self._refused_units,
+                keyframe_requests=self._keyframes.count if self._keyframes is not None else 0,
+                refused_packets=self._choice.refused_packets,
+            )
+        )
+
+    @property
+    def sync(self) -> Sync:
+        """How it lies on the timeline."""
+        return self.clock.sync
+
+    def learn(self, parameter_sets: bytes) -> None:
+        """Know parameter sets beforehand, see Assembly."""
+        self._assembly.learn(parameter_sets)
+
+    def packet(self, packet: MediaPacket) -> bool:
+        """Take a packet as it comes; True where the sender is to be asked for a keyframe now."""
+        if not self._shared.is_open:
+            return False
+        for one in self._choice.put(packet):
+            self._take(one)
+        if self.is_audio or packet.ssrc != self._ssrc:
+            return False
+        return self._requests(packet.arrival_s).with_packet(
+            packet.arrival_s,
+            packet.codec,
+            needs_entry=self._needs_entry,
+            has_units=self._units > 0,
+        )
+
+    def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
+        """Take a sender report (RFC 3550, 6.4.1)."""
+        self.lives()
+        self.clock.report(ntp, timestamp, ssrc)
+
+    def lives(self) -> None:
+        """The sender lives, though nothing of this stream came."""
+        self._shared.signs.lives(self._shared.clock.monotonic())
+
+    def poll(self, now_s: float) -> None:
+        """Give up what has been waited for long enough, and ask a silent sender for a keyframe."""
+        for packet in self._choice.poll(now_s):
+            self._take(packet)
+        self._hand_on(self._reorder.poll(now_s))
+        if not self._reorder.is_waiting:
+            self._take_units(self._assembly.poll(now_s))
+        self._look_whether_fruitless(now_s)
+        if self._shared.is_open and not self.is_audio and not self._shared.signs.is_lifeless(now_s):
+            requests = self._requests(now_s)
+            if requests.is_due(now_s, needs_entry=self._needs_entry) and self.request_keyframe():
+                requests.asked(now_s)
+
+    def end(self) -> None:
+        """Nothing more will come: what waits is handed on."""
+        for packet in self._choice.flush():
+            self._take(packet)
+        self._hand_on(self._reorder.flush())
+        self._take_units(self._assembly.flush())
+        if self._fruitless.is_due_at_end():
+            self._tell_fruitless()
+        self._shared.remove(self)
+        self._shared.joint.remove(self.clock)
+
+    def deliver(self, unit: Unit, ticks: int) -> None:
+        """Hand a unit to the sink; ``ticks`` is its time as its stream counts."""
+        sink = self._shared.sink
+        place = self.clock.place(ticks)
+        gap = 0 if self.end_ticks is None else place - self.end_ticks
+        seconds = gap / TICKS_PER_SECOND
+        # Sequence numbers without a hole, of a sender that lives: nothing moved, and nothing is missing.
+        is_missing = unit.discontinuity or self._shared.signs.was_lifeless(unit.first.arrival_s - seconds)
+        if not self.is_audio and seconds > OUTAGE_S and is_missing:
+            sink.note(EventKind.GAP, stream=self.index, seconds=seconds, filled=False)
+        self.end_ticks = place + unit.duration
+        encoded = EncodedUnit(unit.first.codec, unit.data, place, unit.is_entry, unit.discontinuity, unit.duration)
+        self._units += 1
+        if sink.put(encoded, self.number):
+            self._refused &= not unit.is_entry
+        else:
+            self._refused_units += 1
+            self._refused = not self.is_audio
+
+    @property
+    def _needs_entry(self) -> bool:
+        return self._assembly.needs_entry or self._refused
+
+    @property
+    def _part(self) -> str:
+        return f"audio {self.number + 1}" if self.is_audio else "video"
+
+    def _requests(self, now_s: float) -> KeyframeRequests:
+        if self._keyframes is None:
+            self._keyframes = KeyframeRequests(now_s)
+        return self._keyframes
+
+    def _take(self, packet: MediaPacket) -> None:
+        if packet.ssrc != self._ssrc:
+            self._take_over(packet)
+        is_missing = not self._reorder.follows(packet.sequence)
+        outage_s = self._shared.signs.heard(packet.arrival_s, is_missing=is_missing)
+        if outage_s:
+            self._shared.sink.note(EventKind.RECONNECT, seconds=outage_s)
+        self.last_arrival_s = packet.arrival_s
+        if packet.data:
+            self._fruitless.packet(packet.arrival_s)
+        self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
+        self._look_whether_fruitless(packet.arrival_s)
+
+    def _take_over(self, packet: MediaPacket) -> None:
+        """Begin with another source."""
+        if self._ssrc is not None:
+            self._hand_on(self._reorder.flush())
+            self._take_units(self._assembly.flush())
+            self._before += _counted(self._reorder)
+            self._reorder = Reorder(self._window_s)
+            # Its first pictures refer to nothing that came from the source before.
+            self._assembly.interrupt()
+        self._ssrc = packet.ssrc
+
+    def _hand_on(self, packets: list[InOrder[MediaPacket]]) -> None:
+        for packet, lost_before in packets:
+            self._take_units(self._assembly.add(packet, lost_before))
+
+    def _look_whether_fruitless(self, now_s: float) -> None:
+        if self._fruitless.is_due(now_s):
+            self._tell_fruitless()
+
+    def _tell_fruitless(self) -> None:
+        because = f"{self._part}: {reason(self._assembly, self.counters)}"
+        self._shared.sink.note(EventKind.DEGRADED, part=self._part, because=because)
+
+    def _take_units(self, units: list[Unit]) -> None:
+        if units and self._fruitless.unit():
+            self._shared.sink.note(EventKind.RESTORED, part=self._part)
+        for unit in units:
+            first = unit.first
+            if unit.is_entry and not self.is_audio:
+                self._requests(first.arrival_s).entry(first.arrival_s)
+            ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
+            self._shared.take(self, unit, ticks)
+
+
+def _counted(order: Reorder[MediaPacket]) -> Received:
+    return Received(
+        packets=order.packets,
+        late_packets=order.late,
+        lost_packets=order.lost,
+        recovered_packets=order.recovered,
+        duplicate_packets=order.duplicates,
+    )
