@@ -17,6 +17,7 @@ from recordkit.errors import StateError, WriteError
 from recordkit.model import AccessUnit, EventKind
 from recordkit.recorder.state import State
 from recordkit.settings import RecordingSettings
+from recordkit.writer.buffer import NotLaid
 from recordkit.writer.room import DISK_FULL, RETRY_S
 from recordkit.writer.writer import Writer
 
@@ -356,7 +357,8 @@ def test_very_long_recordings_are_continuous_over_the_wrap(tmp_path, hours):
     writer = Writer(RecordingSettings(path=tmp_path / "talk.ts", durability="process"), packetiser())
     writer.start()
     for ticks in times:
-        while not writer.lay(AccessUnit(0, ticks, ticks, bytes(50), random_access=True, duration=3000)):
+        one = AccessUnit(0, ticks, ticks, bytes(50), random_access=True, duration=3000)
+        while writer.lay(one) is NotLaid.FULL:
             writer.flush(GUARD_S)
     assert writer.close(commit=True, timeout_s=GUARD_S)
     assert writer.error is None

@@ -17,6 +17,7 @@ from ..model import AccessUnit, EventKind, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.packetiser import Packetiser
 from ..system import Clock
+from ..writer.buffer import NotLaid
 from ..writer.writer import Writer
 
 log = logging.getLogger("recordkit")
@@ -197,13 +198,14 @@ class Pipeline:
             # Before, not after: the writer may say that it has room again at any moment.
             self._room = False
             try:
-                if not self._writer.lay(unit):
-                    if self._writer.ended_because is None:
-                        self._full_s = self._clock.monotonic()
-                        return False
+                laid = self._writer.lay(unit)
+                if laid is NotLaid.FULL:
+                    self._full_s = self._clock.monotonic()
+                    return False
+                if laid is NotLaid.ENDED:
                     self._abandon_pending()
                     return True
-                self._note(unit)
+                self._note(unit, laid.offset)
             except MediaError as error:
                 # One unit that has no place in the file is no reason to lose all that follow.
                 self.refused_units += 1
@@ -256,8 +258,8 @@ class Pipeline:
                 log.warning("Stream %d ends before the others, by %.1f s", index, missing_s)
                 self._on_event(EventKind.EARLY_END, stream=index, missing_s=missing_s)
 
-    def _note(self, unit: AccessUnit) -> None:
-        """Count a unit that was laid, and tell of what is worth telling."""
+    def _note(self, unit: AccessUnit, offset: int) -> None:
+        """Count a unit that was laid at byte ``offset``, and tell of what is worth telling."""
         self._laid_s[unit.stream] = self._clock.monotonic()
         if self.first_pts is None or unit.pts < self.first_pts:
             self.first_pts = unit.pts
@@ -271,7 +273,9 @@ class Pipeline:
         if unit.discontinuity:
             self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=media_s)
         if unit.random_access:
-            self._on_event(EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, bytes=len(unit.data))
+            self._on_event(
+                EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, offset=offset, bytes=len(unit.data)
+            )
 
     @property
     def since_full_s(self) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
@@ -27,14 +28,31 @@ class Job:
     interval_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """The unit is in the buffer. ``offset`` is the byte of the recording at which it begins.
+
+    The tables and clock packets that were laid just before the unit belong to it: a reader can start there.
+    """
+
+    offset: int
+
+
+class NotLaid(Enum):
+    """Why a unit is not in the buffer: it has no room at the moment, or the recording has ended."""
+
+    FULL = "full"
+    ENDED = "ended"
+
+
 class Buffer:
     """What was packetised and no flush has taken yet; the caller holds the writer's lock.
 
     ``wait`` is called in the middle of a unit that is larger than a slot, until a slot is free; it
-    gives False once there will be none. ``on_change`` is called when the thread that flushes has
+    returns False if there will be none. ``on_change`` is called when the thread that flushes has
     something new to look at. ``jobs`` are the slots that it is to flush, in order, ``laid_bytes``
-    all that was packetised so far, and ``cut_to`` where the recording must end before a unit that
-    did not come to its end, or None.
+    all that was packetised so far, and ``whole_bytes`` what of this is whole units: in the middle of
+    a unit that is larger than a slot this is less, and a recording that ends there ends before it.
     """
 
     def __init__(
@@ -48,7 +66,7 @@ class Buffer:
     ) -> None:
         self.jobs: deque[Job] = deque()
         self.laid_bytes = 0
-        self.cut_to: int | None = None
+        self.whole_bytes = 0
         self.flush_wanted: FlushReason | None = None
         self._packetiser = packetiser
         self._threshold = threshold
@@ -91,22 +109,24 @@ class Buffer:
         """A slot has been flushed and can be filled anew."""
         self._free = slot
 
-    def lay(self, unit: AccessUnit) -> bool | None:
-        """Packetise ``unit``; None where both slots are full, False where ``wait`` gave up in its middle.
+    def lay(self, unit: AccessUnit) -> Laid | NotLaid:
+        """Packetise ``unit``; FULL if both slots are full, ENDED if ``wait`` returned False in its middle.
 
-        Raises MediaError where the unit cannot be carried.
+        Raises MediaError if the unit cannot be carried.
         """
         packets = self._packetiser.packets_for(unit)
         slot = self._slot_with_room(packets)
         if slot is None:
-            return None
+            return NotLaid.FULL
+        offset = self.laid_bytes
         # Not straight into the slot: see Slot.append.
         if packets > self._scratch.capacity:
             self._lend(packets)
         self._scratch.used = 0
         self._packetiser.lay(unit, self._scratch)
         if not self._put(unit, slot):
-            return False
+            return NotLaid.ENDED
+        self.whole_bytes = self.laid_bytes
         if self._scratch.capacity > _SCRATCH_PACKETS:
             self._lend(_SCRATCH_PACKETS)
         if self._filling is not None and self._filling.buffer.used_bytes >= self._threshold:
@@ -114,7 +134,7 @@ class Buffer:
         elif self._filling is not None and not self.flush_wanted and self._filling.units == 1:
             # The thread sleeps without a limit while nothing is buffered.
             self._on_change()
-        return True
+        return Laid(offset)
 
     def swap(self, reason: FlushReason) -> bool:
         """Hand the filled slot to the thread and fill the free one; False while there is none."""
@@ -153,10 +173,9 @@ class Buffer:
     def _put(self, unit: AccessUnit, slot: Slot) -> bool:
         """Copy what was packetised into ``slot``; a unit larger than that goes through the slots in turn.
 
-        Then the caller waits, since a unit half laid cannot be refused; False where the writer
-        ended by itself meanwhile, so that the unit will not be in the file.
+        Then the caller waits, since a unit half laid cannot be refused; False if the recording
+        ended meanwhile, so that the unit will not be in the file.
         """
-        begin = slot.offset + slot.buffer.used_bytes
         packets, done = address(self._scratch_rows), 0
         room: Slot | None = slot
         while True:
@@ -169,6 +188,5 @@ class Buffer:
                     room.count(unit, is_video=self._packetiser.is_video(unit.stream))
                     return True
             elif not self._wait():
-                self.cut_to = begin
                 return False
             room = self._slot_with_room(1)

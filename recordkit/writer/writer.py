@@ -13,7 +13,7 @@ from ..model import AccessUnit, FlushReason, FlushRecord
 from ..mpegts.laying import PACKET_BYTES
 from ..mpegts.packetiser import Packetiser
 from ..settings import RecordingSettings
-from .buffer import Buffer, Job
+from .buffer import Buffer, Job, Laid, NotLaid
 from .flusher import Flusher, QueueStatus
 from .output import Output
 from .room import DISK_FULL, Room
@@ -161,29 +161,34 @@ class Writer:
         """Whether the caller is the writer's thread, which must not wait for itself."""
         return threading.current_thread() is self._thread
 
-    def lay(self, unit: AccessUnit) -> bool:
-        """Packetise ``unit`` into the buffer; False where both slots are full (try after ``on_room``).
+    def lay(self, unit: AccessUnit) -> Laid | NotLaid:
+        """Packetise ``unit`` into the buffer; returns at which byte it begins, or why it is not in there.
 
-        False, too, once the writer has ended by itself: see ``ended_because``.
+        FULL: both slots are full; try again after ``on_room``. ENDED: the recording has ended by
+        itself (``ended_because``), or was closed in the middle of a unit larger than a slot. Such a
+        unit is not in the file, nor is any part of it.
 
-        Raises MediaError where the unit cannot be carried, StateError where the writer has not
-        begun or is closing, WriteError where it has failed.
+        Raises MediaError if the unit cannot be carried, StateError if the writer has not begun or is
+        closing, WriteError if it has failed.
         """
         with self._changed:
             self.check()
             if self.ended_because is not None:
-                return False
+                return NotLaid.ENDED
             if self._closing:
                 raise StateError("closed", "started", "nothing can be laid any more")
             laid = self._buffer.lay(unit)
-            self._starved = self._starved or laid is None
-            return bool(laid)
+            self._starved = self._starved or laid is NotLaid.FULL
+            return laid
 
     def _wait_for_slot(self) -> bool:
-        """In the middle of a unit: wait for a free slot; False where the recording has ended by itself."""
+        """In the middle of a unit: wait for a free slot; False if the recording ends without the unit.
+
+        The thread that writes does not wait for this one to wake: it may have closed the file by then.
+        """
         self._clock.wait(self._changed, None)
         self.check()
-        return self.ended_because is None
+        return self._closing is None
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Write everything laid so far; True once that is done and told, False after ``timeout_s``.
@@ -259,7 +264,7 @@ class Writer:
                     self._told_bytes = record.file_bytes
                     self._changed.notify_all()
             self.committed = self._flusher.finish(
-                end=self._buffer.laid_bytes if self._buffer.cut_to is None else self._buffer.cut_to,
+                end=self._buffer.whole_bytes,
                 commit=self._closing == "commit",
                 overwrite=self.settings.overwrite,
             )

@@ -148,6 +148,21 @@ def tables_of(data):
 # The way through.
 
 
+def test_a_keyframe_is_told_with_the_byte_at_which_it_begins(tmp_path):
+    with rigged(tmp_path / "talk.ts", expected={0, 1}) as rig:
+        for number in range(120):
+            rig.put(number, stream=0, raw=100)
+            rig.put(number, stream=1, raw=100)
+        assert rig.end() is None
+        data = whole(rig.final)
+    begun = [fields["offset"] for kind, fields in rig.events if kind is EventKind.KEYFRAME and not fields["stream"]]
+    assert begun[0] == 0
+    assert len(begun) == 3
+    keys = [one.data for one in rig.given if one.stream == 0 and one.random_access]
+    # Each has tables before it, so that a reader can start there.
+    assert [units_in(data[offset:])[0] for offset in begun] == keys
+
+
 def test_items_become_units_in_the_file(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         for number in range(100):

@@ -8,6 +8,7 @@ from pathlib import Path
 from recordkit.errors import RecordkitError
 from recordkit.model import AccessUnit, FlushRecord
 from recordkit.settings import RecordingSettings
+from recordkit.writer.buffer import Laid, NotLaid
 from recordkit.writer.flusher import QueueStatus
 from recordkit.writer.writer import Writer
 
@@ -18,8 +19,8 @@ SMALL = 64 * 1024
 
 
 class Rig:
-    def __init__(self, path: Path, *, audio: bool = False, prepare=None, **settings) -> None:
-        self.clock = FakeClock()
+    def __init__(self, path: Path, *, audio: bool = False, prepare=None, clock=None, **settings) -> None:
+        self.clock = clock or FakeClock()
         self.system = FaultySystem(folder=path.parent)
         if prepare is not None:
             prepare(self.system)
@@ -42,6 +43,8 @@ class Rig:
         self.partial, self.final = self.writer.temp_output_path, self.writer.final_output_path
         self.tail = self.final.with_suffix(".recording.tail")
         self.laid: list[AccessUnit] = []
+        self.offsets: list[int] = []
+        self.refused: NotLaid | None = None
 
     def _flushed(self, record: FlushRecord) -> None:
         with self._told:
@@ -63,11 +66,14 @@ class Rig:
             assert self._told.wait_for(lambda: len(self.waits) >= count, GUARD_S), "nothing was told of waiting"
 
     def lay(self, count: int = 1, size: int = 1000, stream: int = 0) -> int:
-        """Lay ``count`` more units; gives how many went in before the buffer was full."""
+        """Lay ``count`` more units; returns how many went in before the buffer was full, or the recording ended."""
         for done in range(count):
             one = unit(len(self.laid), size, stream=stream)
-            if not self.writer.lay(one):
+            laid = self.writer.lay(one)
+            if not isinstance(laid, Laid):
+                self.refused = laid
                 return done
+            self.offsets.append(laid.offset)
             self.laid.append(one)
         return count
 

@@ -6,7 +6,7 @@ from recordkit.errors import MediaError, StateError
 from recordkit.model import FlushReason
 from recordkit.mpegts.laying import PACKET_BYTES
 from recordkit.system import System
-from recordkit.writer.buffer import Buffer
+from recordkit.writer.buffer import Buffer, Laid, NotLaid
 from recordkit.writer.output import Output
 from recordkit.writer.tail import Tail
 
@@ -60,12 +60,14 @@ def test_nothing_is_laid_before_it_is_open(rig):
 
 
 def test_the_first_unit_of_a_slot_is_told_and_the_threshold_hands_the_slot_on(rig):
-    assert rig.buffer.lay(unit(0)) is True
+    assert rig.buffer.lay(unit(0)) == Laid(0)
     assert rig.changes == 1
-    assert rig.buffer.lay(unit(1)) is True
+    second = rig.buffer.laid_bytes
+    assert rig.buffer.lay(unit(1)) == Laid(second)
     assert (rig.changes, len(rig.buffer.jobs)) == (1, 0)
     rig.clock.advance(1.5)
-    assert rig.buffer.lay(unit(2, 3000)) is True
+    third = rig.buffer.laid_bytes
+    assert rig.buffer.lay(unit(2, 3000)) == Laid(third)
     (job,) = rig.buffer.jobs
     assert (job.reason, job.interval_s, job.slot.units, job.slot.video_units) == (FlushReason.THRESHOLD, 1.5, 3, 3)
     assert rig.buffer.last_flush_s == rig.clock.monotonic()
@@ -81,10 +83,10 @@ def test_without_a_free_slot_a_flush_is_only_wanted_and_a_full_one_takes_nothing
     rig.buffer.swap_if_free(FlushReason.EXPLICIT)
     assert rig.buffer.flush_wanted is FlushReason.THRESHOLD
     laid = rig.buffer.laid_bytes
-    assert rig.buffer.lay(unit(2, 3000)) is None
+    assert rig.buffer.lay(unit(2, 3000)) is NotLaid.FULL
     assert rig.buffer.laid_bytes == laid
     rig.flush()
-    assert rig.buffer.lay(unit(2, 3000)) is True
+    assert rig.buffer.lay(unit(2, 3000)) == Laid(laid)
     assert [job.reason for job in rig.buffer.jobs] == [FlushReason.THRESHOLD]
     assert rig.buffer.flush_wanted is None
 
@@ -99,7 +101,7 @@ def test_an_empty_buffer_is_not_handed_on(rig):
 
 def test_a_unit_larger_than_both_slots_goes_through_them_in_turn(rig):
     wanted = unit(0, 5 * PACKETS * PACKET_BYTES)
-    assert rig.buffer.lay(wanted) is True
+    assert rig.buffer.lay(wanted) == Laid(0)
     assert rig.waits > 2
     rig.buffer.swap_if_free(FlushReason.STOP)
     while rig.buffer.jobs:
@@ -109,15 +111,15 @@ def test_a_unit_larger_than_both_slots_goes_through_them_in_turn(rig):
         rig.flush()
     assert units_in(bytes(rig.file)) == [wanted.data]
     assert len(rig.file) == rig.buffer.laid_bytes
-    assert rig.buffer.cut_to is None
+    assert rig.buffer.whole_bytes == rig.buffer.laid_bytes
 
 
 def test_a_unit_that_does_not_come_to_its_end_is_to_be_cut(rig):
     rig.buffer.lay(unit(0))
     whole = rig.buffer.laid_bytes
     rig.gives_up = True
-    assert rig.buffer.lay(unit(1, 5 * PACKETS * PACKET_BYTES)) is False
-    assert rig.buffer.cut_to == whole < rig.buffer.laid_bytes
+    assert rig.buffer.lay(unit(1, 5 * PACKETS * PACKET_BYTES)) is NotLaid.ENDED
+    assert rig.buffer.whole_bytes == whole < rig.buffer.laid_bytes
 
 
 def test_a_unit_of_a_stream_that_was_never_declared_changes_nothing(rig):

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ import pytest
 from recordkit.errors import WriteError
 from recordkit.recovery.recover import recover
 from recordkit.system import System
+from recordkit.writer.buffer import NotLaid
 from recordkit.writer.room import DISK_FULL, RETRY_S
 
 from ..mounts import mounted
-from ..steering import GUARD_S, PACKET, read_tail, recovered, units_in, whole
+from ..steering import GUARD_S, PACKET, FakeClock, read_tail, recovered, units_in, whole
 from .rig import SMALL, rigged
 
 
@@ -140,11 +142,37 @@ def test_without_a_mapped_buffer_it_says_what_is_lost(tmp_path, caplog):
         assert f"up to {rig.writer.laid_bytes:,} bytes are lost" in caplog.text
 
 
-def test_a_unit_of_which_only_a_part_went_in_is_cut_off(tmp_path):
-    with rigged(tmp_path / "talk.ts") as rig:
+class LateRiser(FakeClock):
+    """The thread that made it sleeps on after it was woken, once ``is_late`` says so and until ``up`` is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.sleeper = threading.current_thread()
+        self.is_late = lambda: False
+        self.up = threading.Event()
+
+    def wait(self, condition, timeout_s):
+        super().wait(condition, timeout_s)
+        if threading.current_thread() is self.sleeper and self.is_late():
+            condition.release()
+            try:
+                assert self.up.wait(GUARD_S), "nobody woke it"
+            finally:
+                condition.acquire()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_unit_of_which_only_a_part_went_in_is_cut_off(tmp_path, is_late):
+    """However late the thread that lays comes to see that the recording has ended."""
+    clock = LateRiser()
+    with rigged(tmp_path / "talk.ts", clock=clock) as rig:
         rig.system.room = 200_000
         rig.lay(3)
+        if is_late:
+            clock.is_late = lambda: rig.writer.ended_because is not None
+            rig.system.do("rename", 1, clock.up.set)
         assert rig.lay(1, 6_000_000) == 0
+        assert rig.refused is NotLaid.ENDED
         assert rig.writer.close(commit=True, timeout_s=GUARD_S)
         assert rig.writer.committed
         assert units_in(whole(rig.final)) == datas(rig.laid)
@@ -164,8 +192,8 @@ def test_it_waits_for_room_and_goes_on(tmp_path):
         assert len(whole(rig.partial)) == 10_000 // PACKET * PACKET
         assert units_in(recovered(rig.partial, rig.tail)) == datas(rig.laid)
         writes = len(rig.system.named("write"))
-        rig.clock.advance(RETRY_S)
         rig.system.room = 0
+        rig.clock.advance(RETRY_S)
         rig.idle()
         assert len(rig.system.named("write")) <= writes + 1
         rig.system.room = 100_000_000
@@ -214,6 +242,9 @@ def test_a_limit_of_the_files_size_is_not_waited_for(tmp_path):
 def test_a_real_disk_that_is_full(tmp_path, kind):
     with mounted(tmp_path / "mount", kind) as folder, rigged(folder / "talk.ts") as rig:
         take_all_but(folder, 600_000)
+        held = rig.system.hold("write", 1)
+        fill(rig, 40_000)  # more than is free, however late this thread comes to lay it
+        held.open()
         while rig.lay(1, 40_000) or not rig.writer.ended_because:
             if rig.writer.error is not None:
                 break

@@ -10,6 +10,7 @@ import pytest
 from recordkit.errors import DiskSpaceError, MediaError, OutputExistsError, StateError, WriteError
 from recordkit.model import FlushReason
 from recordkit.settings import RecordingSettings
+from recordkit.writer.buffer import NotLaid
 from recordkit.writer.writer import Writer
 
 from ..steering import (
@@ -510,7 +511,7 @@ def test_while_a_write_hangs_the_other_slot_fills_and_then_lay_says_no(tmp_path)
         held = rig.writer.laid_bytes
         assert held > 2 * SMALL
         assert rig.writer.bytes_since_last_flush < held
-        assert not rig.writer.lay(unit(len(rig.laid), 5000))
+        assert rig.writer.lay(unit(len(rig.laid), 5000)) is NotLaid.FULL
         assert rig.writer.laid_bytes == held
         assert not rig.writer.flush(0.0)
         assert rig.rooms == 0
@@ -552,6 +553,35 @@ def test_a_unit_larger_than_a_slot_goes_through_in_pieces(tmp_path, mapped):
         assert units_in(whole(rig.final)) == datas(rig.laid)
         assert scan(whole(rig.final)).problem_counts == {}
         assert sum(one.video_units for one in rig.records) == len(rig.laid)
+
+
+def test_it_tells_at_which_byte_each_unit_begins(tmp_path):
+    with rigged(tmp_path / "talk.ts", audio=True) as rig:
+        for number in range(120):
+            while not rig.lay(1, 5_000_000 if number == 60 else 900, stream=number % 2):
+                rig.writer.flush()
+        rig.writer.close(commit=True)
+        data = whole(rig.final)
+        for number in (0, 1, 59, 60, 61, 100, 119):
+            before = units_in(data[: rig.offsets[number]])
+            assert sorted(before) == sorted(datas(rig.laid[:number]))
+
+
+def test_a_writer_closed_in_the_middle_of_a_unit_leaves_the_unit_out(tmp_path):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.lay(3)
+        gate = rig.system.hold("write", 1)
+        laying = threading.Thread(target=rig.lay, args=(1, 6_000_000))
+        laying.start()
+        gate.until_reached()
+        rig.clock.until_waiting(laying.name)
+        assert not rig.writer.close(commit=True, timeout_s=0.0)
+        gate.open()
+        laying.join(GUARD_S)
+        assert rig.refused is NotLaid.ENDED
+        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.writer.ended_because is None
+        assert units_in(whole(rig.final)) == datas(rig.laid)
 
 
 def test_a_write_that_fails_ends_the_wait_of_a_unit_larger_than_a_slot(tmp_path):
