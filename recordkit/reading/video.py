@@ -232,6 +232,10 @@ class Video(Sequence[Frame]):
             }
         )
 
+    def frames_at(self, marks: pd.DataFrame) -> pd.DataFrame:
+        """The row of ``frames`` that was showing at each of ``marks`` (rows with ``media_s``), in their order."""
+        return self.frames.iloc[[self._showing(at) for at in marks["media_s"]]]
+
     def at(self, when: float | str) -> Frame:
         """The frame that is showing at ``when``: seconds of media, or the name of a mark.
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..model import FlushRecord, Received, StreamFormat
 from ..plots import preview
+from ..reading.video import open as open_video
 from ..telemetry.frames import Log, Logged
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..reading.video import Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,27 @@ class Recording(Logged):
     def flush_records(self) -> tuple[FlushRecord, ...]:
         """The newest flushes, oldest first."""
         return self.flush_log.contents.flushes
+
+    def open(self) -> Video:
+        """Its frames by number and by time, as of ``recordkit.open``. Raises SourceError without video."""
+        return open_video(self)
+
+    @property
+    def frames(self) -> pd.DataFrame:
+        """One row a frame, as in ``Video.frames``. Raises SourceError without video."""
+        with self.open() as video:
+            return video.frames
+
+    @property
+    def marks(self) -> pd.DataFrame:
+        """One row a mark: ``name``, ``media_s``, ``time`` and the ``number`` of the frame that was showing."""
+        with self.open() as video:
+            return video.marks
+
+    def frames_at(self, marks: pd.DataFrame) -> pd.DataFrame:
+        """The row of ``frames`` that was showing at each of ``marks`` (rows with ``media_s``), in their order."""
+        with self.open() as video:
+            return video.frames_at(marks)
 
     def __str__(self) -> str:
         return preview.text(self)

@@ -57,3 +57,18 @@ def test_its_lines_and_its_repr_are_not_the_same(talk):
     assert str(talk).startswith(f"{talk.path}: 0:05, ")
     assert repr(talk).startswith("Recording(path=")
     assert "flush_log" not in repr(talk)
+
+
+def test_frames_and_the_ones_at_marks(tmp_path):
+    recorder = rk.Recorder(tmp_path / "talk.ts", audio=None, sample_interval=0)
+    with recorder:
+        for number, frame in enumerate(rk.Synthetic(64, 48, fps=10, seconds=2, audio=False).frames()):
+            recorder.write(frame)
+            if number in (4, 12):
+                recorder.flush()
+                recorder.mark(f"after {number}")
+        recording = recorder.stop()
+    assert recording.frames["media_s"].tolist() == pytest.approx([number / 10 for number in range(20)])
+    assert recording.frames_at(recording.marks).index.tolist() == recording.marks["number"].tolist() == [5, 13]
+    with recording.open() as video:
+        assert len(video) == 20
