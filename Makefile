@@ -6,6 +6,7 @@
 # make bench      run all benchmarks: half an hour
 # make torture    kills, power cuts, full disks: hours
 # make fuzz       random bytes for all readers, FUZZ_SECONDS for each
+# make corpus     record, verify and recover against ffprobe: all that ffmpeg can make, or CORPUS=folder
 # make findings   surprises of other libraries, each as a program
 # make clean      remove what make made
 
@@ -15,9 +16,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
 TORTURE ?=
+CORPUS ?=
 BENCH ?=
 
-.PHONY: demo test check lab docs bench torture fuzz findings clean
+.PHONY: demo test check lab docs bench torture fuzz corpus findings clean
 
 demo: $(VENV)/.base
 	mkdir -p recordings
@@ -53,6 +55,9 @@ fuzz: $(VENV)/.all
 	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
 	set -e; for target in scanner tail flush_log recover repair; do \
 		$(BIN)/python -m tests.fuzz $$target --seconds $(FUZZ_SECONDS) --scratch recordings/fuzz; done
+
+corpus: $(VENV)/.all
+	$(BIN)/python -m tests.corpus $(CORPUS)
 
 findings:
 	set -e; for finding in findings/*.sh; do echo "$$finding"; bash "$$finding"; done
