@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         WriteError as WriteError,
     )
     from .model import (
+        Captured as Captured,
+        CapturedBy as CapturedBy,
         EncodedUnit as EncodedUnit,
         Event as Event,
         EventKind as EventKind,
@@ -89,7 +91,9 @@ _NAMES = {
         "OutputExistsError OutputNameError PartialExistsError RecordkitError RecoveryError SettingsError "
         "SourceError StateError StillRecordingError TapError WorkerError WriteError"
     ),
-    ".model": "EncodedUnit Event EventKind FlushReason FlushRecord Received Sample StreamFormat",
+    ".model": (
+        "Captured CapturedBy EncodedUnit Event EventKind FlushReason FlushRecord Received Sample StreamFormat"
+    ),
     ".panel.camera": "Camera",
     ".panel.panel": "RecordingPanel",
     ".plots.charts": "plot_file_growth plot_flushes plot_memory plot_overview",

@@ -31,6 +31,29 @@ class Codec(StrEnum):
         return self in (Codec.H264, Codec.H265)
 
 
+class CapturedBy(StrEnum):
+    """Who told when a frame was taken, the best first."""
+
+    ABS_CAPTURE_TIME = "abs-capture-time"
+    SENDER_REPORT = "sender-report"
+    DEVICE = "device"
+    CALLER = "caller"
+    SOURCE = "source"
+    ARRIVAL = "arrival"
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """When a frame was taken: nanoseconds since the epoch in UTC, who says so, and by how much it may be off.
+
+    ``error_s`` is in seconds, None if nobody knows.
+    """
+
+    time_ns: int
+    by: CapturedBy
+    error_s: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFormat:
     """What one elementary stream carries.

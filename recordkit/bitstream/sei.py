@@ -78,8 +78,17 @@ class Orientation:
             payload = (flags_and_rotation << 5 | 0b010_0_1).to_bytes(3)
         else:  # it persists; a bit that ends the payload
             payload = (flags_and_rotation << 5 | 0b1_1000).to_bytes(3)
-        payload = bytes([_DISPLAY_ORIENTATION, len(payload)]) + payload + b"\x80"
-        return _NAL_HEADERS[codec] + _escaped(payload)
+        return sei_nal([(_DISPLAY_ORIENTATION, payload)], codec)
+
+
+def sei_nal(messages: Sequence[tuple[int, bytes]], codec: Codec) -> bytes:
+    """An SEI NAL unit of ``messages`` as (payloadType, payload), without start code (H.264 7.3.2.3)."""
+    payload = bytearray()
+    for what, content in messages:
+        for number in (what, len(content)):
+            payload += b"\xff" * (number // 0xFF) + bytes([number % 0xFF])
+        payload += content
+    return _NAL_HEADERS[codec] + _escaped(bytes(payload) + b"\x80")
 
 
 def _escaped(payload: bytes) -> bytes:

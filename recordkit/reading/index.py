@@ -9,6 +9,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from ..model import Captured
+
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -31,6 +33,7 @@ class Unit:
     breaks: bool = False
     damaged: bool = False
     hidden: bool = False
+    captured: Captured | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +57,8 @@ class Index:
     number: Integers
     order: Integers
     entry: Integers
+    captured: dict[int, Captured]
+    """When units were taken, as far as the stream says so."""
 
     def __len__(self) -> int:
         return len(self.order)
@@ -112,6 +117,7 @@ def build(units: Sequence[Unit] | Iterable[Unit], time_base: Fraction, shown: Se
         number=number,
         order=order,
         entry=_entries(keyframe, pts),
+        captured={place: unit.captured for place, unit in enumerate(rows) if unit.captured is not None},
     )
 
 

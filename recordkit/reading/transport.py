@@ -11,10 +11,11 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from ..bitstream.captured import captured_in
 from ..bitstream.counter import PictureCounter
 from ..demux import demux, open_media
 from ..errors import SourceError
-from ..model import Codec, StreamFormat
+from ..model import Captured, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND, WRAP
 from ..mpegts.laying import section_packets
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
@@ -31,6 +32,8 @@ _CHUNK_BYTES = 188 * 192 * 204 // 4
 """Whole packets of each of the three sizes."""
 _GROUP_BYTES = 512 * 1024
 _MOST_HEAD_BYTES = 1 << 20
+_HEAD_BYTES = 512
+"""Of a coded frame: what stands before its first slice."""
 _AUDIO_LEAD = TICKS_PER_SECOND // 2
 _VIDEO = (Codec.H264, Codec.H265)
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
@@ -59,6 +62,7 @@ class TransportTrack:
         self._index: Index | None = None
         self._head_bytes = 0
         self._lost_at: int | None = None
+        self._says_when: bool | None = None
         self.refresh()
 
     @property
@@ -223,9 +227,23 @@ class TransportTrack:
             return
         self.is_simple = self.is_simple and bool((found.pictures == 1).all())
         keyframes = columns.random_access | (found.random_access > 0)
+        times = self._times(columns)
         rows = (columns.pts, columns.dts, columns.offset, columns.end - columns.begin, keyframes)
-        for pts, dts, offset, size, keyframe in zip(*(one.tolist() for one in rows), strict=True):
-            self._units.append(Unit(pts, dts, offset, size, keyframe))
+        for at, (pts, dts, offset, size, keyframe) in enumerate(zip(*(one.tolist() for one in rows), strict=True)):
+            captured = times[at] if times else None
+            self._units.append(Unit(pts, dts, offset, size, keyframe, captured=captured))
+
+    def _times(self, columns: PesColumns) -> list[Captured | None]:
+        """When each was taken, if the stream says so at all: where the first frame does not, none is looked at."""
+        if self._codec is None or self._says_when is False:
+            return []
+        ends = np.minimum(columns.end, columns.begin + _HEAD_BYTES)
+        found = [
+            captured_in(columns.payload.bytes(begin, end), self._codec)
+            for begin, end in zip(columns.begin.tolist(), ends.tolist(), strict=True)
+        ]
+        self._says_when = self._says_when or any(found)
+        return found
 
     def _take_one(self, event: PesEvent, is_random_access: bool) -> None:
         if event.pts is None:
@@ -237,7 +255,13 @@ class TransportTrack:
             self._lost_at = None
         breaks, damaged = event.discontinuity or is_after_loss, is_after_loss or not event.complete
         size = event.payload_bytes
-        self._units.append(Unit(event.pts, event.dts, event.offset, size, keyframe, breaks, damaged))
+        captured = None
+        if self._codec is not None and self._says_when is not False:
+            captured = captured_in(event.data[:_HEAD_BYTES], self._codec)
+            self._says_when = self._says_when or captured is not None or (None if len(self._units) < 2 else False)
+        self._units.append(
+            Unit(event.pts, event.dts, event.offset, size, keyframe, breaks, damaged, captured=captured)
+        )
 
     @property
     def can_begin(self) -> bool:

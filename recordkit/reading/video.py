@@ -10,6 +10,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast, overload
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import LogError, OutputAccessError, SettingsError, SourceError
-from ..model import EventKind
+from ..model import Captured, EventKind
 from ..telemetry.logfile import log_path, read_log
 from .container import ContainerTrack
 from .decoder import FrameDecoder
@@ -53,6 +54,14 @@ class Frame:
     keyframe: bool
     is_damaged: bool
     frame: VideoFrame = field(repr=False)
+    taken: Captured | None = field(default=None, repr=False)
+
+    @property
+    def captured(self) -> pd.Timestamp | None:
+        """When it was taken (UTC); None if nothing says so. ``taken`` has who says so, and how sure that is."""
+        import pandas as pd
+
+        return None if self.taken is None else pd.Timestamp(self.taken.time_ns, unit="ns", tz="UTC")
 
     @property
     def image(self) -> npt.NDArray[np.uint8]:
@@ -161,9 +170,10 @@ class Video(Sequence[Frame]):
 
     def _frame(self, number: int, decoder: FrameDecoder) -> Frame:
         index = self._track.index
-        keyframe = bool(index.keyframe[index.order[number]])
-        frame = decoder.frame(number)
-        return Frame(number, self._media_times[number], keyframe, index.is_affected(number), frame)
+        unit = int(index.order[number])
+        frame, damaged = decoder.frame(number), index.is_affected(number)
+        taken = index.captured.get(unit)
+        return Frame(number, self._media_times[number], bool(index.keyframe[unit]), damaged, frame, taken)
 
     def _in_order(self, numbers: range) -> Iterator[Frame]:
         """The same in order, by a decoder of their own that is faster for that."""
@@ -191,6 +201,9 @@ class Video(Sequence[Frame]):
     def frames(self) -> pd.DataFrame:
         """One row a frame, indexed by ``number``: times, keyframe, bytes, place in the file, what is lost before.
 
+        ``captured`` is when it was taken (UTC, NaT where nothing says so), ``captured_by`` who says so (see
+        CapturedBy), ``captured_error_s`` by how much that may be off.
+
         ``pts`` and ``dts`` are in units of ``attrs["time_base"]`` seconds, ``media_s`` in seconds, ``offset`` in
         bytes (-1 where the container does not tell); ``lost_before`` is how many frames are missing
         before this one, as far as the times tell.
@@ -204,6 +217,7 @@ class Video(Sequence[Frame]):
                 "pts": index.pts[order],
                 "dts": index.dts[order],
                 "media_s": np.array(self._media_times, np.float64),
+                **self._captured(),
                 "keyframe": index.keyframe[order],
                 "bytes": index.bytes[order],
                 "offset": index.offset[order],
@@ -236,8 +250,10 @@ class Video(Sequence[Frame]):
         """The row of ``frames`` that was showing at each of ``marks`` (rows with ``media_s``), in their order."""
         return self.frames.iloc[[self._showing(at) for at in marks["media_s"]]]
 
-    def at(self, when: float | str) -> Frame:
-        """The frame that is showing at ``when``: seconds of media, or the name of a mark.
+    def at(self, when: float | str | datetime) -> Frame:
+        """The frame that is showing at ``when``: seconds of media, the name of a mark, or a time of day.
+
+        A time of day (datetime or pandas Timestamp, with its time zone) asks for the frame that was taken then.
 
         Raises IndexError for a time outside the video, KeyError for a mark that is not there.
         """
@@ -247,6 +263,12 @@ class Video(Sequence[Frame]):
                 there = ", ".join(repr(name) for name in names[:10]) or "none"
                 raise KeyError(f"{self.path} has no mark {when!r}: there are {there}")
             return self[self._showing(self._marks()[names.index(when)][1])]
+        if isinstance(when, datetime):
+            import pandas as pd
+
+            if when.tzinfo is None:
+                raise SettingsError("when", when, "give it a time zone, such as UTC")
+            return self[self._taken_at(pd.Timestamp(when))]
         if not len(self) or not 0 <= when <= self.duration_s:
             raise IndexError(f"{self.path} has no frame at {when} s: it ends at {self.duration_s:.3f} s")
         return self[self._showing(when)]
@@ -370,6 +392,31 @@ class Video(Sequence[Frame]):
             rest = float(start - shift * base)
             self._times = ((index.shown_pts - shift) * float(base) - rest).tolist()
         return self._times
+
+    def _captured(self) -> dict[str, pd.Series[Any]]:
+        import pandas as pd
+
+        index = self._track.index
+        taken = [index.captured.get(unit) for unit in index.order.tolist()]
+        times = pd.Series([None if one is None else one.time_ns for one in taken], dtype="Int64")
+        return {
+            "captured": pd.to_datetime(times, unit="ns", utc=True).astype("datetime64[ns, UTC]"),
+            "captured_by": pd.Series([None if one is None else str(one.by) for one in taken], dtype="str"),
+            "captured_error_s": pd.Series([None if one is None else one.error_s for one in taken], dtype="float64"),
+        }
+
+    def _taken_at(self, when: pd.Timestamp) -> int:
+        """The frame that was taken last before ``when``."""
+        index, time_ns = self._track.index, when.value
+        units = [unit for unit in index.order.tolist() if unit in index.captured]
+        times = [index.captured[unit].time_ns for unit in units]
+        if not times:
+            raise IndexError(f"{self.path} does not say when its frames were taken")
+        if not min(times) <= time_ns <= max(times) + int(1e9 / (self.fps or 1)):
+            first, last = (datetime.fromtimestamp(one / 1e9, UTC).isoformat() for one in (min(times), max(times)))
+            raise IndexError(f"{self.path} has no frame of {when}: they were taken from {first} to {last}")
+        before = [(taken, unit) for taken, unit in zip(times, units, strict=True) if taken <= time_ns]
+        return int(index.number[max(before)[1]])
 
     def _showing(self, media_s: float) -> int:
         return max(bisect_right(self._media_times, media_s + 1e-6) - 1, 0)
