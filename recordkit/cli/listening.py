@@ -44,6 +44,14 @@ AnnounceOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+MaxSilenceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="End a publisher that sends neither video nor audio for so long, such as 30s; what came is committed.",
+        rich_help_panel=_PANEL,
+    ),
+]
 PageOption = Annotated[
     bool,
     typer.Option(

@@ -27,7 +27,16 @@ from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
 from ..telemetry.words import size_text
 from .arguments import exactly, frame_size, named_values
-from .listening import AnnounceOption, HostOption, MediaPortsOption, PageOption, PortOption, TokenOption, port_range
+from .listening import (
+    AnnounceOption,
+    HostOption,
+    MaxSilenceOption,
+    MediaPortsOption,
+    PageOption,
+    PortOption,
+    TokenOption,
+    port_range,
+)
 from .loopback import (
     AudioDelayOption,
     CodecOption,
@@ -165,6 +174,7 @@ def record(
     publish_page: PageOption = False,
     media_ports: MediaPortsOption = None,
     announce: AnnounceOption = None,
+    max_silence: MaxSilenceOption = None,
 ) -> None:
     """Record INPUT, or a built-in source, into OUTPUT.
 
@@ -225,6 +235,7 @@ def record(
             publish_page=publish_page,
             media_ports=port_range(media_ports),
             announced_address=announce,
+            max_silence=max_silence,
         )
         video = replace(video, transcode=transcode)
         # It tells where to publish to: with port 0 nobody else knows.

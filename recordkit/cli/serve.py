@@ -16,7 +16,16 @@ from ..endpoint.whip import Whip
 from ..settings import VideoSettings
 from ..system import Clock, System, give_back_freed_memory
 from ..telemetry.watch import WatchState, scan
-from .listening import AnnounceOption, HostOption, MediaPortsOption, PageOption, PortOption, TokenOption, port_range
+from .listening import (
+    AnnounceOption,
+    HostOption,
+    MaxSilenceOption,
+    MediaPortsOption,
+    PageOption,
+    PortOption,
+    TokenOption,
+    port_range,
+)
 from .record import PartialChoice
 from .report import watch_table
 from .shared import interrupt
@@ -46,6 +55,7 @@ def serve(
     max_publishers: Annotated[int, typer.Option(help="Most publishers at the same time.")] = Whip.max_publishers,
     max_seconds: Annotated[str | None, typer.Option(help="Time after which a new file begins, such as 1h.")] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Bytes after which a new file begins, such as 4G.")] = None,
+    max_silence: MaxSilenceOption = None,
     on_partial: Annotated[
         PartialChoice, typer.Option(help="What to do with the unfinished recordings of an earlier run in FOLDER.")
     ] = PartialChoice.ERROR,
@@ -73,6 +83,7 @@ def serve(
         max_publishers=max_publishers,
         max_seconds=max_seconds,
         max_bytes=max_bytes,
+        max_silence=max_silence,
         min_free_bytes=min_free,
     )
     video = VideoSettings(size=size, bit_rate=bit_rate)

@@ -104,6 +104,11 @@ class FileSink:
         return self._before.drops + _drops(self._recorder)
 
     @property
+    def silent_s(self) -> float:
+        """See Sink."""
+        return self._recorder.silent_s
+
+    @property
     def state(self) -> State:
         """See Sink."""
         return self._recorder.state

@@ -58,6 +58,11 @@ class Sink(Protocol):
         ...
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since any media came, or since the start."""
+        ...
+
+    @property
     def state(self) -> State:
         """Where the recording stands."""
         ...
@@ -101,6 +106,7 @@ class Publisher:
         self._peer = RTCPeerConnection(negotiation.ice_configuration(settings.ice_servers))
         self._tracks: list[MediaStreamTrack] = []
         self._connection: Connection | None = None
+        self._live_s = self.began_s
         self._file_began_s, self._file_began_bytes = self.began_s, 0
         self._renewing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -187,6 +193,7 @@ class Publisher:
         if state == "connected" and self.stage is Stage.CONNECTING:
             self.stage = Stage.LIVE
             self.was_live = True
+            self._live_s = self._clock.monotonic()
             log.info("Stream %s is being recorded into %s", self.stream, self.sink.file_name)
         elif state in ("failed", "closed"):
             self.begin_end("the publisher went away" if self.was_live else self._fault)
@@ -202,8 +209,16 @@ class Publisher:
             self.begin_end("the recording failed, see the server's log")
         elif self.stage is Stage.CONNECTING and self.age_s > settings.connect_timeout:
             self.begin_end(f"it did not connect within {settings.connect_timeout:g} s: {self._fault}")
+        elif (
+            self.stage is Stage.LIVE and settings.max_silence is not None and self._silent_s > settings.max_silence
+        ):
+            self.begin_end(f"nothing came of it for {self._silent_s:.1f} s (max_silence={settings.max_silence:g})")
         elif self.stage is Stage.LIVE and not self._is_renewing and (limit := self._limit_reached):
             self._renewing = asyncio.create_task(self._renew(limit), name=f"recordkit-whip-renew:{self.stream}")
+
+    @property
+    def _silent_s(self) -> float:
+        return min(self.sink.silent_s, self._clock.monotonic() - self._live_s)
 
     @property
     def _is_renewing(self) -> bool:
@@ -232,4 +247,5 @@ class Publisher:
                 log.info("Stream %s goes on in %s: %s reached %s", self.stream, self.sink.file_name, before, limit)
             else:
                 self.begin_end(f"it reached {limit}")
+        self._live_s = self.began_s
         self._file_began_s, self._file_began_bytes = self._clock.monotonic(), self.sink.file_bytes

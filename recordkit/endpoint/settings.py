@@ -36,7 +36,9 @@ class WhipSettings:
     Limits: ``max_publishers`` at once, ``max_sdp_bytes`` of an offer, ``max_seconds`` and
     ``max_bytes`` of a file, after which a new one begins (None: none), ``min_free_bytes`` on the disk,
     below which nobody is taken and what is recorded is committed; ``connect_timeout`` is how many seconds
-    a publisher has to connect. ``start_bit_rate`` is what browsers are asked to begin with, in bits a second.
+    a publisher has to connect, ``max_silence`` how many a connected one may send neither video nor audio before
+    it is ended and what was recorded is committed (None: as long as it likes; an alert tells).
+    ``start_bit_rate`` is what browsers are asked to begin with, in bits a second.
 
     Media come over UDP, at ports that the system chooses. Where only some reach this machine (a container, a
     firewall), ``media_ports`` is the first and the last that are used; each publisher takes one.
@@ -64,6 +66,7 @@ class WhipSettings:
     max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(whole(1, 1 << 62, "bytes", kilo=1024)), None)
     min_free_bytes: Setting[WholeLike, int] = Setting(whole(0, 1 << 62, "bytes", kilo=1024), 256 * 1024 * 1024)
     connect_timeout: Setting[NumberLike, float] = Setting(seconds(0.001, 1e6, "give a time above 0"), 20.0)
+    max_silence: Setting[NumberLike | None, float | None] = Setting(maybe(DURATION), None)
     start_bit_rate: Setting[WholeLike, int] = Setting(whole(30_000, 100_000_000, "bits per second"), 2_500_000)
     media_ports: tuple[int, int] | None = None
     announced_address: str | None = None

@@ -24,6 +24,8 @@ from tests.cli.driving import call
         (["serve", "out", "--media-ports", "6000-5000"], "first and the last"),
         (["serve", "out", "--announce", "my.example"], "IP address"),
         (["record", "--source", "whip", "--media-ports", "0-9", "a.ts"], "first and the last"),
+        (["serve", "out", "--max-silence", "0"], "max_silence"),
+        (["record", "--source", "whip", "--max-silence", "long", "a.ts"], "max_silence"),
         (["serve", "out", "--min-free", "lots"], "as a whole number"),
         (["serve", "out", "--size", "big"], "WIDTHxHEIGHT"),
         (["record", "--source", "whip", "a.ts", "b.ts"], "give OUTPUT"),

@@ -33,6 +33,7 @@ class CountingSink:
     file_bytes: int = 0
     duration_s: float = 0.0
     drops: int = 0
+    silent_s: float = 0.0
     state: State = State.RECORDING
     fault: RecordkitError | None = None
     starts: int = 0

@@ -315,6 +315,33 @@ def test_who_never_connects_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(scene())
 
 
+def test_who_sends_nothing_is_ended_where_that_is_asked_for_and_not_before_it_was_connected_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(face, "LOOK_INTERVAL_S", 0.05)
+
+    async def scene() -> None:
+        desk = CountingDesk()
+        async with running(desk, max_silence="400ms") as (endpoint, client):
+            peer = new_peer()
+            await publish(endpoint, client, peer)
+            (sink,) = desk.sinks
+            sink.silent_s = 60.0  # with all the time that connecting took
+            await asyncio.sleep(0.2)
+            assert sink.stops == 0
+            sink.silent_s = 0.3
+            await asyncio.sleep(0.4)
+            assert sink.stops == 0
+            sink.silent_s = 0.5
+            await until(lambda: not endpoint.publishers)
+            assert sink.stops == 1
+            (row,) = endpoint.ended
+            assert row.reason == "nothing came of it for 0.5 s (max_silence=0.4)"
+            await peer.close()
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("limit", [{"max_seconds": 0.3}, {"max_bytes": 1000}])
 @pytest.mark.parametrize("has_files", [True, False])
 def test_a_limit_begins_a_new_file_or_ends_who_can_have_none(

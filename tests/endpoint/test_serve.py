@@ -154,6 +154,23 @@ def test_a_file_that_reaches_its_limit_is_followed_by_the_next_with_nothing_betw
     assert "Stream talk goes on in talk-2.ts: talk-1.ts reached max_seconds=1.5" in caplog.text
 
 
+def test_a_publisher_whose_tracks_stop_gives_its_place_back_where_that_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The camera was unplugged; the page and its connection stay."""
+
+    async def scene(url: str) -> None:
+        async with synthetic(url, seconds=1.0) as media:
+            await media.wait()
+            await until(lambda: (tmp_path / "talk-1.ts").exists())
+
+    caplog.set_level("INFO", "recordkit.endpoint")
+    with serving(tmp_path, max_silence=1.0) as url:
+        asyncio.run(scene(url))
+    assert read_back(tmp_path / "talk-1.ts").numbers_ok == 30
+    assert "Stream talk ended: nothing came of it for " in caplog.text
+
+
 @pytest.mark.parametrize("on_partial", ["error", "recover"])
 def test_what_an_earlier_run_has_left_is_told_and_recovered_if_wanted(
     on_partial: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -27,6 +27,8 @@ OWN = "own-s3cret"  # - of these tests alone
         ("start_bit_rate", 1),
         ("max_seconds", 0),
         ("max_bytes", -5),
+        ("max_silence", 0),
+        ("max_silence", "for ever"),
         ("connect_timeout", None),
         ("connect_timeout", float("nan")),
         ("connect_timeout", float("inf")),
