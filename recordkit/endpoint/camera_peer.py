@@ -73,6 +73,7 @@ class _Peer:
         self._tracks: list[MediaStreamTrack] = []
         self._listener = Listener(outlet, self._track_ended)
         outlet.received_by = lambda: self._listener.counters
+        outlet.hands_on = self._listener.close
         self._peer.on("track", self._tracks.append)
 
     async def answer(self, offer_text: str, start_bit_rate: int) -> str:
@@ -83,7 +84,7 @@ class _Peer:
         except web.HTTPException as error:
             raise SourceError(_NAME, f"the page's offer cannot be taken: {error.text}") from error
         for track in self._tracks:
-            self._listener.add(track)
+            self._listener.add(track, peer=self._peer)
         self._listener.begin()
         return await negotiation.answer(self._peer, offer_text, start_bit_rate)
 

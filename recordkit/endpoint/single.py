@@ -60,6 +60,7 @@ class SingleDesk:
         self._last_ticks: int | None = None
         self._current: TurnSink | None = None
         outlet.received_by = lambda: self.received
+        outlet.hands_on = self._retire
 
     @property
     def received(self) -> Received:

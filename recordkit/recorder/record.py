@@ -31,6 +31,8 @@ _LONGEST_OVERRUN_S = 1.0
 _LONGEST_CLOSE_S = 2.0
 _LONGEST_OVERHANG_S = 0.5
 """So long a source may go on with what it has in hand when it is stopped."""
+_LONGEST_STANDSTILL_S = 5.0
+"""So long a live source is waited for while nothing of what it has received can be taken: a disk may hang."""
 _MOST_REFUSALS = 30
 """So many items in a row that the recorder refuses, and nothing else, end the recording."""
 _VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
@@ -81,9 +83,6 @@ def record(
         feed.begin(recorder)
         while recorder.state.is_recording and not feed.ended.wait(PROGRESS_INTERVAL_S):
             if stop.is_set():
-                feed.interrupt()
-                # A source that gives nothing cannot see it.
-                feed.ended.wait(_LONGEST_OVERHANG_S)
                 break
             if on_progress is not None:
                 on_progress(recorder)
@@ -98,8 +97,7 @@ def record(
         if interrupted:
             log.info("Interrupted: the recording is brought to its end")
         stop.set()
-        feed.interrupt()
-        recording = _stopped(recorder, interrupted)
+        recording = _stopped(feed, recorder, interrupted)
     except KeyboardInterrupt:
         # Who asks twice does not want to wait, and a disk may hang.
         recorder._abandon()
@@ -117,10 +115,11 @@ def record(
     return recording
 
 
-def _stopped(recorder: Recorder, interrupted: bool) -> Recording:
+def _stopped(feed: _Feed, recorder: Recorder, interrupted: bool) -> Recording:
     """Wait for the end; the first interrupt of all only asks for what is going on anyway."""
     while True:
         try:
+            feed.drain(recorder)
             return recorder.stop()
         except KeyboardInterrupt:
             if interrupted:
@@ -201,9 +200,23 @@ class _Feed:
         return None if self._given is None else self._given.live
 
     def interrupt(self) -> None:
-        """Let a live source give nothing more, so that its thread does not wait for what may never come."""
+        """Let a live source give no more than it has, so that its thread does not wait for what may never come."""
         if self._live is not None:
             self._live.interrupt()
+
+    def drain(self, recorder: Recorder) -> None:
+        """Wait until all that a live source has received is with ``recorder``, or that takes nothing any more."""
+        self.interrupt()
+        if self._live is None:
+            # It sees for itself that it is to stop, unless it waits for something to give.
+            self.ended.wait(_LONGEST_OVERHANG_S)
+            return
+        taken = recorder.counters.taken_items
+        while recorder.state.is_recording and not self.ended.wait(_LONGEST_STANDSTILL_S):
+            before, taken = taken, recorder.counters.taken_items
+            if taken == before:
+                log.warning("%s: what it has received cannot be recorded any more", self._source.name)
+                return
 
     def close(self) -> None:
         """Wait until a live source is closed; what it holds is then given back."""
@@ -254,7 +267,8 @@ class _Feed:
                 self._clock.sleep(began_s + item.due_s - self._clock.monotonic(), self._stop)
             media = item.media
             key = (_is_video(media), item.stream)
-            if self._stop.is_set() or self._is_full(media, key, recorder):
+            # A live source gives what it has received, all of it, and then ends by itself.
+            if (self._stop.is_set() and given.live is None) or self._is_full(media, key, recorder):
                 return False
             if key in self._full:
                 continue

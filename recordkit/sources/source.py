@@ -39,7 +39,7 @@ class Live(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Let the items end at once: there may be nothing to give for long."""
+        """Let the items end with what has come by now: there may be nothing more for long."""
         ...
 
     def request_entry(self, *, is_video: bool, stream: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,7 @@ from recordkit.errors import SettingsError
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Recording
+from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
 
 from .rig import SDP, an_offer, synthetic, until
@@ -39,6 +41,15 @@ class Recorded:
         self._thread.start()
         await until(lambda: "Publish to" in self._caplog.text)
         return next(word for word in self._caplog.text.split() if word.startswith("http")).partition("/whip")[0]
+
+    async def all_arrived(self) -> None:
+        """Wait until no packet is on its way any more: what reception still holds is a matter of the stop."""
+        packets, quiet = -1, 0
+        while quiet < 3:
+            await asyncio.sleep(0.02)
+            received = self.recorders[0].counters.received
+            before, packets = packets, 0 if received is None else received.packets
+            quiet = quiet + 1 if packets == before else 0
 
     def end(self) -> Recording:
         self.stop.set()
@@ -65,9 +76,7 @@ def test_a_publisher_comes_goes_and_another_goes_on_with_the_recording(
         await asyncio.sleep(1.0)
         async with synthetic(url, seconds=1.5) as second:
             await second.wait()
-        # 45 frames and 75 of audio of each. The last one comes when the connection has ended, and a stop would not
-        # wait for it.
-        await until(lambda: recorded.recorders[0].counters.taken_items == 240)
+            await recorded.all_arrived()
 
     caplog.set_level("INFO", "recordkit.endpoint")
     recorded = Recorded(tmp_path / "talk.ts", caplog)
@@ -81,6 +90,34 @@ def test_a_publisher_comes_goes_and_another_goes_on_with_the_recording(
     assert max(back["seconds"] for back in recording.events.query("kind == 'reconnect'")["fields"]) > 0.9
     assert recording.counters.received is not None
     assert recording.counters.received.lost_packets == 0
+    # 45 frames and 75 of audio of each, though the stop came while the last ones were still waited with.
+    assert recording.counters.received.received_units == 240
+    assert recording.counters.taken_items == 240
+
+
+def test_a_stop_while_somebody_publishes_keeps_all_that_has_been_received(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What waits to be put in order, for the end of its frame or for the recorder, at the moment of the stop."""
+
+    async def scene() -> None:
+        url = await recorded.url()
+        async with synthetic(url, seconds=1.0) as media:
+            await media.wait()
+            await recorded.all_arrived()
+            counters = recorded.recorders[0].counters
+            assert counters.received is not None
+            recorded.stop.set()
+            await until(lambda: recorded.recordings)
+            assert recorded.recordings[0].counters.received == replace(counters.received, received_units=80)
+
+    caplog.set_level("INFO", "recordkit.endpoint")
+    recorded = Recorded(tmp_path / "talk.ts", caplog)
+    asyncio.run(scene())
+    recording = recorded.end()
+    assert recording.counters.taken_items == 80
+    back = read_back(tmp_path / "talk.ts")
+    assert (back.numbers_ok, back.last_number, back.lost) == (30, 29, 0)
 
 
 def test_one_that_has_fallen_silent_gives_way(

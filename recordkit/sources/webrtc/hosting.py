@@ -26,6 +26,8 @@ _ITEM_BYTES = 512
 """What a unit holds besides its coded bytes, rounded up."""
 _MOST_NOTES = 100
 _LONGEST_CLOSE_S = 10.0
+_LONGEST_HAND_ON_S = 1.0
+"""An event loop that does not come to hand on what it holds within this time is not waited for."""
 _VIDEO = -1
 
 
@@ -40,11 +42,15 @@ class Outlet:
     def __init__(self, name: str, bound: int, clock: Clock) -> None:
         self.received_by: Callable[[], Received] = Received
         """Who receives puts here what tells of it."""
+        self.hands_on: Callable[[], None] = lambda: None
+        """Who receives puts here what hands on all that it still holds; called in its event loop."""
         self._name = name
         self._clock = clock
         self._intake: Intake[SourceItem] = Intake(bound, "drop", clock)
         self._settled = threading.Event()
-        self._opened = self._ended = self._interrupted = False
+        self._opened = self._ended = False
+        self._interrupted_s: float | None = None
+        self._in_loop: Callable[[Callable[[], None]], bool] = lambda call: False
         self._error: RecordkitError | None = None
         self._wanted: set[tuple[bool, int]] = set()
         self._notes: deque[tuple[EventKind, dict[str, Field]]] = deque(maxlen=_MOST_NOTES)
@@ -120,28 +126,42 @@ class Outlet:
             self._note = note
 
     def interrupt(self) -> None:
-        """Let ``items`` end at once, whatever waits."""
+        """Let ``items`` end with what has been received by now, all of it; more is not taken."""
         with self._intake.changed:
-            self._interrupted = True
+            if self._interrupted_s is not None:
+                return
+            self._interrupted_s = self._clock.monotonic()
             self._intake.changed.notify_all()
+        if not self._in_loop(self._hand_on):
+            self._seal()
+
+    def run_in(self, in_loop: Callable[[Callable[[], None]], bool]) -> None:
+        """Take what calls something in the event loop of who receives, and returns False if that has ended."""
+        self._in_loop = in_loop
 
     def end(self, error: RecordkitError | None) -> None:
         """Take nothing more; ``items`` ends, with ``error``, once what waits has been taken out."""
         self._error = error
-        self._intake.close()
-        with self._intake.changed:
-            self._ended = True
-            self._intake.changed.notify_all()
+        self._seal()
         self._settled.set()
 
     def items(self) -> Iterator[SourceItem]:
         """What was put, in order; raises the source's error at its end."""
         while True:
             with self._intake.changed:
-                while (queued := self._intake.take()) is None and not (self._ended or self._interrupted):
-                    self._clock.wait(self._intake.changed, None)
-                if self._interrupted:
-                    return
+                while (queued := self._intake.take()) is None and not self._ended:
+                    if self._interrupted_s is None:
+                        self._clock.wait(self._intake.changed, None)
+                        continue
+                    left_s = self._interrupted_s + _LONGEST_HAND_ON_S - self._clock.monotonic()
+                    if left_s <= 0:
+                        log.warning(
+                            "%s: what it held when it was stopped did not come within %g s",
+                            self._name,
+                            _LONGEST_HAND_ON_S,
+                        )
+                        return
+                    self._clock.wait(self._intake.changed, left_s)
             if queued is None:
                 break
             self._intake.release(queued.size)
@@ -149,8 +169,20 @@ class Outlet:
             if queued.dropped and isinstance(item.media, EncodedUnit):
                 item = item._replace(media=replace(item.media, discontinuity=True))
             yield item
-        if self._error is not None:
+        if self._error is not None and self._interrupted_s is None:
             raise self._error
+
+    def _hand_on(self) -> None:
+        try:
+            self.hands_on()
+        finally:
+            self._seal()
+
+    def _seal(self) -> None:
+        self._intake.close()
+        with self._intake.changed:
+            self._ended = True
+            self._intake.changed.notify_all()
 
     def _put(self, item: SourceItem, key: tuple[bool, int], size: int, *, entry: bool) -> bool:
         is_video, stream = key
@@ -176,6 +208,7 @@ def hosted(
     """
     outlet = Outlet(name, queue_bytes, clock or Clock())
     thread = _HostThread(name, run, outlet)
+    outlet.run_in(thread.call)
     thread.start()
     try:
         outlet.wait_until_open()
@@ -220,16 +253,26 @@ class _HostThread(threading.Thread):
                 return
         await self._run_source(self._outlet)
 
+    def call(self, what: Callable[[], object]) -> bool:
+        """Let the loop call ``what`` soon; False if there is no loop, or none any more."""
+        with self._lock:
+            loop = self._loop
+        if loop is None or not self.is_alive():
+            return False
+        try:
+            loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            # The loop has come to its end in this very moment.
+            log.debug("%s: had ended by itself", self._source)
+            return False
+        return True
+
     def finish(self) -> None:
         with self._lock:
             self._cancelled = True
-            loop, task = self._loop, self._task
-        if loop is not None and task is not None and self.is_alive():
-            try:
-                loop.call_soon_threadsafe(task.cancel)
-            except RuntimeError:
-                # The loop has come to its end in this very moment.
-                log.debug("%s: had ended by itself", self._source)
+            task = self._task
+        if task is not None:
+            self.call(task.cancel)
         self.join(_LONGEST_CLOSE_S)
         if self.is_alive():
             log.error("%s: does not come to an end within %g s; it is left alone", self._source, _LONGEST_CLOSE_S)

@@ -124,6 +124,7 @@ class Loopback:
             audio_ends_s=self.audio_ends_s,
         )
         outlet.received_by = lambda: listener.counters
+        outlet.hands_on = listener.close
         try:
             async with connected_peers(media.tracks, codec=self.codec, network=network) as peers:
                 for track, receiver in zip(peers.tracks, peers.receivers, strict=True):

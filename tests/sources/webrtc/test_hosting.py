@@ -8,6 +8,7 @@ import pytest
 
 from recordkit.errors import SettingsError, SourceError
 from recordkit.model import EncodedUnit, EventKind
+from recordkit.sources.webrtc import hosting
 from recordkit.sources.webrtc.hosting import hosted
 
 KIB = 1024
@@ -177,6 +178,52 @@ def test_an_interrupt_ends_items_that_wait():
         reader.join(5)
         assert not reader.is_alive()
     assert taken == []
+
+
+def test_an_interrupt_loses_nothing_that_waits_or_that_the_source_still_holds():
+    async def run(outlet):
+        outlet.hands_on = lambda: [outlet.put(picture(ticks)) for ticks in (2, 3)]
+        outlet.ready()
+        outlet.put(picture(0, entry=True))
+        outlet.put(picture(1))
+        await asyncio.Event().wait()
+
+    with hosted("here", run) as outlet:
+        items = outlet.items()
+        assert next(items).media.ticks == 0
+        outlet.interrupt()
+        outlet.interrupt()
+        assert [item.media.ticks for item in items] == [1, 2, 3]
+        assert not outlet.put(picture(4)), "what comes after is not taken any more"
+
+
+def test_a_loop_that_does_not_come_to_it_is_not_waited_for_long(monkeypatch, caplog):
+    monkeypatch.setattr(hosting, "_LONGEST_HAND_ON_S", 0.1)
+    let_go = threading.Event()
+
+    async def run(outlet):
+        outlet.ready()
+        outlet.put(picture(0))
+        let_go.wait(20)
+
+    with hosted("here", run) as outlet:
+        outlet.interrupt()
+        assert [item.media.ticks for item in outlet.items()] == [0]
+        let_go.set()
+    assert "did not come within 0.1 s" in caplog.text
+
+
+def test_a_source_that_has_ended_by_itself_is_interrupted_without_harm():
+    async def run(outlet):
+        outlet.ready()
+        outlet.put(picture(0))
+
+    with hosted("here", run) as outlet:
+        items = outlet.items()
+        assert next(items).media.ticks == 0
+        assert list(items) == []
+        outlet.interrupt()
+        assert list(outlet.items()) == []
 
 
 def test_a_queue_that_holds_nothing_is_refused():
