@@ -90,7 +90,8 @@ class AccessUnit:
     ``prefix`` stands before ``data`` in the elementary stream (delimiter, parameter sets, ADTS
     header); it is kept apart so that a large picture is not copied to put six bytes before it.
     ``pts``, ``dts`` and ``duration`` are ticks. ``discontinuity`` says that media is missing
-    before this unit.
+    before this unit. ``start_trim`` and ``end_trim`` are samples at 48 kHz at the beginning and end of an
+    Opus unit that are decoded and not heard.
     """
 
     stream: int
@@ -101,6 +102,8 @@ class AccessUnit:
     random_access: bool = False
     discontinuity: bool = False
     duration: int = 0
+    start_trim: int = 0
+    end_trim: int = 0
 
     def __post_init__(self) -> None:
         if self.dts > self.pts:

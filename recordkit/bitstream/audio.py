@@ -34,6 +34,7 @@ _SBR, _PS = 5, 29
 
 _OPUS_CONTROL_PREFIX = 0x7FE0
 _OPUS_LONGEST = 5_760
+_OPUS_LARGEST_TRIM = 0x1FFF
 
 _MPEG_AUDIO_RATES = (44_100, 48_000, 32_000)
 _BIT_RATES_KBIT: dict[tuple[bool, int], tuple[int, ...]] = {
@@ -145,10 +146,17 @@ def parse_adts(data: bytes, at: int = 0) -> AdtsHeader | None:
     return AdtsHeader(length, header_length, AAC_RATES[rate_index], channels, AAC_SAMPLES * ((header & 3) + 1))
 
 
-def opus_control_header(payload_length: int) -> bytes:
-    """The control header before an Opus packet of ``payload_length`` bytes (Opus in TS, 3.2.1)."""
+def opus_control_header(payload_length: int, start_trim: int = 0, end_trim: int = 0) -> bytes:
+    """The header before an Opus packet in a transport stream, for one packet to an access unit.
+
+    ``start_trim`` and ``end_trim`` are samples at 48 kHz that are decoded and not heard (up to 8,191).
+    """
+    if not 0 <= start_trim <= _OPUS_LARGEST_TRIM or not 0 <= end_trim <= _OPUS_LARGEST_TRIM:
+        raise MediaError(f"Opus with {start_trim} and {end_trim} samples to be trimmed: up to 8,191 can be told")
+    flags = _OPUS_CONTROL_PREFIX | (start_trim > 0) << 4 | (end_trim > 0) << 3
     full, rest = divmod(payload_length, 255)
-    return b"\x7f\xe0" + b"\xff" * full + bytes([rest])
+    trims = b"".join(trim.to_bytes(2) for trim in (start_trim, end_trim) if trim)
+    return flags.to_bytes(2) + b"\xff" * full + bytes([rest]) + trims
 
 
 def parse_opus_control_header(data: bytes, at: int = 0) -> tuple[int, int] | None:

@@ -63,6 +63,7 @@ class AudioEncoder:
         self._waiting = 0
         self._discontinuity = False
         self._cutting = False
+        self._end: int | None = None  # the sample behind the last one, once there is a last one
 
     def encode(
         self, frame: AudioFrame, ticks: int | None, *, discontinuity: bool = False, exact: bool = False
@@ -109,6 +110,7 @@ class AudioEncoder:
             self._take(self._resampled(None))
             self._resampler = self._input = None
             coded = self._drain()
+            self._end = self._position + self._waiting
             if self._waiting:
                 coded += self._pad_block()
             return coded + self._units(self._context.encode(None))
@@ -214,15 +216,33 @@ class AudioEncoder:
             data = bytes(packet)
             base = Fraction(1, self._rate)
             time = to_ticks(packet.pts, base)
+            start_trim, end_trim = self._trims(packet.pts)
+            if end_trim >= self._block:
+                continue
             unit = AccessUnit(
                 stream=self._stream,
                 pts=self._anchor + time,
                 dts=self._anchor + time,
                 data=data,
-                prefix=adts_header(self._config, len(data)) if self._config else opus_control_header(len(data)),
+                prefix=adts_header(self._config, len(data))
+                if self._config
+                else opus_control_header(len(data), start_trim, end_trim),
                 discontinuity=self._discontinuity,
                 duration=to_ticks(packet.pts + self._block, base) - time,
+                start_trim=start_trim,
+                end_trim=end_trim,
             )
             self._discontinuity = False
             coded.append(Coded(self._format, unit))
         return coded
+
+    def _trims(self, begin: int) -> tuple[int, int]:
+        """The samples of the block at ``begin`` that are not heard; Opus alone has a place for them.
+
+        The coder's own come first (pre-skip, RFC 7845, 4.2), silence that fills the last block up comes last.
+        """
+        if self._config is not None:
+            return 0, 0
+        start_trim = max(0, -begin)
+        end_trim = max(0, begin + self._block - self._end) if self._end is not None else 0
+        return start_trim, end_trim

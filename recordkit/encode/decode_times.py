@@ -63,10 +63,15 @@ class DecodeTimes(Generic[T]):
         for kind, start, end in nal_units(data):
             if kind == _SPS:
                 sps = parse_sps(data[start:end])
+                self.assume(sps.reorder or 0 if sps is not None else 0)
                 self.reorder = sps.reorder if sps is not None else None
-                self._depth = min(self.reorder or 0, _MOST_REORDERED)
             elif 1 <= kind < _SPS - 1:
                 return
+
+    def assume(self, reorder: int) -> None:
+        """Take it from elsewhere how far the stream is reordered."""
+        self.reorder = reorder
+        self._depth = min(reorder, _MOST_REORDERED)
 
     def put(self, item: T, pts: int) -> list[Timed[T]]:
         """Take the next frame, shown at ``pts`` (ticks); returns those whose times are known now."""

@@ -20,7 +20,7 @@ from ..settings import AudioSettings, VideoSettings
 from .audio import LONGEST_SILENCE_S, AudioEncoder
 from .coded import Coded
 from .decode_times import DecodeTimes
-from .passthrough import PictureFramer
+from .framing import PictureFramer
 from .video import VideoEncoder
 
 log = logging.getLogger("recordkit")

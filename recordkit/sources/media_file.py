@@ -22,6 +22,8 @@ from ..errors import SettingsError
 from ..mpegts.clock import WRAP, Unwrapper, fraction
 from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text, whole
 from .choice import choose
+from .edits import hidden_frames
+from .interleave import interleaved, with_decoding_times
 from .source import OpenSource, SourceItem
 
 log = logging.getLogger("recordkit")
@@ -117,6 +119,8 @@ class MediaFile:
             reason = "encoded anew, as asked"
         elif _lacks_display_times(stream):
             reason = "encoded anew: its frames are reordered, and it does not say when they are shown"
+        elif isinstance(stream, av.VideoStream) and hidden_frames(stream).are_needed:
+            reason = "encoded anew: its edit list hides frames that shown ones refer to"
         elif passthrough_codec(stream) is None:
             reason = "encoded anew: MPEG-TS has no place for it as it is"
         else:
@@ -124,6 +128,21 @@ class MediaFile:
             return True
         log.info("%s: stream %d (%s) is %s", self.url, stream.index, name, reason)
         return False
+
+    @staticmethod
+    def _packets(
+        container: av.container.InputContainer, chosen: list[Any], passed: dict[int, bool]
+    ) -> Iterator[DemuxedPacket]:
+        """The packets of the streams, at times that can be believed; those of a file in their order."""
+        packets = demux(container, chosen)
+        if container.format.name in _WITH_33_BITS:
+            packets = _SourceClock().unwrapped(packets)
+        if _is_live(container):
+            return packets
+        video = next((one for one in chosen if isinstance(one, av.VideoStream) and passed[one.index]), None)
+        if video is not None:
+            packets = with_decoding_times(packets, video)
+        return interleaved(packets, chosen)
 
     def _items(
         self, container: av.container.InputContainer, chosen: list[Any], passed: dict[int, bool]
@@ -135,14 +154,12 @@ class MediaFile:
         undecodable: dict[int, int] = {}
         order = _DisplayOrder()
         reordered = next((stream.index for stream in chosen if _lacks_display_times(stream)), None)
-        clock = _SourceClock() if container.format.name in _WITH_33_BITS else None
-        for packet in demux(container, chosen):
+        for packet in self._packets(container, chosen, passed):
             # Not packet.stream_index: the empty packets at the end have none.
             index = packet.stream.index
-            if clock is not None:
-                clock.give_times(packet)
             if passed[index]:
-                if packet.size:
+                # What an edit list hides, and nothing else needs, is no part of the film.
+                if packet.size and not (packet.is_discard and isinstance(packet.stream, av.VideoStream)):
                     yield SourceItem(packet, numbers[index])
                 continue
             try:
@@ -180,12 +197,14 @@ class _SourceClock:
     def __init__(self) -> None:
         self._unwrapper = Unwrapper()
 
-    def give_times(self, packet: DemuxedPacket) -> None:
-        """Put the unwrapped times into ``packet``."""
-        if packet.dts is not None:
-            packet.dts = self._unwrapper.unwrap(packet.dts % WRAP)
-        if packet.pts is not None:
-            packet.pts = self._unwrapper.unwrap(packet.pts % WRAP)
+    def unwrapped(self, packets: Iterator[DemuxedPacket]) -> Iterator[DemuxedPacket]:
+        """``packets``, their times unwrapped."""
+        for packet in packets:
+            if packet.dts is not None:
+                packet.dts = self._unwrapper.unwrap(packet.dts % WRAP)
+            if packet.pts is not None:
+                packet.pts = self._unwrapper.unwrap(packet.pts % WRAP)
+            yield packet
 
 
 class _DisplayOrder:

@@ -195,3 +195,11 @@ def test_nothing_raises(data, at):
         parse(data, at)
     opus_samples(data)
     parse_audio_specific_config(data)
+
+
+def test_opus_trims_stand_in_the_control_header():
+    assert opus_control_header(10, 312) == bytes.fromhex("7FF0 0A 0138")
+    assert opus_control_header(10, 0, 648) == bytes.fromhex("7FE8 0A 0288")
+    assert opus_control_header(10, 312, 648) == bytes.fromhex("7FF8 0A 0138 0288")
+    with pytest.raises(MediaError, match="8,191"):
+        opus_control_header(10, 8_192)

@@ -170,3 +170,18 @@ def test_unusable_settings_say_which(name: str, value: object) -> None:
     with pytest.raises(SettingsError) as caught:
         AudioSettings(**{name: value})  # type: ignore[arg-type]
     assert (caught.value.name, caught.value.value) == (name, value)
+
+
+def test_opus_says_which_samples_are_the_coders_own_and_which_only_fill_the_last_block() -> None:
+    encoder = AudioEncoder(AudioSettings(codec="opus"), 1)
+    units = [one.unit for one in encode(encoder, [0] + [None] * 49, samples=700)]
+    heard = sum(unit.duration * 48_000 // TICKS - unit.start_trim - unit.end_trim for unit in units)
+    assert units[0].start_trim == 312
+    assert all(unit.start_trim == 0 for unit in units[1:])
+    assert all(unit.end_trim == 0 for unit in units[:-1])
+    assert heard == 50 * 700
+
+
+def test_aac_has_no_place_for_trims() -> None:
+    units = [one.unit for one in encode(AudioEncoder(AudioSettings(), 1), [0, 1800])]
+    assert all(unit.start_trim == unit.end_trim == 0 for unit in units)

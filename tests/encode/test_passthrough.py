@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from recordkit.bitstream.audio import AudioSpecificConfig, adts_header
-from recordkit.encode.passthrough import PictureFramer, SoundFramer
+from recordkit.encode.framing import PictureFramer, SoundFramer
 from recordkit.encode.routing import Routing
 from recordkit.errors import MediaError
 from recordkit.model import AccessUnit, Codec

@@ -1,0 +1,161 @@
+"""Coded frames and audio made fit for a transport stream, one stream at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+
+from ..bitstream.audio import (
+    OPUS_RATE,
+    adts_header,
+    opus_control_header,
+    opus_samples,
+    parse_adts,
+    parse_audio_specific_config,
+    parse_mp3,
+)
+from ..bitstream.h264 import FramedUnit, ParameterSetFramer
+from ..bitstream.sei import Orientation
+from ..errors import MediaError
+from ..model import AccessUnit, Codec, StreamFormat
+from ..mpegts.clock import to_ticks
+from .coded import Coded
+from .orientation import Turning
+
+
+class PictureFramer:
+    """Makes coded pictures fit for a transport stream, and follows their size.
+
+    ``skipped_units`` counts pictures before the first from which a decoder can start, and those behind it that
+    refer to what is before it (open groups of pictures). ``on_altered`` is told of these.
+    """
+
+    def __init__(
+        self, codec: Codec, extradata: bytes = b"", on_altered: Callable[[str], None] | None = None
+    ) -> None:
+        self.skipped_units = 0
+        self._codec = codec
+        self._framer = ParameterSetFramer(codec, extradata)
+        self._format = StreamFormat(codec)
+        self._turning = Turning(codec)
+        self._on_altered = on_altered
+        self._open_entry: int | None = None  # when the frame that was begun with is shown, if it is no IDR
+        self._leading = 0
+
+    @property
+    def lacking(self) -> str | None:
+        """Why no frame has come out so far, or None."""
+        if not self.skipped_units or self._format.width:
+            return None
+        return (
+            f"{self.skipped_units} frames came without parameter sets (SPS and PPS), and no decoder could start; "
+            "let the encoder repeat them before each keyframe"
+        )
+
+    def learn(self, parameter_sets: bytes) -> None:
+        """Take parameter sets (Annex B) that hold from now on."""
+        self._framer.learn(parameter_sets)
+
+    def turn(self, orientation: Orientation | None) -> None:
+        """Frames are to be shown turned so, unless they say something else themselves."""
+        self._turning.turn(orientation)
+
+    def framed(self, unit: AccessUnit, *, is_key_picture: bool) -> Coded | None:
+        """The unit with its delimiter and parameter sets; None where no decoder could start yet."""
+        has_begun = bool(self._format.width)
+        # Where nothing else is there to begin with, any intra frame does.
+        framed = self._framer.frame(unit.data, is_key_picture or not has_begun)
+        size = (self._framer.width, self._framer.height)
+        if framed.random_access and size != (self._format.width, self._format.height):
+            self._format = replace(self._format, width=size[0], height=size[1])
+        if not self._format.width:
+            self.skipped_units += 1
+            return None
+        if framed.random_access:
+            is_broken = not framed.is_idr and (unit.discontinuity or not has_begun)
+            self._open_entry = unit.pts if is_broken else None
+        elif self._leads(framed, unit):
+            self.skipped_units += 1
+            self._leading += 1
+            return None
+        elif self._leading:
+            self._tell_leading()
+        data = unit.data[framed.skip :] if framed.skip else unit.data
+        unit = replace(unit, data=data, prefix=framed.prefix, random_access=framed.random_access)
+        return Coded(self._format, self._turning.turned(unit))
+
+    def _leads(self, framed: FramedUnit, unit: AccessUnit) -> bool:
+        """Whether a decoder that began with the last entry lacks what the frame refers to."""
+        if self._open_entry is None:
+            return False
+        return framed.is_leading if self._codec is Codec.H265 else unit.pts < self._open_entry
+
+    def _tell_leading(self) -> None:
+        count, self._leading = self._leading, 0
+        if self._on_altered is not None:
+            self._on_altered(
+                f"left out: {count} of the frames, shown before the keyframe that was begun with, which refer to "
+                "frames before it that are not there"
+            )
+
+
+class SoundFramer:
+    """Makes coded sound fit for a transport stream, and follows what its headers say of it."""
+
+    def __init__(
+        self, codec: Codec, context: av.AudioCodecContext, language: str | None, index: int | None = None
+    ) -> None:
+        self._codec = codec
+        self._language = language
+        self._index = index
+        self._config = parse_audio_specific_config(context.extradata or b"") if codec is Codec.AAC else None
+        self._header: tuple[int, int] | None = None
+        self._format: StreamFormat | None = None
+        rate, channels = context.sample_rate, context.layout.nb_channels
+        if codec is Codec.OPUS:
+            rate, channels = OPUS_RATE, channels or 2
+        if rate and channels:
+            self._set(rate, channels)
+
+    def framed(self, unit: AccessUnit, new_extradata: bytes = b"") -> Coded:
+        """The unit with its header. Raises MediaError for one that cannot be told from garbage."""
+        unit = self._with_header(unit, new_extradata)
+        if self._format is None:
+            raise MediaError(f"the parameters of the {self._codec} were not found", self._index)
+        return Coded(self._format, unit)
+
+    def _with_header(self, unit: AccessUnit, new_extradata: bytes) -> AccessUnit:
+        data = unit.data
+        if self._codec is Codec.OPUS:
+            duration = to_ticks(opus_samples(data), Fraction(1, OPUS_RATE))
+            prefix = opus_control_header(len(data), unit.start_trim, unit.end_trim)
+            return replace(unit, prefix=prefix, duration=duration or unit.duration)
+        if self._codec is Codec.AAC and new_extradata:
+            self._config = parse_audio_specific_config(new_extradata)
+            if self._config is not None:
+                self._set(self._config.sample_rate, self._config.channels)
+        if self._codec is Codec.AAC and self._config is not None:
+            return replace(unit, prefix=adts_header(self._config, len(data)))
+        header = parse_adts(data) if self._codec is Codec.AAC else parse_mp3(data)
+        if header is None:
+            raise MediaError(
+                f"a packet of {self._codec} without a header, and nothing else says what is in it", self._index
+            )
+        self._follow(header.sample_rate, header.channels)
+        return unit
+
+    def _follow(self, rate: int, channels: int) -> None:
+        """Take over what a header says, if it says something else than the one before, or nothing else is known.
+
+        The container may know better than a single header: with SBR the rate is twice the core's.
+        """
+        header, self._header = self._header, (rate, channels)
+        if self._format is None or header not in (None, self._header):
+            # AAC of channel configuration 0 has its channels inside (ISO/IEC 14496-3, 1.6.3.5).
+            self._set(rate, channels or 2)
+
+    def _set(self, rate: int, channels: int) -> None:
+        self._format = StreamFormat(self._codec, sample_rate=rate, channels=channels, language=self._language)
