@@ -17,6 +17,8 @@ _M_MMAP_THRESHOLD = -3
 _LARGE_BLOCK_BYTES = 1024 * 1024
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The errno values of a full disk or quota."""
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
+"""The errno values of a file system without locks (Lustre, NFS, some FUSE mounts)."""
 
 
 def give_back_freed_memory() -> bool:

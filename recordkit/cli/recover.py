@@ -86,8 +86,8 @@ def recover(
 
 def _recover_path(path: Path, dry_run: bool, output: Path | None, found: list[Recovery]) -> None:
     """Recovers one recording, or those of a folder; what became of each is added to ``found``."""
+    from ..recovery.names import unfinished
     from ..recovery.outcome import Outcome, Recovery
-    from ..recovery.recover import unfinished
 
     try:
         names = unfinished(path) if path.is_dir() else [path]

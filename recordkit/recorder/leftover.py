@@ -82,7 +82,7 @@ def _names(output: Output, how: str, system: System) -> Iterator[Output]:
 
 
 def _taken(aside: Output) -> bool:
-    from ..recovery.recover import rejected_path
+    from ..recovery.names import rejected_path
 
     final_path = aside.final_path
     paths = (final_path, aside.partial_path, aside.tail_path, log_path(final_path), rejected_path(aside))

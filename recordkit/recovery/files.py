@@ -13,9 +13,14 @@ from pathlib import Path
 
 from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
 from ..system import FULL, System
+from ..writer.identity import is_still, lock
 from .view import View, is_zero
 
 REJECTED_SUFFIX = ".rejected"
+WITHOUT_LOCKS = (
+    "this file system has no locks, so that it cannot be told whether the recording still runs: once it does not, "
+    "copy it and its tail to another disk, and recover them there"
+)
 _MARK = "\n=== recordkit: "
 """The line before each piece begins so; less of it may just as well end another piece."""
 
@@ -53,18 +58,19 @@ def locked(path: Path, system: System, *, writes: bool) -> Iterator[int]:
     descriptor = open_regular(path, os.O_RDWR if writes else os.O_RDONLY, system)
     try:
         try:
-            _lock(descriptor, writes)
+            has_locks = _lock(descriptor, writes)
         except BlockingIOError:
             raise StillRecordingError(path, "is being recorded, or recovered, right now") from None
         except OSError as error:
             raise RecoveryError(path, f"cannot be locked: {error.strerror}") from error
+        if writes and not has_locks:
+            raise RecoveryError(path, WITHOUT_LOCKS)
         # It may have been committed before the lock was ours.
-        if inode_at(path) != os.fstat(descriptor).st_ino:
+        if not is_still(system, path, descriptor):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         yield descriptor
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        system.close(descriptor)
+        _unlock(descriptor, system)
 
 
 @contextmanager
@@ -78,32 +84,39 @@ def reserved(path: Path, system: System) -> Iterator[None]:
         descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
         raise busy from None
-    inode = os.fstat(descriptor).st_ino
     try:
         try:
             # For whoever finds an unlocked partial takes it for a dead one, and moves it away.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            has_locks = lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise busy from None
-        if inode_at(path) != inode:
+        if not has_locks:
+            raise RecoveryError(path, WITHOUT_LOCKS)
+        if not is_still(system, path, descriptor):
             raise busy
         yield
     finally:
         # Before the lock is given up.
-        remove(path, inode)
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        system.close(descriptor)
+        remove(path, descriptor, system)
+        _unlock(descriptor, system)
 
 
-def _lock(descriptor: int, writes: bool) -> None:
+def _lock(descriptor: int, writes: bool) -> bool:
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_EX if writes else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        return lock(descriptor, (fcntl.LOCK_EX if writes else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         if not writes:
             raise
         # Nobody writes who shares it: somebody only looks at it, and will be gone soon.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return lock(descriptor, fcntl.LOCK_EX)
+
+
+def _unlock(descriptor: int, system: System) -> None:
+    try:
+        lock(descriptor, fcntl.LOCK_UN)
+    finally:
+        system.close(descriptor)
 
 
 def inode_at(path: Path) -> int | None:
@@ -195,8 +208,8 @@ class Rejected:
         self._system.close(self._descriptor)
 
 
-def remove(path: Path, inode: int) -> None:
-    """Remove ``path`` if it still is that file. Raises WriteError."""
+def remove(path: Path, descriptor: int, system: System) -> None:
+    """Remove ``path`` if it still is that open file. Raises WriteError."""
     with told(path, 0, "removing"):
-        if inode_at(path) == inode:
+        if is_still(system, path, descriptor):
             path.unlink(missing_ok=True)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from ..errors import RecordkitError, RecoveryError
 from ..model import FlushRecord
-from ..system import Clock, System
+from ..system import NO_LOCKS, Clock, System
 from ..telemetry.logfile import log_path, parse_line
 from ..values import PathLike, named
 from ..values import path as read_path
 from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import Output
-from .files import open_regular
+from .files import WITHOUT_LOCKS, open_regular
+from .names import output_of, unfinished
 from .outcome import Partial
 from .plan import make_plan
-from .recover import output_of, unfinished
 from .view import read_at
 
 _LOG_BYTES = 1024 * 1024
@@ -97,6 +97,11 @@ class _Found:
             self.is_recording = system.is_locked(output.partial_path)
         except FileNotFoundError:  # committed while we looked
             self.problem = "it has just been committed"
+            return
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            self.problem = WITHOUT_LOCKS
             return
         if self.is_recording:
             # It grows while we look; what it has is what it has published.

@@ -11,6 +11,7 @@ from ..mpegts.report import ProblemEvent, ProblemKind
 from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PACKET_BYTES
 from ..writer.header import HEADER_BYTES, TailHeader, TailSlot, read_header
+from ..writer.identity import seam_digest
 from .ending import Piece, packets_end, usable_end, whole_packets_end
 from .outcome import Cut
 from .view import CHUNK_BYTES, Overlay, View, difference, is_zero, read_at
@@ -61,7 +62,7 @@ def make_plan(descriptor: int, tail: int | None) -> Plan:
     plan = Plan(status.st_size)
     header = None
     if tail is not None:
-        header = _header(plan, tail, status.st_ino)
+        header = _header(plan, descriptor, tail, status.st_ino)
     file = View(descriptor, plan.size)
     slots = [] if header is None or tail is None else [_overlay(tail, slot) for slot in header.slots]
     if header is None or tail is None or not slots:
@@ -81,7 +82,7 @@ def make_plan(descriptor: int, tail: int | None) -> Plan:
     return plan
 
 
-def _header(plan: Plan, tail: int, inode: int) -> TailHeader | None:
+def _header(plan: Plan, partial: int, tail: int, inode: int) -> TailHeader | None:
     size = os.fstat(tail).st_size
     header = read_header(read_at(tail, 0, HEADER_BYTES))
     if header is None:
@@ -90,7 +91,7 @@ def _header(plan: Plan, tail: int, inode: int) -> TailHeader | None:
         if any(not is_zero(data) for _, data in whole.chunks(0, size)):
             plan.cut(whole, "tail", 0, size, "a tail without a header that can be read")
         return None
-    if header.inode != inode:
+    if header.inode != inode and not _is_of_one_recording(partial, tail, header):
         plan.problems.append("the tail that lies there belongs to another file; it was left alone")
         return None
     plan.uses_tail = plan.owns_tail = True
@@ -100,6 +101,24 @@ def _header(plan: Plan, tail: int, inode: int) -> TailHeader | None:
         plan.keeps_whole_tail = True
         plan.cut(whole, "tail", 0, size, "a tail whose header contradicts itself")
     return header
+
+
+def _is_of_one_recording(partial: int, tail: int, header: TailHeader) -> bool:
+    """Whether the bytes say that a tail continues this file, as they do in a copy, which has other inodes.
+
+    The last bytes before a slot are known by their digest; before the first slot of a recording there are
+    none, and the file can only be the beginning of what that slot holds.
+    """
+    file = View(partial, os.fstat(partial).st_size)
+    for slot in header.slots:
+        if slot.seam_bytes and slot.seam <= file.size:
+            if seam_digest(file.read(slot.seam - slot.seam_bytes, slot.seam)) == slot.seam_digest:
+                return True
+        elif slot.offset == 0:
+            held = View(tail, 0, [_overlay(tail, slot)])
+            if difference(file, held, 0, min(file.size, slot.end)) is None:
+                return True
+    return False
 
 
 def _overlay(tail: int, slot: TailSlot) -> Overlay:

@@ -15,7 +15,7 @@ from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PACKET_BYTES, PacketFramer, Rows
 from ..system import System
 from ..writer.output import SUFFIX, Output
-from .files import locked, open_regular, told
+from .files import locked, open_regular, remove, told
 from .measure import Progress, measure
 from .outcome import Cut, Outcome, Recovery
 from .view import View
@@ -199,6 +199,6 @@ def _clear_away(files: Output, system: System) -> None:
     """Removes the copy that an earlier repair left unfinished: the original has all of it."""
     try:
         with locked(files.partial_path, system, writes=True) as descriptor:
-            files.remove(files.partial_path, os.fstat(descriptor).st_ino)
+            remove(files.partial_path, descriptor, system)
     except FileNotFoundError:
         pass

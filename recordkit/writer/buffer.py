@@ -143,7 +143,8 @@ class Buffer:
             return False
         now = self._clock.monotonic()
         self.jobs.append(Job(self._filling, reason, now - self._last_flush_s))
-        self._free.open(self._filling.offset + self._filling.buffer.used_bytes)
+        full = self._filling.buffer
+        self._free.open(self._filling.offset + full.used_bytes, full.bytes[: full.used_bytes])
         self._filling, self._free = self._free, None
         self._last_flush_s = now
         self.flush_wanted = None

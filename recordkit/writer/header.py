@@ -8,7 +8,8 @@ the machine's own byte order (recovery happens on the machine that recorded)::
     16   inode of the recording it belongs to
     24   the boot that it was written in (16 bytes)
     64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
-         many from the first on have been moved to the recording, durably (their space is given back)
+         many from the first on have been moved to the recording, durably (their space is given back);
+         how many bytes of the recording before them the next 16 bytes are the digest of (BLAKE2b)
     128  slot 1: likewise
     4096 the slots' bytes, then the reserve
 """
@@ -16,6 +17,7 @@ the machine's own byte order (recovery happens on the machine that recorded)::
 from __future__ import annotations
 
 import mmap
+import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,14 +26,18 @@ import numpy as np
 
 from ..mpegts.laying import PACKET_BYTES
 from ..system import System
+from .identity import seam_digest
 
 MAGIC = b"RKTAIL\0\1"
 HEADER_BYTES = 4096
 SLOTS = 2
 WORD_BYTES = 8
 WORDS_PER_SLOT = 8
-OFFSET, VALID, MOVED = 8, 9, 10
-"""The words of slot 0: its place, the bytes valid, of these the bytes moved; each slot has ``WORDS_PER_SLOT``."""
+OFFSET, VALID, MOVED, SEAM, DIGEST = 8, 9, 10, 11, 12
+"""The words of slot 0: its place, the bytes valid, of these the bytes moved, the bytes before it that its digest
+(two words) is of; each slot has ``WORDS_PER_SLOT``."""
+_SEAM_BYTES = 4096
+_Bytes = bytes  # ``TailSlot`` has a field of that name
 _LARGEST = 1 << 60
 
 
@@ -41,7 +47,8 @@ class TailSlot:
 
     Before them ``moved_bytes`` of slot ``number`` have been moved to the recording already.
     ``ends_a_unit`` says that the last of them ends an access unit: only a unit that is larger
-    than a slot is published in pieces, and each but the last fills its slot.
+    than a slot is published in pieces, and each but the last fills its slot. ``seam_digest`` is of
+    the ``seam_bytes`` of the recording before the slot's first byte, those moved included.
     """
 
     offset: int
@@ -50,6 +57,13 @@ class TailSlot:
     ends_a_unit: bool
     number: int
     moved_bytes: int
+    seam_bytes: int
+    seam_digest: _Bytes
+
+    @property
+    def seam(self) -> int:
+        """Where in the recording its first byte belongs, those moved included."""
+        return self.offset - self.moved_bytes
 
     @property
     def end(self) -> int:
@@ -98,7 +112,11 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
             continue
         start = HEADER_BYTES + number * slot_bytes + moved
         ends_a_unit = valid <= slot_bytes - mmap.PAGESIZE
-        slots.append(TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved))
+        seam, digest = words[at + SEAM], data[8 * (at + DIGEST) : 8 * (at + DIGEST) + 16]
+        seam = seam if seam <= min(offset, _SEAM_BYTES) else 0
+        slots.append(
+            TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved, seam, bytes(digest))
+        )
     slots.sort(key=lambda slot: slot.offset)
     is_sane &= all(one.end == other.offset for one, other in pairwise(slots))
     boot = boot_id()
@@ -125,6 +143,14 @@ def moved_word(slot: TailSlot, upto: int) -> tuple[bytes, int]:
     """The word of the header, and its place, that says that what ``slot`` holds before ``upto`` was moved."""
     moved = slot.moved_bytes + max(0, min(upto, slot.end) - slot.offset) // PACKET_BYTES * PACKET_BYTES
     return np.uint64(moved).tobytes(), 8 * (slot.number * WORDS_PER_SLOT + MOVED)
+
+
+def seam_words(before: memoryview | None) -> list[tuple[int, int]]:
+    """The words of a slot, and their values, that say what it stands behind in the recording."""
+    last = b"" if before is None else before[-_SEAM_BYTES:]
+    digest = seam_digest(last)
+    halves = [int.from_bytes(digest[at : at + WORD_BYTES], sys.byteorder) for at in (0, WORD_BYTES)]
+    return [(DIGEST, halves[0]), (DIGEST + 1, halves[1]), (SEAM, len(last))]
 
 
 def boot_id() -> bytes:

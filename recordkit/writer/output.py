@@ -6,6 +6,7 @@ import errno
 import fcntl
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import (
@@ -20,6 +21,7 @@ from ..errors import (
 )
 from ..mpegts.laying import PACKET_BYTES
 from ..system import FULL, System
+from .identity import is_still, lock
 
 log = logging.getLogger("recordkit")
 
@@ -83,9 +85,14 @@ class Output:
         try:
             self.inode = os.fstat(descriptor).st_ino
             # Ours alone, by O_EXCL; another can hold the lock only for the moment of looking at it.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not lock(descriptor, fcntl.LOCK_EX):
+                log.warning(
+                    "%s: this file system has no locks; nothing keeps another program from taking this recording "
+                    "for one that was left behind",
+                    self.partial_path,
+                )
             # That other may have been a recovery, which found an empty partial and cleared it away.
-            taken_away = self._system.inode_at(self.partial_path) != self.inode
+            taken_away = not self.is_named()
         except OSError as error:
             self.discard()
             self.close()
@@ -146,12 +153,16 @@ class Output:
     def check_name(self, size: int) -> None:
         """Raises WriteError where the partial's name no longer stands for the open file, of ``size`` bytes."""
         try:
-            is_there = self._system.inode_at(self.partial_path) == self.inode
+            is_there = self.is_named()
         except OSError:
             return  # nothing can be told; what needs the name will fail by itself
         if not is_there:
             lost = FileNotFoundError(errno.ENOENT, "the file was removed or renamed by somebody else meanwhile")
             raise WriteError(self.partial_path, size, lost, "recording")
+
+    def is_named(self) -> bool:
+        """Whether the partial's name stands for the open file; raises OSError where that cannot be looked at."""
+        return is_still(self._system, self.partial_path, self._open_descriptor, self.inode)
 
     def sync_data(self, offset: int) -> None:
         """Bring what was written to the disk; raises WriteError (``offset``: the end of what was written)."""
@@ -195,12 +206,12 @@ class Output:
 
     def discard(self) -> None:
         """Remove a partial to which nothing was written."""
-        self.remove(self.partial_path, self.inode)
+        self.remove(self.partial_path, self.is_named)
 
-    def remove(self, path: Path, inode: int) -> None:
-        """Remove one of the recording's files if it still is the one of that inode."""
+    def remove(self, path: Path, is_ours: Callable[[], bool]) -> None:
+        """Remove one of the recording's files if it still is the one that was made."""
         try:
-            if self._system.inode_at(path) == inode:
+            if is_ours():
                 self._system.unlink(path)
         except OSError as error:
             log.warning("%s: could not be removed (%s); it holds nothing any more", path, error.strerror)
@@ -211,9 +222,11 @@ class Output:
         if descriptor is None:
             return
         try:
-            # By word, not by closing alone: a forked child may hold the descriptor too.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            self._system.close(descriptor)
+            try:
+                # By word, not by closing alone: a forked child may hold the descriptor too.
+                lock(descriptor, fcntl.LOCK_UN)
+            finally:
+                self._system.close(descriptor)
         except OSError as error:
             # All that was promised has been synced before.
             log.warning("%s: closing failed (%s)", self.partial_path, error.strerror)

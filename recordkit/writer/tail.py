@@ -38,7 +38,9 @@ from .header import (
     boot_id,
     punch_unused,
     read_header,
+    seam_words,
 )
+from .identity import holds
 from .output import Output
 
 log = logging.getLogger("recordkit")
@@ -74,10 +76,12 @@ class Slot:
         self.buffer = PacketBuffer(rows)
         self.open(0)
 
-    def open(self, offset: int) -> None:
-        """Empty the slot; what is laid from now on belongs at ``offset`` of the recording."""
+    def open(self, offset: int, before: memoryview | None = None) -> None:
+        """Empty the slot; what is laid from now on belongs at ``offset`` of the recording, behind ``before``."""
         self._store(VALID, 0)
         self._store(MOVED, 0)
+        for word, value in seam_words(before):
+            self._store(word, value)
         self._store(OFFSET, offset)
         self.offset = offset
         self.buffer.used = 0
@@ -185,7 +189,13 @@ class Tail:
     def remove(self) -> None:
         """Remove the file: its bytes have a safe place in the recording."""
         if self.is_mapped:
-            self._output.remove(self.path, self._inode)
+            self._output.remove(self.path, self._is_still_there)
+
+    def _is_still_there(self) -> bool:
+        found, mapping = self._system.inode_at(self.path), self._map
+        if found is None or found == self._inode or mapping is None:
+            return found is not None
+        return holds(self._system, self.path, len(mapping), lambda at, count: mapping[at : at + count])
 
 
 def tail_bytes(packets: int) -> int:

@@ -1,6 +1,7 @@
 """Unfinished recordings, laid out by hand: real media, a partial of any bytes, a tail of any kind."""
 
 import functools
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def boot_id() -> bytes:
     return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))
 
 
-def tail_bytes(inode: int, slots=(), *, boot: bytes | None = None, slot_bytes: int = 1 << 20) -> bytes:
-    """A tail's bytes, laid out as recordkit/writer/header.py documents it."""
+def tail_bytes(
+    inode: int, slots=(), *, boot: bytes | None = None, slot_bytes: int = 1 << 20, recording: bytes | None = None
+) -> bytes:
+    """A tail's bytes, laid out as recordkit/writer/header.py documents it.
+
+    With ``recording`` the slots say which of its bytes they stand behind; recordings once did not.
+    """
     header = bytearray(4096)
     header[:8] = b"RKTAIL\0\1"
     header[8:16] = slot_bytes.to_bytes(8, "little")
@@ -62,6 +68,10 @@ def tail_bytes(inode: int, slots=(), *, boot: bytes | None = None, slot_bytes: i
         at = 64 * (number + 1)
         header[at : at + 8] = offset.to_bytes(8, "little")
         header[at + 8 : at + 16] = len(data).to_bytes(8, "little")
+        if recording is not None:
+            before = recording[max(0, offset - 4096) : offset]
+            header[at + 24 : at + 32] = len(before).to_bytes(8, "little")
+            header[at + 32 : at + 48] = hashlib.blake2b(before, digest_size=16).digest()
         body[number * slot_bytes : number * slot_bytes + len(data)] = data
     return bytes(header + body)
 

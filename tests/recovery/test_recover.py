@@ -1,5 +1,6 @@
 """recover: what was published comes back, what cannot be used is set aside, what is alive is left alone."""
 
+import errno
 import fcntl
 import itertools
 import os
@@ -9,8 +10,10 @@ import sys
 import pytest
 
 import recordkit as rk
+from recordkit.errors import RecoveryError
 from recordkit.recovery import ending
 from recordkit.recovery.outcome import Outcome
+from recordkit.system import System
 
 from ..steering import FaultySystem, scan
 from .material import PACKET, Lying, large_units, media, tail_bytes, unit_starts
@@ -195,6 +198,94 @@ def test_a_tail_of_another_file_is_left_alone(lying):
     assert any("belongs to another file" in one for one in found.problems)
     assert rk.recover(lying.final).outcome is Outcome.NOTHING
     assert lying.tail.read_bytes() == before
+
+
+@pytest.mark.parametrize("flushed", ["nothing", "the first slot in part", "the first slot", "both"])
+@pytest.mark.parametrize("boot", [None, bytes(16)])
+def test_a_copy_of_both_files_is_recovered_as_they_are(lying, flushed, boot):
+    """A rescued disk, a synced folder: the inodes are others, and the bytes say what belongs together."""
+    data = media()
+    starts = unit_starts(data)
+    first, second = starts[30], starts[60]
+    slots = [(first, data[first:second]), (second, data[second:])]
+    there = {"nothing": first, "the first slot in part": first + 1880, "the first slot": second, "both": len(data)}
+    lying.lay(data[: there[flushed]], slots, inode=1, recording=data, boot=boot)
+    found = rk.recover(lying.final)
+    assert lying.final.read_bytes() == data
+    assert lying.names() == ["talk.ts"]
+    assert (found.cuts, found.tail_bytes) == ((), len(data) - there[flushed])
+
+
+@pytest.mark.parametrize("flushed", [0, 1880, None])
+def test_a_copy_from_before_the_first_slot_was_flushed(lying, flushed):
+    data = media()
+    cut = unit_starts(data)[50]
+    lying.lay(data[: cut if flushed is None else flushed], [(0, data[:cut]), (cut, data[cut:])], inode=1)
+    rk.recover(lying.final)
+    assert lying.final.read_bytes() == data
+    assert lying.names() == ["talk.ts"]
+
+
+@pytest.mark.parametrize("where", ["at its seam", "from the beginning", "nowhere near"])
+def test_the_tail_of_another_recording_is_left_alone(lying, where):
+    """It would continue the file without a fault, and says that it stands behind other bytes."""
+    data, other = media(), bytearray(media())
+    cut = unit_starts(data)[50]
+    at = {"at its seam": cut - 100, "from the beginning": 300, "nowhere near": cut - 3000}[where]
+    other[at] ^= 1
+    slots = [(0, bytes(other[:cut])), (cut, data[cut:])] if where == "from the beginning" else [(cut, data[cut:])]
+    lying.lay(data[:cut], slots, inode=1, recording=None if where == "from the beginning" else bytes(other))
+    before = lying.tail.read_bytes()
+    found = rk.recover(lying.final)
+    assert lying.final.read_bytes() == data[:cut]
+    assert lying.tail.read_bytes() == before
+    assert any("belongs to another file" in one for one in found.problems)
+
+
+def test_a_copy_of_a_recording_that_is_committed_with_its_tail_left(lying):
+    data = media()
+    cut = unit_starts(data)[50]
+    lying.lay(data, [(cut, data[cut:])], inode=1, recording=data)
+    lying.partial.rename(lying.final)
+    assert rk.recover(lying.final).outcome is Outcome.CLEANED
+    assert lying.names() == ["talk.ts"]
+
+
+def test_a_file_system_without_locks(lying, monkeypatch):
+    def no_locks(descriptor, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    data = media()
+    cut = unit_starts(data)[50]
+    lying.lay(data[:cut], [(cut, data[cut:])])
+    before = lying.names()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(RecoveryError, match="cannot be told whether the recording still runs"):
+        rk.recover(lying.final)
+    assert rk.recover(lying.final, dry_run=True).bytes == len(data)  # it only looks
+    (one,) = rk.partials(lying.folder)
+    assert "no locks" in one.problem
+    lying.partial.unlink()
+    with pytest.raises(RecoveryError, match="copy it"):
+        rk.recover(lying.final)
+    assert lying.names() == [name for name in before if name != "talk.recording.ts"]
+
+
+def test_inode_numbers_that_change_at_each_look(lying):
+    class Wandering(System):
+        looks = 0
+
+        def inode_at(self, path):
+            self.looks += 1
+            inode = super().inode_at(path)
+            return None if inode is None else inode + self.looks
+
+    data = media()
+    cut = unit_starts(data)[50]
+    lying.lay(data[:cut], [(cut, data[cut:])])
+    rk.recover(lying.final, _system=Wandering())
+    assert lying.final.read_bytes() == data
+    assert lying.names() == ["talk.ts"]
 
 
 @pytest.mark.parametrize("header", [b"", b"RKTAIL\0\1", bytes(4096), b"x" * 4096])

@@ -116,14 +116,78 @@ def test_no_room_for_a_name(tmp_path):
     assert (caught.value.needed_bytes, caught.value.free_bytes) == (1000, 2000)
 
 
-def test_a_file_system_without_locks(tmp_path, monkeypatch):
+def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
     def no_locks(descriptor, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
+    output = opened(tmp_path / "talk.ts")
+    assert "has no locks" in caplog.text
+    with pytest.raises(PartialExistsError):  # by O_EXCL alone
+        opened(tmp_path / "talk.ts")
+    output.write(memoryview(bytes(376)), 0)
+    output.commit(376, overwrite=False)
+    caplog.clear()
+    output.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["talk.ts"]
+    assert not caplog.records
+
+
+def test_locks_that_fail(tmp_path, monkeypatch):
+    def broken(descriptor, operation):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
     with pytest.raises(OutputAccessError, match="locked"):
         opened(tmp_path / "talk.ts")
     assert list(tmp_path.iterdir()) == []
+
+
+class Wandering(FaultySystem):
+    """A file system that gives a file another number at each look."""
+
+    looks = 0
+
+    def inode_at(self, path):
+        inode = super().inode_at(path)
+        self.looks += 1
+        return inode if inode is None else inode + self.looks
+
+
+def test_inode_numbers_that_change(tmp_path):
+    output = opened(tmp_path / "talk.ts", Wandering())
+    output.write(memoryview(b"a" * 9000), 0)
+    output.check_name(9000)
+    output.commit(9000, overwrite=False)
+    output.close()
+    assert (tmp_path / "talk.ts").read_bytes() == b"a" * 9000
+    empty = opened(tmp_path / "other.ts", Wandering())
+    empty.discard()
+    empty.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["talk.ts"]
+
+
+@pytest.mark.parametrize("other", [b"", b"a" * 8812, b"a" * 8999 + b"b", b"b" + b"a" * 8999, None])
+def test_where_inode_numbers_change_another_file_is_known_by_its_bytes(tmp_path, other):
+    output = opened(tmp_path / "talk.ts", Wandering())
+    output.write(memoryview(b"a" * 9000), 0)
+    output.partial_path.rename(tmp_path / "moved.ts")
+    if other is not None:
+        output.partial_path.write_bytes(other)
+    with pytest.raises(WriteError, match="removed or renamed"):
+        output.check_name(9000)
+    output.discard()
+    assert output.partial_path.exists() == (other is not None)
+    output.close()
+
+
+def test_where_inode_numbers_change_an_empty_file_is_known_by_its_lock(tmp_path):
+    output = opened(tmp_path / "talk.ts", Wandering())
+    output.partial_path.rename(tmp_path / "moved.ts")
+    output.partial_path.touch()
+    with pytest.raises(WriteError, match="removed or renamed"):
+        output.check_name(0)
+    output.close()
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling link"])

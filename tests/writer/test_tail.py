@@ -1,6 +1,7 @@
 """The mapped buffer: its layout on disk, and the tails of earlier recordings."""
 
 import errno
+import hashlib
 import os
 
 import numpy as np
@@ -65,7 +66,21 @@ def test_a_slot_loses_its_count_before_its_offset_changes(output, monkeypatch):
 
     monkeypatch.setattr(Slot, "_store", watched)
     slot.open(7000)
-    assert seen == [(1000, 0, 188), (1000, 0, 0), (7000, 0, 0)]
+    # What it stands behind is stored in between: three words.
+    assert list(dict.fromkeys(seen)) == [(1000, 0, 188), (1000, 0, 0), (7000, 0, 0)]
+    assert len(seen) == 6
+
+
+def test_a_slot_says_which_bytes_it_stands_behind(output):
+    slot = Tail(output, 50, System()).slots[0]
+    before = memoryview(bytes(range(188)) * 30)
+    for given, count in ((before[:376], 376), (before, 4096), (None, 0)):
+        slot.open(len(before), given)
+        slot.buffer.used = 1
+        slot.publish()
+        (found,) = read_header(output.tail_path.read_bytes()).slots
+        assert (found.seam, found.seam_bytes) == (len(before), count)
+        assert found.seam_digest == hashlib.blake2b(bytes(given or b"")[-4096:], digest_size=16).digest()
 
 
 def test_all_of_the_file_is_allocated(output):
