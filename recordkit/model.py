@@ -23,6 +23,9 @@ class Codec(StrEnum):
     H265 = "hevc"
     AAC = "aac"
     MP3 = "mp3"
+    MP2 = "mp2"
+    AC3 = "ac3"
+    EAC3 = "eac3"
     OPUS = "opus"
 
     @property

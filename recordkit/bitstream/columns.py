@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..model import Codec
-from .audio import AAC_CHANNELS, AAC_RATES, AAC_SAMPLES, OPUS_RATE, opus_samples, parse_mp3
+from .ac3 import Ac3Header, parse_ac3
+from .audio import AAC_CHANNELS, AAC_RATES, AAC_SAMPLES, OPUS_RATE, Mp3Header, opus_samples, parse_mp3
 
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -17,6 +19,8 @@ _RATES = np.array(AAC_RATES, np.int64)
 _CHANNELS = np.array(AAC_CHANNELS, np.int64)
 _OPUS_CONTROL_PREFIX = 0x7FE0
 _DISTINCT_HEADERS = 256
+_MP3_HEADER, _AC3_HEADER, _AC3_WITHOUT_CRC = 0xFFFF_FFFF << 32, (1 << 56) - 1 << 8, 0xFFFF_0000_FFFF_FF00
+"""The bits of the first eight bytes that a header has."""
 
 
 class Bytes(Protocol):
@@ -49,7 +53,13 @@ def frame_columns(codec: Codec, data: Bytes, at: Positions) -> FrameColumns | No
     words = data.words(at)
     if codec is Codec.AAC:
         return _adts(words)
-    return _opus(data, at, words) if codec is Codec.OPUS else _mp3(words)
+    if codec is Codec.OPUS:
+        return _opus(data, at, words)
+    if codec in (Codec.AC3, Codec.EAC3):
+        # Where AC-3 has a checksum E-AC-3 has a length, which is the same of most frames.
+        mask = _AC3_WITHOUT_CRC if codec is Codec.AC3 else _AC3_HEADER
+        return _parsed(words & np.uint64(mask), parse_ac3)
+    return _parsed(words & np.uint64(_MP3_HEADER), parse_mp3)
 
 
 def _adts(words: Words) -> FrameColumns | None:
@@ -61,13 +71,13 @@ def _adts(words: Words) -> FrameColumns | None:
     return FrameColumns(length, AAC_SAMPLES * ((header & 3) + 1), _RATES[rate], _CHANNELS[channels])
 
 
-def _mp3(words: Words) -> FrameColumns | None:
-    distinct, which = np.unique(words >> 32, return_inverse=True)
+def _parsed(words: Words, parse: Callable[[bytes], Mp3Header | Ac3Header | None]) -> FrameColumns | None:
+    distinct, which = np.unique(words, return_inverse=True)
     if len(distinct) > _DISTINCT_HEADERS:
         return None
     rows = []
     for header in distinct.tolist():
-        found = parse_mp3(header.to_bytes(4))
+        found = parse(header.to_bytes(8))
         if found is None:
             return None
         rows.append((found.frame_length, found.samples, found.sample_rate, found.channels))

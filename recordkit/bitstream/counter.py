@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model import Codec
+from .ac3 import Ac3Header, parse_ac3
 from .audio import (
     OPUS_RATE,
     AdtsHeader,
@@ -28,9 +29,12 @@ _H265_LAYER = 0x3F << 3
 """nuh_layer_id in the header of a NAL unit."""
 _LONGEST_SPS_BYTES = 512
 _HEADER_BYTES = 7
-"""The longer of the two headers that are stepped along."""
+"""The longest of the headers that are stepped along."""
 
-_Parse = Callable[[bytes, int], AdtsHeader | Mp3Header | None]
+_Parse = Callable[[bytes, int], AdtsHeader | Mp3Header | Ac3Header | None]
+
+
+_PARSERS: dict[Codec, _Parse] = {Codec.AAC: parse_adts, Codec.AC3: parse_ac3, Codec.EAC3: parse_ac3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +150,20 @@ class AudioFrameColumns:
 
 
 class AudioFrameCounter:
-    """Counts frames of AAC in ADTS, MPEG audio, or Opus with control headers.
+    """Counts frames of AAC in ADTS, MPEG audio, AC-3 and E-AC-3, or Opus with control headers.
 
     Frames may reach from one piece into the next (Opus excepted, where they do not).
-    ``sample_rate`` (Hz) and ``channels`` are those of the newest frame, 0 while unknown.
+    ``sample_rate`` (Hz) and ``channels`` are those of the newest frame, ``layer`` is that of MPEG audio;
+    0 while unknown.
     """
 
     def __init__(self, codec: Codec) -> None:
         self.sample_rate = 0
         self.channels = 0
+        self.layer = 0
         self._codec = codec
-        self._parse: _Parse = parse_adts if codec is Codec.AAC else parse_mp3
+        self._parse: _Parse = _PARSERS.get(codec, parse_mp3)
+        self._sync = b"\x0b" if self._parse is parse_ac3 else b"\xff"
         self._rest = b""
         self._in_sync = False
         self._joining = True  # until the first frame, which may lie inside the first piece
@@ -176,7 +183,7 @@ class AudioFrameCounter:
         while at + _HEADER_BYTES <= len(data):
             header = self._parse(data, at)
             if header is None or not self._is_confirmed(data, at + header.frame_length):
-                found = data.find(b"\xff", at + 1)
+                found = data.find(self._sync, at + 1)
                 step = (found if found >= 0 else len(data)) - at
                 lost += 0 if self._joining else step
                 self._in_sync = False
@@ -184,7 +191,7 @@ class AudioFrameCounter:
                 continue
             if at + header.frame_length > len(data):
                 break
-            frames += 1
+            frames += header.samples > 0
             samples += header.samples
             self._in_sync, self._joining = True, False
             self._note(header)
@@ -210,7 +217,7 @@ class AudioFrameCounter:
             at[left] += found.length
             if (at[left] > end[left]).any():
                 return None
-            frames[left] += 1
+            frames[left] += found.samples > 0
             samples[left] += found.samples
             rates[left] = found.sample_rate
             said = np.flatnonzero(found.channels)
@@ -229,9 +236,11 @@ class AudioFrameCounter:
             return True
         return self._parse(data, following) is not None
 
-    def _note(self, header: AdtsHeader | Mp3Header) -> None:
+    def _note(self, header: AdtsHeader | Mp3Header | Ac3Header) -> None:
         self.sample_rate = header.sample_rate
         self.channels = header.channels or self.channels
+        if isinstance(header, Mp3Header):
+            self.layer = header.layer
 
     def _feed_opus(self, data: bytes) -> AudioFrames:
         at = frames = samples = 0

@@ -8,8 +8,11 @@ from fractions import Fraction
 
 import av
 
+from ..bitstream.ac3 import Ac3Header, parse_ac3
 from ..bitstream.audio import (
     OPUS_RATE,
+    AdtsHeader,
+    Mp3Header,
     adts_header,
     opus_control_header,
     opus_samples,
@@ -24,6 +27,14 @@ from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import to_ticks
 from .coded import Coded
 from .orientation import Turning
+
+_PARSERS: dict[Codec, Callable[[bytes], AdtsHeader | Mp3Header | Ac3Header | None]] = {
+    Codec.AAC: parse_adts,
+    Codec.MP3: parse_mp3,
+    Codec.MP2: parse_mp3,
+    Codec.AC3: parse_ac3,
+    Codec.EAC3: parse_ac3,
+}
 
 
 class PictureFramer:
@@ -139,7 +150,7 @@ class SoundFramer:
                 self._set(self._config.sample_rate, self._config.channels)
         if self._codec is Codec.AAC and self._config is not None:
             return replace(unit, prefix=adts_header(self._config, len(data)))
-        header = parse_adts(data) if self._codec is Codec.AAC else parse_mp3(data)
+        header = _PARSERS[self._codec](data)
         if header is None:
             raise MediaError(
                 f"a packet of {self._codec} without a header, and nothing else says what is in it", self._index

@@ -28,13 +28,23 @@ STREAM_TYPES: dict[int, str] = {
     0x1B: Codec.H264,
     0x24: Codec.H265,
     0x33: "vvc",
-    0x81: "ac3",
+    0x81: Codec.AC3,
     0x86: "scte35",
-    0x87: "eac3",
+    0x87: Codec.EAC3,
 }
 """stream_type (table 2-34) to the coding's name; a private stream is named by its descriptors."""
 
-_REGISTERED = {b"Opus": Codec.OPUS, b"HEVC": Codec.H265, b"AC-3": "ac3", b"EAC3": "eac3"}
+_OWN_TYPES = {
+    Codec.H264: 0x1B,
+    Codec.H265: 0x24,
+    Codec.AAC: 0x0F,
+    Codec.OPUS: 0x06,
+    # ATSC A/52, annexes A and G: more readers know these than DVB's private data with a descriptor.
+    Codec.AC3: 0x81,
+    Codec.EAC3: 0x87,
+}
+_REGISTRATIONS = {Codec.H265: b"HEVC", Codec.AC3: b"AC-3", Codec.EAC3: b"EAC3"}
+_REGISTERED = {b"Opus": Codec.OPUS, b"HEVC": Codec.H265, b"AC-3": Codec.AC3, b"EAC3": Codec.EAC3}
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -67,17 +77,17 @@ def _section(table_id: int, identifier: int, version: int, body: bytes) -> bytes
 
 def stream_type(stream: StreamFormat) -> int:
     """stream_type of a stream that we write (table 2-34)."""
-    if stream.codec is Codec.MP3:  # ISO/IEC 11172-3 has 32 kHz and above, 13818-3 the halves
+    if stream.codec in (Codec.MP2, Codec.MP3):  # ISO/IEC 11172-3 has 32 kHz and above, 13818-3 the halves
         return 0x03 if stream.sample_rate >= 32_000 else 0x04
-    return {Codec.H264: 0x1B, Codec.H265: 0x24, Codec.AAC: 0x0F, Codec.OPUS: 0x06}[stream.codec]
+    return _OWN_TYPES[stream.codec]
 
 
 def _descriptors(stream: StreamFormat) -> bytes:
     descriptors = b""
     if stream.codec is Codec.OPUS:
         descriptors += bytes([_REGISTRATION, 4]) + b"Opus" + bytes([_EXTENSION, 2, 0x80, stream.channels])
-    elif stream.codec is Codec.H265:
-        descriptors += bytes([_REGISTRATION, 4]) + b"HEVC"
+    elif stream.codec in _REGISTRATIONS:
+        descriptors += bytes([_REGISTRATION, 4]) + _REGISTRATIONS[stream.codec]
     if stream.language is not None:
         descriptors += bytes([_LANGUAGE, 4]) + stream.language.lower().encode("ascii") + b"\0"
     return descriptors

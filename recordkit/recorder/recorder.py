@@ -248,7 +248,7 @@ class Recorder(Logged):
         return self._put(frame, route if ticks is None else route._replace(ticks=ticks))
 
     def write_packet(self, packet: CodedPacket, stream: int | None = None) -> bool:
-        """Record a packet that is coded already (H.264, H.265, AAC, MP3, Opus) as it is.
+        """Record a packet that is coded already (H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, Opus) as it is.
 
         ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
         stream; without it they are numbered as they appear. An empty packet, with which demuxing

@@ -54,7 +54,7 @@ def _audio(name: str, value: Any) -> bool | str:  # noqa: ANN401 - whatever a ca
 class MediaFile:
     """Records ``url``: a path, a URL, or a device together with its ``format`` (``"v4l2"``, ``"lavfi"``).
 
-    Streams in H.264, H.265, AAC, MP3 or Opus are passed through as packets, all others decoded.
+    Streams in H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3 or Opus are passed through, all others decoded.
     ``transcode`` decodes the video too where it need not be (``transcode_audio`` the audio), ``fps`` gives
     frames at that rate and so decodes them. ``options`` go to libavformat as they are.
 
@@ -122,7 +122,7 @@ class MediaFile:
         elif isinstance(stream, av.VideoStream) and hidden_frames(stream).are_needed:
             reason = "encoded anew: its edit list hides frames that shown ones refer to"
         elif passthrough_codec(stream) is None:
-            reason = "encoded anew: MPEG-TS has no place for it as it is"
+            reason = "encoded anew: recordkit does not carry it as it is"
         else:
             log.info("%s: stream %d (%s) is passed through", self.url, stream.index, name)
             return True

@@ -36,7 +36,7 @@ class StreamFacts:
 
     def __init__(self, stream: MappedStream) -> None:
         self.pid = stream.pid
-        self.codec = stream.codec
+        self._codec = stream.codec
         self.language = stream.language
         self.access_units = self.pictures = self.keyframes = self.bytes = 0
         self.gaps = self.gap_duration = 0  # flagged discontinuities, and how long they last
@@ -61,6 +61,11 @@ class StreamFacts:
         """A newer PMT says something else about the stream; its coding is taken to stay."""
         self.language = stream.language or self.language
         self._stream_channels = stream.channels or self._stream_channels
+
+    @property
+    def codec(self) -> str:
+        """The coding's name; MP2 and MP3 are told apart by their frames alone."""
+        return Codec.MP2 if self._audio is not None and self._audio.layer == 2 else self._codec
 
     @property
     def sample_rate(self) -> int:

@@ -96,7 +96,7 @@ def test_what_has_no_place_in_a_transport_stream_is_encoded(
     clip = make_clip(tmp_path / name, video=video, audio=audio, pixel_format=pixel_format)
     with caplog.at_level(logging.INFO, "recordkit"):
         recording = recorded(clip, tmp_path)
-    assert "encoded anew: MPEG-TS has no place for it as it is" in caplog.text
+    assert "encoded anew: recordkit does not carry it as it is" in caplog.text
     assert recording.path is not None
     back = read_back(recording.path)
     assert (back.pictures, back.lost, back.repeated, back.out_of_order, back.unreadable) == (60, 0, 0, 0, 0)
@@ -218,3 +218,35 @@ def test_of_very_many_sounds_the_first_sixteen_are_taken(tmp_path: Path, caplog:
     recording = recorded(clip, tmp_path)
     assert len(recording.streams) == 16
     assert "of 18 audio streams the first 16 are taken" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("coder", "codec", "suffix"),
+    [
+        ("ac3", Codec.AC3, "mp4"),
+        ("eac3", Codec.EAC3, "mkv"),
+        ("mp2", Codec.MP2, "ts"),
+        ("ac3", Codec.AC3, "ts"),
+        ("eac3", Codec.EAC3, "ts"),
+    ],
+)
+def test_audio_of_broadcasts_is_passed_through(coder: str, codec: Codec, suffix: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / f"clip.{suffix}", audio=[coder], languages=["deu"])
+    recording = recorded(clip, tmp_path)
+    assert recording.path is not None
+    assert coded_packets(recording.path, "audio") == coded_packets(clip, "audio")
+    with av.open(str(recording.path)) as container:
+        stream = container.streams.audio[0]
+        assert stream.codec_context.codec.canonical_name == codec
+        assert stream.language == "deu"
+    (found,) = (one for one in verify(recording.path).streams if one.codec not in ("h264",))
+    assert (found.codec, found.sample_rate, found.channels) == (codec, 48_000, 2)
+    assert found.access_units == len(coded_packets(clip, "audio"))
+
+
+def test_ac3_of_six_channels_keeps_them(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", video=None, audio=["ac3"], channels=6, seconds=1)
+    recording = recorded(clip, tmp_path)
+    assert recording.path is not None
+    with av.open(str(recording.path)) as container:
+        assert {frame.layout.nb_channels for frame in container.decode(audio=0)} == {6}
