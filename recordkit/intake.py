@@ -65,6 +65,11 @@ class Intake(Generic[T]):
             share.wake = self._wake
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._closed
+
+    @property
     def bytes(self) -> int:
         """Bytes that are queued, or taken out and not released yet."""
         return self._bytes

@@ -20,7 +20,7 @@ import pytest
 import recordkit as rk
 from recordkit.cli import FAULT
 from recordkit.model import EventKind
-from recordkit.writer.room import DISK_FULL
+from recordkit.writer.closing import DISK_FULL
 
 from .cli.driving import call
 from .judges import judge

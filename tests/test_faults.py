@@ -18,7 +18,8 @@ from recordkit.model import AccessUnit, EventKind
 from recordkit.recorder.state import State
 from recordkit.settings import RecordingSettings
 from recordkit.writer.buffer import NotLaid
-from recordkit.writer.room import DISK_FULL, RETRY_S
+from recordkit.writer.closing import DISK_FULL
+from recordkit.writer.room import RETRY_S
 from recordkit.writer.writer import Writer
 
 from .mounts import mounted
@@ -360,7 +361,8 @@ def test_very_long_recordings_are_continuous_over_the_wrap(tmp_path, hours):
         one = AccessUnit(0, ticks, ticks, bytes(50), random_access=True, duration=3000)
         while writer.lay(one) is NotLaid.FULL:
             writer.flush(GUARD_S)
-    assert writer.close(commit=True, timeout_s=GUARD_S)
+    writer.close(commit=True)
+    assert writer.join(GUARD_S)
     assert writer.error is None
     report = scan(whole(tmp_path / "talk.ts"))
     assert report.problem_counts == {}

@@ -19,6 +19,7 @@ from ..mpegts.packetiser import Packetiser
 from ..system import Clock
 from ..writer.buffer import NotLaid
 from ..writer.writer import Writer
+from .state import StateTable
 
 log = logging.getLogger("recordkit")
 
@@ -35,10 +36,10 @@ class Pipeline:
     """One recording's way from item to transport packets, in a thread of its own.
 
     Units for which the writer has no room wait here, and count in the intake's bound until they
-    are laid; encoding goes on meanwhile. Where the writer ends by itself, so does this:
-    ``abandoned_items`` counts what was taken and is not in the file then. ``on_end`` is called once
-    from the thread: with None after the writer has closed, or with the error that ended the
-    recording. ``on_event`` is called with an EventKind and its fields by name.
+    are laid; encoding goes on meanwhile. It ends when the intake is closed and empty, when the writer has
+    ended by itself, or with a fault; ``states`` says how. ``abandoned_items`` counts what was taken and is not in
+    the file. ``on_end`` is called once from the thread, when the writer is over. ``on_event`` is called with an
+    EventKind and its fields by name.
 
     At the very start units wait for the first of each ``expected`` stream, so that the first PMT names them all:
     half a second at the most, or five while the queue, not half full, may hold it. A stream that begins later, or
@@ -52,10 +53,11 @@ class Pipeline:
         streams: Streams,
         packetiser: Packetiser,
         writer: Writer,
+        states: StateTable,
         clock: Clock,
         *,
         expected: set[int],
-        on_end: Callable[[RecordkitError | None], None],
+        on_end: Callable[[], None],
         on_event: Callable[..., object],
     ) -> None:
         self.video_units = 0
@@ -68,6 +70,7 @@ class Pipeline:
         self._streams = streams
         self._packetiser = packetiser
         self._writer = writer
+        self._states = states
         self._clock = clock
         self._on_end = on_end
         self._on_event = on_event
@@ -77,23 +80,14 @@ class Pipeline:
         self._lacking_s: float | None = None
         self._is_lack_told = False
         self._first_coded_s: float | None = None
-        self._commit: bool | None = None
         self._in_hand: Item[Media | threading.Event] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
-        self._room = True
         self._full_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
-
-    def end(self, *, commit: bool) -> None:
-        """Let the thread finish what is queued, then close the writer. The first call counts."""
-        with self._intake.changed:
-            if self._commit is None:
-                self._commit = commit
-            self._intake.changed.notify_all()
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread's end; False where it did not come within ``timeout`` seconds."""
@@ -105,10 +99,9 @@ class Pipeline:
             left -= JOIN_SLICE_S
         return not self._thread.is_alive()
 
-    def room_again(self) -> None:
-        """The writer has room, or has failed: go on."""
+    def wake(self) -> None:
+        """The writer has room, has ended or has failed: look again."""
         with self._intake.changed:
-            self._room = True
             self._intake.changed.notify_all()
 
     def _run(self) -> None:
@@ -119,19 +112,25 @@ class Pipeline:
             self._pending.extend((coded, 0) for coded in self._streams.flush())
             self._drain_all()
             self._tell_early_ends()
-            self._writer.close(commit=bool(self._commit))
-            self._writer.check()
             error = None
         except RecordkitError as failure:
             error = failure
         finally:
-            self._intake.close()
-            if error is not None:
-                self._writer.close(commit=False)
-            self._on_end(error)
+            self._end_writer(error)
+            self._on_end()
             # Not before: who is let go asks how the recording ended.
             self._let_go()
             self._streams.close()
+
+    def _end_writer(self, error: RecordkitError | None) -> None:
+        """Close the writer as the states say, and wait for it: the recording is over when its last file is."""
+        self._intake.close()
+        if error is not None:
+            self._states.fail(error)
+        self._writer.close(commit=self._states.commits)
+        self._writer.join()
+        if self._writer.error is not None:
+            self._states.fail(self._writer.error)
 
     def _step(self) -> bool:
         """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
@@ -141,9 +140,11 @@ class Pipeline:
         with self._intake.changed:
             item = self._intake.take()
             if item is None:
-                if self._commit is not None:
+                if self._intake.is_closed:
                     return False
-                if not (self._pending and self._room):
+                if self._writer.error is not None:
+                    return True
+                if not self._pending or self._writer.is_full:
                     self._clock.wait(self._intake.changed, None)
                 elif self._expected is not None:
                     self._clock.wait(self._intake.changed, self._hold_left_s())
@@ -184,7 +185,7 @@ class Pipeline:
         self._expected = set() if self._expected is not None else None
         while not self._drain():
             with self._intake.changed:
-                if not self._room:
+                if self._writer.is_full:
                     self._clock.wait(self._intake.changed, None)
 
     def _drain(self) -> bool:
@@ -195,8 +196,6 @@ class Pipeline:
             (stream_format, unit), size = self._pending[0]
             if self._packetiser.format(unit.stream) != stream_format:
                 self._declare(unit.stream, stream_format)
-            # Before, not after: the writer may say that it has room again at any moment.
-            self._room = False
             try:
                 laid = self._writer.lay(unit)
                 if laid is NotLaid.FULL:
@@ -211,7 +210,6 @@ class Pipeline:
                 self.refused_units += 1
                 if self.refused_units == 1:
                     log.warning("%s; it was left out", error)
-            self._room = True
             self._pending.popleft()
             if size:
                 self._intake.release(size)
@@ -300,7 +298,6 @@ class Pipeline:
         self.abandoned_items += len(self._pending)
         left = sum(size for _, size in self._pending)
         self._pending.clear()
-        self._room = True
         self._intake.release(left)
 
     def _let_go(self) -> None:

@@ -23,8 +23,8 @@ from ..telemetry.schema import Record
 from ..telemetry.words import size_text, time_text
 from ..values import PathLike, named_with
 from .leftover import clear_the_way
-from .machinery import Machinery
 from .result import Counters, Recording
+from .running import RunningRecording
 from .shared import SHARED, Shared
 from .state import State
 
@@ -87,7 +87,7 @@ class Recorder(Logged):
     def _prepare(self, settings: RecordingSettings, shared: Shared | None) -> None:
         SHARED("shared", shared)
         self._settings = settings
-        self._parts = Machinery(settings, shared or Shared.of_process(settings.clock))
+        self._parts = RunningRecording(settings, shared or Shared.of_process(settings.clock))
         self._recording: Recording | None = None
         self._writer = self._parts.writer
         self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
@@ -386,10 +386,12 @@ class Recorder(Logged):
 
     def _check(self, *also: State) -> None:
         state = self.state
-        if state.is_recording or state in also:
+        if state.is_recording:
             return
         if self._parts.error is not None:
             raise self._parts.error
+        if state in also:
+            return
         advice = "it has ended" if self.ended_because is None else f"it has ended: {self.ended_because}"
         if state is State.NEW:
             advice = "call start() first, or use it as a context"

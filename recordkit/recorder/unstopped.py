@@ -22,8 +22,8 @@ class Ends(Protocol):
         """Begin to end it, without waiting."""
         ...
 
-    def let_end(self, *, commit: bool) -> None:
-        """The same from within any other call, as the garbage collector comes: may wait for no lock."""
+    def let_end(self) -> None:
+        """Begin to commit it, from within any other call, as the garbage collector comes: may wait for no lock."""
         ...
 
     def join(self) -> object:
@@ -49,7 +49,7 @@ def look_after(owner: object, name: str, recording: Ends) -> Callable[[], None]:
 
     def let_end() -> None:
         if is_left():
-            recording.let_end(commit=True)
+            recording.let_end()
 
     def end_and_wait() -> None:
         if finalizer.alive and is_left():

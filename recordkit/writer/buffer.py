@@ -53,6 +53,7 @@ class Buffer:
     something new to look at. ``jobs`` are the slots that it is to flush, in order, ``laid_bytes``
     all that was packetised so far, and ``whole_bytes`` what of this is whole units: in the middle of
     a unit that is larger than a slot this is less, and a recording that ends there ends before it.
+    ``is_full`` is set when a unit is refused, until a slot comes back.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Buffer:
         on_change: Callable[[], None],
     ) -> None:
         self.jobs: deque[Job] = deque()
+        self.is_full = False
         self.laid_bytes = 0
         self.whole_bytes = 0
         self.flush_wanted: FlushReason | None = None
@@ -86,6 +88,7 @@ class Buffer:
     def let_go(self) -> None:
         """Drop the slots, which keep their mapping."""
         self.jobs.clear()
+        self.is_full = False
         self._filling = self._free = None
 
     @property
@@ -105,9 +108,11 @@ class Buffer:
         """When a slot was last handed on."""
         return self._last_flush_s
 
-    def give_back(self, slot: Slot) -> None:
-        """A slot has been flushed and can be filled anew."""
+    def give_back(self, slot: Slot) -> bool:
+        """A slot has been flushed and can be filled anew; returns whether a unit was refused for want of it."""
         self._free = slot
+        was_full, self.is_full = self.is_full, False
+        return was_full
 
     def lay(self, unit: AccessUnit) -> Laid | NotLaid:
         """Packetise ``unit``; FULL if both slots are full, ENDED if ``wait`` returned False in its middle.
@@ -117,6 +122,7 @@ class Buffer:
         packets = self._packetiser.packets_for(unit)
         slot = self._slot_with_room(packets)
         if slot is None:
+            self.is_full = True
             return NotLaid.FULL
         offset = self.laid_bytes
         # Not straight into the slot: see Slot.append.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import psutil
 
@@ -12,7 +10,8 @@ from ..model import FlushRecord
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import Durability
 from ..system import Clock
-from .buffer import Job
+from .buffer import Buffer, Job
+from .observer import Observer
 from .output import Output
 from .room import Room
 from .tail import Tail
@@ -20,18 +19,10 @@ from .tail import Tail
 log = logging.getLogger("recordkit")
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
-    """What stands before the writer, for the flush log: bytes waiting, units dropped since the start."""
-
-    queue_bytes: int = 0
-    dropped_units: int = 0
-
-
 class Flusher:
     """Flushes slots into ``output``, in order; called from one thread, what it counts may be read from any.
 
-    ``laid_bytes`` tells how many bytes have been packetised, ``status`` what stands before them.
+    ``buffer`` tells how many bytes have been packetised, ``observer`` what stands before them.
     ``doing`` is what it does at this moment with the disk, in words, or None.
     """
 
@@ -41,9 +32,8 @@ class Flusher:
         room: Room,
         clock: Clock,
         durability: Durability,
-        *,
-        laid_bytes: Callable[[], int],
-        status: Callable[[], QueueStatus],
+        buffer: Buffer,
+        observer: Observer,
     ) -> None:
         self.file_bytes = 0
         self.doing: str | None = None
@@ -51,8 +41,8 @@ class Flusher:
         self._room = room
         self._clock = clock
         self._durability = durability
-        self._laid_bytes = laid_bytes
-        self._status = status
+        self._buffer = buffer
+        self._observer = observer
         self.synced_bytes = 0
         self._flushes = 0
         self._started_s = 0.0
@@ -78,7 +68,7 @@ class Flusher:
             self._output.sync_data(end)
         self.doing = None
         synced_s = self._clock.monotonic()
-        status = self._status()
+        status = self._observer.queue()
         record = FlushRecord(
             index=self._flushes,
             time_ns=self._clock.time_ns(),
@@ -94,7 +84,7 @@ class Flusher:
             media_s=(slot.end_dts - slot.first_dts) / TICKS_PER_SECOND,
             dropped_units=status.dropped_units,
             queue_bytes=status.queue_bytes,
-            bytes_at_risk=self._laid_bytes() - self.synced_bytes,
+            bytes_at_risk=self._buffer.laid_bytes - self.synced_bytes,
             rss_bytes=self._process.memory_info().rss,
         )
         self._flushes += 1

@@ -8,16 +8,16 @@ the next: all that was packetised is in the file at the end, however full the di
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from ..errors import WriteError
 from ..mpegts.laying import PACKET_BYTES
 from ..settings import OnDiskFull
 from ..system import FULL, Clock, System
+from .closing import Closing
+from .observer import Observer
 from .output import Output
 from .tail import Slot, Tail
 
-DISK_FULL = "disk full"
 RETRY_S = 0.5
 _PIECE_BYTES = 32 * 1024 // PACKET_BYTES * PACKET_BYTES
 
@@ -25,8 +25,8 @@ _PIECE_BYTES = 32 * 1024 // PACKET_BYTES * PACKET_BYTES
 class Room:
     """Writes slots into the recording, on a full disk as ``policy`` says; called from one thread.
 
-    ``on_waiting`` is told why it waits, and None once the slot is written. ``on_end`` is called
-    before the tail makes room: nothing may be laid any more from then on.
+    ``observer`` is told why it waits. Before the tail makes room, ``closing`` ends the recording:
+    nothing may be laid any more from then on.
     """
 
     def __init__(
@@ -35,19 +35,18 @@ class Room:
         clock: Clock,
         system: System,
         policy: OnDiskFull,
-        *,
-        on_waiting: Callable[[str | None], None],
-        on_end: Callable[[], None],
+        closing: Closing,
+        observer: Observer,
     ) -> None:
         self._output = output
         self._clock = clock
         self._system = system
         self._waits = policy == "wait"
-        self._on_waiting = on_waiting
-        self._on_end = on_end
+        self._closing = closing
+        self._observer = observer
         self._changed = threading.Condition()
 
-    def hurry(self) -> None:
+    def stop_waiting(self) -> None:
         """Wait for room no longer. May be called from any thread, and waits for nothing."""
         with self._changed:
             self._waits = False
@@ -59,15 +58,15 @@ class Room:
         is_waiting = False
         while (done := self._written(slot, done, slot.buffer.used_bytes - done)) < slot.buffer.used_bytes:
             if not self._waits:
-                self._on_end()
+                self._closing.disk_full()
                 self._move(slot, done, tail)
                 break
             if not is_waiting:
                 is_waiting = True
-                self._on_waiting(f"waiting for room: no space is left in {self._output.final_path.parent}")
+                self._observer.waiting(f"waiting for room: no space is left in {self._output.final_path.parent}")
             self._wait()
         if is_waiting:
-            self._on_waiting(None)
+            self._observer.waiting(None)
 
     def _written(self, slot: Slot, done: int, size: int, *, must: bool = False) -> int:
         """Write ``size`` bytes of the slot from ``done`` on; up to where that went before the disk was full.

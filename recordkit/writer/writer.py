@@ -5,67 +5,54 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections.abc import Callable
-from typing import Literal, ParamSpec
+from pathlib import Path
 
 from ..errors import RecordkitError, StateError, WriteError
-from ..model import AccessUnit, FlushReason, FlushRecord
+from ..model import AccessUnit, FlushReason
 from ..mpegts.laying import PACKET_BYTES
 from ..mpegts.packetiser import Packetiser
 from ..settings import RecordingSettings
 from .buffer import Buffer, Job, Laid, NotLaid
-from .flusher import Flusher, QueueStatus
+from .closing import Closing
+from .flusher import Flusher
+from .observer import Closed, Guarded, Observer
 from .output import Output
-from .room import DISK_FULL, Room
+from .room import Room
 from .tail import Tail, tail_bytes
 
 log = logging.getLogger("recordkit")
-
-P = ParamSpec("P")
 
 _HEADROOM_PACKETS = 1024 * 1024 // PACKET_BYTES
 """Room in a slot beyond the threshold: the unit that crosses it still goes in whole."""
 
 
 class Writer:
-    """Writes one recording: packetises units into a slot, flushes slots, commits.
+    """Writes one file: packetises units into a slot, flushes slots, commits.
 
-    ``lay`` may be called from one thread at a time; the rest from any. ``on_flush`` and
-    ``on_room`` are called from the writer's thread, outside its lock: the first with each
-    FlushRecord, the second when a full buffer has room again, or the writer has failed or ended.
-    So is ``on_waiting``: with the reason why a flush waits, and with None when it waits no longer.
-    An observer that raises is logged; the recording goes on.
+    ``lay`` may be called from one thread at a time; the rest from any. ``observer`` is told what happens, from the
+    writer's thread. ``close`` only begins the end, so that another writer can follow while this one goes on to its
+    own; ``Observer.over`` tells when it is there, ``join`` waits for it.
 
-    On a full disk ``on_disk_full="wait"`` waits for room, ``"stop"`` ends the recording: ``on_end``
-    is called with ``ended_because``, ``lay`` takes nothing more, and what was laid is committed.
+    On a full disk ``on_disk_full="wait"`` waits for room, ``"stop"`` ends the recording: ``lay``
+    takes nothing more, and what was laid is committed, or left as the observer says.
 
     Raises OutputNameError for a name that cannot be used.
     """
 
     def __init__(
-        self,
-        settings: RecordingSettings,
-        packetiser: Packetiser,
-        *,
-        on_flush: Callable[[FlushRecord], None] | None = None,
-        on_room: Callable[[], None] | None = None,
-        on_waiting: Callable[[str | None], None] | None = None,
-        on_end: Callable[[str], None] | None = None,
-        status: Callable[[], QueueStatus] | None = None,
+        self, settings: RecordingSettings, packetiser: Packetiser, observer: Observer | None = None
     ) -> None:
         self.settings = settings
         self.error: RecordkitError | None = None
         self.committed = False
-        self.ended_because: str | None = None
         self._system = settings.system
         self._output = Output(settings.path, self._system)
         self.final_output_path = self._output.final_path
         self.temp_output_path = self._output.partial_path
         self._clock = settings.clock
-        self._on_flush = on_flush
-        self._on_room = on_room
-        self._on_end = on_end
+        self._observer = Guarded(observer or Observer(), self.final_output_path)
         self._changed = threading.Condition()
+        self._closing = Closing(self._changed, self._observer)
         self._buffer = Buffer(
             packetiser,
             settings.flush_threshold,
@@ -74,26 +61,12 @@ class Writer:
             on_change=self._changed.notify_all,
         )
         self._room = Room(
-            self._output,
-            self._clock,
-            self._system,
-            settings.on_disk_full,
-            on_waiting=lambda because: self._tell(on_waiting, because),
-            on_end=self._end,
+            self._output, self._clock, self._system, settings.on_disk_full, self._closing, self._observer
         )
         self._flusher = Flusher(
-            self._output,
-            self._room,
-            self._clock,
-            settings.durability,
-            laid_bytes=lambda: self._buffer.laid_bytes,
-            status=status or QueueStatus,
+            self._output, self._room, self._clock, settings.durability, self._buffer, self._observer
         )
         self._tail: Tail | None = None
-        self._is_over = False
-        self._closing: Literal["commit", "leave"] | None = None
-        self._ending: Literal["commit", "leave"] = "commit"
-        self._starved = False
         self._told_bytes = 0
         self._thread = threading.Thread(
             target=self._run, name=f"recordkit-write:{self.final_output_path.name}", daemon=True
@@ -161,10 +134,20 @@ class Writer:
         """Whether the caller is the writer's thread, which must not wait for itself."""
         return threading.current_thread() is self._thread
 
+    @property
+    def ended_because(self) -> str | None:
+        """Why it ended by itself without having failed, or None."""
+        return self._closing.because
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ``lay`` said FULL, and there has been no room since; may be read without a lock."""
+        return self._buffer.is_full and self._closing.because is None
+
     def lay(self, unit: AccessUnit) -> Laid | NotLaid:
         """Packetise ``unit`` into the buffer; returns at which byte it begins, or why it is not in there.
 
-        FULL: both slots are full; try again after ``on_room``. ENDED: the recording has ended by
+        FULL: both slots are full; try again after ``Observer.room``. ENDED: the recording has ended by
         itself (``ended_because``), or was closed in the middle of a unit larger than a slot. Such a
         unit is not in the file, nor is any part of it.
 
@@ -173,13 +156,11 @@ class Writer:
         """
         with self._changed:
             self.check()
-            if self.ended_because is not None:
+            if self._closing.because is not None:
                 return NotLaid.ENDED
-            if self._closing:
+            if not self._closing.is_open:
                 raise StateError("closed", "started", "nothing can be laid any more")
-            laid = self._buffer.lay(unit)
-            self._starved = self._starved or laid is NotLaid.FULL
-            return laid
+            return self._buffer.lay(unit)
 
     def _wait_for_slot(self) -> bool:
         """In the middle of a unit: wait for a free slot; False if the recording ends without the unit.
@@ -188,13 +169,13 @@ class Writer:
         """
         self._clock.wait(self._changed, None)
         self.check()
-        return self._closing is None
+        return self._closing.is_open
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Write everything laid so far; True once that is done and told, False after ``timeout_s``.
 
         With durability="flush" it is on the disk then, else in the file. Raises WriteError where
-        the writer has failed, StateError in ``on_flush``.
+        the writer has failed, StateError in the observer.
         """
         self._refuse_own_thread()
         with self._changed:
@@ -202,7 +183,7 @@ class Writer:
             deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
             while self._told_bytes < target:
                 self.check()
-                if self._is_over:
+                if self._closing.is_over:
                     break
                 self._buffer.swap_if_free(FlushReason.EXPLICIT)
                 remaining = None if deadline is None else deadline - self._clock.monotonic()
@@ -211,29 +192,28 @@ class Writer:
                 self._clock.wait(self._changed, remaining)
             return True
 
-    def close(self, *, commit: bool, timeout_s: float | None = None) -> bool:
-        """Flush, then commit or leave the partial; False where that was not done within ``timeout_s``.
+    def close(self, *, commit: bool) -> None:
+        """Begin the end: flush what was laid, then commit it or leave the partial. Waits for nothing.
 
         A partial that is left holds everything and is synced; its tail is removed. Only after a
-        failure the tail stays too, with what the partial has not got. May be called again, and
-        after a failure: the thread's end is waited for, ``error`` says what went wrong. The first
-        call decides between the two. Raises StateError in ``on_flush``.
+        failure the tail stays too, with what the partial has not got. May be called again: the first
+        call decides. ``Observer.over`` is told when it is done.
+        """
+        self._closing.close(commit=commit)
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end that ``close`` began; False if it did not come within ``timeout_s``.
+
+        ``committed`` and ``error`` say how it went. Raises StateError in the observer.
         """
         self._refuse_own_thread()
-        with self._changed:
-            self._closing = self._closing or ("commit" if commit else "leave")
-            self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def hurry(self, *, commit: bool) -> None:
-        """Wait for no room on the disk any longer: there, the recording ends as with on_disk_full="stop".
-
-        ``commit`` says how it ends then. Waits for nothing.
-        """
-        self._ending = "commit" if commit else "leave"
-        self._room.hurry()
+    def stop_waiting(self) -> None:
+        """Wait for no room on the disk any longer: if there is none, the recording ends as with "stop"."""
+        self._room.stop_waiting()
 
     def check(self) -> None:
         """Raise the WriteError that the writer failed with, if it has."""
@@ -242,7 +222,7 @@ class Writer:
 
     def _refuse_own_thread(self) -> None:
         if self.is_own_thread:
-            raise StateError("flushing", "another thread", "on_flush must not wait for the writer that called it")
+            raise StateError("flushing", "another thread", "an observer must not wait for its writer")
 
     # The thread.
 
@@ -254,18 +234,17 @@ class Writer:
             while (job := self._next_job()) is not None:
                 record = self._flusher.flush(*job)
                 with self._changed:
-                    self._buffer.give_back(job[0].slot)
-                    starved, self._starved = self._starved, False
+                    was_full = self._buffer.give_back(job[0].slot)
                     self._changed.notify_all()
-                if starved:
-                    self._tell(self._on_room)
-                self._tell(self._on_flush, record)
+                if was_full:
+                    self._observer.room()
+                self._observer.flushed(record)
                 with self._changed:
                     self._told_bytes = record.file_bytes
                     self._changed.notify_all()
             self.committed = self._flusher.finish(
                 end=self._buffer.whole_bytes,
-                commit=self._closing == "commit",
+                commit=bool(self._closing.commits),
                 overwrite=self.settings.overwrite,
             )
             if self._tail is not None:
@@ -282,36 +261,21 @@ class Writer:
             self._flusher.doing = None
             with self._changed:
                 self.error = error
-                self._is_over = True
+                self._closing.is_over = True
                 self._let_go()
                 self._changed.notify_all()
-            if error is not None:
-                self._tell(self._on_room)
+            self._observer.over(self._closed())
 
-    def _tell(self, observer: Callable[P, None] | None, *args: P.args, **kwargs: P.kwargs) -> None:
-        if observer is not None:
-            try:
-                observer(*args, **kwargs)
-            except Exception:
-                # Whoever looks on must not be able to end the recording.
-                log.exception("%s: an observer failed", self.final_output_path)
+    def _closed(self) -> Closed:
+        path: Path | None = self.final_output_path if self.committed else self.temp_output_path
+        if not self.file_bytes and self.error is None:
+            path = None
+        return Closed(path, self.file_bytes, self.committed, self.ended_because, self.error)
 
     def _let_go(self) -> None:
         """Drop the mapping, which keeps memory, and the disk space of a tail that was removed."""
         self._buffer.let_go()
         self._tail = None
-
-    def _end(self) -> None:
-        """The disk is full: nothing is laid any more, and what was laid is the recording."""
-        with self._changed:
-            is_first = self.ended_because is None
-            if is_first:
-                self.ended_because = DISK_FULL
-                self._closing = self._closing or self._ending
-                self._changed.notify_all()
-        if is_first:
-            self._tell(self._on_end, DISK_FULL)
-            self._tell(self._on_room)
 
     def _tell_what_is_lost(self) -> None:
         tail = self._tail
@@ -325,7 +289,7 @@ class Writer:
             while not buffer.jobs:
                 if buffer.used_bytes:
                     due_s = buffer.last_flush_s + self.settings.flush_interval - self._clock.monotonic()
-                    if self._closing:
+                    if not self._closing.is_open:
                         buffer.swap(FlushReason.STOP)
                     elif buffer.flush_wanted or buffer.used_bytes >= self.settings.flush_threshold:
                         buffer.swap(buffer.flush_wanted or FlushReason.THRESHOLD)
@@ -333,7 +297,7 @@ class Writer:
                         buffer.swap(FlushReason.INTERVAL)
                     else:
                         self._clock.wait(self._changed, due_s)
-                elif self._closing:
+                elif not self._closing.is_open:
                     return None
                 else:
                     self._clock.wait(self._changed, None)

@@ -15,7 +15,8 @@ def writer(tmp_path):
     writer = Writer(RecordingSettings(path=tmp_path / "talk.ts", flush_interval=3600), packetiser())
     writer.start()
     yield writer
-    writer.close(commit=False, timeout_s=10)
+    writer.close(commit=False)
+    writer.join(10)
 
 
 def store_of(writer):
@@ -47,7 +48,8 @@ def test_reading_goes_on_when_the_recording_is_committed(writer):
     store = store_of(writer)
     size = store.size
     before = store.read(0, size)
-    writer.close(commit=True, timeout_s=10)
+    writer.close(commit=True)
+    writer.join(10)
     assert not store.is_growing
     assert store.read(0, size) == before == writer.final_output_path.read_bytes()
     store.close()

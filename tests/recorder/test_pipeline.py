@@ -15,7 +15,9 @@ from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import TablesEvent
 from recordkit.mpegts.scanner import Scanner
 from recordkit.recorder.pipeline import LONGEST_HOLD_S, Pipeline
+from recordkit.recorder.state import Ending, StateTable
 from recordkit.settings import RecordingSettings
+from recordkit.writer.observer import Observer
 from recordkit.writer.writer import Writer
 
 from ..steering import (
@@ -69,7 +71,7 @@ class FakeStreams:
             assert self.changed.wait_for(lambda: self.coded >= count, GUARD_S)
 
 
-class Rig:
+class Rig(Observer):
     def __init__(self, path, *, expected, bound, overflow, **settings):
         self.clock = FakeClock()
         self.system = FaultySystem()
@@ -81,8 +83,10 @@ class Rig:
                 path=path, flush_threshold=64 * KIB, _clock=self.clock, _system=self.system, **settings
             ),
             packetiser,
-            on_room=lambda: self.pipeline.room_again(),
+            self,
         )
+        self.states = StateTable()
+        self.states.start()
         self.outcome = []
         self.events = []
         self.pipeline = Pipeline(
@@ -91,13 +95,20 @@ class Rig:
             self.streams,
             packetiser,
             self.writer,
+            self.states,
             self.clock,
             expected=expected,
-            on_end=self.outcome.append,
+            on_end=lambda: self.outcome.append(self.states.error),
             on_event=lambda kind, **fields: self.events.append((kind, fields)),
         )
         self.given = []
         self.partial, self.final = self.writer.temp_output_path, self.writer.final_output_path
+
+    def room(self):
+        self.pipeline.wake()
+
+    def over(self, closed):
+        self.pipeline.wake()
 
     def put(self, number, *, stream=0, size=1000, raw=RAW, entry=True):
         one = unit(number, size, stream=stream)
@@ -115,8 +126,8 @@ class Rig:
         return reached
 
     def end(self, *, commit=True):
+        self.states.end(Ending.STOP if commit else Ending.LEAVE)
         self.intake.close()
-        self.pipeline.end(commit=commit)
         assert self.pipeline.join(GUARD_S)
         return self.outcome[0]
 
@@ -335,8 +346,8 @@ def test_the_end_without_room_waits_for_it(tmp_path):
     with rigged(tmp_path / "talk.ts", bound=256 * KIB) as rig:
         gate = rig.system.hold("write", 1)
         fill(rig)
+        rig.states.end(Ending.STOP)
         rig.intake.close()
-        rig.pipeline.end(commit=True)
         assert not rig.pipeline.join(0)
         gate.open()
         assert rig.end() is None
@@ -428,7 +439,7 @@ def test_a_fault_of_our_own_ends_it_too(tmp_path):
 def test_who_waited_learns_of_the_failure_and_not_before_it_is_known(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         known = []
-        rig.pipeline._on_end = lambda error: (known.append(reached.is_set()), rig.outcome.append(error))
+        rig.pipeline._on_end = lambda: (known.append(reached.is_set()), rig.outcome.append(rig.states.error))
         rig.streams.fault = MediaError("broken", 0)
         reached = threading.Event()
         with rig.intake.changed:
@@ -441,10 +452,8 @@ def test_who_waited_learns_of_the_failure_and_not_before_it_is_known(tmp_path):
 def test_the_first_word_on_how_to_end_counts(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         rig.put(0)
-        rig.intake.close()
-        rig.pipeline.end(commit=False)
-        rig.pipeline.end(commit=True)
-        assert rig.end() is None
+        rig.states.end(Ending.LEAVE)
+        assert rig.end(commit=True) is None
         assert not rig.final.exists()
         assert units_in(whole(rig.partial)) == rig.datas()
 

@@ -673,16 +673,18 @@ def test_flush_while_the_recording_is_failing_tells_of_it(tmp_path, pictures, fi
             one.write_packet(packet)
     for _ in range(30):
         one.write(pictures[0])
-    # The partial is being left: neither recording nor failed as yet.
+    # The partial is being left: it takes nothing more, and says why, though it has not ended yet.
     gate.until_reached()
-    assert one.state is State.RECORDING
-    assert not one.write(pictures[0])
-    assert not one.flush(0.0)
+    assert one.state is State.STOPPING
+    for call in (lambda: one.write(pictures[0]), lambda: one.flush(0.0)):
+        with pytest.raises(MediaError):
+            call()
     gate.open()
     with pytest.raises(MediaError):
         one.flush(GUARD_S)
     with pytest.raises(MediaError):
         one.stop()
+    assert one.state is State.FAILED
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

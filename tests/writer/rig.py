@@ -9,7 +9,8 @@ from recordkit.errors import RecordkitError
 from recordkit.model import AccessUnit, FlushRecord
 from recordkit.settings import RecordingSettings
 from recordkit.writer.buffer import Laid, NotLaid
-from recordkit.writer.flusher import QueueStatus
+from recordkit.writer.closing import DISK_FULL
+from recordkit.writer.observer import Closed, Observer, QueueStatus
 from recordkit.writer.writer import Writer
 
 from ..steering import GUARD_S, FakeClock, FaultySystem, packetiser, recordkit_threads, unit
@@ -18,7 +19,7 @@ WRITE_THREAD = "recordkit-write"
 SMALL = 64 * 1024
 
 
-class Rig:
+class Rig(Observer):
     def __init__(self, path: Path, *, audio: bool = False, prepare=None, clock=None, **settings) -> None:
         self.clock = clock or FakeClock()
         self.system = FaultySystem(folder=path.parent)
@@ -28,17 +29,13 @@ class Rig:
         self.rooms = 0
         self.waits: list[str | None] = []
         self.ends: list[str] = []
+        self.commits_when_full = True
+        self.closed: list[Closed] = []
         self._told = threading.Condition()
         settings = {"flush_threshold": SMALL} | settings
         self.packetiser = packetiser(audio=audio)
         self.writer = Writer(
-            RecordingSettings(path=path, _clock=self.clock, _system=self.system, **settings),
-            self.packetiser,
-            on_flush=self._flushed,
-            on_room=self._room,
-            on_waiting=self._waiting,
-            on_end=self.ends.append,
-            status=lambda: QueueStatus(17, 3),
+            RecordingSettings(path=path, _clock=self.clock, _system=self.system, **settings), self.packetiser, self
         )
         self.partial, self.final = self.writer.temp_output_path, self.writer.final_output_path
         self.tail = self.final.with_suffix(".recording.tail")
@@ -46,20 +43,42 @@ class Rig:
         self.offsets: list[int] = []
         self.refused: NotLaid | None = None
 
-    def _flushed(self, record: FlushRecord) -> None:
+    def flushed(self, record: FlushRecord) -> None:
         with self._told:
             self.records.append(record)
             self._told.notify_all()
 
-    def _room(self) -> None:
+    def room(self) -> None:
         with self._told:
             self.rooms += 1
             self._told.notify_all()
 
-    def _waiting(self, because: str | None) -> None:
+    def waiting(self, because: str | None) -> None:
         with self._told:
             self.waits.append(because)
             self._told.notify_all()
+
+    def full(self) -> bool:
+        self.ends.append(DISK_FULL)
+        return self.commits_when_full
+
+    def over(self, closed: Closed) -> None:
+        with self._told:
+            self.closed.append(closed)
+            self._told.notify_all()
+
+    def queue(self) -> QueueStatus:
+        return QueueStatus(17, 3)
+
+    def close(self, *, commit: bool, timeout_s: float = GUARD_S) -> bool:
+        """Close the writer and wait for its end."""
+        self.writer.close(commit=commit)
+        return self.writer.join(timeout_s)
+
+    def until_over(self) -> Closed:
+        with self._told:
+            assert self._told.wait_for(lambda: self.closed, GUARD_S), "the end was never told"
+            return self.closed[0]
 
     def until_told(self, count: int) -> None:
         with self._told:
@@ -92,7 +111,7 @@ class Rig:
 
     def failure(self) -> RecordkitError:
         """Wait for the thread's end by a fault, and give that."""
-        assert self.writer.close(commit=True, timeout_s=GUARD_S)
+        assert self.close(commit=True)
         assert self.writer.error is not None
         return self.writer.error
 
@@ -106,4 +125,4 @@ def rigged(path: Path, **settings) -> Iterator[Rig]:
         try:
             yield rig
         finally:
-            rig.writer.close(commit=False, timeout_s=GUARD_S)
+            rig.close(commit=False)

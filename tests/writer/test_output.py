@@ -223,7 +223,7 @@ def test_a_second_recorder_in_this_process_finds_it_busy(tmp_path):
         with pytest.raises(OutputBusyError) as caught:
             second.writer.start()
         assert caught.value.path == rig.final
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         with pytest.raises(OutputExistsError):
             second.writer.start()
 

@@ -13,7 +13,8 @@ from recordkit.errors import WriteError
 from recordkit.recovery.recover import recover
 from recordkit.system import System
 from recordkit.writer.buffer import NotLaid
-from recordkit.writer.room import DISK_FULL, RETRY_S
+from recordkit.writer.closing import DISK_FULL
+from recordkit.writer.room import RETRY_S
 
 from ..mounts import mounted
 from ..steering import GUARD_S, PACKET, FakeClock, read_tail, recovered, units_in, whole
@@ -45,7 +46,7 @@ def test_all_that_was_packetised_is_committed(tmp_path, full, room, durability):
         held = rig.system.hold("write", 1)
         fill(rig)  # both slots, to the brim
         held.open()
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         assert rig.writer.error is None
         assert rig.writer.committed
         assert rig.writer.ended_because == DISK_FULL
@@ -63,7 +64,7 @@ def test_it_ends_by_itself_and_tells_so(tmp_path):
         while not rig.writer.ended_because:
             rig.lay(1, 5000)
             rig.writer.flush(GUARD_S)
-        assert rig.writer.close(commit=False, timeout_s=GUARD_S)
+        assert rig.close(commit=False)
         assert rig.writer.committed, "the first word on how to end is the writer's own"
         assert rig.ends == [DISK_FULL]
         assert rig.rooms == 1
@@ -90,7 +91,7 @@ def test_the_slot_loses_nothing_before_the_recording_has_it_on_the_disk(tmp_path
             for nth in range(2 if name == "write" else 1, 60):
                 rig.system.do(name, nth, look)
         held.open()
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         assert len(rig.system.calls) - begun > 12
         assert len(rig.system.named("punch")) > 2
         assert wrong == []
@@ -126,7 +127,7 @@ def test_where_the_tail_gives_nothing_back_it_stays_with_the_partial(tmp_path):
         assert caught.value.errno == errno.ENOSPC
         assert "recordkit recover" in str(caught.value)
         assert len(whole(rig.partial)) == 940
-        rig.writer.close(commit=True, timeout_s=GUARD_S)
+        rig.close(commit=True)
         assert units_in(recovered(rig.partial, rig.tail)) == datas(rig.laid)
 
 
@@ -173,7 +174,7 @@ def test_a_unit_of_which_only_a_part_went_in_is_cut_off(tmp_path, is_late):
             rig.system.do("rename", 1, clock.up.set)
         assert rig.lay(1, 6_000_000) == 0
         assert rig.refused is NotLaid.ENDED
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         assert rig.writer.committed
         assert units_in(whole(rig.final)) == datas(rig.laid)
         assert rig.writer.file_bytes == rig.final.stat().st_size
@@ -203,7 +204,7 @@ def test_it_waits_for_room_and_goes_on(tmp_path):
         rig.until_room()
         assert rig.lay(100) == 100
         rig.writer.flush(GUARD_S)
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         assert rig.writer.ended_because is None
         assert rig.system.named("punch") == []
         assert units_in(whole(rig.final)) == datas(rig.laid)
@@ -215,9 +216,10 @@ def test_told_to_hurry_it_ends_as_on_a_full_disk(tmp_path, commit):
         rig.system.room = 10_000
         fill(rig)
         rig.until_told(1)
-        assert not rig.writer.close(commit=commit, timeout_s=0.05)
-        rig.writer.hurry(commit=commit)
-        assert rig.writer.close(commit=commit, timeout_s=GUARD_S)
+        assert not rig.close(commit=commit, timeout_s=0.05)
+        rig.commits_when_full = commit
+        rig.writer.stop_waiting()
+        assert rig.close(commit=commit)
         assert rig.writer.committed == commit
         assert rig.writer.ended_because == DISK_FULL
         path = rig.final if commit else rig.partial
@@ -248,7 +250,7 @@ def test_a_real_disk_that_is_full(tmp_path, kind):
         while rig.lay(1, 40_000) or not rig.writer.ended_because:
             if rig.writer.error is not None:
                 break
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         assert rig.writer.error is None
         assert rig.writer.committed
         assert units_in(whole(rig.final)) == datas(rig.laid)

@@ -10,12 +10,14 @@ import pytest
 from recordkit.errors import DiskSpaceError, MediaError, OutputExistsError, StateError, WriteError
 from recordkit.model import FlushReason
 from recordkit.settings import RecordingSettings
-from recordkit.writer.buffer import NotLaid
+from recordkit.writer.buffer import Laid, NotLaid
+from recordkit.writer.observer import Closed, Observer
 from recordkit.writer.writer import Writer
 
 from ..steering import (
     GUARD_S,
     PACKET,
+    FaultySystem,
     packetiser,
     read_tail,
     recordkit_threads,
@@ -181,36 +183,55 @@ def test_the_log_names_the_way_of_writing_and_each_flush(tmp_path, caplog):
     assert re.match(r"Flushed buffer: [\d,]+ bytes \(explicit\)", messages[1])
 
 
-def test_an_observer_that_raises_does_not_end_the_recording(tmp_path, caplog):
-    def broken(record):
+class Broken(Observer):
+    """Raises whatever it is told."""
+
+    def flushed(self, record):
         raise ValueError("broken observer")
 
+    room = waiting = over = flushed
+
+    def full(self):
+        raise ValueError("broken observer")
+
+    queue = full
+
+
+@pytest.mark.parametrize("room", [None, 1000])
+def test_an_observer_that_raises_does_not_end_the_recording(tmp_path, caplog, room):
+    system = FaultySystem()
     with recordkit_threads():
-        writer = Writer(RecordingSettings(path=tmp_path / "talk.ts"), packetiser(), on_flush=broken)
+        writer = Writer(RecordingSettings(path=tmp_path / "talk.ts", _system=system), packetiser(), Broken())
         writer.start()
+        system.room = room
         for number in range(2):
-            writer.lay(unit(number))
+            assert isinstance(writer.lay(unit(number)), Laid) is (room is None or number == 0)
             assert writer.flush(GUARD_S)
         writer.close(commit=True)
+        assert writer.join(GUARD_S)
         assert writer.committed
     assert "an observer failed" in caplog.text
     assert "broken observer" in caplog.text
 
 
-def test_an_observer_cannot_wait_for_the_thread_that_called_it(tmp_path):
+def test_an_observer_may_close_the_writer_and_cannot_wait_for_it(tmp_path):
     caught = []
 
-    def greedy(record):
-        for call in (writer.flush, lambda: writer.close(commit=True)):
-            with pytest.raises(StateError) as error:
-                call()
-            caught.append(error.value.wanted)
+    class Greedy(Observer):
+        def flushed(self, record):
+            for call in (writer.flush, writer.join):
+                with pytest.raises(StateError) as error:
+                    call()
+                caught.append(error.value.wanted)
+            writer.close(commit=True)
 
     with recordkit_threads():
-        writer = Writer(RecordingSettings(path=tmp_path / "talk.ts"), packetiser(), on_flush=greedy)
+        writer = Writer(RecordingSettings(path=tmp_path / "talk.ts"), packetiser(), Greedy())
         writer.start()
         writer.lay(unit(0))
-        writer.close(commit=True)
+        assert writer.flush(GUARD_S)
+        assert writer.join(GUARD_S)
+        assert writer.committed
     assert caught == ["another thread"] * 2
 
 
@@ -221,7 +242,7 @@ def test_a_commit_syncs_renames_and_syncs_the_folder_and_only_then_removes_the_t
     with rigged(tmp_path / "talk.ts") as rig:
         begun = len(rig.system.calls)
         rig.lay(3)
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         calls = rig.system.calls[begun:]
         assert [call.name for call in calls] == ["write", "sync_data", "sync", "rename", "sync_folder", "unlink"]
         before, after = ("talk.recording.tail", "talk.recording.ts"), ("talk.recording.tail", "talk.ts")
@@ -236,14 +257,14 @@ def test_a_commit_syncs_renames_and_syncs_the_folder_and_only_then_removes_the_t
 def test_without_syncs_at_flushes_the_commit_still_syncs(tmp_path):
     with rigged(tmp_path / "talk.ts", durability="process") as rig:
         rig.lay(3)
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert [call.name for call in rig.system.calls][-5:] == ["write", "sync", "rename", "sync_folder", "unlink"]
 
 
 def test_left_without_commit_the_partial_is_whole_and_synced_and_needs_no_tail(tmp_path):
     with rigged(tmp_path / "talk.ts", durability="process") as rig:
         rig.lay(3)
-        rig.writer.close(commit=False)
+        rig.close(commit=False)
         assert [call.name for call in rig.system.calls][-3:] == ["write", "sync", "unlink"]
         assert [one.name for one in tmp_path.iterdir()] == ["talk.recording.ts"]
         assert units_in(whole(rig.partial)) == datas(rig.laid)
@@ -254,7 +275,7 @@ def test_left_without_commit_the_partial_is_whole_and_synced_and_needs_no_tail(t
 @pytest.mark.parametrize("commit", [True, False])
 def test_a_recording_without_a_byte_leaves_no_file(tmp_path, commit):
     with rigged(tmp_path / "talk.ts") as rig:
-        rig.writer.close(commit=commit)
+        rig.close(commit=commit)
         assert list(tmp_path.iterdir()) == []
         assert not rig.writer.committed
         assert rig.writer.error is None
@@ -263,8 +284,8 @@ def test_a_recording_without_a_byte_leaves_no_file(tmp_path, commit):
 def test_closing_again_changes_nothing(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         rig.lay()
-        assert rig.writer.close(commit=False)
-        assert rig.writer.close(commit=True)
+        assert rig.close(commit=False)
+        assert rig.close(commit=True)
         assert not rig.final.exists()
         assert rig.writer.flush()
         assert rig.writer.bytes_since_last_flush == 0
@@ -279,7 +300,7 @@ def test_before_the_start_nothing_can_be_laid(tmp_path):
         rig.lay()
     assert (caught.value.state, caught.value.wanted) == ("new", "started")
     assert rig.writer.bytes_since_last_flush == rig.writer.file_bytes == 0
-    rig.writer.close(commit=True)
+    rig.close(commit=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -287,18 +308,43 @@ def test_closing_gives_up_after_its_timeout_and_goes_on_behind(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         gate = rig.system.hold("sync", 1)
         rig.lay()
-        assert not rig.writer.close(commit=True, timeout_s=0.0)
+        assert not rig.close(commit=True, timeout_s=0.0)
         gate.until_reached()
         gate.open()
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         assert rig.final.exists()
+
+
+def test_one_that_was_closed_is_followed_by_the_next_without_waiting_for_its_end(tmp_path):
+    with rigged(tmp_path / "one.ts") as one:
+        gate = one.system.hold("sync", 1)
+        one.lay(3)
+        one.writer.close(commit=True)
+        gate.until_reached()
+        with rigged(tmp_path / "two.ts") as two:
+            two.lay(3)
+            assert two.close(commit=True)
+            assert two.until_over() == Closed(two.final, two.final.stat().st_size, True, None, None)
+        assert one.closed == []
+        gate.open()
+        assert one.until_over() == Closed(one.final, one.final.stat().st_size, True, None, None)
+        assert units_in(whole(one.final)) == datas(one.laid)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_what_is_left_uncommitted_is_told_too(tmp_path, count):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.lay(count)
+        rig.close(commit=False)
+        path = rig.partial if count else None
+        assert rig.until_over() == Closed(path, rig.writer.file_bytes, False, None, None)
 
 
 def test_a_name_taken_while_recording_is_not_overwritten(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         rig.lay(3)
         rig.system.do("rename", 1, lambda: rig.final.write_bytes(b"somebody else's"))
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert isinstance(rig.writer.error, OutputExistsError)
         assert rig.writer.error.path == rig.final
         assert rig.final.read_bytes() == b"somebody else's"
@@ -313,7 +359,7 @@ def test_overwriting_replaces_the_file_at_the_commit_and_not_before(tmp_path):
         rig.lay(3)
         rig.writer.flush()
         assert rig.final.read_bytes() == b"old"
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert units_in(whole(rig.final)) == datas(rig.laid)
 
 
@@ -348,7 +394,7 @@ def test_a_start_that_fails_leaves_nothing_and_may_be_tried_again(tmp_path, name
         assert list(tmp_path.iterdir()) == []
         rig.writer.start()
         rig.lay()
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert rig.final.exists()
 
 
@@ -361,7 +407,7 @@ def test_where_nothing_can_be_mapped_it_records_all_the_same_and_warns(tmp_path,
         assert "cannot keep a mapped buffer" in caplog.text
         assert not rig.tail.exists()
         rig.lay(200)
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert units_in(whole(rig.final)) == datas(rig.laid)
         assert [one.name for one in tmp_path.iterdir()] == ["talk.ts"]
 
@@ -390,7 +436,7 @@ def test_a_write_that_fails_ends_it_with_whole_packets_in_the_partial(tmp_path, 
         with pytest.raises(WriteError) as caught:
             rig.lay()
         assert caught.value is error
-        rig.until_room()
+        assert rig.until_over().error is error
         assert not rig.final.exists()
         assert rig.system.named("rename") == rig.system.named("sync") == []
         if number in (errno.EIO, errno.EFBIG):
@@ -440,7 +486,7 @@ def test_a_sync_that_failed_once_is_never_taken_for_done(tmp_path, name, commit)
     with rigged(tmp_path / "talk.ts") as rig:
         rig.system.fail(name, 1, errno.EIO)
         rig.lay(3)
-        rig.writer.close(commit=commit)
+        rig.close(commit=commit)
         error = rig.failure()
         assert isinstance(error, WriteError)
         assert error.errno == errno.EIO
@@ -455,7 +501,7 @@ def test_a_rename_that_fails_leaves_the_partial(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         rig.system.fail("rename", 1, errno.EROFS)
         rig.lay(3)
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert rig.failure().errno == errno.EROFS
         assert units_in(whole(rig.partial)) == datas(rig.laid)
 
@@ -464,7 +510,7 @@ def test_a_folder_that_cannot_be_synced_after_the_rename_is_told(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         rig.system.fail("sync_folder", 2, errno.EIO)
         rig.lay(3)
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert rig.failure().path == tmp_path
         assert not rig.writer.committed
         assert units_in(whole(rig.final)) == datas(rig.laid)
@@ -482,10 +528,10 @@ def test_a_fault_of_our_own_in_the_thread_is_an_error_too(tmp_path, closing):
         if not closing:
             with pytest.raises(WriteError):
                 rig.writer.flush(GUARD_S)
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert isinstance(rig.failure(), WriteError)
         assert not rig.writer.committed
-        rig.until_room()
+        assert rig.until_over().error is rig.writer.error
         assert units_in(recovered(rig.partial, rig.tail)) == datas(rig.laid)
 
 
@@ -496,7 +542,7 @@ def test_a_unit_that_cannot_be_carried_is_refused_and_leaves_no_trace(tmp_path):
             rig.writer.lay(unit(0))
         assert caught.value.stream == 0
         rig.lay(2)
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert units_in(whole(rig.final)) == datas(rig.laid)
 
 
@@ -518,7 +564,7 @@ def test_while_a_write_hangs_the_other_slot_fills_and_then_lay_says_no(tmp_path)
         gate.open()
         rig.until_room()
         assert rig.lay(1, 5000)
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert units_in(whole(rig.final)) == datas(rig.laid)
         assert scan(whole(rig.final)).problem_counts == {}
 
@@ -529,7 +575,8 @@ def test_a_write_that_hangs_and_then_fails_wakes_who_waits_for_room(tmp_path):
         rig.system.fail("sync_data", 1, errno.EIO)
         rig.lay(100_000, 5000)
         gate.open()
-        rig.until_room()
+        assert not rig.until_over().committed
+        assert not rig.writer.is_full
         with pytest.raises(WriteError):
             rig.lay()
         assert units_in(recovered(rig.partial, rig.tail)) == datas(rig.laid)
@@ -549,7 +596,7 @@ def test_a_unit_larger_than_a_slot_goes_through_in_pieces(tmp_path, mapped):
                 rig.writer.flush()
             while not rig.lay(1):
                 rig.writer.flush()
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         assert units_in(whole(rig.final)) == datas(rig.laid)
         assert scan(whole(rig.final)).problem_counts == {}
         assert sum(one.video_units for one in rig.records) == len(rig.laid)
@@ -560,7 +607,7 @@ def test_it_tells_at_which_byte_each_unit_begins(tmp_path):
         for number in range(120):
             while not rig.lay(1, 5_000_000 if number == 60 else 900, stream=number % 2):
                 rig.writer.flush()
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         data = whole(rig.final)
         for number in (0, 1, 59, 60, 61, 100, 119):
             before = units_in(data[: rig.offsets[number]])
@@ -575,11 +622,11 @@ def test_a_writer_closed_in_the_middle_of_a_unit_leaves_the_unit_out(tmp_path):
         laying.start()
         gate.until_reached()
         rig.clock.until_waiting(laying.name)
-        assert not rig.writer.close(commit=True, timeout_s=0.0)
+        assert not rig.close(commit=True, timeout_s=0.0)
         gate.open()
         laying.join(GUARD_S)
         assert rig.refused is NotLaid.ENDED
-        assert rig.writer.close(commit=True, timeout_s=GUARD_S)
+        assert rig.close(commit=True)
         assert rig.writer.ended_because is None
         assert units_in(whole(rig.final)) == datas(rig.laid)
 
@@ -630,7 +677,7 @@ def test_the_mapping_is_given_back_at_the_end(tmp_path):
         rig.lay()
         with open("/proc/self/maps") as maps:  # noqa: PTH123
             assert str(rig.tail) in maps.read()
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
         with open("/proc/self/maps") as maps:  # noqa: PTH123
             assert str(rig.tail) not in maps.read()
 
@@ -652,7 +699,7 @@ def test_flush_and_close_from_many_threads_at_once(tmp_path):
         stop.set()
         for thread in threads:
             thread.join(GUARD_S)
-        closers = [threading.Thread(target=lambda: rig.writer.close(commit=True)) for _ in range(4)]
+        closers = [threading.Thread(target=lambda: rig.close(commit=True)) for _ in range(4)]
         for thread in closers:
             thread.start()
         for thread in closers:
@@ -668,7 +715,7 @@ def test_two_writers_at_once_do_not_mix(tmp_path):
                 while not rig.lay(1, 900):
                     rig.writer.flush()
         for rig in (one, two):
-            rig.writer.close(commit=True)
+            rig.close(commit=True)
             assert units_in(whole(rig.final)) == datas(rig.laid)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.ts", "two.ts"]
 
@@ -676,7 +723,7 @@ def test_two_writers_at_once_do_not_mix(tmp_path):
 def test_the_thread_bears_the_recordings_name(tmp_path):
     with recordkit_threads() as running, rigged(tmp_path / "talk.ts") as rig:
         assert running() == [f"{WRITE_THREAD}:talk.ts"]
-        rig.writer.close(commit=True)
+        rig.close(commit=True)
 
 
 def test_a_writer_needs_neither_clock_nor_system_nor_observers(tmp_path):
@@ -684,4 +731,5 @@ def test_a_writer_needs_neither_clock_nor_system_nor_observers(tmp_path):
     writer.start()
     writer.lay(unit(0))
     writer.close(commit=True)
+    assert writer.join(GUARD_S)
     assert units_in(whole(tmp_path / "talk.ts")) == [unit(0).data]

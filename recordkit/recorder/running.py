@@ -1,4 +1,4 @@
-"""One recording's parts, put together: intake, streams, packetiser, writer, pipeline and instruments."""
+"""A recording under way: its intake, streams, packetiser, writer, pipeline and instruments, put together."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from ..settings import RecordingSettings, VideoSettings
 from ..telemetry.instruments import Instruments
 from ..telemetry.sampler import Standing
 from ..version import __version__
-from ..writer.flusher import QueueStatus
+from ..writer.closing import DISK_FULL
+from ..writer.observer import Closed, Observer, QueueStatus
 from ..writer.writer import Writer
 from .admission import Load, Needs, memory_bytes
 from .pipeline import Pipeline
 from .result import Counters, Recording
 from .shared import Shared
-from .state import State, StateTable
+from .state import Ending, State, StateTable
 from .unstopped import look_after
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("recordkit")
 
 
-class Machinery:
+class RunningRecording(Observer):
     """The parts of one recording and what they tell each other; ``Recorder`` is what a caller sees of it.
 
-    ``error`` says why the recording failed, or is None. ``received`` gives what came over a network.
+    ``states`` decides how it ends. ``received`` returns what came over a network.
 
     Raises OutputNameError; opening the files is left to ``start``.
     """
@@ -47,7 +48,6 @@ class Machinery:
         clock = settings.clock
         self.settings = settings
         self.states = StateTable()
-        self.error: RecordkitError | None = None
         self.received: Callable[[], Received | None] = lambda: None
         self._let_go: Callable[[], None] = lambda: None
         self._has_ended = False
@@ -60,15 +60,7 @@ class Machinery:
             settings.video or VideoSettings(), settings.audio, self._gap, self._given_up, self._altered
         )
         self._packetiser = Packetiser()
-        self.writer = Writer(
-            settings,
-            self._packetiser,
-            on_flush=self._flushed,
-            on_room=lambda: self.pipeline.room_again(),
-            on_waiting=self._waits_for_room,
-            on_end=self._ends_by_itself,
-            status=lambda: QueueStatus(self.intake.bytes, self.intake.dropped),
-        )
+        self.writer = Writer(settings, self._packetiser, self)
         self.final_output_path = self.writer.final_output_path
         self.pipeline = Pipeline(
             self.final_output_path.name,
@@ -76,6 +68,7 @@ class Machinery:
             self.streams,
             self._packetiser,
             self.writer,
+            self.states,
             clock,
             expected=(set() if settings.video is None else {VIDEO})
             | {FIRST_AUDIO + number for number in range(len(settings.audio))},
@@ -133,7 +126,7 @@ class Machinery:
 
         When ``owner`` is collected, or the program ends, a recording that nobody has stopped is committed.
         """
-        self.states.go(State.RECORDING)
+        self.states.start()
         self._needs = replace(self._needs, device=self._device)
         self._share.join()
         self._shared.join(self._load)
@@ -152,10 +145,15 @@ class Machinery:
 
     def end(self, *, commit: bool) -> None:
         """Take nothing more and let what is queued go its way to the end; waits for nothing."""
-        if self.states.begin_to_stop():
+        if self.states.end(Ending.STOP if commit else Ending.LEAVE):
             self.note(EventKind.STOP)
-        self.let_end(commit=commit)
-        self.writer.hurry(commit=commit)
+        self.intake.close()
+        self.writer.stop_waiting()
+
+    def let_end(self) -> None:
+        """Commit what there is, nobody having stopped it. Takes no lock that the caller may not have already."""
+        self.states.end(Ending.UNSTOPPED)
+        self.intake.close()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the end; False if it did not come within ``timeout`` seconds."""
@@ -164,10 +162,10 @@ class Machinery:
             self.instruments.join()
         return ended
 
-    def let_end(self, *, commit: bool) -> None:
-        """Take nothing more; the pipeline comes to its end by itself. Takes no lock but the intake's, again."""
-        self.intake.close()
-        self.pipeline.end(commit=commit)
+    @property
+    def error(self) -> RecordkitError | None:
+        """Why the recording failed, or None."""
+        return self.states.error
 
     @property
     def duration_s(self) -> float:
@@ -239,6 +237,45 @@ class Machinery:
             log.info("%s: %s works again", self.final_output_path, part)
             self.instruments.event(EventKind.RESTORED, part=part)
 
+    # The writer's observer.
+
+    def flushed(self, record: FlushRecord) -> None:
+        """Put a flush into the log."""
+        self.instruments.flushed(record)
+        if self.settings.on_flush is not None:
+            self.settings.on_flush(record)
+
+    def room(self) -> None:
+        """Let the pipeline lay again."""
+        self.pipeline.wake()
+
+    def waiting(self, because: str | None) -> None:
+        """The disk is in trouble, or is well again."""
+        if because is None:
+            self.restore("disk")
+        else:
+            self.degrade("disk", because)
+
+    def full(self) -> bool:
+        """End by a full disk, unless something else has decided already."""
+        log.warning("%s: the recording ends: %s", self.final_output_path, DISK_FULL)
+        self.states.end(Ending.DISK_FULL)
+        self.note(EventKind.STOP, because=DISK_FULL)
+        self.intake.close()
+        return self.states.commits
+
+    def over(self, closed: Closed) -> None:
+        """Tell of the finished file; the pipeline, which may wait for room, learns of a failure."""
+        if self.states.ending is Ending.UNSTOPPED:
+            self.note(EventKind.STOP, because=Ending.UNSTOPPED.value)
+        if closed.committed:
+            self.note(EventKind.COMMIT, path=str(closed.path), bytes=closed.size_bytes, duration_s=self.duration_s)
+        self.pipeline.wake()
+
+    def queue(self) -> QueueStatus:
+        """What waits before the writer."""
+        return QueueStatus(self.intake.bytes, self.intake.dropped)
+
     # Called by the threads, and by those of other recordings.
 
     def _load(self) -> Load:
@@ -249,11 +286,6 @@ class Machinery:
             device=self._needs.device,
         )
 
-    def _flushed(self, record: FlushRecord) -> None:
-        self.instruments.flushed(record)
-        if self.settings.on_flush is not None:
-            self.settings.on_flush(record)
-
     def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
         self.note(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)
 
@@ -263,18 +295,6 @@ class Machinery:
 
     def _given_up(self, stream: int, because: str) -> None:
         self.degrade(f"stream {stream}", because)
-
-    def _waits_for_room(self, because: str | None) -> None:
-        if because is None:
-            self.restore("disk")
-        else:
-            self.degrade("disk", because)
-
-    def _ends_by_itself(self, because: str) -> None:
-        log.warning("%s: the recording ends: %s", self.final_output_path, because)
-        self.states.begin_to_stop()
-        self.note(EventKind.STOP, because=because)
-        self.let_end(commit=True)
 
     def _degraded_rule(self, _: Sample) -> str | None:
         return self.states.degraded_because if self.states.state is State.DEGRADED else None
@@ -300,19 +320,10 @@ class Machinery:
             silent_s=self.pipeline.silent_s if self.states.state.is_recording else 0.0,
         )
 
-    def _ended(self, error: RecordkitError | None) -> None:
+    def _ended(self) -> None:
         """All is done, or has failed."""
-        if error is None and self.states.begin_to_stop():
-            self.note(EventKind.STOP, because="nobody stopped it")
-        if error is not None:
+        if (error := self.error) is not None:
             self.note(EventKind.FAILURE, error=type(error).__name__, message=str(error))
-        elif self.writer.committed:
-            self.note(
-                EventKind.COMMIT,
-                path=str(self.final_output_path),
-                bytes=self.writer.file_bytes,
-                duration_s=self.duration_s,
-            )
         self._has_ended = True
         if error is None and not self.writer.file_bytes:
             because = self.ended_because or "no media came"
@@ -320,7 +331,5 @@ class Machinery:
         self._shared.leave(self._load)
         self._share.leave()
         self._let_go()
-        # Before the state: whoever finds it failed asks why.
-        self.error = error
-        self.states.go(State.STOPPED if error is None else State.FAILED)
+        self.states.over()
         self.instruments.end(keep_log=self.writer.file_bytes > 0)

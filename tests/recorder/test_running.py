@@ -4,9 +4,9 @@ import pytest
 
 from recordkit.errors import MediaError
 from recordkit.model import EventKind
-from recordkit.recorder.machinery import Machinery
+from recordkit.recorder.running import RunningRecording
 from recordkit.recorder.shared import Shared
-from recordkit.recorder.state import State
+from recordkit.recorder.state import Ending, State
 from recordkit.settings import RecordingSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
 
@@ -15,7 +15,7 @@ from ..steering import FakeClock, FaultySystem, recordkit_threads
 FRAMES = list(Synthetic(width=64, height=48, fps=10, seconds=1, sample_rate=8000).frames())
 
 
-def machinery(folder, **changes):
+def running(folder, **changes):
     given = {
         "path": folder / "talk.ts",
         "video": VideoSettings(preset="ultrafast"),
@@ -27,7 +27,7 @@ def machinery(folder, **changes):
         "_clock": FakeClock(),
         "_system": FaultySystem(),
     }
-    return Machinery(RecordingSettings(**given | changes), Shared(_clock=FakeClock()))
+    return RunningRecording(RecordingSettings(**given | changes), Shared(_clock=FakeClock()))
 
 
 def put(parts, frame):
@@ -43,12 +43,12 @@ def kinds(parts):
 def test_what_is_put_in_comes_out_as_a_recording(tmp_path):
     told = []
     with recordkit_threads():
-        parts = machinery(tmp_path, on_flush=told.append)
+        parts = running(tmp_path, on_flush=told.append)
         parts.writer.start()
         parts.start(None)
         assert parts.states.state is State.RECORDING
         assert all(put(parts, frame) for frame in FRAMES)
-        parts.states.begin_to_stop()
+        parts.states.end(Ending.STOP)
         parts.end(commit=True)
         assert parts.pipeline.join(30.0)
         parts.instruments.join()
@@ -62,8 +62,8 @@ def test_what_is_put_in_comes_out_as_a_recording(tmp_path):
 
 
 def test_a_part_that_does_not_work_is_told_once_and_taken_back(tmp_path):
-    parts = machinery(tmp_path)
-    parts.states.go(State.RECORDING)
+    parts = running(tmp_path)
+    parts.states.start()
     parts.degrade("disk", "it is full")
     parts.degrade("disk", "it is full")
     assert parts.states.state is State.DEGRADED
@@ -75,7 +75,7 @@ def test_a_part_that_does_not_work_is_told_once_and_taken_back(tmp_path):
 
 def test_a_recording_that_fails_says_why_and_ends(tmp_path):
     with recordkit_threads():
-        parts = machinery(tmp_path, audio=())
+        parts = running(tmp_path, audio=())
         parts.writer.start()
         parts.start(None)
         for _ in range(40):
@@ -84,3 +84,34 @@ def test_a_recording_that_fails_says_why_and_ends(tmp_path):
     assert parts.states.state is State.FAILED
     assert isinstance(parts.error, MediaError)
     assert kinds(parts)[-1] is EventKind.FAILURE
+
+
+@pytest.mark.parametrize(
+    ("commit", "because"), [(None, Ending.DISK_FULL), (True, Ending.STOP), (False, Ending.LEAVE)]
+)
+def test_a_full_disk_ends_it_as_was_decided_before(tmp_path, commit, because):
+    parts = running(tmp_path)
+    parts.states.start()
+    if commit is not None:
+        parts.end(commit=commit)
+    assert parts.full() is (commit is not False)
+    assert parts.states.ending is because
+    assert not put(parts, FRAMES[0])
+    stops = [event.fields for event in parts.instruments.log.contents.events if event.kind is EventKind.STOP]
+    assert stops[-1] == {"because": "disk full"}
+    assert len(stops) == (1 if commit is None else 2)
+
+
+def test_one_that_nobody_stops_is_committed_and_says_so(tmp_path):
+    with recordkit_threads():
+        parts = running(tmp_path)
+        parts.writer.start()
+        parts.start(None)
+        assert all(put(parts, frame) for frame in FRAMES)
+        parts.let_end()
+        assert not parts.is_recording
+        assert parts.join(30.0)
+    assert parts.result().path == tmp_path / "talk.ts"
+    told = [event for event in parts.instruments.log.contents.events if event.kind is EventKind.STOP]
+    assert [event.fields for event in told] == [{"because": "nobody stopped it"}]
+    assert kinds(parts)[-2:] == [EventKind.STOP, EventKind.COMMIT]
