@@ -62,7 +62,10 @@ class StreamFormat:
     """What one elementary stream carries.
 
     ``width`` and ``height`` are in pixels (video), ``sample_rate`` in Hz and ``channels`` a count
-    (audio); ``language`` is an ISO 639-2 code of three letters, or None.
+    (audio); ``language`` is an ISO 639-2 code of three letters, or None. ``config`` is what a decoder
+    is told beforehand: the AudioSpecificConfig of AAC, the OpusHead of Opus; empty where it says
+    nothing beyond the other fields. Parameter sets of video travel in the access units. ``priming`` is
+    how many samples at the beginning are decoded and not heard.
 
     Raises MediaError where a value cannot be carried.
     """
@@ -73,6 +76,8 @@ class StreamFormat:
     sample_rate: int = 0
     channels: int = 0
     language: str | None = None
+    config: bytes = b""
+    priming: int = 0
 
     def __post_init__(self) -> None:
         if not self.codec.is_video:

@@ -20,9 +20,9 @@ FLOORS: list[set[str]] = [
     {"errors", "system", "version"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
     {"model", "values", "budget", "demux"},
-    {"intake", "bitstream", "telemetry"},
+    {"container", "intake", "bitstream", "telemetry"},
     # formats without I/O, what a caller may choose, figures to pictures
-    {"mpegts", "settings", "plots"},
+    {"mpegts", "mp4", "settings", "plots"},
     # bytes to disk, media to access units
     {"writer", "encode", "verification"},
     {"recovery", "sources", "reading"},
@@ -38,7 +38,7 @@ within one package folder modules import each other freely, as long as they do s
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 FORBIDDEN = {"asyncio", "av", "io", "logging", "mmap", "os", "pathlib", "socket", "subprocess", "threading", "time"}
-WITHOUT_IO = ("mpegts", "bitstream")
+WITHOUT_IO = ("mpegts", "mp4", "bitstream")
 
 HEAVY = ("aiohttp", "aiortc", "av", "ipywidgets", "matplotlib", "numpy", "pandas")
 

@@ -22,7 +22,7 @@ class SequenceParameterSet:
     ``profile`` and ``level`` are profile_idc and level_idc, ``width`` and ``height`` pixels after
     cropping, ``frame_rate`` pictures a second where the VUI carries timing. ``reorder`` is how many
     pictures may be decoded before one that is shown before them (max_num_reorder_frames), None if
-    the stream does not say.
+    the stream does not say. ``chroma_format`` is chroma_format_idc, the depths are bits a sample.
     """
 
     profile: int
@@ -31,6 +31,9 @@ class SequenceParameterSet:
     height: int
     frame_rate: Fraction | None = None
     reorder: int | None = None
+    chroma_format: int = 1
+    luma_depth: int = 8
+    chroma_depth: int = 8
 
 
 class _EndOfDataError(Exception):
@@ -123,15 +126,14 @@ def _sane(sps: SequenceParameterSet) -> SequenceParameterSet | None:
 def _read_h264(reader: _BitReader) -> SequenceParameterSet:
     profile, _, level = reader.bits(8), reader.bits(8), reader.bits(8)
     reader.unsigned()
-    chroma_format, separate_planes = 1, 0
+    chroma_format, separate_planes, luma_depth, chroma_depth = 1, 0, 8, 8
     if profile in _HIGH_PROFILES:
         chroma_format = reader.unsigned()
         if chroma_format > 3:
             raise _EndOfDataError
         if chroma_format == 3:
             separate_planes = reader.bits(1)
-        reader.unsigned()
-        reader.unsigned()
+        luma_depth, chroma_depth = 8 + reader.unsigned(), 8 + reader.unsigned()
         reader.bits(1)
         if reader.bits(1):
             _skip_scaling_lists(reader, 12 if chroma_format == 3 else 8)
@@ -153,7 +155,9 @@ def _read_h264(reader: _BitReader) -> SequenceParameterSet:
     frame_rate, reorder = _read_vui(reader) if reader.bits(1) else (None, None)
     if profile == _BASELINE or counts_in_order:
         reorder = 0
-    return SequenceParameterSet(profile, level, width, height, frame_rate, reorder)
+    return SequenceParameterSet(
+        profile, level, width, height, frame_rate, reorder, chroma_format, luma_depth, chroma_depth
+    )
 
 
 def _skip_scaling_lists(reader: _BitReader, count: int) -> None:
@@ -263,4 +267,7 @@ def _read_h265(reader: _BitReader) -> SequenceParameterSet:
         unit_x, unit_y = (1, 1) if separate_planes else _CHROMA_UNITS[chroma_format]
         width -= (reader.unsigned() + reader.unsigned()) * unit_x
         height -= (reader.unsigned() + reader.unsigned()) * unit_y
-    return SequenceParameterSet(profile, level, width, height)
+    luma_depth, chroma_depth = 8 + reader.unsigned(), 8 + reader.unsigned()
+    return SequenceParameterSet(
+        profile, level, width, height, chroma_format=chroma_format, luma_depth=luma_depth, chroma_depth=chroma_depth
+    )

@@ -1,0 +1,315 @@
+"""Access units in, chunks out: each a ``moof`` of one sample and its ``mdat``, laid into lent memory.
+
+So a unit is whole in the buffer the moment it was laid, as in a transport stream. The file begins
+with ``ftyp``, a ``free`` box of sixteen bytes, and a ``moov`` without samples. At the end a ``moov``
+of all samples comes behind the last chunk, and the ``free`` box becomes an ``mdat`` that holds
+everything before it: a plain MP4, with nothing rewritten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+
+from ..bitstream.audio import AAC_SAMPLES
+from ..container import Finish, Memory
+from ..errors import MediaError
+from ..model import AccessUnit, Codec, StreamFormat
+from .entries import Entry, media_rate, priming, sample_entry
+from .movie import (
+    FRONT,
+    KEYFRAME_FLAGS,
+    MOVIE_RATE,
+    OTHER_FLAGS,
+    TrackHead,
+    finished,
+    fragmented_movie,
+    keyframe_index,
+    scaled,
+)
+from .nal import Cut, cuts, lay_cuts, length_of, parameter_sets
+from .samples import SampleTable
+
+MOST_STREAMS = 32
+_NEVER = -(1 << 62)
+_MARGIN = MOVIE_RATE // 2
+"""Where the first unit's time is put. tfdt has no sign: other streams may begin so much earlier."""
+_USUAL_DURATIONS = {Codec.AAC: AAC_SAMPLES, Codec.OPUS: 960, Codec.MP3: 1152}
+_MPEG1_LEAST_RATE = 32_000
+_USUAL_VIDEO_DURATION = MOVIE_RATE // 30
+
+_MOOF, _MDAT = int.from_bytes(b"moof"), int.from_bytes(b"mdat")
+# moof, mfhd, traf, tfhd with default-base-is-moof, tfdt version 1, then trun and mdat.
+_HEAD = ">II II4xI II IIII IIIQ "
+_VIDEO = Struct(f"{_HEAD} IIIII IIII II")
+_AUDIO = Struct(f"{_HEAD} IIIII I II")
+_AUDIO_TIMED = Struct(f"{_HEAD} IIIII II II")
+_MFHD, _TRAF, _TFHD, _TFDT, _TRUN = (int.from_bytes(kind) for kind in (b"mfhd", b"traf", b"tfhd", b"tfdt", b"trun"))
+_BASE_IS_MOOF = 0x2_0000
+_TIMES_64 = 1 << 24
+_VIDEO_FLAGS, _SIZE_FLAGS, _DURATION_FLAGS = 0xF01, 0x201, 0x301
+"""What a trun has: data offset, and of the sample duration, size, flags and composition offset."""
+VIDEO_HEAD_BYTES = _VIDEO.size
+
+
+class _Track:
+    """What the packager keeps for one stream."""
+
+    def __init__(self, index: int, stream_format: StreamFormat) -> None:
+        self.number = index + 1
+        self.format = stream_format
+        self.codec = stream_format.codec
+        self.is_video = stream_format.codec.is_video
+        self.rate = media_rate(stream_format)
+        self.sets = stream_format.config if self.is_video else b""
+        self.entries = [sample_entry(stream_format, self.sets)]
+        self.description = 1
+        self.table = SampleTable()
+        self.least_dts = _NEVER
+        self.time = self.expected = _NEVER
+        self.laid = -1
+        is_low = self.codec is Codec.MP3 and self.rate < _MPEG1_LEAST_RATE
+        self.usual_duration = 0 if self.is_video else 576 if is_low else _USUAL_DURATIONS[self.codec]
+        self.last_duration = self.usual_duration or _USUAL_VIDEO_DURATION
+
+    @property
+    def entry(self) -> Entry:
+        """The sample entry that holds now."""
+        return self.entries[self.description - 1]
+
+    def enter(self, entry: Entry) -> None:
+        """From the next unit on this sample entry holds."""
+        if not len(self.table):
+            self.entries = [entry]
+        elif entry not in self.entries:
+            self.entries.append(entry)
+        self.description = self.entries.index(entry) + 1
+
+    def head(self, entries: list[Entry]) -> TrackHead:
+        """What its ``trak`` says."""
+        primed = priming(self.format)
+        return TrackHead(
+            self.number, self.is_video, self.rate, entries, self.format.language, self.usual_duration, primed
+        )
+
+    def place(self, unit: AccessUnit, ticks: int) -> tuple[int, int, int]:
+        """When a unit is decoded, how much later it is shown and how long, in the track's own units.
+
+        Ticks are coarser than the samples of audio: a unit that begins within one of where the one
+        before it ends begins right there.
+        """
+        if self.is_video:
+            step = ticks - self.time if len(self.table) else self.last_duration
+            return ticks, unit.pts - unit.dts, unit.duration if unit.duration > 0 else step
+        time = scaled(ticks, MOVIE_RATE, self.rate)
+        if abs(time - self.expected) <= 1:
+            time = self.expected
+        duration = scaled(unit.duration, MOVIE_RATE, self.rate) if unit.duration > 0 else self.last_duration
+        if abs(duration - self.usual_duration) <= 1:
+            duration = self.usual_duration
+        return max(time, self.time + 1), 0, max(1, duration)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a unit is laid: what comes before it, its NAL units (video), and its size as a sample."""
+
+    unit: AccessUnit
+    front: bytes
+    cuts: list[Cut]
+    size: int
+    sets: bytes = b""
+    entry: Entry | None = None
+
+
+class Packager:
+    """Lays access units as MP4 chunks. Not thread-safe; does no I/O and reads no clock.
+
+    With ``fragmented`` the finished file stays as it grew, and has an index of its keyframes
+    (``mfra``) at its end. ``late_units`` is always 0: in MP4 no unit comes too late.
+    """
+
+    def __init__(self, *, fragmented: bool = False) -> None:
+        self.late_units = 0
+        self._fragmented = fragmented
+        self._tracks: dict[int, _Track] = {}
+        self._movie_due = True
+        self._laid_bytes = 0
+        self._number = 0
+        self._shift = 0
+        self._origin = 0
+        self._plan: _Plan | None = None
+
+    @property
+    def streams(self) -> dict[int, StreamFormat]:
+        """The streams declared so far, by index."""
+        return {index: track.format for index, track in self._tracks.items()}
+
+    def format(self, index: int) -> StreamFormat | None:
+        """The format of stream ``index``, None when it was not declared."""
+        track = self._tracks.get(index)
+        return None if track is None else track.format
+
+    def is_video(self, index: int) -> bool:
+        """Whether stream ``index``, which was declared, carries video."""
+        return self._tracks[index].is_video
+
+    def declare(self, index: int, stream_format: StreamFormat) -> None:
+        """Add a stream, or set a new format; the next unit is preceded by a new ``moov``.
+
+        Raises MediaError for more than 32 streams, a change of the codec or of an audio stream's
+        rate, and for what MP4 has no place for.
+        """
+        known = self._tracks.get(index)
+        if known is None:
+            if not 0 <= index < MOST_STREAMS:
+                raise MediaError(f"streams are numbered from 0 to {MOST_STREAMS - 1}", index)
+            self._tracks[index] = _Track(index, stream_format)
+        elif known.codec is not stream_format.codec:
+            raise MediaError(f"cannot change from {known.codec} to {stream_format.codec}", index)
+        elif known.rate != media_rate(stream_format):
+            raise MediaError(f"cannot change from {known.rate:,} Hz to {stream_format.sample_rate:,} Hz", index)
+        else:
+            known.enter(sample_entry(stream_format, known.sets))
+            known.format = stream_format
+        self._movie_due = True
+        self._plan = None
+
+    def room_for(self, unit: AccessUnit) -> int:
+        """How many bytes ``lay`` needs for ``unit`` at the most, ``moov`` and heads included."""
+        plan = self._plan = self._planned(unit)
+        return len(plan.front) + _VIDEO.size + plan.size
+
+    def lay(self, unit: AccessUnit, memory: Memory) -> None:
+        """Lay ``unit`` at the end of ``memory``, which must have room for ``room_for(unit)``.
+
+        Raises MediaError, with nothing laid, for a stream that was not declared, a DTS that does
+        not increase, or video that is no Annex B byte stream.
+        """
+        plan = self._plan
+        if plan is None or plan.unit is not unit:
+            plan = self._planned(unit)
+        self._plan = None
+        if not self._laid_bytes:
+            self._shift = _MARGIN - unit.dts
+            self._origin = unit.pts + self._shift
+        track, ticks = self._tracks.get(unit.stream), unit.dts + self._shift
+        if track is None or unit.dts < track.least_dts or (track.is_video and not plan.cuts):
+            raise _refusal(unit, track)
+        if plan.entry is not None:
+            track.sets = plan.sets
+            track.enter(plan.entry)
+        at, begin = memory.used, memory.used
+        if plan.front:
+            at += len(plan.front)
+            memory.bytes[begin:at] = plan.front
+            self._movie_due = False
+        time, shift, duration = track.place(unit, ticks)
+        # A time before the recording's is exact only in the finished file's tables.
+        track.laid = max(time, track.laid + 1)
+        data = self._lay_head(plan, track, at, (track.laid, shift, duration), memory.bytes)
+        end = data + plan.size
+        if track.is_video:
+            lay_cuts(plan.cuts, memory.bytes, data)
+        else:
+            memory.bytes[data + len(unit.prefix) : end] = unit.data
+            memory.bytes[data : data + len(unit.prefix)] = unit.prefix
+        track.table.add(
+            self._laid_bytes + data - begin,
+            plan.size,
+            time,
+            shift,
+            duration,
+            keyframe=unit.random_access or not track.is_video,
+            description=track.description,
+        )
+        track.least_dts, track.time, track.expected, track.last_duration = (
+            unit.dts + 1,
+            time,
+            time + duration,
+            duration,
+        )
+        self._laid_bytes += end - begin
+        memory.used = end
+
+    def _planned(self, unit: AccessUnit) -> _Plan:
+        track = self._tracks.get(unit.stream)
+        if track is None or not track.is_video:
+            return _Plan(unit, self._front(unit), [], len(unit.prefix) + len(unit.data))
+        found = (
+            cuts(unit.prefix, track.codec) + cuts(unit.data, track.codec)
+            if unit.prefix
+            else cuts(unit.data, track.codec)
+        )
+        if unit.random_access:
+            sets = parameter_sets(found, track.codec)
+            if sets and sets != track.sets:
+                entry = sample_entry(track.format, sets)
+                front = self._front(unit, track, entry, due=True)
+                return _Plan(unit, front, found, length_of(found), sets, entry)
+        return _Plan(unit, self._front(unit), found, length_of(found))
+
+    def _front(
+        self, unit: AccessUnit, changed: _Track | None = None, entry: Entry | None = None, *, due: bool = False
+    ) -> bytes:
+        """What comes before a unit: nothing, a new ``moov``, or the beginning of the file."""
+        if not (due or self._movie_due):
+            return b""
+        origin = self._origin if self._laid_bytes else unit.pts + _MARGIN - unit.dts
+        heads = [
+            track.head([entry if track is changed and entry is not None else track.entry])
+            for _, track in sorted(self._tracks.items())
+        ]
+        if self._laid_bytes:
+            return fragmented_movie(heads, origin)
+        spare = [index + 1 for index in range(MOST_STREAMS) if index not in self._tracks]
+        return FRONT + fragmented_movie(heads, origin, spare)
+
+    def _lay_head(
+        self, plan: _Plan, track: _Track, at: int, times: tuple[int, int, int], memory: memoryview
+    ) -> int:
+        """Lay ``moof`` and the head of ``mdat``; returns where the sample's bytes begin."""
+        time, shift, duration = times
+        size = plan.size
+        number = self._number = self._number + 1 & 0xFFFF_FFFF
+        if track.is_video:
+            flags = KEYFRAME_FLAGS if plan.unit.random_access else OTHER_FLAGS
+            _VIDEO.pack_into(
+                memory, at, 104, _MOOF, 16, _MFHD, number, 80, _TRAF, 16, _TFHD, _BASE_IS_MOOF, track.number,
+                20, _TFDT, _TIMES_64, time, 36, _TRUN, _VIDEO_FLAGS, 1, 112,
+                duration, size, flags, shift, size + 8, _MDAT,
+            )  # fmt: skip
+            return at + 112
+        if duration == track.usual_duration:
+            _AUDIO.pack_into(
+                memory, at, 92, _MOOF, 16, _MFHD, number, 68, _TRAF, 16, _TFHD, _BASE_IS_MOOF, track.number,
+                20, _TFDT, _TIMES_64, time, 24, _TRUN, _SIZE_FLAGS, 1, 100, size, size + 8, _MDAT,
+            )  # fmt: skip
+            return at + 100
+        _AUDIO_TIMED.pack_into(
+            memory, at, 96, _MOOF, 16, _MFHD, number, 72, _TRAF, 16, _TFHD, _BASE_IS_MOOF, track.number,
+            20, _TFDT, _TIMES_64, time, 28, _TRUN, _DURATION_FLAGS, 1, 104, duration, size, size + 8, _MDAT,
+        )  # fmt: skip
+        return at + 104
+
+    def finish(self, file_bytes: int) -> Finish:
+        """What makes a partial of ``file_bytes`` the final file.
+
+        Raises MediaError when that is not what was laid: then its tables would point elsewhere.
+        """
+        if not self._laid_bytes and not file_bytes:
+            return Finish()
+        if file_bytes != self._laid_bytes:
+            raise MediaError(f"{self._laid_bytes:,} bytes were laid, and the file has {file_bytes:,}: recover it")
+        tracks = [(track.head(track.entries), track.table) for _, track in sorted(self._tracks.items())]
+        if self._fragmented:
+            return Finish((keyframe_index(tracks, VIDEO_HEAD_BYTES),))
+        return finished(tracks, file_bytes)
+
+
+def _refusal(unit: AccessUnit, track: _Track | None) -> MediaError:
+    if track is None:
+        return MediaError("was never declared", unit.stream)
+    if unit.dts < track.least_dts:
+        return MediaError(f"DTS {unit.dts} does not come after {track.least_dts - 1}", unit.stream)
+    return MediaError("is no Annex B byte stream", unit.stream)

@@ -1,0 +1,163 @@
+"""The sample tables of one track (ISO/IEC 14496-12, 8.6 and 8.7): grown sample by sample, written in pieces.
+
+A sample costs 12 bytes of memory and what its times need: a run of samples that stand equally far
+apart costs eight. Ten hours of video and audio are 2.9 million samples, 35 MB.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .boxes import FORMS, HEADER_BYTES, full_head, head_bytes
+
+PIECE_ROWS = 16_384
+_LARGEST = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """A box that is made piece by piece when it is written; ``size`` is known before."""
+
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
+
+
+def lazy_box(kind: str, *content: bytes | Lazy) -> Lazy:
+    """A box around others."""
+    size = HEADER_BYTES + sum(part.size if isinstance(part, Lazy) else len(part) for part in content)
+
+    def pieces() -> Iterator[bytes]:
+        yield size.to_bytes(4) + kind.encode("latin-1")
+        for part in content:
+            if isinstance(part, Lazy):
+                yield from part.pieces()
+            else:
+                yield part
+
+    return Lazy(size, pieces)
+
+
+def _table(kind: str, *columns: array[int], version: int = 0, **values: int) -> Lazy:
+    """A full box whose rows are the ``columns`` side by side."""
+    row_type = FORMS[kind][version].row_type()
+    count = len(columns[0])
+    size = head_bytes(kind, version) + count * row_type.itemsize
+
+    def pieces() -> Iterator[bytes]:
+        yield full_head(kind, size, version, count=count, **values)
+        for start in range(0, count, PIECE_ROWS):
+            rows = np.empty(min(PIECE_ROWS, count - start), row_type)
+            for name, column in zip(row_type.names or (), columns, strict=True):
+                rows[name] = column[start : start + PIECE_ROWS]
+            yield rows.tobytes()
+
+    return Lazy(size, pieces)
+
+
+class Runs:
+    """A column of numbers as runs of equal ones."""
+
+    __slots__ = ("counts", "values")
+
+    def __init__(self, code: str) -> None:
+        self.counts = array("I")
+        self.values = array(code)
+
+    def add(self, value: int) -> None:
+        """One more number."""
+        if self.values and self.values[-1] == value:
+            self.counts[-1] += 1
+        else:
+            self.counts.append(1)
+            self.values.append(value)
+
+
+def _expanded(runs: Runs) -> Iterator[int]:
+    for count, value in zip(runs.counts, runs.values, strict=True):
+        for _ in range(count):
+            yield value
+
+
+class SampleTable:
+    """All samples of one track, each a chunk of its own; times in the track's own units.
+
+    ``first_time`` is the decode time of the first sample, ``least_shown`` when the earliest is shown,
+    ``end`` when the last shown one ends.
+    """
+
+    def __init__(self) -> None:
+        self.first_time = self.least_shown = self.end = 0
+        self._last_time = 0
+        self._last_duration = 1
+        self._offsets = array("Q")
+        self._sizes = array("I")
+        self._keyframes = array("I")
+        self._steps = Runs("I")
+        self._shifts = Runs("i")
+        self._descriptions: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def add(
+        self, offset: int, size: int, time: int, shift: int, duration: int, *, keyframe: bool, description: int
+    ) -> None:
+        """One more sample: where it lies, when it is decoded, how much later it is shown."""
+        shown = time + shift
+        if not self._sizes:
+            self.first_time, self.least_shown = time, shown
+        else:
+            self._steps.add(min(max(time - self._last_time, 0), _LARGEST))
+            self.least_shown = min(self.least_shown, shown)
+        self._last_time, self._last_duration = time, duration
+        self.end = max(self.end, shown + duration)
+        self._offsets.append(offset)
+        self._sizes.append(size)
+        self._shifts.add(shift)
+        if keyframe:
+            self._keyframes.append(len(self._sizes))
+        if not self._descriptions or self._descriptions[-1][1] != description:
+            self._descriptions.append((len(self._sizes), description))
+
+    @property
+    def duration(self) -> int:
+        """From the first sample's decoding to the end of the last one."""
+        return self._last_time - self.first_time + self._last_duration if self._sizes else 0
+
+    def keyframes(self) -> Iterator[tuple[int, int]]:
+        """When each keyframe is shown, and where its bytes lie."""
+        wanted = iter(self._keyframes)
+        number, time = next(wanted, 0), self.first_time
+        steps = _expanded(self._steps)
+        for at, shift in enumerate(_expanded(self._shifts)):
+            if at + 1 == number:
+                yield time + shift, self._offsets[at]
+                number = next(wanted, 0)
+            time += next(steps, 0)
+
+    def boxes(self) -> list[Lazy]:
+        """The tables (8.6.1.2 and on) that stand behind ``stsd``."""
+        steps = Runs("I")
+        steps.counts, steps.values = self._steps.counts[:], self._steps.values[:]
+        if self._sizes:
+            steps.add(min(self._last_duration, _LARGEST))
+        made = [_table("stts", steps.counts, steps.values)]
+        if any(self._shifts.values):
+            made.append(
+                _table("ctts", self._shifts.counts, self._shifts.values, version=int(min(self._shifts.values) < 0))
+            )
+        if len(self._keyframes) < len(self._sizes):
+            made.append(_table("stss", self._keyframes))
+        firsts, descriptions = array("I"), array("I")
+        for first, description in self._descriptions:
+            firsts.append(first)
+            descriptions.append(description)
+        made.append(_table("stsc", firsts, array("I", [1]) * len(firsts), descriptions))
+        made.append(_table("stsz", self._sizes, each=0))
+        is_small = not self._offsets or self._offsets[-1] <= _LARGEST
+        made.append(_table("stco" if is_small else "co64", self._offsets))
+        return made
