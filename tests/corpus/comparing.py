@@ -12,7 +12,7 @@ from .probing import Probe, Stream, look, probe
 from .trying import Trier, Try, recorded, recovered, repaired, verified
 
 _TOLERATED_S = 0.06
-"""By so much durations may differ: audio that is coded anew is cut into other frames."""
+"""By so much times may differ, and by the packets of audio that is cut into other ones."""
 _DIFFERENT_LOOK = 16
 """Mean difference of RGB values, of 255, from which on two frames are not the same one."""
 _LEFT_OUT = re.compile(r"stream (\d+) \([^)]*\) is (?:left out|not recorded)")
@@ -179,8 +179,15 @@ def _stream_disagreements(one: Stream, other: Stream) -> Iterator[tuple[str, str
         yield "order", f"{other.unordered} decoding times that do not rise"
     if one.span_s is not None and other.span_s is not None and not one.jumps:
         apart = other.span_s - one.span_s
-        if abs(apart) > _TOLERATED_S + one.span_s / 1000:
+        if abs(apart) > _tolerated_s(one, other):
             yield "duration", f"{other.span_s:.3f} s instead of {one.span_s:.3f}"
+
+
+def _tolerated_s(one: Stream, other: Stream) -> float:
+    if one.kind == "video":
+        return _TOLERATED_S + one.untimed_s
+    # Encoders begin with a packet that holds nothing yet, and fill up the last one.
+    return _TOLERATED_S + one.packet_s + (0 if one.codec == other.codec else 2 * other.packet_s)
 
 
 def _sync_disagreements(wanted: list[Stream], result: Probe) -> dict[str, str]:
@@ -191,7 +198,7 @@ def _sync_disagreements(wanted: list[Stream], result: Probe) -> dict[str, str]:
     ]
     for one, before, after in begins[1:]:
         theirs, ours = before - begins[0][1], after - begins[0][2]
-        if abs(theirs - ours) > _TOLERATED_S and not one.jumps:
+        if abs(theirs - ours) > _TOLERATED_S and not (one.jumps or begins[0][0].jumps):
             return {
                 "record: sync": f"{one.kind} {one.index} begins {ours:+.3f} s from the first, not {theirs:+.3f}"
             }

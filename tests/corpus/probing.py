@@ -12,7 +12,7 @@ _ENTRIES = ":".join(
     (
         "packet=stream_index,pts_time,dts_time,duration_time,flags",
         "stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,field_order,channels,sample_rate"
-        ",nb_read_frames,nb_read_packets",
+        ",duration,nb_read_frames,nb_read_packets",
         "stream_disposition=attached_pic,timed_thumbnails",
         "format=format_name",
         "program=program_id",
@@ -29,7 +29,8 @@ _TAG = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\] ?")
 class Stream:
     """One stream: ``packets`` of the container, ``frames`` decoded of them, from ``begin_s`` to ``end_s``.
 
-    Video ends with the begin of its last frame: containers seldom know how long that is shown.
+    Video ends with the begin of its last frame: containers seldom know how long that is shown. ``untimed_s``
+    are the packets without times behind the last that has one.
     """
 
     index: int
@@ -47,18 +48,30 @@ class Stream:
     begin_s: float | None = None
     end_s: float | None = None
     jumps: int = 0
+    untimed_s: float = 0.0
+    stated_s: float = 0.0
+    has_lengths: bool = False
     unordered: int = 0
     _last_s: float | None = field(default=None, repr=False)
     _last_dts_s: float | None = field(default=None, repr=False)
 
     @property
+    def packet_s(self) -> float:
+        """How long a packet lasts on the average."""
+        return (self.span_s or 0.0) / max(1, self.packets)
+
+    @property
     def span_s(self) -> float | None:
         """How long it lasts; None without times."""
-        return None if self.begin_s is None or self.end_s is None else self.end_s - self.begin_s
+        if self.begin_s is None or self.end_s is None:
+            return None
+        # Packets without a length of their own say nothing about the last.
+        return max(self.end_s - self.begin_s, self.stated_s if self.kind == "audio" and not self.has_lengths else 0)
 
     def take(self, pts_s: float | None, dts_s: float | None, duration_s: float, *, is_shown: bool = True) -> None:
         """Count a packet; one that is not shown is decoded for the sake of others."""
         self.packets += 1
+        self.has_lengths = duration_s > 0
         if not is_shown:
             return
         if dts_s is not None:
@@ -67,11 +80,11 @@ class Stream:
         time_s = dts_s if pts_s is None else pts_s
         if time_s is None:
             # Program streams time one packet of a few.
-            self.end_s = None if self.end_s is None else self.end_s + duration_s
+            self.untimed_s += duration_s
             return
         if self._last_s is not None and abs(time_s - self._last_s) > _JUMP_S:
             self.jumps += 1
-        self._last_s = time_s
+        self._last_s, self.untimed_s = time_s, 0.0
         end_s = time_s + (duration_s if self.kind == "audio" else 0)
         self.begin_s = time_s if self.begin_s is None else min(self.begin_s, time_s)
         self.end_s = end_s if self.end_s is None else max(self.end_s, end_s)
@@ -139,9 +152,11 @@ def complaints(said: str) -> tuple[str, ...]:
 def look(path: Path, index: int, limit_s: float) -> bytes | None:
     """The first frame of a stream as a player shows it, turned and in RGB, very small; None without one."""
     command = ["ffmpeg", "-nostdin", "-v", "quiet", "-threads", "1", "-i", f"file:{path}", "-map", f"0:{index}"]
-    command += ["-frames:v", "1", "-vf", f"scale={_LOOK_SIDE}:{_LOOK_SIDE}:flags=area", "-pix_fmt", "rgb24"]
+    # Audio that begins late is no reason to leave frames out.
+    command += ["-fps_mode", "passthrough", "-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo"]
+    command += ["-vf", f"scale={_LOOK_SIDE}:{_LOOK_SIDE}:flags=area", "-"]
     try:
-        done = subprocess.run([*command, "-f", "rawvideo", "-"], capture_output=True, timeout=limit_s, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         return None
     return done.stdout if len(done.stdout) == 3 * _LOOK_SIDE**2 else None
@@ -160,6 +175,7 @@ def _stream(fields: dict[str, str]) -> Stream:
         pixel_aspect=Fraction(int(aspect[0]), int(aspect[1])) if is_told else Fraction(1),
         field_order=fields.get("field_order", ""),
         channels=_whole(fields, "channels"),
+        stated_s=_float(fields, "duration") or 0.0,
         sample_rate=_whole(fields, "sample_rate"),
         is_attached="1" in (fields.get("disposition:attached_pic"), fields.get("disposition:timed_thumbnails")),
     )

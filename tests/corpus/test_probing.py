@@ -34,7 +34,8 @@ def test_packets_and_streams_are_counted():
 
 def test_video_lasts_until_its_last_frame_begins_and_audio_until_it_ends():
     video, audio, *others = parsed(SAID, "").streams
-    assert video.span_s == pytest.approx(0.12)  # what an edit list hides is not counted; the last has no time
+    assert video.span_s == pytest.approx(0.08)  # what an edit list hides is not counted
+    assert video.untimed_s == pytest.approx(0.04)
     assert audio.span_s == pytest.approx(0.5)
     assert [one.span_s for one in others] == [None, None]
     assert video.unordered == 1
