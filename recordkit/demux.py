@@ -18,6 +18,9 @@ log = logging.getLogger("recordkit")
 LONGEST_SILENCE_S = 30.0
 """After so long without a byte, or without one that makes sense, a source is held for dead."""
 
+WITHOUT_DISPLAY_TIMES = frozenset({"asf", "avi", "h264", "hevc"})
+"""Formats that say when a frame is decoded, and not when it is shown; libavformat makes that up."""
+
 _TAGS: Mapping[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """PyAV 19 no longer takes this, and replaces what is not UTF-8 by itself."""
 
@@ -50,27 +53,64 @@ def open_media(
 def demux(container: InputContainer, streams: Sequence[av.stream.Stream]) -> Iterator[DemuxedPacket]:
     """The packets of ``streams`` to the end, and at the end an empty one of each that flushes its decoder.
 
-    "Try again", which libavformat says of each stretch without a sync byte, is no end.
-    Raises SourceError if it cannot be read on.
+    "Try again", which libavformat says of each stretch without a sync byte, is no end. Packets that are cut off
+    or damaged are counted in the log. Raises SourceError if it cannot be read on.
     """
     deadline = time.monotonic() + LONGEST_SILENCE_S
-    while True:
-        try:
-            for packet in container.demux(*streams):
-                yield packet
-                deadline = time.monotonic() + LONGEST_SILENCE_S
-            return
-        except av.BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise SourceError(
-                    container.name, f"nothing that could be read came for {LONGEST_SILENCE_S:.0f} s"
-                ) from error
-        except IndexError:
-            # PyAV 18 trips at the very end of a file in which streams appeared on the way.
-            log.warning("%s: streams that appeared on the way were left out", container.name)
-            return
-        except (av.FFmpegError, OSError) as error:
-            raise SourceError(container.name, f"cannot be read on: {words(error)}") from error
+    audio: dict[int, int | None] = {stream.index: None for stream in streams if isinstance(stream, av.AudioStream)}
+    in_order = {stream.index for stream in streams if _is_shown_in_order(stream)}
+    damaged: dict[int, int] = {}
+    try:
+        while True:
+            try:
+                for packet in container.demux(*streams):
+                    if packet.is_corrupt and packet.size:
+                        _count_damage(container.name, packet.stream_index, damaged)
+                    if packet.stream_index in in_order:
+                        packet.pts = packet.dts
+                    elif packet.stream_index in audio:
+                        _untime_repeated(packet, audio)
+                    yield packet
+                    deadline = time.monotonic() + LONGEST_SILENCE_S
+                return
+            except av.BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise SourceError(
+                        container.name, f"nothing that could be read came for {LONGEST_SILENCE_S:.0f} s"
+                    ) from error
+            except IndexError:
+                # PyAV 18 trips at the very end of a file in which streams appeared on the way.
+                log.warning("%s: streams that appeared on the way were left out", container.name)
+                return
+            except (av.FFmpegError, OSError) as error:
+                raise SourceError(container.name, f"cannot be read on: {words(error)}") from error
+    finally:
+        for index, count in damaged.items():
+            if count > 1:
+                log.warning("%s: stream %d: %d packets were cut off or damaged", container.name, index, count)
+
+
+def _untime_repeated(packet: DemuxedPacket, times: dict[int, int | None]) -> None:
+    """Take the time from a packet of audio that has that of the one before: RealMedia has one for many."""
+    if packet.dts is not None and packet.dts == times[packet.stream_index]:
+        packet.pts = packet.dts = None
+    else:
+        times[packet.stream_index] = packet.dts
+
+
+def _count_damage(name: str, index: int, damaged: dict[int, int]) -> None:
+    if index not in damaged:
+        log.warning("%s: stream %d: a packet is cut off or damaged", name, index)
+    damaged[index] = damaged.get(index, 0) + 1
+
+
+def _is_shown_in_order(stream: av.stream.Stream) -> bool:
+    """Whether the frames are shown as they are decoded, in a format that does not say when they are shown."""
+    return (
+        isinstance(stream, av.VideoStream)
+        and stream.container.format.name in WITHOUT_DISPLAY_TIMES
+        and not stream.codec_context.has_b_frames
+    )
 
 
 def is_decodable(stream: av.stream.Stream) -> bool:

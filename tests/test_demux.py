@@ -16,6 +16,20 @@ from recordkit.errors import SourceError
 from tests.media import make_clip
 
 
+class Packet(str):
+    """What is taken for a packet, of stream 0."""
+
+    size = 1
+    stream_index = 0
+    is_corrupt = False
+
+
+class Broken(Packet):
+    """One that came cut off."""
+
+    is_corrupt = True
+
+
 class Scripted:
     """A container whose demuxing gives packets and raises errors in the order of ``script``."""
 
@@ -28,7 +42,7 @@ class Scripted:
         for step in self._script:
             if isinstance(step, Exception):
                 raise step
-            yield step
+            yield Packet(step) if type(step) is str else step
 
 
 def packets(*script: object) -> Iterator[Any]:
@@ -49,6 +63,24 @@ def test_a_source_of_which_nothing_can_be_read_is_told(monkeypatch: pytest.Monke
 def test_streams_that_appear_on_the_way_end_nothing_and_are_told(caplog: pytest.LogCaptureFixture) -> None:
     assert list(packets("one", IndexError("list index out of range"))) == ["one"]
     assert "appeared on the way" in caplog.text
+
+
+def test_damaged_packets_are_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    assert list(packets("one", Broken("two"), Broken("three"))) == ["one", "two", "three"]
+    assert [record.message for record in caplog.records] == [
+        "talk: stream 0: a packet is cut off or damaged",
+        "talk: stream 0: 2 packets were cut off or damaged",
+    ]
+
+
+def test_what_is_shown_in_order_is_shown_when_it_is_decoded(tmp_path: Path) -> None:
+    film = tmp_path / "film.avi"
+    made = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=1", "-c:v", "libx264", "-bf", "0", film]
+    subprocess.run(["ffmpeg", "-v", "error", *made], check=True)
+    with open_media(film) as container:
+        found = [packet for packet in demux(container, container.streams.video) if packet.size]
+    assert found[0].dts == 0
+    assert all(packet.pts == packet.dts for packet in found)
 
 
 @pytest.mark.parametrize("error", [av.error.InvalidDataError(1, "broken"), av.error.OSError(5, "disk")])

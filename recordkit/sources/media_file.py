@@ -15,8 +15,9 @@ import av
 import av.filter
 from av.video.frame import VideoFrame
 
+from ..bitstream.audio import parse_adts
 from ..bitstream.language import three_letters
-from ..demux import DemuxedPacket, demux, open_media, words
+from ..demux import WITHOUT_DISPLAY_TIMES, DemuxedPacket, demux, open_media, words
 from ..encode.passthrough import passthrough_codec
 from ..errors import SettingsError
 from ..mpegts.clock import WRAP, Unwrapper, fraction
@@ -34,7 +35,6 @@ _MAY_END = {"http", "https", "pipe", "file"}
 """Here a producer that has done its work looks the same as one that died."""
 _SESSIONS = {"rtsp", "sdp", "rtp"}
 _WITH_33_BITS = {"mpegts", "mpeg"}
-_WITHOUT_DISPLAY_TIMES = {"avi", "h264", "hevc"}
 
 
 def _url(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a caller gives
@@ -152,11 +152,19 @@ class MediaFile:
         numbers |= {index: number for number, index in enumerate(audio)}
         pacer = _FrameRate(self.fps) if self.fps is not None else None
         undecodable: dict[int, int] = {}
+        begun: set[int] = set()
         order = _DisplayOrder()
         reordered = next((stream.index for stream in chosen if _lacks_display_times(stream)), None)
         for packet in self._packets(container, chosen, passed):
             # Not packet.stream_index: the empty packets at the end have none.
             index = packet.stream.index
+            if passed[index] and packet.size and index not in begun:
+                begun.add(index)
+                if _is_bare(packet):
+                    log.info(
+                        "%s: stream %d (aac) is decoded: its packets do not say what is in them", self.url, index
+                    )
+                    passed[index] = False
             if passed[index]:
                 # What an edit list hides, and nothing else needs, is no part of the film.
                 if packet.size and not (packet.is_discard and isinstance(packet.stream, av.VideoStream)):
@@ -229,7 +237,13 @@ def _lacks_display_times(stream: av.VideoStream | av.AudioStream) -> bool:
     """
     if not isinstance(stream, av.VideoStream) or not stream.codec_context.has_b_frames:
         return False
-    return stream.container.format.name in _WITHOUT_DISPLAY_TIMES
+    return stream.container.format.name in WITHOUT_DISPLAY_TIMES
+
+
+def _is_bare(packet: DemuxedPacket) -> bool:
+    """Whether a packet of AAC has no header, and its container has none for all: RealMedia has its own way."""
+    context = packet.stream.codec_context
+    return context.name == "aac" and not context.extradata and parse_adts(bytes(packet)) is None
 
 
 def _pixel_aspect(stream: av.VideoStream | None) -> Fraction | None:

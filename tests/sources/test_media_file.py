@@ -53,6 +53,19 @@ def test_matroska_without_decoding_times_loses_no_picture(tmp_path: Path) -> Non
     assert recording.counters.late_items == 0
 
 
+def test_aac_without_a_header_is_decoded_and_packets_that_share_a_time_follow_each_other(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.rm", video=None, audio=["aac"])  # many packets at one time
+    recording = recorded(clip, tmp_path)
+    assert recording.duration_s == pytest.approx(2, abs=0.1)
+    assert recording.counters.late_items == 0
+
+
+def test_a_film_in_asf_keeps_the_frames_that_have_no_time_of_their_own(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.asf", video="mpeg2video", audio=["aac"])
+    recording = recorded(clip, tmp_path)
+    assert (recording.counters.video_units, recording.counters.late_items) == (60, 0)
+
+
 @pytest.mark.parametrize("codec", ["libmp3lame", "aac", "libopus"])
 def test_sound_alone_is_passed_through(codec: str, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", video=None, audio=[codec])
