@@ -175,6 +175,10 @@ class Received:
         """Both together."""
         return Received(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
+    def __sub__(self, earlier: Received) -> Received:
+        """What came since ``earlier``."""
+        return Received(*(getattr(self, name) - getattr(earlier, name) for name in self.__slots__))
+
 
 class FlushReason(StrEnum):
     """Why the buffer was flushed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +19,6 @@ from .publisher import Publisher, Sink
 from .settings import WhipSettings
 
 log = logging.getLogger("recordkit.endpoint")
-
-_LONGEST_OVERLAP_S = 5.0
-_OVERLAP_STEP_S = 0.02
 
 
 class FolderDesk:
@@ -78,8 +74,6 @@ class FileSink:
         self._release = release
         self._recorder = make()
         self._before = _Done()
-        self._peer: RTCPeerConnection | None = None
-        self._tracks: list[MediaStreamTrack] = []
         self._changing = asyncio.Lock()
         self._is_over = False
 
@@ -115,22 +109,23 @@ class FileSink:
 
     async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
         """See Sink."""
-        self._peer, self._tracks = peer, tracks
-        await self._begin(self._recorder)
+        for track in tracks:
+            if track.readyState != "ended":
+                self._recorder.addTrack(track, peer=peer)
+        await self._recorder.start()
 
     async def renew(self) -> bool:
-        """See Sink. Both files take in what comes until the new one has begun: nothing falls between them."""
+        """See Sink. The next file begins with a keyframe, and nothing falls between the two."""
         async with self._changing:
             if self._is_over:
                 return True
-            recorder = self._make()
+            old, recorder = self._recorder, self._make()
             try:
-                await self._begin(recorder)
+                await old.go_on_in(recorder)
             except BaseException:
                 self._release(recorder.recorder.final_output_path.name)
                 raise
-            await self._until_begun(recorder)
-            old, self._recorder = self._recorder, recorder
+            self._recorder = recorder
             try:
                 await self._finish(old)
             except RecordkitError as error:
@@ -143,20 +138,6 @@ class FileSink:
         async with self._changing:
             self._is_over = True
             await self._finish(self._recorder)
-
-    async def _begin(self, recorder: MediaRecorder) -> None:
-        for track in self._tracks:
-            if track.readyState != "ended":
-                recorder.addTrack(track, peer=self._peer)
-        await recorder.start()
-
-    async def _until_begun(self, recorder: MediaRecorder) -> None:
-        """Wait for the first picture that a decoder can start from, which the sender has been asked for."""
-        has_video = any(track.kind == "video" and track.readyState != "ended" for track in self._tracks)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LONGEST_OVERLAP_S):
-                while not (recorder.counters.video_units if has_video else recorder.counters.audio_units):
-                    await asyncio.sleep(_OVERLAP_STEP_S)
 
     async def _finish(self, recorder: MediaRecorder) -> None:
         try:

@@ -7,19 +7,20 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Literal, Unpack, get_args
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
-from av.audio.frame import AudioFrame
-from av.video.frame import VideoFrame
 
-from ..errors import MediaError, RecordkitError, SettingsError, StateError
-from ..model import EncodedUnit, EventKind, Field
+from ..errors import MediaError, SettingsError, StateError
+from ..model import EventKind, Received
 from ..settings import RecordingOptions, RecordingSettings
 from ..sources.webrtc.clock import Sync
 from ..sources.webrtc.listener import Listener
+from ..system import Clock
 from ..telemetry.words import count_text
 from ..values import PathLike, named_with, one_of
+from .inlet import Change, Inlet
 from .recorder import Recorder
 from .result import Counters, Recording
 from .shared import Shared
@@ -29,6 +30,8 @@ log = logging.getLogger("recordkit")
 
 _FORMATS = (None, "mpegts")
 OnGap = Literal["silence", "mark", "end"]
+LONGEST_CHANGE_S = 10.0
+"""So long a keyframe is waited for that the next file could begin with."""
 
 
 @named_with(RecordingOptions, RecordingSettings, overflow="drop")
@@ -76,13 +79,13 @@ class MediaRecorder:
         self._error: Exception | None = None
         self._failed = 0
         self._given = 0
+        self._is_changing = self._has_gone_on = False
         self._starting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[Recording] | None = None
-        on_outage = self._end_by_gap if on_gap == "end" else None
-        self._listener = Listener(
-            _Sink(self._recorder), self._track_ended, on_outage=on_outage, clock=settings.get("_clock")
-        )
-        self._recorder.received = lambda: self._listener.counters
+        self._ends_by_gap = on_gap == "end"
+        self._tap = _Tap(self, settings.get("_clock"))
+        self._received_before = Received()
+        self._recorder.received = lambda: self._received
 
     def __repr__(self) -> str:
         tracks = count_text(self._given, "track")
@@ -134,7 +137,7 @@ class MediaRecorder:
         Raises MediaError for a track that this recording cannot hold, StateError at its end.
         """
         state = self._recorder.state
-        if state is not State.NEW and not state.is_recording:
+        if (state is not State.NEW and not state.is_recording) or self._has_gone_on:
             raise StateError(state, State.RECORDING, "the recording has ended: make a new recorder")
         if track.kind not in self._kinds:
             raise MediaError(f"a track of kind {track.kind!r} for a recorder that was made without")
@@ -152,6 +155,37 @@ class MediaRecorder:
         if self._starting is None or self._starting.done():
             self._starting = asyncio.create_task(self._start(), name="recordkit-start")
         await asyncio.shield(self._starting)
+
+    async def go_on_in(self, following: MediaRecorder) -> None:
+        """Let ``following``, a new recorder, take over all tracks; then ``stop`` commits what this one has.
+
+        The next file begins with a keyframe, which the sender is asked for, and whatever is heard from then on:
+        each frame that is received is in one of the two files. While nothing comes that it could begin with this
+        one goes on. Raises StateError where either cannot do it, MediaError where no keyframe comes within
+        ``LONGEST_CHANGE_S``, and what Recorder.start raises; all goes on as before then.
+        """
+        is_free = self._ending is None and not self._is_changing and not self._has_gone_on
+        if not (self.state.is_recording and is_free):
+            raise StateError(self.state, State.RECORDING, "only a recording can go on in another")
+        if following.state is not State.NEW or following._given:
+            raise StateError(following.state, State.NEW, "give a new recorder without tracks of its own")
+        self._is_changing = True
+        try:
+            await asyncio.to_thread(following._recorder.start, loop=asyncio.get_running_loop())
+            tap = self._tap
+            has_video = any(track.kind == "video" for track in tap.listener.tracks)
+            change = Change(following._recorder, partial(self._give_tracks_to, following), has_video=has_video)
+            try:
+                tap.inlet.change(change)
+                tap.listener.want_keyframe()
+                await change.wait_until_begun(LONGEST_CHANGE_S)
+                await change.over()
+            finally:
+                tap.inlet.complete()
+                if not change.begun.is_set():
+                    await asyncio.to_thread(following._recorder.stop, commit=False)
+        finally:
+            self._is_changing = False
 
     async def stop(self) -> Recording | None:
         """End the recording and commit the file; gives None where it never began. May be called again.
@@ -176,13 +210,34 @@ class MediaRecorder:
         self._listener.begin()
 
     async def _end(self) -> Recording:
-        received = self._listener.counters
         self._listener.close()
-        self._recorder.received = lambda: received
+        if not self._has_gone_on:
+            self._keep_received()
         return await asyncio.to_thread(self._recorder.stop)
 
-    def _end_by_gap(self) -> None:
-        if self._ending is None:
+    def _give_tracks_to(self, following: MediaRecorder) -> None:
+        self._keep_received()
+        following._received_before = self._listener.counters
+        following._given, following._kinds = len(self._listener.tracks), self._kinds
+        self._tap, following._tap = following._tap, self._tap
+        self._has_gone_on = True
+        following._tap.owner = following
+        following._listener.tell_sync_again()
+
+    @property
+    def _listener(self) -> Listener:
+        return self._tap.listener
+
+    @property
+    def _received(self) -> Received:
+        return self._listener.counters - self._received_before
+
+    def _keep_received(self) -> None:
+        received = self._received
+        self._recorder.received = lambda: received
+
+    def _outage_began(self) -> None:
+        if self._ends_by_gap and self._ending is None:
             log.info("%s: nothing comes any more, and the recording ends", self._recorder.final_output_path.name)
             self._ending = asyncio.create_task(self._end(), name="recordkit-stop")
 
@@ -197,34 +252,15 @@ class MediaRecorder:
         self._recorder.note(EventKind.FAILURE, track=track.kind, error=type(error).__name__, message=str(error))
 
 
-class _Sink:
-    """Into the recorder. One that has failed or ended takes nothing, and says why when it is stopped."""
+class _Tap:
+    """A listener and where what it hears goes; the recorder that ``owner`` is hears of ends and outages."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._refused: type[RecordkitError] | None = None
-
-    def put(self, unit: EncodedUnit, stream: int) -> bool:
-        """See Sink."""
-        try:
-            return self._recorder.write_unit(unit, stream)
-        except RecordkitError as error:
-            return self._refuse(error)
-
-    def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
-        """See Sink."""
-        try:
-            return self._recorder.write(frame, stream, ticks=ticks)
-        except RecordkitError as error:
-            return self._refuse(error)
-
-    def note(self, kind: EventKind, **fields: Field) -> None:
-        """See Sink."""
-        self._recorder.note(kind, **fields)
-
-    def _refuse(self, error: RecordkitError) -> bool:
-        if self._refused is not type(error):
-            self._refused = type(error)
-            log.error("%s: nothing is recorded any more: %s", self._recorder.final_output_path.name, error)
-        # To ask for keyframes would mend nothing.
-        return True
+    def __init__(self, owner: MediaRecorder, clock: Clock | None) -> None:
+        self.owner = owner
+        self.inlet = Inlet(owner.recorder)
+        self.listener = Listener(
+            self.inlet,
+            lambda track, error: self.owner._track_ended(track, error),
+            on_outage=lambda: self.owner._outage_began(),
+            clock=clock,
+        )

@@ -304,6 +304,86 @@ def test_the_second_of_two_recorders_of_one_track_gets_all_of_it_too(tmp_path):
         assert read_back(tmp_path / name, fps=30).numbers_ok == 30
 
 
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+def test_a_recording_goes_on_in_the_next_with_nothing_lost_and_nothing_twice(tmp_path, codec, caplog):
+    first, second = (rk.MediaRecorder(tmp_path / name) for name in ("one.ts", "two.ts"))
+
+    async def run():
+        async with sending(first, seconds=2.5, codec=codec) as (media, peers):
+            await until(lambda: first.recorder.duration_s > 0.8)
+            await first.go_on_in(second)
+            ended = await first.stop()
+            assert ended.path == tmp_path / "one.ts"
+            with pytest.raises(rk.StateError, match="has ended"):
+                first.addTrack(peers.tracks[0])
+            await all_arrived(media, second)
+            return ended, await second.stop()
+
+    ended, last = asyncio.run(run())
+    numbers = -1
+    for path, recording in ((ended.path, ended), (last.path, last)):
+        verified(path)
+        back = read_back(path, fps=30)
+        assert (back.first_number, back.lost, back.repeated, back.unreadable) == (numbers + 1, 0, 0, 0)
+        numbers = back.last_number
+        received = recording.counters.received
+        assert (received.lost_packets, received.dropped_units, received.refused_units) == (0, 0, 0)
+        # Audio that lags behind the keyframe is in the file before, and counts as received in the one after.
+        assert received.received_units == pytest.approx(recording.counters.taken_items, abs=20)
+    assert numbers == 74
+    assert ended.counters.received.received_units + last.counters.received.received_units == 75 + 125
+    assert ended.counters.taken_items + last.counters.taken_items == 75 + 125
+    assert "received frames were dropped" not in caplog.text
+    assert {"stream", "commit"} <= set(last.events["kind"])
+
+
+def test_only_what_records_goes_on_and_only_in_what_is_new(tmp_path):
+    async def run():
+        one, two, used = (rk.MediaRecorder(tmp_path / f"{name}.ts") for name in ("one", "two", "used"))
+        with pytest.raises(rk.StateError, match="only a recording"):
+            await one.go_on_in(two)
+        camera = Camera(3600)
+        one.addTrack(camera)
+        await one.start()
+        used.addTrack(AudioStreamTrack())
+        with pytest.raises(rk.StateError, match="new recorder"):
+            await one.go_on_in(used)
+        (tmp_path / "two.ts").write_bytes(b"theirs")
+        with pytest.raises(rk.OutputExistsError):
+            await one.go_on_in(two)
+        third = rk.MediaRecorder(tmp_path / "three.ts")
+        await one.go_on_in(third)
+        with pytest.raises(rk.StateError, match="only a recording"):
+            await one.go_on_in(rk.MediaRecorder(tmp_path / "four.ts"))
+        assert (await one.stop()).path == tmp_path / "one.ts"
+        assert (await third.stop()).path == tmp_path / "three.ts"
+        assert (await used.stop()) is None
+
+    asyncio.run(run())
+
+
+def test_a_recording_without_a_keyframe_stays_in_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("recordkit.recorder.media_recorder.LONGEST_CHANGE_S", 0.2)
+    one, two = (rk.MediaRecorder(tmp_path / name) for name in ("one.ts", "two.ts"))
+
+    async def run():
+        async with sending(one, seconds=3600) as (_, peers):
+            await until(lambda: one.recorder.duration_s > 0.3)
+            for sender in peers.sender.getSenders():
+                sender._send_keyframe = lambda: None
+            with pytest.raises(rk.MediaError, match="nothing that a file can begin with"):
+                await one.go_on_in(two)
+            assert one.state.is_recording
+            assert two.state is State.STOPPED
+            units = one.counters.video_units
+            await until(lambda: one.counters.video_units > units + 5)
+        return await one.stop()
+
+    asyncio.run(run())
+    assert [path.name for path in tmp_path.glob("*.ts")] == ["one.ts"]
+    verified(tmp_path / "one.ts")
+
+
 class Camera(MediaStreamTrack):
     """A program's own track: pictures as fast as they are read. It may fail, wait to begin, and change its size."""
 

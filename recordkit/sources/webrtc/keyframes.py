@@ -15,8 +15,9 @@ _NEEDS_NONE = frozenset({"vp8", "vp9", "av1"})
 class KeyframeRequests:
     """Decides when to ask; ``count`` is how often that was. All times are on the arrivals' clock.
 
-    ``is_wanted`` says that somebody cannot go on without a keyframe. What lives and sends nothing, a shared
-    screen on which nothing moves, is asked every ``INTERVAL_S``: the frame that comes of it shows what stands.
+    ``is_wanted``, until one comes, says that somebody cannot go on without a keyframe. What lives and sends
+    nothing, a shared screen on which nothing moves, is asked every ``INTERVAL_S``: the frame that comes of it
+    shows what stands.
     """
 
     def __init__(self, now_s: float) -> None:
@@ -30,6 +31,7 @@ class KeyframeRequests:
     def entry(self, now_s: float) -> None:
         """A keyframe that came at ``now_s`` is whole."""
         self._entry_s = now_s
+        self.is_wanted = False
 
     def with_packet(self, now_s: float, codec: str, *, needs_entry: bool, has_units: bool) -> bool:
         """Whether to ask with this packet, which counts as asked; ``has_units`` says that frames came already."""

@@ -125,6 +125,15 @@ class Listener:
             if way.tap is None and way.reader is None:
                 self._read(track, way)
 
+    def want_keyframe(self) -> None:
+        """Ask for a keyframe until one comes: somebody cannot go on without."""
+        for stream in self._reception.streams:
+            stream.want_keyframe()
+
+    def tell_sync_again(self) -> None:
+        """Tell how each stream lies on the timeline once more: somebody else is told from now on."""
+        self._last_sync = {}
+
     def close(self) -> None:
         """Hand on what is held, and let go of all tracks."""
         if self._timer is not None:

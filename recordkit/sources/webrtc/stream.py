@@ -110,6 +110,11 @@ class StreamReception:
         """Know parameter sets beforehand, see Assembly."""
         self._assembly.learn(parameter_sets)
 
+    def want_keyframe(self) -> None:
+        """Ask the sender for a keyframe until one comes."""
+        if not self.is_audio:
+            self._requests(self._shared.clock.monotonic()).is_wanted = True
+
     def packet(self, packet: MediaPacket) -> bool:
         """Take a packet as it comes; True where the sender is to be asked for a keyframe now."""
         if not self._shared.is_open:
