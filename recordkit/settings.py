@@ -87,9 +87,10 @@ class AudioSettings:
 
     Opus that comes from a live source is kept as it is where Opus is asked for.
 
-    ``bit_rate`` is in bits a second (``"96k"`` works); ``sample_rate`` in Hz, None keeps that of the frames
-    where AAC has it, and takes 48,000 where not; ``channels`` is 1 or 2, None keeps mono and makes all else
-    stereo. ``language`` is an ISO 639-2 code.
+    ``bit_rate`` is in bits a second (``"96k"`` works) of up to two channels, more get as much each;
+    ``sample_rate`` in Hz, None keeps that of the frames where AAC has it, and takes 48,000 where not;
+    ``channels`` is 1 or 2, None keeps up to 5.1 with AAC and stereo with Opus: what has more is mixed, and that
+    is told. ``language`` is an ISO 639-2 code.
 
     Timestamps that differ from the count of samples by up to ``gap_tolerance`` seconds are taken
     for jitter. Beyond that there is a gap: ``gaps="silence"`` fills it (up to a minute),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -24,6 +25,9 @@ from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AAC_RATES, AudioSettings
 from .coded import Coded, CodedPacket
+from .layouts import CodedLayout, coded_layout
+
+log = logging.getLogger("recordkit")
 
 LONGEST_SILENCE_S = 60
 """A longer gap is marked even where silence was asked for: an hour of it helps nobody."""
@@ -36,16 +40,25 @@ class AudioEncoder:
     """Encodes the sound of stream ``stream``; not thread-safe.
 
     Sound is placed by counting samples from the first frame on. ``gap_count`` and ``gap_s`` count
-    the gaps and their seconds, ``cut_samples`` the samples cut because they overlapped.
+    the gaps and their seconds, ``cut_samples`` the samples cut because they overlapped. ``on_altered`` is told
+    when channels have to be mixed.
+
+    Frames with more channels than those before start a new encoder, unless ``settings`` say how many there
+    are; fewer are put into the ones that are there.
     """
 
     def __init__(
-        self, settings: AudioSettings, stream: int, on_gap: Callable[[int, float, bool], None] | None = None
+        self,
+        settings: AudioSettings,
+        stream: int,
+        on_gap: Callable[[int, float, bool], None] | None = None,
+        on_altered: Callable[[str], None] | None = None,
     ) -> None:
         self.gap_count = 0
         self.gap_s = 0.0
         self.cut_samples = 0
         self._on_gap = on_gap
+        self._on_altered = on_altered
         self._settings = settings
         self._stream = stream
         self._context: av.AudioCodecContext | None = None
@@ -53,12 +66,13 @@ class AudioEncoder:
         self._format: StreamFormat | None = None
         self._rate = 0
         self._block = AAC_SAMPLES
-        self._layout = "stereo"
+        self._layout = CodedLayout("stereo", 2)
         self._resampler: AudioResampler | None = None
         self._input: tuple[str, str, int] | None = None
         self._anchor = 0  # ticks at which sample 0 stands
         self._received = 0  # samples taken in since the anchor, gaps included
         self._position = 0  # where the next block to be encoded stands, in samples
+        self._begin: int | None = None  # what stands before this was encoded by the encoder before
         self._blocks: list[_Samples] = []
         self._waiting = 0
         self._discontinuity = False
@@ -75,21 +89,19 @@ class AudioEncoder:
         Raises MediaError where the frame or the settings cannot be encoded.
         """
         try:
-            if self._context is None:
-                self._open(frame, ticks or 0)
-            self._discontinuity |= discontinuity
             coded: list[Coded] = []
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if kind != self._input:
-                self._take(self._resampled(None))
-                self._resampler = AudioResampler("fltp", self._layout, self._rate)
+                coded = self._follow(frame, ticks or 0)
+                self._resampler = AudioResampler("fltp", self._layout.name, self._rate)
                 self._input = kind
+            self._discontinuity |= discontinuity
             cut = 0
             if ticks is not None:
                 away = round(Fraction((ticks - self._anchor) * self._rate, TICKS_PER_SECOND)) - self._received
                 tolerance = 0.0 if exact else self._settings.gap_tolerance * self._rate
                 if away > tolerance:
-                    coded = self._gap(away)
+                    coded += self._gap(away)
                 elif away < (0 if self._cutting else -tolerance):
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
                 # Once begun the cut goes on to where the sound belongs, not just to the tolerance.
@@ -117,27 +129,51 @@ class AudioEncoder:
         except av.FFmpegError as error:
             raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
 
-    def _open(self, frame: AudioFrame, ticks: int) -> None:
+    def _follow(self, frame: AudioFrame, ticks: int) -> list[Coded]:
+        """Make ready for frames like ``frame``, of another kind than those before; the first is at ``ticks``."""
         is_opus = self._settings.codec == "opus"
-        rate = self._settings.sample_rate or frame.sample_rate
-        self._rate = OPUS_RATE if is_opus or rate not in AAC_RATES else rate
-        self._block = OPUS_BLOCK if is_opus else AAC_SAMPLES
-        channels = self._settings.channels or min(2, frame.layout.nb_channels)
-        self._layout = "mono" if channels == 1 else "stereo"
+        layout = coded_layout(frame.layout, asked=self._settings.channels, most=2 if is_opus else 6)
+        if layout.is_mixed and self._on_altered is not None:
+            source = f"{frame.layout.nb_channels} channels ({frame.layout.name})"
+            self._on_altered(f"its {source} are mixed to {layout.name}: {self._settings.codec} is given no more")
+        if self._context is None:
+            rate = self._settings.sample_rate or frame.sample_rate
+            self._rate = OPUS_RATE if is_opus or rate not in AAC_RATES else rate
+            self._block = OPUS_BLOCK if is_opus else AAC_SAMPLES
+            self._anchor = ticks
+            self._open(layout)
+            return []
+        self._take(self._resampled(None))
+        if layout.channels <= self._layout.channels:
+            return []
+        log.info("Stream %d: its audio goes on in %s, after %s", self._stream, layout.name, self._layout.name)
+        coded = self._drain()
+        last = self._units(self._context.encode(None))
+        # Two encoders overlap by what the new one puts first. Of AAC that is a whole block, so the old one's
+        # last is the one to keep; of Opus it is less than what would have to be left out of the new one.
+        coded += [] if is_opus else last
+        self._begin = None if is_opus else self._position
+        self._blocks = [_widened(block, self._layout, layout, self._rate) for block in self._blocks]
+        self._open(layout)
+        return coded
+
+    def _open(self, layout: CodedLayout) -> None:
+        is_opus = self._settings.codec == "opus"
+        self._layout = layout
         context = av.AudioCodecContext.create("libopus" if is_opus else "aac", "w")
-        context.sample_rate, context.layout = self._rate, self._layout
+        context.sample_rate, context.layout = self._rate, layout.name
         context.format = "flt" if is_opus else "fltp"
-        context.bit_rate = self._settings.bit_rate
+        # The bit rate is that of two channels.
+        context.bit_rate = self._settings.bit_rate * max(2, layout.channels) // 2
         context.time_base = Fraction(1, self._rate)
         context.open()
         self._config = None if is_opus else parse_audio_specific_config(context.extradata or b"")
         if self._config is None and not is_opus:
             raise MediaError("the AAC encoder gave no configuration", self._stream)
         self._context = context
-        self._anchor = ticks
         language = self._settings.language
         codec = Codec.OPUS if is_opus else Codec.AAC
-        self._format = StreamFormat(codec, sample_rate=self._rate, channels=channels, language=language)
+        self._format = StreamFormat(codec, sample_rate=self._rate, channels=layout.channels, language=language)
 
     def _resampled(self, frame: AudioFrame | None) -> list[_Samples]:
         if self._resampler is None:
@@ -160,14 +196,13 @@ class AudioEncoder:
         self.gap_s += samples / self._rate
         self._take(self._resampled(None))
         if self._input is not None:
-            self._resampler = AudioResampler("fltp", self._layout, self._rate)
+            self._resampler = AudioResampler("fltp", self._layout.name, self._rate)
         self._received += samples
         is_filled = self._settings.gaps == "silence" and samples <= LONGEST_SILENCE_S * self._rate
         if self._on_gap is not None:
             self._on_gap(self._stream, samples / self._rate, is_filled)
         if is_filled:
-            channels = 1 if self._layout == "mono" else 2
-            self._take([np.zeros((channels, samples), np.float32)])
+            self._take([np.zeros((self._layout.channels, samples), np.float32)])
             return self._drain()
         coded = self._drain()
         begun = self._waiting
@@ -180,8 +215,7 @@ class AudioEncoder:
         return coded
 
     def _pad_block(self) -> list[Coded]:
-        channels = 1 if self._layout == "mono" else 2
-        self._take([np.zeros((channels, self._block - self._waiting), np.float32)])
+        self._take([np.zeros((self._layout.channels, self._block - self._waiting), np.float32)])
         return self._drain()
 
     def _drain(self) -> list[Coded]:
@@ -196,7 +230,7 @@ class AudioEncoder:
             block = np.ascontiguousarray(sound[:, at : at + self._block])
             if packed:
                 block = np.ascontiguousarray(block.T).reshape(1, -1)
-            frame = AudioFrame.from_ndarray(block, "flt" if packed else "fltp", self._layout)
+            frame = AudioFrame.from_ndarray(block, "flt" if packed else "fltp", self._layout.name)
             frame.sample_rate, frame.pts, frame.time_base = (
                 self._rate,
                 self._position,
@@ -212,6 +246,8 @@ class AudioEncoder:
         coded = []
         for packet in packets:
             if packet.pts is None or self._format is None:
+                continue
+            if self._begin is not None and packet.pts < self._begin:
                 continue
             data = bytes(packet)
             base = Fraction(1, self._rate)
@@ -246,3 +282,12 @@ class AudioEncoder:
         start_trim = max(0, -begin)
         end_trim = max(0, begin + self._block - self._end) if self._end is not None else 0
         return start_trim, end_trim
+
+
+def _widened(sound: _Samples, source: CodedLayout, target: CodedLayout, rate: int) -> _Samples:
+    """``sound`` in a layout of more channels."""
+    frame = AudioFrame.from_ndarray(sound, "fltp", source.name)
+    frame.sample_rate = rate
+    resampler = AudioResampler("fltp", target.name, rate)
+    pieces = [*resampler.resample(frame), *resampler.resample(None)]
+    return np.concatenate([np.asarray(piece.to_ndarray(), np.float32) for piece in pieces], axis=1)

@@ -163,13 +163,18 @@ class LiveSound:
     """The sound of stream ``index``; not thread-safe. Counts gaps as AudioEncoder does."""
 
     def __init__(
-        self, settings: AudioSettings, index: int, on_gap: Callable[[int, float, bool], None] | None = None
+        self,
+        settings: AudioSettings,
+        index: int,
+        on_gap: Callable[[int, float, bool], None] | None = None,
+        on_altered: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = settings
         self._index = index
         self._on_gap = on_gap
+        self._on_altered = on_altered
         self._codec = ""
-        self._encoder = AudioEncoder(settings, index, on_gap)
+        self._encoder = AudioEncoder(settings, index, on_gap, on_altered)
         self._decoder: av.AudioCodecContext | None = None
         self._kept_gaps = 0
         self._kept_gap_s = 0.0
@@ -215,7 +220,7 @@ class LiveSound:
             log.info("stream %d: opus is kept as it comes, as asked", self._index)
             return coded
         if was_kept:
-            self._encoder = AudioEncoder(self._settings, self._index, self._on_gap)
+            self._encoder = AudioEncoder(self._settings, self._index, self._on_gap, self._on_altered)
         log.info("stream %d: %s is decoded and encoded as %s", self._index, name, self._settings.codec)
         return []
 

@@ -198,7 +198,9 @@ class Streams:
         encoder = self._ways.get(index)
         is_first = encoder is None
         if encoder is None:
-            encoder = self._ways[index] = AudioEncoder(self._audio_settings(index), index, self._on_gap)
+            encoder = self._ways[index] = AudioEncoder(
+                self._audio_settings(index), index, self._on_gap, self._altered(index)
+            )
         if not isinstance(encoder, AudioEncoder):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
         duration = to_ticks(frame.samples, Fraction(1, frame.sample_rate))
@@ -214,7 +216,7 @@ class Streams:
         if way is None and unit.is_video:
             way = LivePictures(self._video, index)
         elif way is None:
-            way = LiveSound(self._audio_settings(index), index, self._on_gap)
+            way = LiveSound(self._audio_settings(index), index, self._on_gap, self._altered(index))
         if not isinstance(way, LivePictures if unit.is_video else LiveSound):
             raise MediaError("live units and frames or packets cannot be mixed in one stream", index)
         self._ways[index] = way

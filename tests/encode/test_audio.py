@@ -70,7 +70,7 @@ def test_any_rate_and_layout_is_taken(rate: int, layout: str) -> None:
     coded += encoder.flush()
     assert_contiguous(coded)
     assert coded[0].format.sample_rate == (rate if rate in AAC_RATES else 48_000)
-    assert coded[0].format.channels == (1 if layout == "mono" else 2)
+    assert coded[0].format.channels == {"mono": 1, "stereo": 2, "5.1": 6}[layout]
     seconds = (coded[-1].unit.pts + coded[-1].unit.duration) / TICKS
     assert (
         40 * (rate // 50) / rate <= seconds < 40 * (rate // 50) / rate + 1024 / coded[0].format.sample_rate + 0.002
@@ -148,7 +148,85 @@ def test_the_input_may_change_its_rate_and_layout() -> None:
     coded += encoder.encode(sound(4800, 48_000, "5.1"), 18_000)
     coded += encoder.flush()
     assert_contiguous(coded)
-    assert {one.format for one in coded} == {coded[0].format}
+    # Fewer channels go into those that are there; for more of them a new encoder goes on.
+    channels = [one.format.channels for one in coded]
+    assert channels == sorted(channels)
+    assert set(channels) == {2, 6}
+
+
+def heard(coded: list[Coded]) -> list[list[int]]:
+    """Which of three tones each channel has in the last quarter of a second."""
+    decoder = av.AudioCodecContext.create("aac", "r")
+    pieces = []
+    for one in coded:
+        frames = decoder.decode(av.Packet(one.unit.prefix + one.unit.data))
+        pieces += [frame.to_ndarray() for frame in frames]
+    pieces = [piece for piece in pieces if len(piece) == len(pieces[-1])]
+    last = np.concatenate(pieces, axis=1)[:, -14_000:-2_000] * np.hanning(12_000)
+    times = np.arange(12_000) / 48_000
+    return [
+        [tone for tone in (300, 500, 900) if abs(np.exp(-2j * np.pi * tone * times) @ side) > 100] for side in last
+    ]
+
+
+def tones(first: int, samples: int, hertz: tuple[int, ...], layout: str) -> av.AudioFrame:
+    times = np.arange(first, first + samples) / 48_000
+    data = np.array([0.2 * np.sin(2 * np.pi * one * times) for one in hertz], np.float32)
+    frame = av.AudioFrame.from_ndarray(data, "fltp", layout)
+    frame.sample_rate = 48_000
+    return frame
+
+
+def test_mono_that_becomes_stereo_keeps_its_sides_apart(caplog: pytest.LogCaptureFixture) -> None:
+    encoder = AudioEncoder(AudioSettings(), 1)
+    with caplog.at_level("INFO", "recordkit"):
+        coded = encoder.encode(tones(0, 24_100, (300,), "mono"), 0)
+        coded += encoder.encode(tones(24_100, 48_000, (500, 900), "stereo"), None) + encoder.flush()
+    assert_contiguous(coded)
+    assert heard(coded) == [[500], [900]]
+    # One unit of priming, and the last one is filled up.
+    assert len(coded) == -(-72_100 // 1024) + 1
+    assert "goes on in stereo, after mono" in caplog.text
+
+
+def test_channels_that_were_asked_for_stay() -> None:
+    encoder = AudioEncoder(AudioSettings(channels=1), 1)
+    coded = encoder.encode(tones(0, 24_000, (300,), "mono"), 0)
+    coded += encoder.encode(tones(24_000, 24_000, (500, 900), "stereo"), None) + encoder.flush()
+    assert {one.format.channels for one in coded} == {1}
+    assert heard(coded) == [[500, 900]]
+
+
+@pytest.mark.parametrize(
+    ("codec", "layout", "channels", "words"),
+    [
+        ("aac", "7.1", 6, "8 channels (7.1) are mixed to 5.1"),
+        ("aac", "5.1(side)", 6, None),
+        ("aac", "quad", 5, None),
+        ("aac", "2.1", 6, None),
+        ("opus", "5.1", 2, "6 channels (5.1) are mixed to stereo"),
+        ("opus", "mono", 1, None),
+    ],
+)
+def test_channels_that_have_no_place_are_mixed_and_that_is_told(
+    codec: str, layout: str, channels: int, words: str | None
+) -> None:
+    told: list[str] = []
+    encoder = AudioEncoder(AudioSettings(codec=codec), 1, on_altered=told.append)  # type: ignore[arg-type]
+    for _ in range(3):
+        coded = encoder.encode(sound(2048, layout=layout), None)
+    assert coded[0].format.channels == channels
+    assert len(told) == (words is not None)
+    assert words is None or words in told[0]
+
+
+def test_opus_goes_on_in_stereo_as_well() -> None:
+    encoder = AudioEncoder(AudioSettings(codec="opus"), 1)
+    coded = encoder.encode(tones(0, 24_100, (300,), "mono"), 0)
+    coded += encoder.encode(tones(24_100, 48_000, (500, 900), "stereo"), None) + encoder.flush()
+    assert_contiguous(coded)
+    assert [one.format.channels for one in coded] == sorted(one.format.channels for one in coded)
+    assert coded[-1].format.channels == 2
 
 
 def test_the_callers_frame_stays_as_it_was() -> None:
