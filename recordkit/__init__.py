@@ -58,7 +58,8 @@ if TYPE_CHECKING:
         plot_memory as plot_memory,
         plot_overview as plot_overview,
     )
-    from .reading.video import Frame as Frame, Frames as Frames, Video as Video, open as open  # noqa: A004
+    from .reading.frame import Frame as Frame
+    from .reading.video import Frames as Frames, Video as Video, open as open  # noqa: A004
     from .recorder.media_recorder import MediaRecorder as MediaRecorder
     from .recorder.record import record as record
     from .recorder.recorder import Recorder as Recorder
@@ -97,7 +98,8 @@ _NAMES = {
     ".panel.camera": "Camera",
     ".panel.panel": "RecordingPanel",
     ".plots.charts": "plot_file_growth plot_flushes plot_memory plot_overview",
-    ".reading.video": "Frame Frames Video open",
+    ".reading.frame": "Frame",
+    ".reading.video": "Frames Video open",
     ".recorder.media_recorder": "MediaRecorder",
     ".recorder.record": "record",
     ".recorder.recorder": "Recorder",

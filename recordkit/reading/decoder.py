@@ -26,15 +26,16 @@ _MOST_BEYOND = 64
 class FrameDecoder:
     """Decodes frames of ``track`` by their numbers. Not thread-safe.
 
-    ``in_order`` decodes several frames at once, which is faster in order and slower anywhere else.
+    ``beside`` decodes several frames beside each other, which is faster, but needs the frames behind the one
+    that is wanted: not for a recording whose newest frame is wanted.
     """
 
-    def __init__(self, track: Track, *, in_order: bool = False, kept_bytes: int = MOST_KEPT_BYTES) -> None:
+    def __init__(self, track: Track, *, beside: bool = True, kept_bytes: int = MOST_KEPT_BYTES) -> None:
         self._track = track
         self._kept: OrderedDict[int, VideoFrame] = OrderedDict()
         self._kept_bytes = 0
         self._limit_bytes = kept_bytes
-        self._in_order = in_order
+        self._beside = beside
         self._decoder: VideoCodecContext | None = None
         self._packets: Iterator[Packet] = iter(())
         self._next = 0
@@ -75,7 +76,7 @@ class FrameDecoder:
     def _begin(self, entry: int) -> None:
         # A new one each time: what is left in an old one may be wrong without its references.
         self._decoder = self._track.decoder()
-        self._decoder.thread_type = "AUTO" if self._in_order else "SLICE"
+        self._decoder.thread_type = "AUTO" if self._beside else "SLICE"
         self._packets = self._track.packets(entry)
         self._next = entry
         self._newest = -1

@@ -128,7 +128,7 @@ class TransportTrack:
                 return
             if event.pts is None or (event.pts - int(index.pts[unit])) % WRAP:
                 raise SourceError(self.name, f"has other frames than when it was opened, at unit {unit}")
-            yield av.Packet(event.data)
+            yield _packet(event.data)
             unit += 1
 
     def _events(self, begin: int) -> Iterator[PesEvent]:
@@ -267,3 +267,14 @@ class TransportTrack:
     def can_begin(self) -> bool:
         """Whether any frame is known to be a keyframe."""
         return any(unit.keyframe for unit in self._units)
+
+
+def _packet(data: bytes) -> Packet:
+    """A packet whose memory libavcodec owns.
+
+    Of one that refers to Python's bytes the decoder's threads let go under the interpreter's lock, which
+    whoever throws the decoder away holds while it waits for those threads.
+    """
+    packet: Packet = av.Packet(len(data))
+    packet.update(data)
+    return packet

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -18,18 +16,18 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LogError, OutputAccessError, SettingsError, SourceError
-from ..model import Captured, EventKind
+from ..errors import LogError, SettingsError, SourceError
+from ..model import EventKind
 from ..telemetry.logfile import log_path, read_log
 from .container import ContainerTrack
 from .decoder import FrameDecoder
+from .frame import Frame
 from .store import FileStore
 from .track import Track
 from .transport import TransportTrack
 
 if TYPE_CHECKING:
     import pandas as pd
-    from av.video.frame import VideoFrame
 
 log = logging.getLogger("recordkit")
 
@@ -38,63 +36,6 @@ _NEAR = 8
 """Frames so near to each other, and so many, are decoded in order."""
 _AHEAD_BYTES = 64 * 1024 * 1024
 _SYNC_BYTE, _PACKET_SIZES = 0x47, (188, 192, 204)
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One frame of a video.
-
-    ``number`` counts from 0 as a player shows them, ``media_s`` is when it is shown, in seconds from the first
-    time of any of the file's streams. ``frame`` is PyAV's, ``is_damaged`` says that bytes of it, or of
-    one that it may refer to, are missing.
-    """
-
-    number: int
-    media_s: float
-    keyframe: bool
-    is_damaged: bool
-    frame: VideoFrame = field(repr=False)
-    taken: Captured | None = field(default=None, repr=False)
-
-    @property
-    def captured(self) -> pd.Timestamp | None:
-        """When it was taken (UTC); None if nothing says so. ``taken`` has who says so, and how sure that is."""
-        import pandas as pd
-
-        return None if self.taken is None else pd.Timestamp(self.taken.time_ns, unit="ns", tz="UTC")
-
-    @property
-    def image(self) -> npt.NDArray[np.uint8]:
-        """(height, width, 3), RGB, turned as the file says that it is to be shown."""
-        image = self.frame.to_ndarray(format="rgb24")
-        turns = round(self.frame.rotation / 90) % 4
-        return cast("npt.NDArray[np.uint8]", np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """The image, so that ``numpy.stack`` takes frames."""
-        return self.image.astype(dtype or np.uint8, copy=False)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as an image; the suffix says which kind (".png", ".jpg", ".webp", ".tiff").
-
-        Raises SettingsError for a suffix that is none of an image, OutputAccessError if it cannot be written.
-        """
-        from PIL import Image
-
-        try:
-            Image.fromarray(self.image).save(path)
-        except ValueError as error:
-            raise SettingsError("path", os.fspath(path), "end it in .png, .jpg, .webp or .tiff") from error
-        except OSError as error:
-            raise OutputAccessError(Path(path), f"cannot be written: {error.strerror or error}") from error
-
-    def _repr_jpeg_(self) -> bytes:
-        """What a notebook shows."""
-        from PIL import Image
-
-        data = io.BytesIO()
-        Image.fromarray(self.image).save(data, "jpeg", quality=85)
-        return data.getvalue()
 
 
 class Frames(Sequence[Frame]):
@@ -141,7 +82,7 @@ class Video(Sequence[Frame]):
         self.path = path
         self._track = track
         self._store = store
-        self._decoder = FrameDecoder(track)
+        self._decoder = FrameDecoder(track, beside=store is None or not store.is_growing)
         self._times: list[float] | None = None
 
     def __len__(self) -> int:
@@ -176,8 +117,8 @@ class Video(Sequence[Frame]):
         return Frame(number, self._media_times[number], bool(index.keyframe[unit]), damaged, frame, taken)
 
     def _in_order(self, numbers: range) -> Iterator[Frame]:
-        """The same in order, by a decoder of their own that is faster for that."""
-        decoder = FrameDecoder(self._track, in_order=True, kept_bytes=_AHEAD_BYTES)
+        """The same in order, by a decoder of their own, so that others can be asked for meanwhile."""
+        decoder = FrameDecoder(self._track, kept_bytes=_AHEAD_BYTES)
         return (self._frame(number, decoder) for number in numbers)
 
     def __iter__(self) -> Iterator[Frame]:
