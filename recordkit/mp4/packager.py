@@ -192,7 +192,7 @@ class Packager:
         self._plan = None
         if not self._laid_bytes:
             self._shift = _MARGIN - unit.dts
-            self._origin = unit.pts + self._shift
+            self._origin = self._heard(unit) + self._shift
         track, ticks = self._tracks.get(unit.stream), unit.dts + self._shift
         if track is None or unit.dts < track.least_dts or (track.is_video and not plan.cuts):
             raise _refusal(unit, track)
@@ -255,7 +255,7 @@ class Packager:
         """What comes before a unit: nothing, a new ``moov``, or the beginning of the file."""
         if not (due or self._movie_due):
             return b""
-        origin = self._origin if self._laid_bytes else unit.pts + _MARGIN - unit.dts
+        origin = self._origin if self._laid_bytes else self._heard(unit) + _MARGIN - unit.dts
         heads = [
             track.head([entry if track is changed and entry is not None else track.entry])
             for _, track in sorted(self._tracks.items())
@@ -264,6 +264,11 @@ class Packager:
             return fragmented_movie(heads, origin)
         spare = [index + 1 for index in range(MOST_STREAMS) if index not in self._tracks]
         return FRONT + fragmented_movie(heads, origin, spare)
+
+    def _heard(self, unit: AccessUnit) -> int:
+        """The tick at which the first of a stream's units is seen or heard: behind its priming."""
+        track = self._tracks.get(unit.stream)
+        return unit.pts if track is None else unit.pts + scaled(priming(track.format), track.rate, MOVIE_RATE)
 
     def _lay_head(
         self, plan: _Plan, track: _Track, at: int, times: tuple[int, int, int], memory: memoryview
