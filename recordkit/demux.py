@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import av
@@ -17,6 +19,10 @@ log = logging.getLogger("recordkit")
 
 LONGEST_SILENCE_S = 30.0
 """After so long without a byte, or without one that makes sense, a source is held for dead."""
+
+_LONGEST_ANALYSIS_S = 1.5
+"""So long the beginning of what comes live is looked at for streams; libavformat takes 7 s, and FLV a minute and a
+half. All that was looked at is recorded, and what a transport stream names is there although it comes later."""
 
 WITHOUT_DISPLAY_TIMES = frozenset({"asf", "avi", "h264", "hevc"})
 """Formats that say when a frame is decoded, and not when it is shown; libavformat makes that up."""
@@ -32,7 +38,8 @@ def open_media(
 ) -> InputContainer:
     """Open ``url``, or a file that is open already, as ``kind`` if that is given ("mpegts").
 
-    Raises SourceError if that fails. A tag that is not UTF-8 is no reason to refuse the media beside it.
+    Raises SourceError if that fails. A tag that is not UTF-8 is no reason to refuse the media beside it. What comes
+    live is analysed for a moment only, if ``options`` do not say how long (``analyzeduration``).
     """
     name = os.fspath(url) if isinstance(url, str | os.PathLike) else "bytes in memory"
     try:
@@ -41,13 +48,28 @@ def open_media(
             mode="r",
             format=kind,
             # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
-            options=dict(options or {}),
+            options={**(_hasty() if _may_be_live(name) else {}), **(options or {})},
             timeout=(LONGEST_SILENCE_S, LONGEST_SILENCE_S),
             **_TAGS,
         )
         return container
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(name, f"cannot be opened: {words(error)}") from error
+
+
+def _hasty() -> dict[str, str]:
+    return {"analyzeduration": str(round(_LONGEST_ANALYSIS_S * av.time_base))}
+
+
+def _may_be_live(name: str) -> bool:
+    """Whether ``name`` is a connection, a pipe or a device: those who send do not wait for who looks."""
+    scheme, is_url = name.split(":", 1)[0], ":" in name
+    if is_url and scheme != "file" and not Path(name).exists():
+        return True
+    try:
+        return not stat.S_ISREG(Path(name.removeprefix("file:")).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def demux(container: InputContainer, streams: Sequence[av.stream.Stream]) -> Iterator[DemuxedPacket]:

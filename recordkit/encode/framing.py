@@ -10,6 +10,7 @@ import av
 
 from ..bitstream.ac3 import Ac3Header, parse_ac3
 from ..bitstream.audio import (
+    AAC_SAMPLES,
     OPUS_RATE,
     AdtsHeader,
     Mp3Header,
@@ -138,10 +139,22 @@ class SoundFramer:
             raise MediaError(f"the parameters of the {self._codec} were not found", self._index)
         return Coded(self._format, unit)
 
+    def length(self, data: bytes) -> int:
+        """How long a packet lasts by what it says itself, in ticks; 0 if it does not say.
+
+        Of a stream that begins late libavformat knows neither rate nor length, and times one packet of several.
+        """
+        if self._codec is Codec.OPUS:
+            return to_ticks(opus_samples(data), Fraction(1, OPUS_RATE))
+        if self._config is not None:
+            return to_ticks(AAC_SAMPLES, Fraction(1, self._config.sample_rate))
+        header = _PARSERS[self._codec](data)
+        return 0 if header is None else to_ticks(header.samples, Fraction(1, header.sample_rate))
+
     def _with_header(self, unit: AccessUnit, new_extradata: bytes) -> AccessUnit:
         data = unit.data
         if self._codec is Codec.OPUS:
-            duration = to_ticks(opus_samples(data), Fraction(1, OPUS_RATE))
+            duration = self.length(data)
             prefix = opus_control_header(len(data), unit.start_trim, unit.end_trim)
             return replace(unit, prefix=prefix, duration=duration or unit.duration)
         if self._codec is Codec.AAC and new_extradata:

@@ -79,7 +79,7 @@ class Passthrough:
         """How long ``packet`` lasts, in ticks; 0 where that is not known."""
         if packet.duration and packet.time_base:
             return to_ticks(packet.duration, packet.time_base)
-        return self._duration
+        return self._duration if self._sound is None else self._sound.length(bytes(packet))
 
     def look(self, packet: CodedPacket) -> None:
         """See how frames are to be turned; call it with the container still open, before ``packet`` is coded."""

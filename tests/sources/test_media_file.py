@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -58,6 +61,61 @@ def test_aac_without_a_header_is_decoded_and_packets_that_share_a_time_follow_ea
     recording = recorded(clip, tmp_path)
     assert recording.duration_s == pytest.approx(2, abs=0.1)
     assert recording.counters.late_items == 0
+
+
+def late_audio(path: Path, *, late_s: int, seconds: int, fps: int = 5) -> Path:
+    """A transport stream of which the audio begins late; FFmpeg's muxer times one packet of several."""
+    media = list(Synthetic(width=64, height=48, fps=Fraction(fps), seconds=seconds).frames())
+    with av.open(str(path), "w", options={"max_delay": "700000"}) as container:  # as ffmpeg has it
+        pictures, sound = container.add_stream("libx264", rate=fps), container.add_stream("aac", rate=48_000)
+        pictures.width, pictures.height, pictures.pix_fmt, sound.layout = 64, 48, "yuv420p", "stereo"
+        pictures.options, sound.bit_rate = {"tune": "zerolatency"}, 16_000
+        for frame in media:
+            if isinstance(frame, av.VideoFrame):
+                container.mux(pictures.encode(frame.reformat(format="yuv420p")))
+            elif float(frame.pts * frame.time_base) >= late_s:
+                container.mux(sound.encode(frame))
+        container.mux(pictures.encode(None))
+        container.mux(sound.encode(None))
+    return path
+
+
+def test_packets_of_late_audio_follow_each_other(tmp_path: Path) -> None:
+    # Seven seconds are analysed: of what comes later neither rate nor length of a packet is known.
+    recording = recorded(late_audio(tmp_path / "late.ts", late_s=9, seconds=12), tmp_path)
+    assert recording.duration_s == pytest.approx(12, abs=0.1)
+    assert recording.counters.audio_units == 142
+    assert (recording.counters.restarts, recording.counters.late_items) == (0, 0)
+
+
+def test_a_live_source_is_looked_at_for_a_moment_and_nothing_of_that_is_lost(tmp_path: Path) -> None:
+    film = late_audio(tmp_path / "late.ts", late_s=9, seconds=10, fps=25)
+    data, ticks = film.read_bytes(), 200
+    sent: list[int] = []
+
+    def send(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            for tick in range(ticks):
+                connection.sendall(data[len(data) * tick // ticks : len(data) * (tick + 1) // ticks])
+                sent.append(tick)
+                left.wait(10 / ticks)
+
+    left, opened = threading.Event(), list[int]()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = threading.Thread(target=send, args=(server,))
+        sender.start()
+        recording = record(
+            f"tcp://127.0.0.1:{server.getsockname()[1]}",
+            tmp_path / "out.ts",
+            seconds=2,
+            on_start=lambda _: opened.append(len(sent)),
+        )
+        left.set()
+        sender.join()
+    assert opened[0] < ticks // 2  # less than five seconds of media
+    assert recording.path is not None
+    assert pictures(recording.path)[:25] == pictures(film)[:25]
 
 
 def test_a_film_in_asf_keeps_the_frames_that_have_no_time_of_their_own(tmp_path: Path) -> None:
