@@ -1,6 +1,8 @@
 """What all tests share."""
 
+import gc
 import signal
+import sys
 
 import pytest
 
@@ -20,3 +22,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def refresh_golden(request: pytest.FixtureRequest) -> bool:
     return request.config.getoption("--refresh-golden")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After a failure, wait for no recording that a test left running: the test may have made its disk hang.
+
+    A program waits at its end until what it records is committed.
+    """
+    running = sys.modules.get("recordkit.recorder.running")
+    if session.testsfailed and running is not None:
+        for one in gc.get_objects():
+            if type(one) is running.RunningRecording:
+                one.abandon()

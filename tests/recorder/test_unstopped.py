@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,42 @@ def test_a_process_that_was_forked_off_leaves_it_to_its_owner(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "0 True\n"
     assert (tmp_path / "talk.ts").exists()
+
+
+def test_a_failed_test_that_left_one_running_is_told_at_once(tmp_path):
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        textwrap.dedent("""
+        import threading
+        import recordkit as rk
+        from tests.steering import FaultySystem
+
+        def test_that_fails(tmp_path):
+            system = FaultySystem()
+            system.do("write", 1, threading.Event().wait)
+            recorder = rk.Recorder(tmp_path / "talk.ts", admission="off", _system=system)
+            recorder.start()
+            for frame in rk.Synthetic(64, 48, fps=10, seconds=1, realtime=False).frames():
+                recorder.write(frame)
+            assert not recorder.flush(0.1), "not so far"
+            raise ValueError("the reason")
+        """)
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.conftest",
+        "--rootdir",
+        tmp_path,
+        "-c",
+        "/dev/null",
+        test,
+    ]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "ValueError: the reason" in done.stdout
