@@ -187,7 +187,7 @@ class Streams:
     def _picture(self, frame: VideoFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
         encoder = self._ways.get(index)
         if encoder is None:
-            encoder = self._ways[index] = VideoEncoder(self._video, index)
+            encoder = self._ways[index] = VideoEncoder(self._video, index, self._altered(index))
         if not isinstance(encoder, VideoEncoder):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
         rate = self._video.frame_rate

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from ..errors import MediaError
@@ -16,11 +17,13 @@ from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import VideoSettings
 from .coded import Coded, CodedPacket
+from .deinterlace import Deinterlacer, Shown
 from .orientation import Turning, orientation_of
 
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 _HD_LINES = 720
 _LONGEST_SHOWN = 2 * TICKS_PER_SECOND
+_UNSPECIFIED = 2
 _RGB = 0
 """matrix_coefficients of RGB (ITU-T H.273): palettes and bitmaps carry it too."""
 
@@ -28,16 +31,24 @@ _RGB = 0
 class VideoEncoder:
     """Encodes the pictures of stream ``stream``; not thread-safe.
 
-    No picture is held back: each unit comes out of the call that its frame went into, so that a
-    crash finds nothing half encoded. A new size of the frames starts a new encoder, and with it
-    an IDR picture.
+    No picture is held back, but for one of interlaced frames: each unit comes out of the call that its frame
+    went into, so that a crash finds nothing half encoded. A new size or look of the frames (range, matrix,
+    primaries, transfer) starts a new encoder, and with it an IDR picture, from which on its parameter set holds.
+    Interlaced frames are made progressive, which ``on_altered`` is told of.
     """
 
-    def __init__(self, settings: VideoSettings, stream: int) -> None:
+    def __init__(
+        self, settings: VideoSettings, stream: int, on_altered: Callable[[str], None] | None = None
+    ) -> None:
         self._settings = settings
         self._stream = stream
         self._context: av.VideoCodecContext | None = None
         self._format: StreamFormat | None = None
+        self._coded_look: tuple[int, ...] = ()
+        self._is_tagged = False
+        self._reformatter = VideoReformatter()
+        self._kind: tuple[object, ...] = ()
+        self._progressive = Deinterlacer(on_altered)
         self._frame_rate = settings.frame_rate or Fraction(30)
         self._group_start: int | None = None
         self._group_frames = 0
@@ -50,35 +61,51 @@ class VideoEncoder:
 
         Raises MediaError where the frame or the settings cannot be encoded.
         """
+        coded: list[Coded] = []
         try:
-            picture = self._converted(frame)
-            coded: list[Coded] = []
-            if self._format is not None and (picture.width, picture.height) != (
-                self._format.width,
-                self._format.height,
-            ):
-                coded = self.flush()
-            if self._wants_key_picture(ticks) or discontinuity:
-                if self._frame_rate_is_off(ticks):
-                    coded += self.flush()
-                self._group_start, self._group_frames = ticks, 0
-                picture.pict_type = PictureType.I
-            else:
-                picture.pict_type = PictureType.NONE
-            self._group_frames += 1
-            context, stream_format = self._opened(picture)
-            if self._last_ticks is not None:
-                # How long a picture will be shown is told by the next one; the last step is the best guess.
-                self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
-            self._last_ticks = ticks
-            self._turning.turn(orientation_of(frame))
-            picture.pts, picture.time_base = ticks, _TIME_BASE
-            return coded + self._units(context.encode(picture), stream_format, discontinuity)
+            for shown in self._progressive.put(Shown(frame, ticks, discontinuity)):
+                coded += self._encoded(*shown)
         except av.FFmpegError as error:
             raise MediaError(f"a frame could not be encoded: {error}", self._stream) from error
+        return coded
 
     def flush(self) -> list[Coded]:
         """End the encoder; a later frame starts a new one."""
+        coded: list[Coded] = []
+        try:
+            for shown in self._progressive.flush():
+                coded += self._encoded(*shown)
+        except av.FFmpegError as error:
+            raise MediaError(f"the last frame could not be encoded: {error}", self._stream) from error
+        return coded + self._ended()
+
+    def _encoded(self, frame: VideoFrame, ticks: int, discontinuity: bool) -> list[Coded]:
+        picture = self._converted(frame)
+        self._tag(picture)
+        coded: list[Coded] = []
+        look = _look(picture)
+        if self._context is not None and look != self._coded_look:
+            coded = self._ended()
+        self._coded_look = look
+        if self._wants_key_picture(ticks) or discontinuity:
+            if self._frame_rate_is_off(ticks):
+                coded += self._ended()
+            self._group_start, self._group_frames = ticks, 0
+            picture.pict_type = PictureType.I
+        else:
+            picture.pict_type = PictureType.NONE
+        self._group_frames += 1
+        context, stream_format = self._opened(picture)
+        if self._last_ticks is not None:
+            # How long a picture will be shown is told by the next one; the last step is the best guess.
+            self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
+        self._last_ticks = ticks
+        self._turning.turn(orientation_of(frame))
+        picture.pts, picture.time_base = ticks, _TIME_BASE
+        return coded + self._units(context.encode(picture), stream_format, discontinuity)
+
+    def _ended(self) -> list[Coded]:
+        """What the encoder still holds; the next frame starts a new one."""
         context, stream_format = self._context, self._format
         self._context = self._format = None
         self._group_start = None
@@ -113,8 +140,13 @@ class VideoEncoder:
         matrix = None
         is_rgb = frame.format.is_rgb or frame.format.has_palette or frame.colorspace == _RGB
         if is_rgb:
-            matrix = Colorspace.ITU709 if height >= _HD_LINES else Colorspace.ITU601
-        picture = frame.reformat(
+            matrix = _assumed_matrix(height)
+        kind = (frame.format.name, *_look(frame))
+        if kind != self._kind:
+            # One reformatter keeps the range and matrix that it began with.
+            self._reformatter, self._kind = VideoReformatter(), kind
+        picture = self._reformatter.reformat(
+            frame,
             width=width,
             height=height,
             format="yuv420p",
@@ -123,6 +155,18 @@ class VideoEncoder:
         )
         # The caller's frame stays as it is: it may be written again, with another time.
         return _copy(picture) if picture is frame or width % 2 or height % 2 else picture
+
+    def _tag(self, picture: VideoFrame) -> None:
+        """Say of a frame that says nothing what players assume, once another one has said something.
+
+        A parameter set that says nothing of it does not take back what the one before said.
+        """
+        if picture.color_range or picture.colorspace != _UNSPECIFIED:
+            self._is_tagged = True
+        if self._is_tagged:
+            picture.color_range = picture.color_range or ColorRange.MPEG
+            if picture.colorspace == _UNSPECIFIED:
+                picture.colorspace = _assumed_matrix(picture.height)
 
     def _opened(self, picture: VideoFrame) -> tuple[av.VideoCodecContext, StreamFormat]:
         if self._context is not None and self._format is not None:
@@ -169,6 +213,22 @@ class VideoEncoder:
             )
             units.append(Coded(stream_format, self._turning.turned(unit)))
         return units
+
+
+def _assumed_matrix(height: int) -> Colorspace:
+    return Colorspace.ITU709 if height >= _HD_LINES else Colorspace.ITU601
+
+
+def _look(picture: VideoFrame) -> tuple[int, ...]:
+    """What must stay for one encoder to go on (ITU-T H.264, E.2.1: it is said once, in the parameter set)."""
+    return (
+        picture.width,
+        picture.height,
+        int(picture.color_range),
+        int(picture.colorspace),
+        int(picture.color_primaries),
+        int(picture.color_trc),
+    )
 
 
 def _copy(picture: VideoFrame) -> VideoFrame:

@@ -174,3 +174,35 @@ def test_unusable_settings_say_which(name: str, value: object) -> None:
     with pytest.raises(SettingsError) as caught:
         VideoSettings(**{name: value})  # type: ignore[arg-type]
     assert (caught.value.name, caught.value.value) == (name, value)
+
+
+LOOKS = {
+    "limited 709": (ColorRange.MPEG, 1),
+    "full 709": (ColorRange.JPEG, 1),
+    "limited 601": (ColorRange.MPEG, 5),
+    "full 601": (ColorRange.JPEG, 5),
+    "not said": (ColorRange.UNSPECIFIED, 2),
+}
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p"])
+@pytest.mark.parametrize("before", LOOKS)
+@pytest.mark.parametrize("after", LOOKS)
+def test_a_new_range_or_matrix_is_that_of_the_stream_from_there_on(
+    before: str, after: str, pixel_format: str
+) -> None:
+    encoder, decoder = VideoEncoder(FAST, 0), av.VideoCodecContext.create("h264", "r")
+    units = []
+    for number in range(8):
+        frame = picture(128, 96, pixel_format, value=100)
+        frame.color_range, frame.colorspace = LOOKS[before if number < 4 else after]
+        units += encoder.encode(frame, number * 3600)
+    units += encoder.flush()
+    shown = [frame for one in units for frame in decoder.decode(av.Packet(one.unit.data))] + decoder.decode(None)
+    assert [bytes(frame.planes[0])[5000] for frame in shown] == [100] * 8
+    # What says nothing is limited, and 601 at this size, as players assume it.
+    assumed = LOOKS["not said" if before == after == "not said" else "limited 601"]
+    wanted = [LOOKS[before]] * 4 + [assumed if after == "not said" else LOOKS[after]] * 4
+    # 5 and 6 are one matrix (H.264, table E-5).
+    assert [(frame.color_range, 5 if frame.colorspace == 6 else frame.colorspace) for frame in shown] == wanted
+    assert sum(one.unit.random_access for one in units) == len(set(wanted))
