@@ -24,6 +24,7 @@ _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 _HD_LINES = 720
 _LONGEST_SHOWN = 2 * TICKS_PER_SECOND
 _UNSPECIFIED = 2
+_SMPTE170M = 6
 _RGB = 0
 """matrix_coefficients of RGB (ITU-T H.273): palettes and bitmaps carry it too."""
 
@@ -225,7 +226,8 @@ def _look(picture: VideoFrame) -> tuple[int, ...]:
         picture.width,
         picture.height,
         int(picture.color_range),
-        int(picture.colorspace),
+        # 5 and 6 are one matrix (table E-5), and a conversion makes one of the other.
+        Colorspace.ITU601 if picture.colorspace == _SMPTE170M else int(picture.colorspace),
         int(picture.color_primaries),
         int(picture.color_trc),
     )

@@ -199,10 +199,10 @@ def test_several_sounds_keep_their_languages(tmp_path: Path) -> None:
     assert [stream.language for stream in verify(recording.path).streams] == [None, "deu", "eng"]
 
 
-def test_sound_of_six_channels_becomes_stereo(tmp_path: Path) -> None:
+def test_sound_of_six_channels_that_is_encoded_keeps_them(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", video=None, audio=["flac"], channels=6, sample_rate=44_100)
     recording = recorded(clip, tmp_path)
-    assert (recording.streams[1].channels, recording.streams[1].sample_rate) == (2, 44_100)
+    assert (recording.streams[1].channels, recording.streams[1].sample_rate) == (6, 44_100)
 
 
 def test_streams_can_be_left_out(tmp_path: Path) -> None:
