@@ -72,11 +72,13 @@ def _may_be_live(name: str) -> bool:
         return False
 
 
-def demux(container: InputContainer, streams: Sequence[av.stream.Stream]) -> Iterator[DemuxedPacket]:
+def demux(
+    container: InputContainer, streams: Sequence[av.stream.Stream], *, tells_damage: bool = True
+) -> Iterator[DemuxedPacket]:
     """The packets of ``streams`` to the end, and at the end an empty one of each that flushes its decoder.
 
     "Try again", which libavformat says of each stretch without a sync byte, is no end. Packets that are cut off
-    or damaged are counted in the log. Raises SourceError if it cannot be read on.
+    or damaged are counted in the log, unless that is told elsewhere. Raises SourceError if it cannot be read on.
     """
     deadline = time.monotonic() + LONGEST_SILENCE_S
     audio: dict[int, int | None] = {stream.index: None for stream in streams if isinstance(stream, av.AudioStream)}
@@ -86,7 +88,7 @@ def demux(container: InputContainer, streams: Sequence[av.stream.Stream]) -> Ite
         while True:
             try:
                 for packet in container.demux(*streams):
-                    if packet.is_corrupt and packet.size:
+                    if tells_damage and packet.is_corrupt and packet.size:
                         _count_damage(container.name, packet.stream_index, damaged)
                     if packet.stream_index in in_order:
                         packet.pts = packet.dts

@@ -38,8 +38,9 @@ def recover(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="FIXED.ts",
-            help="Repair: copy the valid packets of PATH, written by any program, to this new file.",
+            metavar="FIXED.ts|FOLDER",
+            help="Repair: copy the valid packets of PATH, written by any program, to this new file; of several "
+            "files to this folder, each under its own name.",
         ),
     ] = None,
 ) -> None:
@@ -50,10 +51,11 @@ def recover(
     run again.
 
     The exit code is 0 only if everything asked for is recovered or was
-    finished before; a running recording in a folder is no error.
+    finished before, or is repaired so that it passes verify; a running
+    recording in a folder is no error.
     """
-    if output is not None and (len(paths) != 1 or paths[0].is_dir()):
-        raise SettingsError("output", str(output), "give exactly one file to repair, not a folder")
+    if output is not None:
+        _check_output(output, paths)
     from ..recovery.outcome import Outcome
 
     console: Console = context.obj
@@ -82,6 +84,16 @@ def recover(
             print_json(console, [one.to_dict() for one in found])
     if not ok:
         raise typer.Exit(FAULT)
+
+
+def _check_output(output: Path, paths: Sequence[Path]) -> None:
+    folder = next((path for path in paths if path.is_dir()), None)
+    if folder is not None:
+        advice = f"{folder} is a folder: name the files in it that are to be repaired"
+        raise SettingsError("output", str(output), advice)
+    if len(paths) > 1 and not output.is_dir():
+        advice = f"{len(paths)} files are to be repaired, and this is one: name a folder that exists"
+        raise SettingsError("output", str(output), advice)
 
 
 def _recover_path(path: Path, dry_run: bool, output: Path | None, found: list[Recovery]) -> None:

@@ -23,11 +23,13 @@ _MARKS = {
     Outcome.RECOVERED: ("✔", "green"),
     Outcome.CLEANED: ("✔", "green"),
     Outcome.REPAIRED: ("✔", "green"),
+    Outcome.IN_PART: ("▲", "yellow"),
     Outcome.REMOVED: ("✔", "green"),
     Outcome.RECORDING: ("●", "red"),
     Outcome.NOTHING: ("✘", "red"),
     Outcome.FAILED: ("✘", "red"),
 }
+_COPIES = (Outcome.REPAIRED, Outcome.IN_PART)
 _SOURCES = {"file": "of the file", "slot": "of the recording, in the tail", "tail": "of the tail"}
 
 
@@ -47,8 +49,8 @@ def recovery_block(found: Recovery, asked: Path) -> Group:
     rows.add_column(overflow="fold")
     if found.bytes:
         rows.add_row("kept", _kept(found))
-    if not found.bytes or found.outcome not in (Outcome.RECOVERED, Outcome.REPAIRED):
-        rows.add_row("why", _message(found))
+    if not found.bytes or found.outcome is Outcome.IN_PART or found.added_bytes:
+        rows.add_row("what" if found.bytes else "why", _message(found))
     for number, cut in enumerate(found.cuts[:MOST_CUTS]):
         rows.add_row("" if number else _cut_word(found), _cut(cut))
     if len(found.cuts) > MOST_CUTS:
@@ -146,6 +148,8 @@ def _outcome_word(found: Recovery) -> str:
             return "recoverable"
         case Outcome.REPAIRED if found.dry_run:
             return "repairable"
+        case Outcome.IN_PART if found.dry_run:
+            return "repairable in part"
         case Outcome.CLEANED:
             return "finished"
         case Outcome.REMOVED:
@@ -156,9 +160,9 @@ def _outcome_word(found: Recovery) -> str:
 
 
 def _cut_word(found: Recovery) -> str:
-    if not found.ok:
+    if not found.bytes:
         return "unusable"
-    return "left out" if found.outcome is Outcome.REPAIRED else "cut"
+    return "left out" if found.outcome in _COPIES else "cut"
 
 
 def _title(found: Recovery) -> str:
@@ -180,7 +184,7 @@ def _kept(found: Recovery) -> Text:
         text.append(f"; {size_text(found.tail_bytes)}")
         text.append(f" and {found.tail_s:.2f} s of it from the tail")
     if not found.cuts:
-        text.append("; nothing was cut" if found.outcome is not Outcome.REPAIRED else "; nothing was left out")
+        text.append("; nothing was left out" if found.outcome in _COPIES else "; nothing was cut")
     return text
 
 

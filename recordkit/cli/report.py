@@ -15,7 +15,8 @@ from ..recorder.result import Recording
 from ..sources.readback import Readback
 from ..telemetry.watch import Watched, WatchedState
 from ..telemetry.words import count_text, size_text, times_text
-from ..verification.verify import Problem, StreamVerification, Verification
+from ..verification.check import Problem
+from ..verification.verify import StreamVerification, Verification
 
 T = TypeVar("T")
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..model import Codec, StreamFormat
 
 PAT_PID = 0x0000
 PMT_PID = 0x1000
+NO_PCR_PID = 0x1FFF
+"""PCR_PID of a program without a clock (2.4.4.9)."""
 FIRST_STREAM_PID = 0x0100
 PROGRAM_NUMBER = 1
 TRANSPORT_STREAM_ID = 1
+_ONE_PROGRAM = MappingProxyType({PROGRAM_NUMBER: PMT_PID})
 
 _REGISTRATION, _LANGUAGE, _EXTENSION = 0x05, 0x0A, 0x7F
 
@@ -82,29 +86,39 @@ def stream_type(stream: StreamFormat) -> int:
     return _OWN_TYPES[stream.codec]
 
 
+def registration(identifier: bytes) -> bytes:
+    """The registration descriptor (2.6.8)."""
+    return bytes([_REGISTRATION, len(identifier)]) + identifier
+
+
 def _descriptors(stream: StreamFormat) -> bytes:
     descriptors = b""
     if stream.codec is Codec.OPUS:
-        descriptors += bytes([_REGISTRATION, 4]) + b"Opus" + bytes([_EXTENSION, 2, 0x80, stream.channels])
+        descriptors += registration(b"Opus") + bytes([_EXTENSION, 2, 0x80, stream.channels])
     elif stream.codec in _REGISTRATIONS:
-        descriptors += bytes([_REGISTRATION, 4]) + _REGISTRATIONS[stream.codec]
+        descriptors += registration(_REGISTRATIONS[stream.codec])
     if stream.language is not None:
         descriptors += bytes([_LANGUAGE, 4]) + stream.language.lower().encode("ascii") + b"\0"
     return descriptors
 
 
-def build_pat(version: int = 0) -> bytes:
-    """The program association section: one program, its PMT at ``PMT_PID``."""
-    body = PROGRAM_NUMBER.to_bytes(2) + (0xE000 | PMT_PID).to_bytes(2)
+def build_pat(version: int = 0, programs: Mapping[int, int] = _ONE_PROGRAM) -> bytes:
+    """The program association section: the PIDs of the PMTs by program number; one at ``PMT_PID`` by default."""
+    body = b"".join(number.to_bytes(2) + (0xE000 | pid).to_bytes(2) for number, pid in programs.items())
     return _section(0x00, TRANSPORT_STREAM_ID, version, body)
 
 
 def build_pmt(streams: Sequence[tuple[int, StreamFormat]], pcr_pid: int, version: int) -> bytes:
     """The program map section for ``streams`` (pairs of PID and format); ``version`` counts modulo 32."""
+    entries = [(pid, stream_type(stream), _descriptors(stream)) for pid, stream in streams]
+    return build_pmt_of(entries, pcr_pid, version)
+
+
+def build_pmt_of(entries: Iterable[tuple[int, int, bytes]], pcr_pid: int, version: int) -> bytes:
+    """The program map section for streams given by PID, stream_type and descriptors."""
     body = (0xE000 | pcr_pid).to_bytes(2) + (0xF000).to_bytes(2)
-    for pid, stream in streams:
-        descriptors = _descriptors(stream)
-        body += bytes([stream_type(stream)]) + (0xE000 | pid).to_bytes(2)
+    for pid, type_, descriptors in entries:
+        body += bytes([type_]) + (0xE000 | pid).to_bytes(2)
         body += (0xF000 | len(descriptors)).to_bytes(2) + descriptors
     return _section(0x02, PROGRAM_NUMBER, version, body)
 

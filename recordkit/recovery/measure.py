@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,11 +88,11 @@ def measure(view: View, end: int, boundary: int, on_progress: Progress | None) -
     return Measure(total / TICKS_PER_SECOND, later / TICKS_PER_SECOND, problems_in_words(scanner.report))
 
 
-def problems_in_words(report: ScanReport) -> tuple[str, ...]:
-    """One sentence for each kind of fault; units that come late are none."""
+def problems_in_words(report: ScanReport, kinds: Collection[ProblemKind] | None = None) -> tuple[str, ...]:
+    """One sentence for each kind of fault, or of ``kinds`` only; units that come late are none."""
     sentences = []
     for kind, count in report.problem_counts.items():
-        if kind is ProblemKind.DTS_BEHIND_PCR:
+        if kind is ProblemKind.DTS_BEHIND_PCR or (kinds is not None and kind not in kinds):
             continue
         first = next(problem for problem in report.problems if problem.kind is kind)
         where = "" if first.pid is None else f" (PID 0x{first.pid:04X})"

@@ -26,7 +26,9 @@ class Outcome(StrEnum):
     FAILED = "failed"
     """``message`` says why; nothing is lost (folders only; else an error)."""
     REPAIRED = "repaired"
-    """Its valid packets were copied to another file."""
+    """Its valid packets were copied to another file, which passes ``verify``."""
+    IN_PART = "repaired in part"
+    """Its valid packets were copied to another file, which still has the faults that ``problems`` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Recovery:
     ``path`` is what was recovered, ``final_path`` where it is now (None: nowhere). Of its
     ``bytes``, and of the ``duration_s`` seconds that they cover, ``tail_bytes`` and ``tail_s``
     came from the tail. ``cuts`` are not in it; they stand in ``rejected_path``, each behind a
-    line that says where it was. ``problems`` are damage that stayed inside, in words.
+    line that says where it was. ``problems`` are what is missing, and damage that stayed inside, in
+    words. ``added_bytes`` of a repaired file are its own: tables, and marks of discontinuities.
     """
 
     path: Path
@@ -96,6 +99,7 @@ class Recovery:
     cuts: tuple[Cut, ...] = ()
     rejected_path: Path | None = None
     problems: tuple[str, ...] = ()
+    added_bytes: int = 0
 
     def __repr__(self) -> str:
         where = f" as {self.final_path}" if self.final_path is not None else f": {self.message}"

@@ -41,7 +41,10 @@ def recover(
     May be interrupted at any point, and called again. With ``dry_run`` nothing is changed.
 
     With ``output`` the file ``path``, of any writer, is only read, and its valid packets are
-    copied to ``output``. ``on_progress`` is told (done, total) in bytes.
+    copied to ``output``, a new file, or to one of its name in the folder ``output``. Where packets are
+    missing or times jump the copy says so by discontinuity_indicator, and where there are no tables it
+    gets some, so that it passes ``verify``; what it still fails, and what is lost, stands in the
+    ``problems``. ``on_progress`` is told (done, total) in bytes.
 
     Raises StillRecordingError for a recording that is alive, RecoveryError where there is
     nothing of that name, or a link, OutputAccessError where it may not be opened, WriteError where

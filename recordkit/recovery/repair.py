@@ -1,55 +1,31 @@
-"""Copies what is valid in a broken transport stream, of any writer, to a new file."""
+"""Copies what is valid in a broken transport stream, of any writer, to a new file that can be played."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import OutputExistsError, PartialExistsError, RecoveryError
-from ..mpegts.batch import NULL_PID, Batch
-from ..mpegts.report import PesEvent, ProblemEvent
-from ..mpegts.scanner import Scanner
-from ..mpegts.sync import PACKET_BYTES, PacketFramer, Rows
+from ..mpegts.report import ProblemKind, ScanReport
 from ..system import System
+from ..telemetry.words import count_text
+from ..verification.check import Check, Problem
 from ..writer.output import SUFFIX, Output
-from .files import locked, open_regular, remove, told
-from .measure import Progress, measure
-from .outcome import Cut, Outcome, Recovery
+from .copying import Copy, Survey
+from .files import locked, remove, told
+from .measure import Progress, problems_in_words
+from .outcome import Outcome, Recovery
 from .view import View
 
 _TEMPORARY_SUFFIX = ".repairing.ts"
-_CUTS_KEPT = 1000
-_NO_PACKET = "not one transport packet was found"
-
-
-class _Ends:
-    """The last PES packet of each PID, if it ends with the file and has not its end."""
-
-    def __init__(self) -> None:
-        self.open: dict[int, int] = {}
-        self._last: dict[int, int] = {}
-
-    def note(self, batch: Batch) -> None:
-        """Remembers how full the last packet of each PID is."""
-        rows = np.flatnonzero(batch.usable & (batch.size > 0))
-        pids, places = np.unique(batch.pid[rows][::-1], return_index=True)
-        for pid, place in zip(pids.tolist(), places.tolist(), strict=True):
-            self._last[pid] = int(batch.size[rows[len(rows) - 1 - place]])
-
-    def finish(self, events: list[PesEvent]) -> None:
-        """Takes what the end of the file completed: where no length was stated, a full packet is no end."""
-        for event in events:
-            if not event.complete or self._last.get(event.pid) == PACKET_BYTES - 4:
-                self.open[event.pid] = event.offset
 
 
 def repair(
     path: Path, output: str | os.PathLike[str], *, dry_run: bool, on_progress: Progress | None, system: System
 ) -> Recovery:
-    """Copies the valid packets of ``path`` to ``output``; see ``recover``."""
+    """Copies the valid packets of ``path`` to ``output``, a file or a folder; see ``recover``."""
+    if os.path.isdir(output):  # noqa: PTH112
+        output = Path(output, path.stem + SUFFIX)
     files = Output(output, system)
     own_partial = files.partial_path
     # A copy has no need of being recovered: it goes by a name of its own until it is complete.
@@ -77,122 +53,86 @@ def _repair(
         if on_progress is not None:
             on_progress(done, total)
 
-    scanner, ends = Scanner(payload=False, columns=True), _Ends()
-    framer = PacketFramer()
-    for at, data in view.chunks(0, view.size):
-        scanner.feed(data)
-        for batch in _batches(framer, framer.feed(data)):
-            ends.note(batch)
-        advance(at + len(data))
-    for batch in _batches(framer, framer.close()):
-        ends.note(batch)
-    ends.finish([event for event in scanner.close() if isinstance(event, PesEvent)])
+    survey = Survey()
+    survey.look(view, advance)
+    copy = Copy(view, survey)
+    copy.find_breaks(lambda done: advance(view.size + done))
+    check = Check()
     if dry_run:
-        kept, cuts = _copy(view, ends, None, lambda done: advance(view.size + done))
-        if not kept:
-            return Recovery(path, None, Outcome.NOTHING, _NO_PACKET, True, cuts=cuts)
-        return Recovery(path, files.final_path, Outcome.REPAIRED, _words(kept, cuts), True, kept, cuts=cuts)
+        for block in copy.blocks(lambda done: advance(2 * view.size + done)):
+            check.feed(block)
+        check.close()
+        return _told(path, files, survey, copy, check, dry_run=True)
     _clear_away(files, system)
     files.open(overwrite=False, needed_bytes=view.size)
     try:
-        kept, cuts = _copy(view, ends, files, lambda done: advance(view.size + done))
-        if not kept:
+        written = 0
+        for block in copy.blocks(lambda done: advance(2 * view.size + done)):
+            files.write(memoryview(block), written)
+            written += len(block)
+            check.feed(block)
+        check.close()
+        found = _told(path, files, survey, copy, check, dry_run=False)
+        if found.final_path is None:
             files.discard()
-            return Recovery(path, None, Outcome.NOTHING, _NO_PACKET, cuts=cuts)
-        copy = open_regular(files.partial_path, os.O_RDONLY, system)
-        try:
-            measured = measure(View(copy, kept), kept, kept, lambda done, _: advance(2 * view.size + done))
-        finally:
-            system.close(copy)
-        files.commit(kept, overwrite=False)
+        else:
+            files.commit(written, overwrite=False)
     except BaseException:
         files.discard()
         raise
     finally:
         files.close()
     advance(total)
+    return found
+
+
+def _told(path: Path, files: Output, survey: Survey, copy: Copy, check: Check, *, dry_run: bool) -> Recovery:
+    """What became of the file, by what its copy was found to be."""
+    lost = _lost(survey.scanner.report)
+    cuts = tuple(copy.cuts)
+    if not any(one.access_units for one in check.facts.values()):
+        why = _why_nothing(copy.kept, survey.scanner.report)
+        return Recovery(path, None, Outcome.NOTHING, why, dry_run, cuts=cuts, problems=lost)
+    size, dropped = copy.kept + copy.added, sum(cut.bytes for cut in cuts)
+    words = [
+        f"{copy.kept:,} bytes of valid packets",
+        f"{dropped:,} bytes were left out" if dropped else "nothing was left out",
+    ]
+    places = survey.scanner.report.problem_counts.get(ProblemKind.CONTINUITY, 0)
+    words += [f"packets are missing at {count_text(places, 'place')}"] if places else []
+    words += ["its tables were made anew"] if copy.makes_tables else []
+    words += [f"{count_text(len(copy.marks), 'discontinuity', 'discontinuities')} marked"] if copy.marks else []
+    words += ["the copy still fails verify"] if check.problems else []
     return Recovery(
         path,
         files.final_path,
-        Outcome.REPAIRED,
-        _words(kept, cuts),
-        bytes=kept,
-        duration_s=measured.duration_s,
+        Outcome.IN_PART if check.problems else Outcome.REPAIRED,
+        "; ".join(words),
+        dry_run,
+        bytes=size,
+        duration_s=check.duration_s,
         cuts=cuts,
-        problems=measured.problems,
+        problems=lost + tuple(_still(one) for one in check.problems),
+        added_bytes=copy.added,
     )
 
 
-def _batches(framer: PacketFramer, items: Iterator[tuple[int, Rows] | ProblemEvent]) -> Iterator[Batch]:
-    for item in items:
-        if isinstance(item, tuple):
-            yield Batch(*item, framer.stride)
+def _lost(report: ScanReport) -> tuple[str, ...]:
+    """What is missing of the file, in words."""
+    return problems_in_words(report, frozenset({ProblemKind.CONTINUITY}))
 
 
-class _Copy:
-    """Takes packets in the order of the file, and notes what is left out between them."""
-
-    def __init__(self, files: Output | None, ends: _Ends) -> None:
-        self.kept = 0
-        self.cuts: list[Cut] = []
-        self._files, self._ends = files, ends
-        self._at = 0
-
-    def take(self, batch: Batch) -> None:
-        """Writes those of its packets that are valid. Raises WriteError."""
-        self.skip_to(batch.offset)
-        wanted = batch.usable | (batch.pid == NULL_PID)
-        for row in np.flatnonzero(~wanted).tolist():
-            self._note(Cut("file", batch.offset_of(row), PACKET_BYTES, "a damaged packet"))
-        offsets = batch.offset + np.arange(len(batch)) * batch.stride
-        for pid, since in self._ends.open.items():
-            ending = wanted & (batch.pid == pid) & (offsets >= since)
-            for row in np.flatnonzero(ending).tolist():
-                self._note(Cut("file", batch.offset_of(row), PACKET_BYTES, "an access unit without its end"))
-            wanted &= ~ending
-        data = batch.rows[wanted].tobytes()
-        if self._files is not None and data:
-            self._files.write(memoryview(data), self.kept)
-        self.kept += len(data)
-        # Of packets of 192 or 204 bytes the 188 are kept; what surrounds them is no damage.
-        self._at = batch.offset + len(batch) * batch.stride
-
-    def skip_to(self, offset: int) -> None:
-        """What lies between is no packet."""
-        if offset > self._at:
-            self._note(Cut("file", self._at, offset - self._at, "no transport packets"))
-
-    def _note(self, cut: Cut) -> None:
-        last = self.cuts[-1] if self.cuts else None
-        if last is not None and last.reason == cut.reason and last.offset + last.bytes == cut.offset:
-            self.cuts[-1] = Cut("file", last.offset, last.bytes + cut.bytes, cut.reason)
-        elif len(self.cuts) < _CUTS_KEPT:
-            self.cuts.append(cut)
-        else:
-            first = self.cuts[-1].offset
-            self.cuts[-1] = Cut("file", first, self.cuts[-1].bytes + cut.bytes, "many places from here on")
+def _still(problem: Problem) -> str:
+    where = "" if problem.offset is None else f", first at byte {problem.offset:,} of the copy"
+    return f"still there: {problem.kind}{where}: {problem.detail}"
 
 
-def _copy(
-    view: View, ends: _Ends, files: Output | None, advance: Callable[[int], None]
-) -> tuple[int, tuple[Cut, ...]]:
-    """Copies the valid packets; how many bytes they are, and what was left out."""
-    copy, framer = _Copy(files, ends), PacketFramer()
-    for at, data in view.chunks(0, view.size):
-        for batch in _batches(framer, framer.feed(data)):
-            copy.take(batch)
-        advance(at + len(data))
-    for batch in _batches(framer, framer.close()):
-        copy.take(batch)
-    copy.skip_to(view.size)
-    return copy.kept, tuple(copy.cuts)
-
-
-def _words(kept: int, cuts: tuple[Cut, ...]) -> str:
-    dropped = sum(cut.bytes for cut in cuts)
-    return f"{kept:,} bytes of valid packets; " + (
-        f"{dropped:,} bytes were left out" if dropped else "none is missing"
-    )
+def _why_nothing(kept: int, report: ScanReport) -> str:
+    if not kept:
+        return "not one transport packet was found"
+    if ProblemKind.SCRAMBLED in report.problem_counts:
+        return "nothing in it can be played: its packets are encrypted"
+    return "nothing in it can be played: there is not one whole access unit"
 
 
 def _clear_away(files: Output, system: System) -> None:

@@ -67,7 +67,7 @@ def decode_all(path: Path, advance: Callable[[int], None]) -> Decoded:
                 ]
                 for stream in streams:
                     stream.codec_context.thread_type = "NONE"
-                for packet in demux(container, streams):
+                for packet in demux(container, streams, tells_damage=False):
                     if packet.pos is not None:
                         advance(packet.pos)
                     logs.clear()

@@ -10,11 +10,10 @@ from typing import Any
 
 from ..errors import SourceError
 from ..mpegts.clock import TICKS_PER_SECOND
-from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport, TablesEvent
-from ..mpegts.scanner import Scanner
 from ..telemetry.words import count_text, size_text, time_text
 from ..values import PathLike, named
 from ..values import path as read_path
+from .check import Check, Problem
 from .facts import StreamFacts
 
 _CHUNK_BYTES = 54 * 153_408
@@ -22,22 +21,6 @@ _CHUNK_BYTES = 54 * 153_408
 
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
-
-_FEW_SQUEEZED = 3
-_SQUEEZED_SHARE = 0.05
-"""A frame that came late is laid right behind the one before; many are a fault of the times."""
-_NOTES = frozenset({ProblemKind.DTS_BEHIND_PCR.value})
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """All faults of one kind: how many, the first one's byte offset (None: no one place) and words."""
-
-    kind: str
-    count: int
-    offset: int | None
-    detail: str
-
 
 @dataclass(frozen=True, slots=True)
 class PictureSize:
@@ -126,11 +109,9 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
     Raises SourceError if the file cannot be opened or read.
     """
     path = read_path("path", path)
-    scanner = Scanner(columns=True)
-    facts: dict[int, StreamFacts] = {}
-    total = _scan(path, scanner, facts, on_progress, passes=2 if decode else 1)
-    report = scanner.report
-    problems = _problems(report, facts)
+    check = Check()
+    total = _read(path, check, on_progress, passes=2 if decode else 1)
+    report, facts, problems = check.report, check.facts, check.problems
     decoded: dict[int, int] = {}
     if decode and report.packets and facts:
         from .decoding import decode_all
@@ -146,16 +127,12 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
         if on_progress is not None:
             on_progress(2 * total, 2 * total)
     streams = tuple(_stream(one, decoded.get(pid, 0) if decode else None) for pid, one in facts.items())
-    # Each program has a clock of its own (ISO/IEC 13818-1, 2.4.2.1).
-    programs = [{mapped.pid for mapped in program.streams} for program in report.programs] or [set(facts)]
-    duration_s = max(_duration([one for pid, one in facts.items() if pid in pids]) for pids in programs)
-    notes = tuple(problem for problem in problems if problem.kind in _NOTES)
-    problems = [problem for problem in problems if problem.kind not in _NOTES]
+    duration_s = check.duration_s
     return Verification(
         path=str(path),
         ok=not problems,
         problems=tuple(problems),
-        notes=notes,
+        notes=tuple(check.notes),
         streams=streams,
         duration_s=duration_s,
         bytes=report.bytes,
@@ -165,9 +142,7 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
     )
 
 
-def _scan(
-    path: Path, scanner: Scanner, facts: dict[int, StreamFacts], on_progress: Progress | None, passes: int
-) -> int:
+def _read(path: Path, check: Check, on_progress: Progress | None, passes: int) -> int:
     buffer = bytearray(_CHUNK_BYTES)
     view = memoryview(buffer)
     done = 0
@@ -177,60 +152,14 @@ def _scan(
             raise SourceError(str(path), "is not a regular file")
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(buffer):
-                _take(scanner.feed(view[:count]), facts)
+                check.feed(view[:count])
                 done += count
                 if on_progress is not None:
                     on_progress(done, max(status.st_size, done) * passes)
     except OSError as error:
         raise SourceError(str(path), f"cannot be read: {error.strerror or error}") from error
-    _take(scanner.close(), facts)
+    check.close()
     return done
-
-
-def _take(events: list[Event], facts: dict[int, StreamFacts]) -> None:
-    for event in events:
-        if isinstance(event, PesEvent):
-            facts[event.pid].add(event)
-        elif isinstance(event, PesColumns):
-            facts[event.pid].add_many(event)
-        elif isinstance(event, TablesEvent):
-            for mapped in event.program.streams:
-                known = facts.get(mapped.pid)
-                if known is None:
-                    facts[mapped.pid] = StreamFacts(mapped)
-                else:
-                    known.describe(mapped)
-
-
-def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem]:
-    if ProblemKind.NOT_TRANSPORT_STREAM in report.problem_counts:
-        detail = "the file is not an MPEG transport stream" if report.bytes else "the file is empty"
-        return [Problem(ProblemKind.NOT_TRANSPORT_STREAM.value, 1, None, detail)]
-    problems = []
-    for kind, count in report.problem_counts.items():
-        first = next(problem for problem in report.problems if problem.kind is kind)
-        where = "" if first.pid is None else f" (PID 0x{first.pid:04X})"
-        problems.append(Problem(kind.value, count, first.offset, first.detail + where))
-    for pid, one in facts.items():
-        where = f"(PID 0x{pid:04X})"
-        if one.lost_bytes:
-            detail = f"{count_text(one.lost_bytes, 'byte')} of {one.codec} outside any frame {where}"
-            problems.append(Problem("malformed audio", one.lost_places, one.lost_at, detail))
-        if one.pictures and not one.keyframes:
-            detail = f"no frame of {one.codec} that a decoder can start from {where}"
-            problems.append(Problem("no keyframe", 1, one.first_offset, detail))
-        if one.squeezed >= max(_FEW_SQUEEZED, one.pictures * _SQUEEZED_SHARE):
-            detail = (
-                f"{one.squeezed} of {one.pictures} frames stand a tick behind the one before, and so are shown at "
-                f"a wrong time: were their times those of another order (B-frames)? {where}"
-            )
-            problems.append(Problem("squeezed times", one.squeezed, one.first_offset, detail))
-        if one.pictures and not one.sizes:
-            detail = f"no sequence parameter set of {one.codec} {where}"
-            problems.append(Problem("no parameter sets", 1, one.first_offset, detail))
-    if not any(one.access_units for one in facts.values()):
-        problems.append(Problem("no media", 1, None, "not one access unit was found"))
-    return problems
 
 
 def _undecoded(facts: dict[int, StreamFacts], decoded: dict[int, int], interlaced: frozenset[int]) -> list[Problem]:
@@ -242,14 +171,6 @@ def _undecoded(facts: dict[int, StreamFacts], decoded: dict[int, int], interlace
             detail = f"{missing} of {one.pictures} frames did not come out of the decoder (PID 0x{pid:04X})"
             problems.append(Problem("frames not decoded", missing, None, detail))
     return problems
-
-
-def _duration(facts: list[StreamFacts]) -> float:
-    spans = [(one.first_pts, one.end_pts) for one in facts if one.first_pts is not None]
-    if not spans or any(one.time_bases > 1 for one in facts):
-        return max((one.duration for one in facts), default=0) / TICKS_PER_SECOND
-    ticks = max(end for _, end in spans) - min(first for first, _ in spans if first is not None)
-    return ticks / TICKS_PER_SECOND
 
 
 def _stream(one: StreamFacts, decoded: int | None) -> StreamVerification:

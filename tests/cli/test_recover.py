@@ -138,9 +138,34 @@ def test_a_broken_file_is_repaired_to_another(tmp_path: Path) -> None:
     assert fixed.read_bytes() == media()
     code, shown, _ = call("recover", broken, "--output", fixed)
     assert (code, "exists already" in shown) == (FAULT, True)
-    for wrong in ([tmp_path], [broken, broken]):
-        code, _, errors = call("recover", *wrong, "--output", tmp_path / "x.ts")
-        assert (code, "one file" in errors) == (USAGE, True)
+    code, _, errors = call("recover", tmp_path, "--output", tmp_path / "x.ts")
+    assert (code, "is a folder: name the files in it" in errors) == (USAGE, True)
+
+
+def test_several_files_are_repaired_into_a_folder(tmp_path: Path) -> None:
+    names = [tmp_path / "a.ts", tmp_path / "b.m2ts", tmp_path / "noise.ts"]
+    for name in names:
+        name.write_bytes(b"noise" * 999 if name.stem == "noise" else media() + b"noise")
+    code, _, errors = call("recover", *names[:2], "--output", tmp_path / "x.ts")
+    assert (code, "2 files are to be repaired" in errors) == (USAGE, True)
+    assert "name a folder that exists" in errors
+    folder = tmp_path / "fixed"
+    folder.mkdir()
+    assert call("recover", *names[:2], "--output", folder)[0] == 0
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == {"a.ts": media(), "b.ts": media()}
+    code, shown, _ = call("recover", names[2], names[0], "--output", folder)
+    assert (code, "no media" in shown, "exists already" in shown) == (FAULT, True, True)
+
+
+def test_what_is_repaired_in_part_only_is_a_fault(tmp_path: Path) -> None:
+    data = media()
+    at = unit_starts(data)[0]
+    # Without its first unit, which alone is a keyframe, nothing can be decoded.
+    (tmp_path / "broken.ts").write_bytes(data[:at] + data[unit_starts(data)[3] :])
+    code, shown, _ = call("recover", tmp_path / "broken.ts", "--output", tmp_path / "fixed.ts")
+    assert (code, "repaired in part" in shown, "still there: no keyframe" in shown) == (FAULT, True, True)
+    (found,) = json.loads(call("recover", "--json", tmp_path / "broken.ts", "--output", tmp_path / "other.ts")[1])
+    assert (found["outcome"], found["added_bytes"]) == ("repaired in part", 0)
 
 
 def test_names_are_shown_without_what_a_terminal_would_obey(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.laying import PacketBuffer
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.scanner import Scanner
+from recordkit.verification import check as check_module
 from recordkit.verification import verify as module
 from recordkit.verification.verify import PictureSize, verify
 
@@ -307,7 +308,7 @@ def both_ways(tmp_path, data: bytes, monkeypatch, chunk: int):
     monkeypatch.setattr(module, "_CHUNK_BYTES", chunk)
     found = checked(tmp_path, data)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "Scanner", lambda columns: Scanner())
+        patch.setattr(check_module, "Scanner", lambda columns: Scanner())
         assert found == checked(tmp_path, data)
     return found
 

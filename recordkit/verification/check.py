@@ -1,0 +1,120 @@
+"""Holds a transport stream against the standard while it is read, whatever it is read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport, TablesEvent
+from ..mpegts.scanner import Scanner
+from ..telemetry.words import count_text
+from .facts import StreamFacts
+
+_FEW_SQUEEZED = 3
+_SQUEEZED_SHARE = 0.05
+"""A frame that came late is laid right behind the one before; many are a fault of the times."""
+_NOTES = frozenset({ProblemKind.DTS_BEHIND_PCR.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """All faults of one kind: how many, the first one's byte offset (None: no one place) and words."""
+
+    kind: str
+    count: int
+    offset: int | None
+    detail: str
+
+
+class Check:
+    """Takes a transport stream in pieces; after ``close`` it says what is in it, and what is wrong.
+
+    ``facts`` are the streams by PID, ``problems`` what is wrong, ``notes`` what only a strict reader minds.
+    """
+
+    def __init__(self) -> None:
+        self.facts: dict[int, StreamFacts] = {}
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self._scanner = Scanner(columns=True)
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes the next bytes."""
+        self._take(self._scanner.feed(data))
+
+    def close(self) -> None:
+        """The stream is at its end."""
+        self._take(self._scanner.close())
+        found = _problems(self.report, self.facts)
+        self.problems = [one for one in found if one.kind not in _NOTES]
+        self.notes = [one for one in found if one.kind in _NOTES]
+
+    @property
+    def report(self) -> ScanReport:
+        """What the scanner counted."""
+        return self._scanner.report
+
+    @property
+    def programs(self) -> list[list[StreamFacts]]:
+        """The streams by program: each has a clock of its own (ISO/IEC 13818-1, 2.4.2.1)."""
+        pids = [{mapped.pid for mapped in program.streams} for program in self.report.programs]
+        return [[one for pid, one in self.facts.items() if pid in its] for its in pids or [set(self.facts)]]
+
+    @property
+    def duration_s(self) -> float:
+        """The length of the longest program."""
+        return max(_duration(its) for its in self.programs)
+
+    def _take(self, events: list[Event]) -> None:
+        facts = self.facts
+        for event in events:
+            if isinstance(event, PesEvent):
+                facts[event.pid].add(event)
+            elif isinstance(event, PesColumns):
+                facts[event.pid].add_many(event)
+            elif isinstance(event, TablesEvent):
+                for mapped in event.program.streams:
+                    known = facts.get(mapped.pid)
+                    if known is None:
+                        facts[mapped.pid] = StreamFacts(mapped)
+                    else:
+                        known.describe(mapped)
+
+
+def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem]:
+    if ProblemKind.NOT_TRANSPORT_STREAM in report.problem_counts:
+        detail = "the file is not an MPEG transport stream" if report.bytes else "the file is empty"
+        return [Problem(ProblemKind.NOT_TRANSPORT_STREAM.value, 1, None, detail)]
+    problems = []
+    for kind, count in report.problem_counts.items():
+        first = next(problem for problem in report.problems if problem.kind is kind)
+        where = "" if first.pid is None else f" (PID 0x{first.pid:04X})"
+        problems.append(Problem(kind.value, count, first.offset, first.detail + where))
+    for pid, one in facts.items():
+        where = f"(PID 0x{pid:04X})"
+        if one.lost_bytes:
+            detail = f"{count_text(one.lost_bytes, 'byte')} of {one.codec} outside any frame {where}"
+            problems.append(Problem("malformed audio", one.lost_places, one.lost_at, detail))
+        if one.pictures and not one.keyframes:
+            detail = f"no frame of {one.codec} that a decoder can start from {where}"
+            problems.append(Problem("no keyframe", 1, one.first_offset, detail))
+        if one.squeezed >= max(_FEW_SQUEEZED, one.pictures * _SQUEEZED_SHARE):
+            detail = (
+                f"{one.squeezed} of {one.pictures} frames stand a tick behind the one before, and so are shown at "
+                f"a wrong time: were their times those of another order (B-frames)? {where}"
+            )
+            problems.append(Problem("squeezed times", one.squeezed, one.first_offset, detail))
+        if one.pictures and not one.sizes:
+            detail = f"no sequence parameter set of {one.codec} {where}"
+            problems.append(Problem("no parameter sets", 1, one.first_offset, detail))
+    if not any(one.access_units for one in facts.values()):
+        problems.append(Problem("no media", 1, None, "not one access unit was found"))
+    return problems
+
+
+def _duration(facts: list[StreamFacts]) -> float:
+    spans = [(one.first_pts, one.end_pts) for one in facts if one.first_pts is not None]
+    if not spans or any(one.time_bases > 1 for one in facts):
+        return max((one.duration for one in facts), default=0) / TICKS_PER_SECOND
+    ticks = max(end for _, end in spans) - min(first for first, _ in spans if first is not None)
+    return ticks / TICKS_PER_SECOND
