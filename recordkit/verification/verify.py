@@ -22,6 +22,7 @@ _CHUNK_BYTES = 54 * 153_408
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
 
+
 @dataclass(frozen=True, slots=True)
 class PictureSize:
     """The size of the frames in pixels, from ``from_s`` seconds into the stream on."""
