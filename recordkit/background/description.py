@@ -51,6 +51,8 @@ def describe(name: str, value: object) -> Any:  # noqa: ANN401 - whatever JSON h
         return {"type": "Fraction", "value": str(value)}
     if isinstance(value, Path):
         return {"type": "Path", "value": str(value)}
+    if isinstance(value, bytes):
+        return {"type": "bytes", "value": value.hex()}
     if isinstance(value, list | tuple):
         items = [describe(name, one) for one in value]
         return items if isinstance(value, list) else {"type": "tuple", "value": items}
@@ -83,6 +85,8 @@ def restore(name: str, document: Any, **left_out: object) -> Any:  # noqa: ANN40
             return Fraction(str(value))
         if kind == "Path":
             return Path(str(value))
+        if kind == "bytes":
+            return bytes.fromhex(str(value))
         if kind == "tuple":
             return tuple(restore(name, one) for one in value or ())
         if kind == "dict":

@@ -43,6 +43,7 @@ def travelled(value):
         (AudioSettings(language="deu"), AudioSettings()),
         AlertSettings(memory_bytes=None, queue_share=Limit(0.25, hold_s=1, clear=0.1)),
         {0: StreamFormat(Codec.H264, 64, 48), 1: None},
+        b"\x12\x10\0",
         Counters(video_units=3, received=Received(packets=4)),
         Path("a/b.ts"),
         [1, 2.5, True, None, "ä\udcff"],
