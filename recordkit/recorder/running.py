@@ -14,7 +14,6 @@ from ..encode.streams import Media, Streams
 from ..errors import RecordkitError
 from ..intake import Intake
 from ..model import EventKind, Field, FlushRecord, Received, Sample
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.packetiser import Packetiser
 from ..settings import RecordingSettings, VideoSettings
 from ..telemetry.instruments import Instruments
@@ -170,8 +169,7 @@ class RunningRecording(Observer):
     @property
     def duration_s(self) -> float:
         """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
-        first_pts = self.pipeline.first_pts
-        return 0.0 if first_pts is None else (self.pipeline.end_pts - first_pts) / TICKS_PER_SECOND
+        return self.pipeline.tally.duration_s
 
     @property
     def counters(self) -> Counters:
@@ -186,8 +184,8 @@ class RunningRecording(Observer):
             skipped_units=self.streams.skipped_units,
             untimed_items=timeline.untimed_items,
             restarts=timeline.restarts,
-            video_units=self.pipeline.video_units,
-            audio_units=self.pipeline.audio_units,
+            video_units=self.pipeline.tally.video_units,
+            audio_units=self.pipeline.tally.audio_units,
             late_units=self._packetiser.late_units,
             gap_count=self.streams.gap_count,
             gap_s=self.streams.gap_s,
@@ -317,7 +315,7 @@ class RunningRecording(Observer):
             buffer_bytes=writer.bytes_since_last_flush,
             queue_bytes=self.intake.bytes,
             dropped_units=self.intake.dropped,
-            silent_s=self.pipeline.silent_s if self.states.state.is_recording else 0.0,
+            silent_s=self.pipeline.tally.silent_s if self.states.state.is_recording else 0.0,
         )
 
     def _ended(self) -> None:

@@ -14,7 +14,8 @@ from recordkit.model import AccessUnit, EventKind
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import TablesEvent
 from recordkit.mpegts.scanner import Scanner
-from recordkit.recorder.pipeline import LONGEST_HOLD_S, Pipeline
+from recordkit.recorder.opening import LONGEST_HOLD_S
+from recordkit.recorder.pipeline import Pipeline
 from recordkit.recorder.state import Ending, StateTable
 from recordkit.settings import RecordingSettings
 from recordkit.writer.observer import Observer
@@ -181,9 +182,9 @@ def test_items_become_units_in_the_file(tmp_path):
         rig.streams.at_end = [Coded(VIDEO, unit(100))]
         assert rig.end() is None
         assert units_in(whole(rig.final)) == [*rig.datas(), unit(100).data]
-        assert (rig.pipeline.video_units, rig.pipeline.audio_units) == (101, 0)
-        assert rig.pipeline.first_pts == unit(0).pts
-        assert rig.pipeline.end_pts == unit(101).pts
+        assert (rig.pipeline.tally.video_units, rig.pipeline.tally.audio_units) == (101, 0)
+        assert rig.pipeline.tally.first_pts == unit(0).pts
+        assert rig.pipeline.tally.end_pts == unit(101).pts
 
 
 def test_coded_bytes_take_the_place_of_raw_ones_in_the_bound(tmp_path):
@@ -286,7 +287,7 @@ def test_an_end_at_once(tmp_path):
     with rigged(tmp_path / "talk.ts", expected={0, 1}) as rig:
         assert rig.end() is None
         assert not rig.writer.committed
-        assert rig.pipeline.first_pts is None
+        assert rig.pipeline.tally.first_pts is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -328,7 +329,7 @@ def test_while_a_write_hangs_it_goes_on_encoding_within_the_bound_and_counts_wha
         data = whole(rig.final)
         assert units_in(data) == rig.datas()
         assert scan(data).problem_counts == {}
-        assert rig.pipeline.video_units == number + 2 == rig.intake.taken
+        assert rig.pipeline.tally.video_units == number + 2 == rig.intake.taken
 
 
 def test_a_marker_without_room_waits_for_it(tmp_path):
@@ -466,7 +467,7 @@ def test_a_unit_that_cannot_be_carried_is_left_out_and_counted(tmp_path):
         rig.put(2)
         assert rig.end() is None
         assert rig.pipeline.refused_units == 1
-        assert rig.pipeline.video_units == 3
+        assert rig.pipeline.tally.video_units == 3
     del rig.given[2]
     assert units_in(whole(rig.final)) == rig.datas()
 

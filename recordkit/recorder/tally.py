@@ -1,0 +1,91 @@
+"""What has been laid so far: how many units, how far each stream goes, and what of this is worth telling."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ..encode.routing import VIDEO
+from ..model import AccessUnit, EventKind, StreamFormat
+from ..mpegts.clock import TICKS_PER_SECOND
+from ..system import Clock
+
+log = logging.getLogger("recordkit")
+
+EARLY_END_S = 2.0
+"""A stream that ends so long before the others is told."""
+
+
+class Tally:
+    """Counts the units of one recording. ``on_event`` is called with an EventKind and its fields by name.
+
+    Attributes:
+        video_units, audio_units: access units laid.
+        first_pts: the earliest beginning of a unit in 90 kHz ticks, None before the first.
+        end_pts: the latest end of one.
+
+    """
+
+    def __init__(self, clock: Clock, on_event: Callable[..., object]) -> None:
+        self.video_units = 0
+        self.audio_units = 0
+        self.first_pts: int | None = None
+        self.end_pts = 0
+        self._clock = clock
+        self._on_event = on_event
+        self._laid_s: dict[int, float] = {}
+        self._ends: dict[int, int] = {}
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of media, from the first unit's beginning to the last one's end."""
+        return 0.0 if self.first_pts is None else (self.end_pts - self.first_pts) / TICKS_PER_SECOND
+
+    @property
+    def silent_s(self) -> float:
+        """How long no unit has come of the stream that has been silent longest; 0 before the first."""
+        laid = tuple(self._laid_s.values())
+        return self._clock.monotonic() - min(laid) if laid else 0.0
+
+    def add(self, unit: AccessUnit, offset: int) -> None:
+        """Count a unit that was laid at byte ``offset`` of the recording."""
+        self._laid_s[unit.stream] = self._clock.monotonic()
+        if self.first_pts is None or unit.pts < self.first_pts:
+            self.first_pts = unit.pts
+        self._ends[unit.stream] = unit.pts + unit.duration
+        self.end_pts = max(self.end_pts, unit.pts + unit.duration)
+        if unit.stream == VIDEO:
+            self.video_units += 1
+        else:
+            self.audio_units += 1
+        media_s = self._media_s(unit)
+        if unit.discontinuity:
+            self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=media_s)
+        if unit.random_access:
+            self._on_event(
+                EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, offset=offset, bytes=len(unit.data)
+            )
+
+    def tell_late(self, first: AccessUnit, stream_format: StreamFormat) -> None:
+        """A stream is declared; if others are there already it begins late, with the unit ``first``."""
+        if self.first_pts is None:
+            return
+        log.warning(
+            "Stream %d (%s) begins late, %.1f s after the others: players that go by the first tables do not "
+            "find it, and ffmpeg finds it with -analyzeduration 100M -probesize 100M before -i",
+            first.stream,
+            stream_format.codec,
+            self._media_s(first),
+        )
+        self._on_event(EventKind.LATE_STREAM, stream=first.stream, media_s=self._media_s(first))
+
+    def tell_early_ends(self) -> None:
+        """Say which streams end well before the others."""
+        for index, end in self._ends.items():
+            missing_s = (self.end_pts - end) / TICKS_PER_SECOND
+            if missing_s > EARLY_END_S:
+                log.warning("Stream %d ends before the others, by %.1f s", index, missing_s)
+                self._on_event(EventKind.EARLY_END, stream=index, missing_s=missing_s)
+
+    def _media_s(self, unit: AccessUnit) -> float:
+        return 0.0 if self.first_pts is None else (unit.pts - self.first_pts) / TICKS_PER_SECOND
