@@ -22,7 +22,8 @@ class SequenceParameterSet:
     ``profile`` and ``level`` are profile_idc and level_idc, ``width`` and ``height`` pixels after
     cropping, ``frame_rate`` pictures a second where the VUI carries timing. ``reorder`` is how many
     pictures may be decoded before one that is shown before them (max_num_reorder_frames), None if
-    the stream does not say. ``chroma_format`` is chroma_format_idc, the depths are bits a sample.
+    the stream does not say. ``chroma_format`` is chroma_format_idc, the depths are bits a sample. ``slices`` are
+    there for H.264.
     """
 
     profile: int
@@ -34,13 +35,29 @@ class SequenceParameterSet:
     chroma_format: int = 1
     luma_depth: int = 8
     chroma_depth: int = 8
+    slices: SliceCoding | None = None
 
 
-class _EndOfDataError(Exception):
+@dataclass(frozen=True, slots=True)
+class SliceCoding:
+    """What an H.264 SPS says of how slices are written (7.4.2.1.1); ``macroblocks`` are those of a frame."""
+
+    sps_id: int
+    separate_planes: bool
+    frame_number_bits: int
+    order_kind: int
+    order_bits: int
+    order_deltas: bool
+    reference_frames: int
+    frames_only: bool
+    macroblocks: int
+
+
+class EndOfDataError(Exception):
     """The parameter set ends before its syntax does."""
 
 
-class _BitReader:
+class BitReader:
     """Reads the bits of a raw byte sequence payload, first bit first."""
 
     __slots__ = ("_left", "_value")
@@ -53,7 +70,7 @@ class _BitReader:
         """u(count)."""
         self._left -= count
         if self._left < 0:
-            raise _EndOfDataError
+            raise EndOfDataError
         return self._value >> self._left & ((1 << count) - 1)
 
     def unsigned(self) -> int:
@@ -62,7 +79,7 @@ class _BitReader:
         while not self.bits(1):
             zeros += 1
             if zeros > 32:
-                raise _EndOfDataError
+                raise EndOfDataError
         return (1 << zeros) - 1 + self.bits(zeros)
 
     def signed(self) -> int:
@@ -87,12 +104,12 @@ def unescape(nal: bytes) -> bytes:
 
 def unsigned_exp_golomb(payload: bytes, index: int) -> int | None:
     """The ``index``-th of the ue(v) values at the payload's beginning, or None if it is cut."""
-    reader = _BitReader(payload)
+    reader = BitReader(payload)
     try:
         for _ in range(index):
             reader.unsigned()
         return reader.unsigned()
-    except _EndOfDataError:
+    except EndOfDataError:
         return None
 
 
@@ -101,8 +118,8 @@ def parse_sps(nal: bytes) -> SequenceParameterSet | None:
     if len(nal) < 5 or nal[0] & 0x9F != 7:
         return None
     try:
-        return _sane(_read_h264(_BitReader(unescape(nal[1:_LARGEST_SPS_BYTES]))))
-    except _EndOfDataError:
+        return _sane(_read_h264(BitReader(unescape(nal[1:_LARGEST_SPS_BYTES]))))
+    except EndOfDataError:
         return None
 
 
@@ -114,8 +131,8 @@ def parse_h265_sps(nal: bytes) -> SequenceParameterSet | None:
     if len(nal) < 16 or nal[0] >> 1 & 0x3F != 33:
         return None
     try:
-        return _sane(_read_h265(_BitReader(unescape(nal[2:_LARGEST_SPS_BYTES]))))
-    except _EndOfDataError:
+        return _sane(_read_h265(BitReader(unescape(nal[2:_LARGEST_SPS_BYTES]))))
+    except EndOfDataError:
         return None
 
 
@@ -123,23 +140,23 @@ def _sane(sps: SequenceParameterSet) -> SequenceParameterSet | None:
     return sps if 0 < sps.width <= _LARGEST_SIDE and 0 < sps.height <= _LARGEST_SIDE else None
 
 
-def _read_h264(reader: _BitReader) -> SequenceParameterSet:
+def _read_h264(reader: BitReader) -> SequenceParameterSet:
     profile, _, level = reader.bits(8), reader.bits(8), reader.bits(8)
-    reader.unsigned()
+    sps_id = reader.unsigned()
     chroma_format, separate_planes, luma_depth, chroma_depth = 1, 0, 8, 8
     if profile in _HIGH_PROFILES:
         chroma_format = reader.unsigned()
         if chroma_format > 3:
-            raise _EndOfDataError
+            raise EndOfDataError
         if chroma_format == 3:
             separate_planes = reader.bits(1)
         luma_depth, chroma_depth = 8 + reader.unsigned(), 8 + reader.unsigned()
         reader.bits(1)
         if reader.bits(1):
             _skip_scaling_lists(reader, 12 if chroma_format == 3 else 8)
-    reader.unsigned()
-    counts_in_order = _skip_picture_order_count(reader) == _OUTPUT_IS_DECODING_ORDER
-    reader.unsigned()
+    frame_number_bits = reader.unsigned() + 4
+    order_kind, order_bits, order_deltas = _read_picture_order_count(reader)
+    reference_frames = reader.unsigned()
     reader.bits(1)
     width = (reader.unsigned() + 1) * 16
     map_units = reader.unsigned() + 1
@@ -147,20 +164,31 @@ def _read_h264(reader: _BitReader) -> SequenceParameterSet:
     if not frames_only:
         reader.bits(1)
     height = map_units * 16 * (2 - frames_only)
+    slices = SliceCoding(
+        sps_id,
+        bool(separate_planes),
+        frame_number_bits,
+        order_kind,
+        order_bits,
+        order_deltas,
+        reference_frames,
+        bool(frames_only),
+        width // 16 * (height // 16),
+    )
     reader.bits(1)
     if reader.bits(1):
         unit_x, unit_y = (1, 1) if separate_planes else _CHROMA_UNITS[chroma_format]
         width -= (reader.unsigned() + reader.unsigned()) * unit_x
         height -= (reader.unsigned() + reader.unsigned()) * unit_y * (2 - frames_only)
     frame_rate, reorder = _read_vui(reader) if reader.bits(1) else (None, None)
-    if profile == _BASELINE or counts_in_order:
+    if profile == _BASELINE or order_kind == _OUTPUT_IS_DECODING_ORDER:
         reorder = 0
     return SequenceParameterSet(
-        profile, level, width, height, frame_rate, reorder, chroma_format, luma_depth, chroma_depth
+        profile, level, width, height, frame_rate, reorder, chroma_format, luma_depth, chroma_depth, slices
     )
 
 
-def _skip_scaling_lists(reader: _BitReader, count: int) -> None:
+def _skip_scaling_lists(reader: BitReader, count: int) -> None:
     for index in range(count):
         if not reader.bits(1):
             continue
@@ -171,24 +199,24 @@ def _skip_scaling_lists(reader: _BitReader, count: int) -> None:
             last = following or last
 
 
-def _skip_picture_order_count(reader: _BitReader) -> int:
-    """Returns pic_order_cnt_type."""
-    kind = reader.unsigned()
+def _read_picture_order_count(reader: BitReader) -> tuple[int, int, bool]:
+    """Returns pic_order_cnt_type, the bits of pic_order_cnt_lsb, and whether slices say how far off they are."""
+    kind, bits, has_deltas = reader.unsigned(), 0, False
     if kind == 0:
-        reader.unsigned()
+        bits = reader.unsigned() + 4
     elif kind == 1:
-        reader.bits(1)
+        has_deltas = not reader.bits(1)
         reader.signed()
         reader.signed()
         cycle = reader.unsigned()
         if cycle > 255:
-            raise _EndOfDataError
+            raise EndOfDataError
         for _ in range(cycle):
             reader.signed()
-    return kind
+    return kind, bits, has_deltas
 
 
-def _read_vui(reader: _BitReader) -> tuple[Fraction | None, int | None]:
+def _read_vui(reader: BitReader) -> tuple[Fraction | None, int | None]:
     """Frame rate and max_num_reorder_frames of the VUI (E.1.1); two fields, so two ticks, make a frame."""
     if reader.bits(1) and reader.bits(8) == _EXTENDED_SAR:
         reader.bits(32)
@@ -208,11 +236,11 @@ def _read_vui(reader: _BitReader) -> tuple[Fraction | None, int | None]:
         frame_rate = Fraction(scale, 2 * units) if units and scale else None
     try:
         return frame_rate, _read_reorder(reader, has_timing=has_timing)
-    except _EndOfDataError:
+    except EndOfDataError:
         return frame_rate, None
 
 
-def _read_reorder(reader: _BitReader, *, has_timing: bool) -> int | None:
+def _read_reorder(reader: BitReader, *, has_timing: bool) -> int | None:
     """max_num_reorder_frames, from behind the VUI's timing on."""
     if has_timing:
         reader.bits(1)
@@ -232,11 +260,11 @@ def _read_reorder(reader: _BitReader, *, has_timing: bool) -> int | None:
     return reader.unsigned()
 
 
-def _skip_hrd(reader: _BitReader) -> None:
+def _skip_hrd(reader: BitReader) -> None:
     """Hypothetical reference decoder parameters (E.1.2)."""
     count = reader.unsigned() + 1
     if count > 32:
-        raise _EndOfDataError
+        raise EndOfDataError
     reader.bits(8)
     for _ in range(count):
         reader.unsigned()
@@ -245,7 +273,7 @@ def _skip_hrd(reader: _BitReader) -> None:
     reader.bits(20)
 
 
-def _read_h265(reader: _BitReader) -> SequenceParameterSet:
+def _read_h265(reader: BitReader) -> SequenceParameterSet:
     reader.bits(4)
     sub_layers = reader.bits(3)
     reader.bits(1)
@@ -260,7 +288,7 @@ def _read_h265(reader: _BitReader) -> SequenceParameterSet:
     reader.unsigned()
     chroma_format = reader.unsigned()
     if chroma_format > 3:
-        raise _EndOfDataError
+        raise EndOfDataError
     separate_planes = reader.bits(1) if chroma_format == 3 else 0
     width, height = reader.unsigned(), reader.unsigned()
     if reader.bits(1):
