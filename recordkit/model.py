@@ -128,7 +128,7 @@ class EncodedUnit:
     whole unit, H.264 as an Annex B byte stream. ``ticks`` is when it is shown, unwrapped, on the
     timeline that all streams of the source share; None where nobody knows. ``is_entry`` says that
     a decoder can start here, ``discontinuity`` that media is missing before it. ``duration`` is in
-    ticks, 0 where it is not known.
+    ticks, 0 where it is not known. Video without ``data`` says that the last frame still stands at ``ticks``.
     """
 
     codec: str
@@ -139,7 +139,7 @@ class EncodedUnit:
     duration: int = 0
 
     def __post_init__(self) -> None:
-        if not self.data:
+        if not self.data and not (self.is_video and self.ticks is not None):
             raise MediaError(f"a unit of {self.codec} without bytes")
 
     @property

@@ -13,6 +13,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from ..bitstream.audio import OPUS_RATE, opus_control_header, opus_samples
+from ..bitstream.h264_still import StillFrames
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, EncodedUnit, StreamFormat
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
@@ -30,6 +31,7 @@ _TELEPHONE = {"pcm_mulaw": 8_000, "pcm_alaw": 8_000, "g722": 16_000}
 """Codings without a header: their sample rates, of one channel (RFC 3551, 4.5)."""
 _MOST_PIXELS = 139_264 * 256
 """The largest picture of H.264 (A.3.1, level 6.2): a few bytes of a sender must not cost gigabytes."""
+_STEP = TICKS_PER_SECOND // 30
 _SILENCE = bytes.fromhex("fc fffe")
 _SILENCE_TICKS = TICKS_PER_SECOND // 50
 """An Opus packet of 20 ms in stereo that decodes to silence, and its length."""
@@ -55,6 +57,8 @@ class LivePictures:
         self._decoder: av.VideoCodecContext | None = None
         self._skipped = 0
         self._broken = False
+        self._stills = StillFrames()
+        self._newest: VideoFrame | None = None
 
     @property
     def skipped_units(self) -> int:
@@ -71,8 +75,12 @@ class LivePictures:
     def code(self, unit: EncodedUnit, place: int, *, discontinuity: bool, shown_after: int = 0) -> list[Coded]:
         """The access units that come out for ``unit``, decoded at ``place``, shown ``shown_after`` ticks later.
 
+        One without bytes shows the last frame once more, where that can be done.
+
         Raises MediaError where it cannot be decoded or encoded.
         """
+        if not unit.data:
+            return self._stand(place, shown_after)
         coded: list[Coded] = []
         if unit.codec != self._codec:
             coded = self._choose(unit.codec)
@@ -81,6 +89,8 @@ class LivePictures:
             return coded
         self._broken |= discontinuity
         if self._framer is not None:
+            if unit.codec == "h264":
+                self._stills.follow(unit.data)
             access_unit = AccessUnit(
                 self._index,
                 place + shown_after,
@@ -99,6 +109,21 @@ class LivePictures:
         if coded:
             self._broken = False
         return coded
+
+    def _stand(self, place: int, shown_after: int) -> list[Coded]:
+        if self._waits:
+            return []
+        if self._framer is None:
+            coded = [] if self._newest is None else self._encode(self._newest, place)
+            # How long it has stood is not how long it will be shown.
+            return [one._replace(unit=replace(one.unit, duration=min(one.unit.duration, _STEP))) for one in coded]
+        data = self._stills.still() if self._codec == "h264" else None
+        if data is None:
+            return []
+        framed = self._framer.framed(
+            AccessUnit(self._index, place + shown_after, place, data), is_key_picture=False
+        )
+        return [] if framed is None else [framed]
 
     def flush(self) -> list[Coded]:
         """What the decoder and the encoder still hold."""
@@ -153,10 +178,12 @@ class LivePictures:
         self._waits = self.failed = True
         self._broken = True
 
-    def _encode(self, picture: VideoFrame) -> list[Coded]:
-        if self._encoder is None or picture.pts is None:
+    def _encode(self, picture: VideoFrame, place: int | None = None) -> list[Coded]:
+        place = picture.pts if place is None else place
+        if self._encoder is None or place is None:
             return []
-        return self._encoder.encode(picture, picture.pts, discontinuity=self._broken)
+        self._newest = picture
+        return self._encoder.encode(picture, place, discontinuity=self._broken)
 
 
 class LiveSound:

@@ -37,7 +37,7 @@ class WhipSettings:
     ``max_bytes`` of a file, after which a new one begins (None: none), ``min_free_bytes`` on the disk,
     below which nobody is taken and what is recorded is committed; ``connect_timeout`` is how many seconds
     a publisher has to connect, ``max_silence`` how many a connected one may send neither video nor audio before
-    it is ended and what was recorded is committed (None: as long as it likes; an alert tells).
+    it is ended and what was recorded is committed (None: as long as it likes; the state is degraded then).
     ``start_bit_rate`` is what browsers are asked to begin with, in bits a second.
 
     Media come over UDP, at ports that the system chooses. Where only some reach this machine (a container, a

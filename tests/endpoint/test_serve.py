@@ -301,6 +301,8 @@ def test_each_publisher_has_its_lines_in_the_log(tmp_path: Path, caplog: pytest.
                 await client.post("/whip/talk", data="v=0", headers=SDP)
         async with synthetic(url, seconds=1) as media:
             await media.wait()
+        # Its goodbye is heard before the endpoint's own.
+        await until(lambda: (tmp_path / "out" / "talk-1.ts").exists())
 
     caplog.set_level("INFO", "recordkit.endpoint")
     with serving(tmp_path / "out") as url:

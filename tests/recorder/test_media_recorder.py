@@ -31,6 +31,7 @@ from recordkit.sources.webrtc import tap
 from recordkit.sources.webrtc.network import Network, NetworkFaults
 from recordkit.sources.webrtc.peers import Peers, connected_peers
 from recordkit.sources.webrtc.tracks import SyntheticMedia
+from tests.judges import judge
 from tests.steering import FaultySystem
 
 SMALL = {"width": 320, "height": 180, "fps": 30}
@@ -302,6 +303,41 @@ def test_the_second_of_two_recorders_of_one_track_gets_all_of_it_too(tmp_path):
     asyncio.run(run())
     for name in ("one.ts", "two.ts"):
         assert read_back(tmp_path / name, fps=30).numbers_ok == 30
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+def test_a_shared_screen_on_which_nothing_moves_lasts_to_the_end(tmp_path, codec):
+    path = tmp_path / "talk.ts"
+    recorder = rk.MediaRecorder(path, audio=None)
+
+    async def run():
+        media = SyntheticMedia(Synthetic(seconds=1.0, audio=False, **SMALL), codec=codec)
+        async with connected_peers(media.tracks, codec=codec) as peers:
+            recorder.addTrack(peers.tracks[0], peer=peers.receiver)
+            await recorder.start()
+            media.begin()
+            began_s = asyncio.get_running_loop().time()
+            await media.wait()
+            await asyncio.sleep(4.8)
+            lasted_s = asyncio.get_running_loop().time() - began_s
+            recording = await recorder.stop()
+        await media.close()
+        return recording, lasted_s
+
+    recording, lasted_s = asyncio.run(run())
+    found = verified(path)
+    assert not {"gap", "reconnect", "discontinuity", "degraded"} & set(recording.events["kind"])
+    assert found.streams[0].gaps == 0
+    back = read_back(path, fps=30)
+    assert (back.first_number, back.last_number, back.lost, back.unreadable) == (0, 29, 0, 0)
+    assert back.repeated == 2, "once while it stood, once at the end"
+    assert recording.duration_s == pytest.approx(lasted_s, abs=0.5)
+    converted = tmp_path / "talk.mp4"
+    subprocess.run(
+        [judge("ffmpeg"), "-nostdin", "-v", "error", "-i", path, "-c", "copy", converted], check=True, timeout=60
+    )
+    with av.open(converted) as film:
+        assert film.duration / av.time_base == pytest.approx(recording.duration_s, abs=0.2)
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...model import Received
+from ...model import EventKind, Received
 from ...system import Clock
 from .assembly import Unit
 from .signs import Signs
 from .stream import Shared, Sink, StreamReception
 
+SILENCE_TOLD_S = 10.0
+"""So long nothing at all has come before that is told: a camera may have been unplugged, or the network is gone."""
 _MOST_HELD_BYTES = 32 * 1024 * 1024
+_PART = "sender"
 
 
 class Reception:
@@ -30,6 +33,7 @@ class Reception:
         self._held: list[tuple[StreamReception, Unit, int]] | None = []
         self._held_bytes = 0
         self._open_s: float | None = None
+        self._is_silence_told = False
 
     @property
     def counters(self) -> Received:
@@ -70,6 +74,13 @@ class Reception:
             stream.poll(now_s)
         self._release(now_s)
         self._shared.signs.poll(now_s)
+        is_silent = self._shared.signs.heard_s is not None and self.silent_s >= SILENCE_TOLD_S
+        if is_silent and not self._is_silence_told:
+            because = f"neither video nor audio has come for {SILENCE_TOLD_S:g} s"
+            self._shared.sink.note(EventKind.DEGRADED, part=_PART, because=because)
+        elif self._is_silence_told and not is_silent:
+            self._shared.sink.note(EventKind.RESTORED, part=_PART)
+        self._is_silence_told = is_silent
 
     def release(self) -> None:
         """Hand on what is held, whether or not the clocks are known."""

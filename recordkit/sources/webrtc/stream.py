@@ -21,6 +21,13 @@ from .keyframes import KeyframeRequests
 from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
 from .signs import OUTAGE_S, Signs
 
+STANDS_S = 4.0
+"""So often a frame that stands is told again: before a stream counts as silent."""
+_STOOD_S = 2.0
+"""A frame that has stood for so long stands to the end; what comes of a stop that is a little late is no still."""
+_BEHIND_S = 0.4
+"""So far behind the present it is placed, so that it is before the next frame, however late that comes."""
+
 
 class Sink(Protocol):
     """Who takes what arrives: a Recorder that drops what overflows, or a bounded queue before one.
@@ -80,6 +87,8 @@ class StreamReception:
         self._refused = False
         self._keyframes: KeyframeRequests | None = None
         self._fruitless = Fruitless()
+        self._codec = ""
+        self._shown_s = self._told_s = 0.0
 
     @property
     def index(self) -> int:
@@ -151,15 +160,21 @@ class StreamReception:
             requests = self._requests(now_s)
             if requests.is_due(now_s, needs_entry=self._needs_entry) and self.request_keyframe():
                 requests.asked(now_s)
+        if now_s - self._told_s >= STANDS_S and not (self._needs_entry or self._reorder.is_waiting):
+            self._stand(now_s, behind_s=_BEHIND_S)
 
     def end(self) -> None:
         """Nothing more will come: what waits is handed on."""
         for packet in self._choice.flush():
             self._take(packet)
         self._hand_on(self._reorder.flush())
+        may_stand, dropped = not self._needs_entry, self._assembly.dropped
         self._take_units(self._assembly.flush())
         if self._fruitless.is_due_at_end():
             self._tell_fruitless()
+        now_s = self._shared.clock.monotonic()
+        if may_stand and self._assembly.dropped == dropped and now_s - self._shown_s >= _STOOD_S:
+            self._stand(now_s)
         self._shared.remove(self)
         self._shared.joint.remove(self.clock)
 
@@ -175,12 +190,22 @@ class StreamReception:
             sink.note(EventKind.GAP, stream=self.index, seconds=seconds, filled=False)
         self.end_ticks = place + unit.duration
         encoded = EncodedUnit(unit.first.codec, unit.data, place, unit.is_entry, unit.discontinuity, unit.duration)
+        self._codec, self._shown_s = encoded.codec, unit.first.arrival_s
+        self._told_s = max(self._told_s, self._shown_s)
         self._units += 1
         if sink.put(encoded, self.number):
             self._refused &= not unit.is_entry
         else:
             self._refused_units += 1
             self._refused = not self.is_audio
+
+    def _stand(self, now_s: float, behind_s: float = 0.0) -> None:
+        """Tell that the last frame stands: the sender lives, no packet is missing, and nothing moves."""
+        if self.is_audio or self.end_ticks is None or self._shared.signs.is_lifeless(now_s):
+            return
+        self._told_s = now_s
+        place = self.end_ticks + round((now_s - behind_s - self._shown_s) * TICKS_PER_SECOND)
+        self._shared.sink.put(EncodedUnit(self._codec, b"", place, is_entry=False), self.number)
 
     @property
     def _needs_entry(self) -> bool:

@@ -27,9 +27,14 @@ class Taker:
     def __init__(self):
         self.units = []
         self.events = []
+        self.stood = []
+        self.silences = []
         self.has_room = True
 
     def put(self, unit, stream):
+        if not unit.data:
+            self.stood.append(unit.ticks)
+            return True
         if self.has_room:
             self.units.append((unit, stream))
         return self.has_room
@@ -38,7 +43,7 @@ class Taker:
         raise AssertionError("no frames here")
 
     def note(self, kind, **fields):
-        self.events.append((kind, fields))
+        (self.silences if fields.get("part") == "sender" else self.events).append((kind, fields))
 
     @property
     def pictures(self):
@@ -245,6 +250,36 @@ def test_a_frame_that_stands_is_no_gap_while_reports_come(seconds, reports):
     kinds = [kind for kind, _ in taker.events]
     assert kinds == ([] if reports or seconds < 5 else [EventKind.RECONNECT, EventKind.GAP])
     assert len(taker.pictures) == 60
+    # Told again and again as long as the sender is known to live, each time just behind the present.
+    stood_s = [(ticks - taker.pictures[29].ticks) / SECOND for ticks in taker.stood]
+    assert stood_s == pytest.approx([4 * n - 0.4 for n in range(1, 8 if reports else 2) if seconds > 2], abs=0.4)
+    assert [kind for kind, _ in taker.silences] == ([EventKind.DEGRADED, EventKind.RESTORED] if seconds > 2 else [])
+
+
+@pytest.mark.parametrize(("seconds", "stands"), [(0.5, False), (1.9, False), (2.1, True), (3.9, True)])
+def test_the_last_frame_stands_to_the_end(seconds, stands):
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(30)))
+    rig.until(100 + 29 / 30 + seconds)
+    taker = rig.end()
+    assert [(ticks - taker.pictures[-1].ticks) / SECOND for ticks in taker.stood] == (
+        [pytest.approx(seconds, abs=0.05)] if stands else []
+    )
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_nothing_stands_behind_a_loss_or_when_the_sender_is_gone(lives):
+    rig = Rig(audio=False)
+    pairs = of(rig.video, film(30))
+    if lives:
+        del pairs[-5]
+    rig.run(pairs)
+    for _ in range(3):
+        rig.until(rig.clock.monotonic() + 3)
+        if lives:
+            rig.video.lives()
+    taker = rig.end()
+    assert len(taker.stood) == (not lives)  # one, while it could still have been there
     assert not any(unit.discontinuity for unit in taker.pictures)
 
 
