@@ -155,7 +155,7 @@ def recording_disagreements(source: Probe, wanted: list[Stream], made: Try, resu
     # What ffprobe cannot decode is recorded all the same where it is passed through.
     theirs = [one for one in source.streams if one.kind in ("video", "audio") and one.packets]
     extra = len([one for one in result.streams if one.packets]) - len(theirs)
-    if extra > 0:
+    if extra > 0 and source.streams:
         found["record: streams"] = f"{extra} more than the source has"
     if not has_reason:
         found |= _sync_disagreements(wanted, result)
@@ -177,7 +177,7 @@ def _stream_disagreements(one: Stream, other: Stream) -> Iterator[tuple[str, str
             yield "channels", f"{other.channels} of {one.channels}"
     if other.unordered:
         yield "order", f"{other.unordered} decoding times that do not rise"
-    if one.span_s is not None and other.span_s is not None and not one.jumps:
+    if one.span_s is not None and other.span_s is not None and not (one.jumps or one.unordered):
         apart = other.span_s - one.span_s
         if abs(apart) > _tolerated_s(one, other):
             yield "duration", f"{other.span_s:.3f} s instead of {one.span_s:.3f}"
