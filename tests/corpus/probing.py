@@ -27,7 +27,7 @@ _TAG = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\] ?")
 
 @dataclass(slots=True)
 class Stream:
-    """One stream: ``packets`` of the container, ``frames`` decoded of them, from ``begin_s`` to ``end_s``.
+    """One stream from ``begin_s`` to ``end_s``: ``packets``, some ``hidden`` by edit lists, ``frames`` decoded of them.
 
     Video ends with the begin of its last frame: containers seldom know how long that is shown. ``untimed_s``
     are the packets without times behind the last that has one.
@@ -37,6 +37,7 @@ class Stream:
     kind: str
     codec: str
     packets: int = 0
+    hidden: int = 0
     frames: int = 0
     width: int = 0
     height: int = 0
@@ -73,6 +74,7 @@ class Stream:
         self.packets += 1
         self.has_lengths = duration_s > 0
         if not is_shown:
+            self.hidden += 1
             return
         if dts_s is not None:
             self.unordered += self._last_dts_s is not None and dts_s <= self._last_dts_s
