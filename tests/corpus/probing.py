@@ -27,7 +27,7 @@ _TAG = re.compile(r"^\[([^\]@]+) @ 0x[0-9a-f]+\] ?")
 
 @dataclass(slots=True)
 class Stream:
-    """One stream from ``begin_s`` to ``end_s``: ``packets``, some ``hidden`` by edit lists, ``frames`` decoded of them.
+    """One stream from ``begin_s`` to ``end_s``: ``packets``, some ``hidden`` by edit lists, ``frames`` of them.
 
     Video ends with the begin of its last frame: containers seldom know how long that is shown. ``untimed_s``
     are the packets without times behind the last that has one.
