@@ -78,23 +78,17 @@ def demux(
     """The packets of ``streams`` to the end, and at the end an empty one of each that flushes its decoder.
 
     "Try again", which libavformat says of each stretch without a sync byte, is no end. Packets that are cut off
-    or damaged are counted in the log, unless that is told elsewhere. Raises SourceError if it cannot be read on.
+    or damaged are counted in the log, unless that is told elsewhere; encrypted ones are left out.
+    Raises SourceError if it cannot be read on, or all of it is encrypted.
     """
     deadline = time.monotonic() + LONGEST_SILENCE_S
-    audio: dict[int, int | None] = {stream.index: None for stream in streams if isinstance(stream, av.AudioStream)}
-    in_order = {stream.index for stream in streams if _is_shown_in_order(stream)}
-    damaged: dict[int, int] = {}
+    care = _Care(container.name, streams, tells_damage=tells_damage)
     try:
         while True:
             try:
                 for packet in container.demux(*streams):
-                    if tells_damage and packet.is_corrupt and packet.size:
-                        _count_damage(container.name, packet.stream_index, damaged)
-                    if packet.stream_index in in_order:
-                        packet.pts = packet.dts
-                    elif packet.stream_index in audio:
-                        _untime_repeated(packet, audio)
-                    yield packet
+                    if care.admits(packet):
+                        yield packet
                     deadline = time.monotonic() + LONGEST_SILENCE_S
                 return
             except av.BlockingIOError as error:
@@ -109,23 +103,56 @@ def demux(
             except (av.FFmpegError, OSError) as error:
                 raise SourceError(container.name, f"cannot be read on: {words(error)}") from error
     finally:
-        for index, count in damaged.items():
+        care.tell_counts()
+
+
+class _Care:
+    """Looks at each packet of some streams: whether it can be used, and whether its times are its own."""
+
+    def __init__(self, name: str, streams: Sequence[av.stream.Stream], *, tells_damage: bool) -> None:
+        self._name = name
+        self._streams = len(streams)
+        self._in_order = {stream.index for stream in streams if _is_shown_in_order(stream)}
+        self._audio_times: dict[int, int | None] = {
+            stream.index: None for stream in streams if isinstance(stream, av.AudioStream)
+        }
+        self._tells_damage = tells_damage
+        self._damaged: dict[int, int] = {}
+        self._encrypted: set[int] = set()
+
+    def admits(self, packet: DemuxedPacket) -> bool:
+        """Whether ``packet`` can be used; its times are put right. Raises SourceError if no stream can."""
+        index = packet.stream_index
+        if packet.has_sidedata("encryption_info"):
+            self._tell_encrypted(index)
+            return False
+        if self._tells_damage and packet.is_corrupt and packet.size:
+            if index not in self._damaged:
+                log.warning("%s: stream %d: a packet is cut off or damaged", self._name, index)
+            self._damaged[index] = self._damaged.get(index, 0) + 1
+        if index in self._in_order:
+            packet.pts = packet.dts
+        elif index in self._audio_times and packet.dts is not None:
+            # RealMedia has one time for many packets: it is that of the first.
+            before, self._audio_times[index] = self._audio_times[index], packet.dts
+            if packet.dts == before:
+                packet.pts = packet.dts = None
+        return True
+
+    def tell_counts(self) -> None:
+        """Say at the end how much was damaged."""
+        for index, count in self._damaged.items():
             if count > 1:
-                log.warning("%s: stream %d: %d packets were cut off or damaged", container.name, index, count)
+                log.warning("%s: stream %d: %d packets were cut off or damaged", self._name, index, count)
 
-
-def _untime_repeated(packet: DemuxedPacket, times: dict[int, int | None]) -> None:
-    """Take the time from a packet of audio that has that of the one before: RealMedia has one for many."""
-    if packet.dts is not None and packet.dts == times[packet.stream_index]:
-        packet.pts = packet.dts = None
-    else:
-        times[packet.stream_index] = packet.dts
-
-
-def _count_damage(name: str, index: int, damaged: dict[int, int]) -> None:
-    if index not in damaged:
-        log.warning("%s: stream %d: a packet is cut off or damaged", name, index)
-    damaged[index] = damaged.get(index, 0) + 1
+    def _tell_encrypted(self, index: int) -> None:
+        """Tell of a stream that is noise without its key (ISO/IEC 23001-7)."""
+        if index in self._encrypted:
+            return
+        self._encrypted.add(index)
+        if len(self._encrypted) == self._streams:
+            raise SourceError(self._name, "is encrypted: give its key by options={'decryption_key': ...}")
+        log.warning("%s: stream %d is encrypted from here on, and left out", self._name, index)
 
 
 def _is_shown_in_order(stream: av.stream.Stream) -> bool:

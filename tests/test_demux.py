@@ -23,6 +23,16 @@ class Packet(str):
     stream_index = 0
     is_corrupt = False
 
+    def has_sidedata(self, _: str) -> bool:
+        return False
+
+
+class Encrypted(Packet):
+    """One that is noise without a key."""
+
+    def has_sidedata(self, name: str) -> bool:
+        return name == "encryption_info"
+
 
 class Broken(Packet):
     """One that came cut off."""
@@ -71,6 +81,24 @@ def test_damaged_packets_are_told_once_and_counted(caplog: pytest.LogCaptureFixt
         "talk: stream 0: a packet is cut off or damaged",
         "talk: stream 0: 2 packets were cut off or damaged",
     ]
+
+
+def test_encrypted_packets_are_left_out_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    found = demux(Scripted("one", Encrypted("two"), Encrypted("three"), "four"), [object(), object()])  # type: ignore[arg-type, list-item]
+    assert list(found) == ["one", "four"]
+    assert [record.message for record in caplog.records] == [
+        "talk: stream 0 is encrypted from here on, and left out"
+    ]
+
+
+def test_a_film_that_is_encrypted_is_refused_and_read_with_its_key(tmp_path: Path) -> None:
+    clip, film, key = make_clip(tmp_path / "clip.mp4", seconds=0.5), tmp_path / "film.mp4", "0123456789abcdef" * 2
+    scheme = ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key, "-encryption_kid", key]
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-c", "copy", *scheme, film], check=True)
+    with open_media(film) as container, pytest.raises(SourceError, match="is encrypted: give its key"):
+        list(demux(container, container.streams.get()))
+    with open_media(film, options={"decryption_key": key}) as container:
+        assert len([one for one in demux(container, container.streams.video) if one.size]) == 15
 
 
 def test_what_is_shown_in_order_is_shown_when_it_is_decoded(tmp_path: Path) -> None:
