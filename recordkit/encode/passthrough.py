@@ -92,6 +92,8 @@ class Passthrough:
 
         Raises MediaError for a packet that cannot be carried.
         """
+        if packet.has_sidedata("encryption_info"):
+            raise MediaError("the packet is encrypted: give its container the key (decryption_key)", self._index)
         if packet.is_discard and self._is_hidden(packet):
             return []
         if not packet.is_discard:

@@ -14,6 +14,7 @@ from ..bitstream.language import three_letters
 from ..demux import is_decodable
 from ..encode.routing import MOST_AUDIO
 from ..errors import SourceError
+from .encrypted import ENCRYPTED
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -34,6 +35,26 @@ class Choice:
     def streams(self) -> list[av.VideoStream | av.AudioStream]:
         """All of them, the video first."""
         return [*([] if self.video is None else [self.video]), *self.audio]
+
+    def without(self, name: str, encrypted: set[int]) -> Choice:
+        """The same without the ``encrypted`` streams, which is told. Raises SourceError if none is left."""
+        if not encrypted:
+            return self
+        told = tuple(
+            (
+                f"stream {stream.index}",
+                f"stream {stream.index} ({stream.type}) is left out: it {ENCRYPTED}",
+            )
+            for stream in self.streams
+            if stream.index in encrypted
+        )
+        if len(told) == len(self.streams):
+            raise SourceError(name, ENCRYPTED)
+        for _, because in told:
+            log.warning("%s: %s", name, because)
+        video = None if self.video is None or self.video.index in encrypted else self.video
+        audio = tuple(stream for stream in self.audio if stream.index not in encrypted)
+        return Choice(video, audio, (*self.troubles, *told))
 
 
 def choose(container: InputContainer, name: str, *, program: int | None, video: bool, audio: bool | str) -> Choice:

@@ -9,22 +9,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, cast
 
 import av
-import av.filter
 from av.video.frame import VideoFrame
 
 from ..bitstream.audio import parse_adts
 from ..bitstream.language import three_letters
 from ..demux import WITHOUT_DISPLAY_TIMES, DemuxedPacket, demux, open_media, words
 from ..encode.passthrough import passthrough_codec
-from ..errors import SettingsError
+from ..errors import SettingsError, SourceError
 from ..mpegts.clock import WRAP, Unwrapper, fraction
 from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text, whole
 from .choice import choose
 from .edits import hidden_frames
+from .encrypted import ENCRYPTED, encrypted_streams, kept, peeked, scrambled_pids
 from .interleave import interleaved, with_decoding_times
+from .pacing import FrameRate
 from .source import OpenSource, SourceItem
 
 log = logging.getLogger("recordkit")
@@ -89,8 +91,15 @@ class MediaFile:
     @contextmanager
     def open(self) -> Iterator[OpenSource]:
         """Open it; raises SourceError where that fails, or nothing in it can be recorded."""
-        with open_media(self.url, kind=self.format, options=cast("dict[str, str]", self.options)) as container:
+        with self._opened() as container:
             choice = choose(container, self.url, program=self.program, video=self.video, audio=self.audio)
+            packets = demux(container, choice.streams)
+            is_live = _is_live(container)
+            if not is_live:
+                first, packets = peeked(packets, choice.streams)
+                locked = encrypted_streams(container, first, choice.streams)
+                choice = choice.without(self.url, locked)
+                packets = kept(packets, choice.streams)
             video = choice.video
             passed = {stream.index: self._is_passed(stream) for stream in choice.streams}
             for stream in choice.streams:
@@ -98,16 +107,26 @@ class MediaFile:
                     stream.codec_context.thread_type = "AUTO"
             average = fraction(video.average_rate) if video is not None else None
             yield OpenSource(
-                items=self._items(container, choice.streams, passed),
+                items=self._items(
+                    self._in_order(container, packets, choice.streams, passed), choice.streams, passed
+                ),
                 has_video=video is not None,
                 has_audio=bool(choice.audio),
                 frame_rate=self.fps or average,
                 pixel_aspect=_pixel_aspect(video),
                 languages=tuple(three_letters(stream.language) for stream in choice.audio),
                 troubles=choice.troubles,
-                is_live=_is_live(container),
+                is_live=is_live,
                 may_end=self.url.split(":", 1)[0] in _MAY_END or "://" not in self.url,
             )
+
+    def _opened(self) -> av.container.InputContainer:
+        try:
+            return open_media(self.url, kind=self.format, options=cast("dict[str, str]", self.options))
+        except SourceError:
+            if scrambled_pids(Path(self.url)):
+                raise SourceError(self.url, ENCRYPTED) from None
+            raise
 
     def _is_passed(self, stream: av.VideoStream | av.AudioStream) -> bool:
         """Whether the packets go into the recording as they are; the log says why or why not."""
@@ -130,11 +149,13 @@ class MediaFile:
         return False
 
     @staticmethod
-    def _packets(
-        container: av.container.InputContainer, chosen: list[Any], passed: dict[int, bool]
+    def _in_order(
+        container: av.container.InputContainer,
+        packets: Iterator[DemuxedPacket],
+        chosen: list[Any],
+        passed: dict[int, bool],
     ) -> Iterator[DemuxedPacket]:
-        """The packets of the streams, at times that can be believed; those of a file in their order."""
-        packets = demux(container, chosen)
+        """``packets`` at times that can be believed; those of a file in their order."""
         if container.format.name in _WITH_33_BITS:
             packets = _SourceClock().unwrapped(packets)
         if _is_live(container):
@@ -145,17 +166,17 @@ class MediaFile:
         return interleaved(packets, chosen)
 
     def _items(
-        self, container: av.container.InputContainer, chosen: list[Any], passed: dict[int, bool]
+        self, packets: Iterator[DemuxedPacket], chosen: list[Any], passed: dict[int, bool]
     ) -> Iterator[SourceItem]:
         numbers = {stream.index: 0 for stream in chosen}
         audio = [stream.index for stream in chosen if isinstance(stream, av.AudioStream)]
         numbers |= {index: number for number, index in enumerate(audio)}
-        pacer = _FrameRate(self.fps) if self.fps is not None else None
+        pacer = FrameRate(self.fps) if self.fps is not None else None
         undecodable: dict[int, int] = {}
         begun: set[int] = set()
         order = _DisplayOrder()
         reordered = next((stream.index for stream in chosen if _lacks_display_times(stream)), None)
-        for packet in self._packets(container, chosen, passed):
+        for packet in packets:
             # Not packet.stream_index: the empty packets at the end have none.
             index = packet.stream.index
             if passed[index] and packet.size and index not in begun:
@@ -249,51 +270,6 @@ def _is_bare(packet: DemuxedPacket) -> bool:
 def _pixel_aspect(stream: av.VideoStream | None) -> Fraction | None:
     aspect = fraction(stream.codec_context.sample_aspect_ratio) if stream is not None else None
     return aspect if aspect and Fraction(1, 100) <= aspect <= 100 else None
-
-
-class _FrameRate:
-    """Pictures at a constant rate, by libavfilter's ``fps``; a new size starts a new filter."""
-
-    def __init__(self, fps: Fraction) -> None:
-        self._fps = fps
-        self._graph: av.filter.Graph | None = None
-        self._kind: tuple[int, int, str] | None = None
-
-    def paced(self, frame: VideoFrame) -> list[VideoFrame]:
-        """The pictures that ``frame`` makes due: none, one or several."""
-        kind = (frame.width, frame.height, frame.format.name)
-        pictures: list[VideoFrame] = []
-        if kind != self._kind or self._graph is None:
-            pictures = self.flush()
-            self._graph, self._kind = av.filter.Graph(), kind
-            self._graph.link_nodes(
-                self._graph.add_buffer(
-                    width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
-                ),
-                self._graph.add("fps", f"{self._fps.numerator}/{self._fps.denominator}"),
-                self._graph.add("buffersink"),
-            ).configure()
-        self._graph.push(frame)
-        return pictures + self._pulled(self._graph)
-
-    def flush(self) -> list[VideoFrame]:
-        """The pictures that the last frame makes due until its end."""
-        graph, self._graph = self._graph, None
-        if graph is None:
-            return []
-        graph.push(None)
-        return self._pulled(graph)
-
-    @staticmethod
-    def _pulled(graph: av.filter.Graph) -> list[VideoFrame]:
-        pictures: list[VideoFrame] = []
-        while True:
-            try:
-                picture = graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                return pictures
-            if isinstance(picture, VideoFrame):
-                pictures.append(picture)
 
 
 def _is_live(container: av.container.InputContainer) -> bool:

@@ -1,0 +1,123 @@
+"""Encrypted files: refused or left out in words, never recorded as if they were clear."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from recordkit.demux import DemuxedPacket
+from recordkit.errors import SourceError
+from recordkit.recorder.record import record
+from recordkit.recorder.recorder import Recorder
+from recordkit.sources.encrypted import peeked, scrambled_pids
+from recordkit.sources.media_file import MediaFile
+from recordkit.verification.verify import verify
+from tests.media import make_clip
+
+KEY = "76a6c65c5ea762046bd749a2e632ccbb"
+VIDEO, AUDIO = 0x100, 0x101
+
+
+@pytest.fixture(scope="module")
+def clear(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clear") / "clear.ts", seconds=1)
+
+
+@pytest.fixture(scope="module")
+def locked(clear: Path) -> Path:
+    path = clear.with_name("locked.mp4")
+    command = ["ffmpeg", "-v", "error", "-i", str(clear), "-c", "copy", "-encryption_scheme", "cenc-aes-ctr"]
+    subprocess.run([*command, "-encryption_key", KEY, "-encryption_kid", KEY[::-1], str(path)], check=True)
+    return path
+
+
+def scrambled(clear: Path, path: Path, pids: set[int], *, with_payload: bool = True, in_pes: bool = False) -> Path:
+    """``clear`` with the packets of ``pids`` marked as scrambled, and scrambled: with, or behind, PES headers."""
+    data = bytearray(clear.read_bytes())
+    for at in range(0, len(data), 188):
+        begin = at + (5 + data[at + 4] if data[at + 3] & 0x20 else 4)
+        if int.from_bytes(data[at + 1 : at + 3]) & 0x1FFF not in pids or not data[at + 3] & 0x10:
+            continue
+        if in_pes:
+            if data[at + 1] & 0x40:
+                data[begin + 6] |= 0x20
+                begin += 9 + data[begin + 8]
+        else:
+            data[at + 3] |= 0x80
+        if with_payload:
+            data[begin : at + 188] = bytes(byte ^ 0x5A for byte in data[begin : at + 188])
+    path.write_bytes(data)
+    return path
+
+
+def test_an_mp4_without_its_key_is_refused_and_nothing_is_written(locked: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is encrypted: the option decryption_key"):
+        record(MediaFile(url=str(locked)), tmp_path / "out.ts")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_mp4_with_its_key_is_recorded(locked: Path, tmp_path: Path) -> None:
+    record(MediaFile(url=str(locked), options={"decryption_key": KEY}), tmp_path / "out.ts")
+    assert verify(tmp_path / "out.ts", decode=True).ok
+
+
+@pytest.mark.parametrize("in_pes", [False, True], ids=["whole packets", "behind PES headers"])
+def test_a_scrambled_transport_stream_is_refused(clear: Path, in_pes: bool, tmp_path: Path) -> None:
+    path = scrambled(clear, tmp_path / "locked.ts", {VIDEO, AUDIO}, in_pes=in_pes)
+    assert scrambled_pids(path) == {VIDEO, AUDIO}
+    with pytest.raises(SourceError, match=r"is encrypted|neither video nor audio"):
+        record(MediaFile(url=str(path), format="mpegts"), tmp_path / "out.ts")
+    assert not (tmp_path / "out.ts").exists()
+
+
+def test_what_is_clear_beside_it_is_recorded_and_the_rest_is_told(
+    clear: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = scrambled(clear, tmp_path / "half.ts", {AUDIO}, in_pes=True)
+    recording = record(MediaFile(url=str(path)), tmp_path / "out.ts")
+    assert list(recording.streams) == [0]
+    assert recording.counters.video_units == 30
+    assert "is left out: it is encrypted" in caplog.text
+    assert "degraded" in list(recording.events["kind"])
+
+
+def test_packets_that_only_say_so_are_clear(clear: Path, tmp_path: Path) -> None:
+    path = scrambled(clear, tmp_path / "said.ts", {VIDEO, AUDIO}, with_payload=False)
+    assert scrambled_pids(path) == set()
+    assert scrambled_pids(tmp_path / "none.ts") == set()
+    assert scrambled_pids(clear) == set()
+
+
+def test_an_encrypted_packet_is_refused_by_the_recorder(locked: Path, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "out.ts", audio=None)
+    recorder.start()
+    with av.open(str(locked)) as container:
+        for packet in list(container.demux(video=0))[:10]:
+            recorder.write_packet(packet)
+        recording = recorder.stop()
+    assert recording.counters.rejected_items == 10
+    assert recording.path is None
+
+
+def test_a_fault_behind_the_first_packets_comes_after_them(clear: Path) -> None:
+    found: list[DemuxedPacket] = []
+    with av.open(str(clear)) as container:
+        good = [next(container.demux(video=0))]
+
+        def reading() -> Iterator[DemuxedPacket]:
+            yield from good
+            raise SourceError("clip.ts", "cannot be read on")
+
+        def read_all(packets: Iterator[DemuxedPacket]) -> None:
+            for packet in packets:
+                found.append(packet)
+
+        first, again = peeked(reading(), container.streams.get())
+        assert first == good
+        with pytest.raises(SourceError, match="read on"):
+            read_all(again)
+    assert found == good
