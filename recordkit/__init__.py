@@ -76,7 +76,12 @@ if TYPE_CHECKING:
     from .sources.webrtc.loopback import Loopback as Loopback
     from .telemetry.alerts import Alert as Alert, AlertSettings as AlertSettings, Limit as Limit
     from .telemetry.compare import compare as compare
-    from .telemetry.frames import Log as Log, read_flush_log as read_flush_log, read_flush_logs as read_flush_logs
+    from .telemetry.frames import (
+        Log as Log,
+        plain as plain,
+        read_flush_log as read_flush_log,
+        read_flush_logs as read_flush_logs,
+    )
     from .verification.verify import Verification as Verification, verify as verify
     # isort: on
 
@@ -116,7 +121,7 @@ _NAMES = {
     ".sources.webrtc.loopback": "Loopback",
     ".telemetry.alerts": "Alert AlertSettings Limit",
     ".telemetry.compare": "compare",
-    ".telemetry.frames": "Log read_flush_log read_flush_logs",
+    ".telemetry.frames": "Log plain read_flush_log read_flush_logs",
     ".verification.verify": "Verification verify",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -67,7 +68,7 @@ class Log:
 
     @property
     def events(self) -> pd.DataFrame:
-        """One row an event, indexed by ``time``: ``elapsed_s``, ``kind`` and ``fields`` (a dict)."""
+        """One row an event, indexed by ``time``: ``elapsed_s``, ``kind`` and ``fields`` (a dict; see ``plain``)."""
         frame = _frame(self.contents.events, "event")
         frame.attrs.update(self.attrs)
         return frame
@@ -144,6 +145,24 @@ class Logged:
         return self.log.summary()
 
 
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy of a table for Excel, SQL, JSON and whatever knows neither time zones nor mappings.
+
+    Times are in UTC without saying so, mappings are JSON text, and the index, if it has a name, is the
+    first column: ``plain(recording.events).to_excel("events.xlsx", index=False)``.
+    """
+    import pandas as pd
+
+    table = table.reset_index() if table.index.name is not None else table.copy()
+    table.attrs = {}
+    for name, column in table.items():
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            table[name] = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        elif column.dtype == object:
+            table[name] = [json.dumps(one) if isinstance(one, Mapping) else one for one in column]
+    return table
+
+
 def _alert(event: Event) -> dict[str, Any]:
     """What an alert raised says, in its columns' types even if the log holds something else."""
     row: dict[str, Any] = {}
@@ -172,7 +191,10 @@ def _frame(records: Sequence[Record], name: str, drop: Iterable[str] = ()) -> pd
 def _indexed(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    frame.index = pd.DatetimeIndex(_times(frame.pop("time_ns")), name="time")
+    times = frame.pop("time_ns")
+    # What happened at one moment stands a nanosecond apart: some of pandas wants an index without repetitions.
+    times += times.groupby(times).cumcount()
+    frame.index = pd.DatetimeIndex(_times(times), name="time")
     return frame
 
 

@@ -21,6 +21,8 @@ from ..errors import (
 )
 from ..mpegts.laying import PACKET_BYTES
 from ..system import FULL, System
+from ..telemetry.logfile import OLD_SUFFIX
+from ..telemetry.logfile import SUFFIX as LOG_SUFFIX
 from .identity import is_still, lock
 
 log = logging.getLogger("recordkit")
@@ -28,6 +30,7 @@ log = logging.getLogger("recordkit")
 SUFFIX = ".ts"
 PARTIAL_SUFFIX = ".recording.ts"
 TAIL_SUFFIX = ".recording.tail"
+_LONGEST_COMPANION = LOG_SUFFIX + OLD_SUFFIX
 
 
 class Output:
@@ -59,6 +62,7 @@ class Output:
         itself where it had to be made.
         """
         folder = self.final_path.parent
+        self._check_length(_nearest(folder))
         try:
             if self.final_path.is_dir():
                 raise OutputNameError(self.final_path, "is a folder: name a file in it")
@@ -100,6 +104,21 @@ class Output:
         if taken_away:
             self.close()
             raise OutputBusyError(self.final_path, "another program took the partial away: try again")
+
+    def _check_length(self, folder: Path) -> None:
+        """Raises OutputNameError for a name that leaves no room for that of its longest companion."""
+        try:
+            longest = os.pathconf(folder, "PC_NAME_MAX")
+        except OSError:
+            return
+        name = self.final_path.name
+        most = longest - len(_LONGEST_COMPANION) + len(SUFFIX)
+        if len(os.fsencode(name)) > most:
+            raise OutputNameError(
+                self.final_path,
+                f"the name is too long: it has {len(os.fsencode(name))} bytes, and {most} at most leave room for "
+                f"the recording's other files ({_LONGEST_COMPANION}): choose a shorter one",
+            )
 
     def _partial_in_the_way(self) -> OutputError:
         try:

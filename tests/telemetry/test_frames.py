@@ -1,6 +1,8 @@
 """The DataFrames: their types to the letter, whatever they hold, and from whatever they were read."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from pandas.testing import assert_frame_equal
 
 from recordkit.errors import LogError
 from recordkit.model import Codec, EventKind
-from recordkit.telemetry.frames import Log, read_flush_log, read_flush_logs
+from recordkit.telemetry.frames import Log, plain, read_flush_log, read_flush_logs
 from recordkit.telemetry.journal import Contents
 from recordkit.telemetry.logfile import LogFile
 
@@ -223,3 +225,46 @@ def test_logs_of_no_folder(tmp_path):
     for path in (tmp_path / "none", written(tmp_path / "file")):
         with pytest.raises(LogError):
             read_flush_logs(path)
+
+
+TABLES = [*NAMES, "summary"]
+
+
+def table_of(name):
+    found = getattr(FULL, name)
+    return found() if name == "summary" else found
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_plain_table_goes_to_sql_and_json_and_comes_back(name):
+    table = table_of(name)
+    flat = plain(table)
+    assert len(flat.columns) == len(table.columns) + (table.index.name is not None)
+    with closing(sqlite3.connect(":memory:")) as database:
+        flat.to_sql(name, database, index=False)
+        back = pd.read_sql(f"SELECT * FROM {name}", database)  # noqa: S608 - a name of ours
+    assert list(back.columns) == list(flat.columns)
+    assert len(back) == len(table)
+    assert len(json.loads(flat.to_json(orient="records", date_format="iso"))) == len(table)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_plain_table_goes_to_excel(tmp_path, name):
+    pytest.importorskip("openpyxl", reason="it writes the files of Excel")
+    flat = plain(table_of(name))
+    flat.to_excel(tmp_path / "table.xlsx", index=False)
+    assert list(pd.read_excel(tmp_path / "table.xlsx").columns) == list(flat.columns)
+
+
+def test_a_plain_table_says_the_same():
+    flat = plain(FULL.events)
+    assert flat["time"].tolist() == FULL.events.index.tz_localize(None).tolist()
+    assert [json.loads(one) for one in flat["fields"]] == FULL.events["fields"].tolist()
+    assert isinstance(FULL.events["fields"].iloc[0], dict)
+
+
+def test_what_happens_at_one_moment_has_an_index_without_repetitions():
+    events = tuple(event(EventKind.MARK, name=str(number)) for number in range(3))
+    frame = Log({}, Contents((), (), events)).events
+    assert frame.index.asi8.tolist() == [events[0].time_ns + number for number in range(3)]
+    assert len(json.loads(frame.to_json(date_format="iso"))["kind"]) == 3

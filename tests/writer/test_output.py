@@ -21,6 +21,7 @@ from recordkit.errors import (
     WriteError,
 )
 from recordkit.system import System
+from recordkit.telemetry.logfile import OLD_SUFFIX, log_path
 from recordkit.writer.output import Output
 
 from ..steering import FaultySystem, recordkit_threads
@@ -48,6 +49,20 @@ def test_names_that_cannot_be_recorded_to(tmp_path, name):
         Output(tmp_path / name, System())
     assert caught.value.path == tmp_path / name
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("stem", ["x" * 238, "あ" * 80, "x" * 253, "x" * 400])
+def test_names_that_are_too_long_say_how_long_they_may_be(tmp_path, stem):
+    with pytest.raises(OutputNameError, match=r"the name is too long: .* 240 at most"):
+        opened(tmp_path / "new" / f"{stem}.ts")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_longest_name_leaves_room_for_all_that_lies_beside_it(tmp_path):
+    path = tmp_path / ("x" * 237 + ".ts")
+    opened(path).close()
+    kept = log_path(path)
+    kept.with_name(kept.name + OLD_SUFFIX).touch()
 
 
 def test_the_folder_is_made(tmp_path):
