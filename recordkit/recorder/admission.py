@@ -12,7 +12,7 @@ from .capacity import Capacity
 _OTHER_BYTES = 8 * 1024 * 1024
 _ENCODER_BYTES_PER_PIXEL = 25
 _UNKNOWN_SIZE = (640, 360)
-"""Small: nobody is refused for pictures that may never come."""
+"""Small: nobody is refused for frames that may never come."""
 DESCRIPTORS = 8
 """Files that one recording has open at a time: three, more for moments, and some for its source."""
 RECENT_S = 10.0
@@ -22,7 +22,7 @@ RECENT_S = 10.0
 class Needs:
     """What a recording will take. ``device`` is the number of the disk it goes to, None where that is not known.
 
-    ``encodes`` says that it may have pictures to encode.
+    ``encodes`` says that it may have frames to encode.
     """
 
     name: str
@@ -59,7 +59,7 @@ def check(needs: Needs, running: Iterable[Load], capacity: Capacity) -> None:
 
     A busy machine is no reason to refuse: what runs may well have all that it needs. It is only
     where a recording of this process loses media at this moment that another one would make it
-    lose more; one that has no pictures to encode is never refused for the processor's sake.
+    lose more; one that has no frames to encode is never refused for the processor's sake.
     """
     free_bytes = capacity.memory_bytes()
     if free_bytes < needs.memory_bytes:

@@ -181,21 +181,21 @@ class Recorder(Logged):
     @property
     def duration_s(self) -> float:
         """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
-        return self._parts.duration_s
+        return self._parts.ledger.duration_s
 
     @property
     def counters(self) -> Counters:
         """What has happened to the media so far."""
-        return self._parts.counters
+        return self._parts.ledger.counters
 
     @property
     def received(self) -> Callable[[], Received | None]:
         """Tells of what came over a network: put here by who feeds the recorder from one, for the counters."""
-        return self._parts.received
+        return self._parts.ledger.received
 
     @received.setter
     def received(self, tells: Callable[[], Received | None]) -> None:
-        self._parts.received = tells
+        self._parts.ledger.received = tells
 
     @property
     def flush_records(self) -> tuple[FlushRecord, ...]:

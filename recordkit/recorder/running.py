@@ -13,18 +13,18 @@ from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import RecordkitError
 from ..intake import Intake
-from ..model import EventKind, Field, FlushRecord, Received, Sample
+from ..model import EventKind, Field, FlushRecord, Sample
 from ..mpegts.packetiser import Packetiser
 from ..settings import RecordingSettings, VideoSettings
 from ..telemetry.instruments import Instruments
-from ..telemetry.sampler import Standing
 from ..version import __version__
 from ..writer.closing import DISK_FULL
 from ..writer.observer import Closed, Observer, QueueStatus
 from ..writer.writer import Writer
 from .admission import Load, Needs, memory_bytes
+from .ledger import Ledger
 from .pipeline import Pipeline
-from .result import Counters, Recording
+from .result import Recording
 from .shared import Shared
 from .state import Ending, State, StateTable
 from .unstopped import look_after
@@ -38,7 +38,7 @@ log = logging.getLogger("recordkit")
 class RunningRecording(Observer):
     """The parts of one recording and what they tell each other; ``Recorder`` is what a caller sees of it.
 
-    ``states`` decides how it ends. ``received`` returns what came over a network.
+    ``states`` decides how it ends, ``ledger`` has its figures.
 
     Raises OutputNameError; opening the files is left to ``start``.
     """
@@ -47,7 +47,6 @@ class RunningRecording(Observer):
         clock = settings.clock
         self.settings = settings
         self.states = StateTable()
-        self.received: Callable[[], Received | None] = lambda: None
         self._let_go: Callable[[], None] = lambda: None
         self._has_ended = False
         self._shared = shared
@@ -74,6 +73,7 @@ class RunningRecording(Observer):
             on_end=self._ended,
             on_event=self.note,
         )
+        self.ledger = Ledger(self.intake, self.streams, self._packetiser, self.writer, self.pipeline, self.states)
         alerts = settings.alerts
         self.instruments = Instruments(
             self.final_output_path,
@@ -87,7 +87,7 @@ class RunningRecording(Observer):
                 "recordkit": __version__,
                 "pid": os.getpid(),
             },
-            self._standing,
+            self.ledger.standing,
             interval_s=settings.sample_interval,
             log_file=settings.flush_log,
             alerts=replace(alerts, own=(*alerts.own, self._degraded_rule)),
@@ -96,7 +96,7 @@ class RunningRecording(Observer):
             clock=clock,
             system=settings.system,
             probe=shared.probe,
-            counts=self._counts,
+            counts=self.ledger.limited,
         )
         self._needs = Needs(
             self.final_output_path.name,
@@ -166,42 +166,15 @@ class RunningRecording(Observer):
         """Why the recording failed, or None."""
         return self.states.error
 
-    @property
-    def duration_s(self) -> float:
-        """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
-        return self.pipeline.tally.duration_s
-
-    @property
-    def counters(self) -> Counters:
-        """What has happened to the media so far."""
-        timeline = self.streams.timeline
-        return Counters(
-            taken_items=self.intake.taken,
-            dropped_items=self.intake.dropped,
-            late_items=timeline.late_items,
-            mistimed_items=timeline.mistimed_items,
-            rejected_items=self.streams.rejected_items + self.pipeline.refused_units,
-            skipped_units=self.streams.skipped_units,
-            untimed_items=timeline.untimed_items,
-            restarts=timeline.restarts,
-            video_units=self.pipeline.tally.video_units,
-            audio_units=self.pipeline.tally.audio_units,
-            late_units=self._packetiser.late_units,
-            gap_count=self.streams.gap_count,
-            gap_s=self.streams.gap_s,
-            abandoned_items=self.pipeline.abandoned_items,
-            received=self.received(),
-        )
-
     def result(self) -> Recording:
         """The recording, once it has ended."""
         path = self.writer.temp_output_path if self.writer.file_bytes else None
         return Recording(
             path=self.final_output_path if self.writer.committed else path,
             bytes=self.writer.file_bytes,
-            duration_s=self.duration_s,
+            duration_s=self.ledger.duration_s,
             streams=self._packetiser.streams,
-            counters=self.counters,
+            counters=self.ledger.counters,
             flush_log=self.instruments.log,
             ended_because=self.ended_because,
         )
@@ -267,7 +240,9 @@ class RunningRecording(Observer):
         if self.states.ending is Ending.UNSTOPPED:
             self.note(EventKind.STOP, because=Ending.UNSTOPPED.value)
         if closed.committed:
-            self.note(EventKind.COMMIT, path=str(closed.path), bytes=closed.size_bytes, duration_s=self.duration_s)
+            self.note(
+                EventKind.COMMIT, path=str(closed.path), bytes=closed.size_bytes, duration_s=self.ledger.duration_s
+            )
         self.pipeline.wake()
 
     def queue(self) -> QueueStatus:
@@ -296,27 +271,6 @@ class RunningRecording(Observer):
 
     def _degraded_rule(self, _: Sample) -> str | None:
         return self.states.degraded_because if self.states.state is State.DEGRADED else None
-
-    def _counts(self) -> dict[str, int]:
-        """The counters that have limits in AlertSettings."""
-        counters = self.counters
-        received = counters.received
-        return {
-            "late_items": counters.late_items,
-            "mistimed_items": counters.mistimed_items,
-            "skipped_units": counters.skipped_units,
-            "received_dropped_units": received.dropped_units if received is not None else 0,
-        }
-
-    def _standing(self) -> Standing:
-        writer = self.writer
-        return Standing(
-            writer.final_output_path if writer.committed else writer.temp_output_path,
-            buffer_bytes=writer.bytes_since_last_flush,
-            queue_bytes=self.intake.bytes,
-            dropped_units=self.intake.dropped,
-            silent_s=self.pipeline.tally.silent_s if self.states.state.is_recording else 0.0,
-        )
 
     def _ended(self) -> None:
         """All is done, or has failed."""

@@ -57,7 +57,7 @@ def test_what_is_put_in_comes_out_as_a_recording(tmp_path):
     assert recording.path == tmp_path / "talk.ts"
     assert recording.bytes == recording.path.stat().st_size == sum(record.flush_bytes for record in told)
     assert recording.counters.video_units == 10
-    assert parts.duration_s == recording.duration_s == pytest.approx(1.0, abs=0.2)
+    assert parts.ledger.duration_s == recording.duration_s == pytest.approx(1.0, abs=0.2)
     assert kinds(parts)[-1] is EventKind.COMMIT
 
 

@@ -1,0 +1,90 @@
+"""What has happened to one recording's media, and how it stands: asked of the parts that count it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..encode.streams import Streams
+from ..intake import Intake
+from ..model import Received
+from ..mpegts.packetiser import Packetiser
+from ..telemetry.sampler import Standing
+from ..writer.writer import Writer
+from .pipeline import Pipeline
+from .result import Counters
+from .state import StateTable
+
+
+class Ledger:
+    """Reads the figures of a recording's parts; each is as its part has it at this moment, and none is kept here.
+
+    ``received`` returns what came over a network, or None: put here by who feeds the recording from one.
+    """
+
+    def __init__(
+        self,
+        intake: Intake[Any],
+        streams: Streams,
+        packetiser: Packetiser,
+        writer: Writer,
+        pipeline: Pipeline,
+        states: StateTable,
+    ) -> None:
+        self.received: Callable[[], Received | None] = lambda: None
+        self._intake = intake
+        self._streams = streams
+        self._packetiser = packetiser
+        self._writer = writer
+        self._pipeline = pipeline
+        self._states = states
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
+        return self._pipeline.tally.duration_s
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened to the media so far."""
+        streams, tally = self._streams, self._pipeline.tally
+        timeline = streams.timeline
+        return Counters(
+            taken_items=self._intake.taken,
+            dropped_items=self._intake.dropped,
+            late_items=timeline.late_items,
+            mistimed_items=timeline.mistimed_items,
+            rejected_items=streams.rejected_items + self._pipeline.refused_units,
+            skipped_units=streams.skipped_units,
+            untimed_items=timeline.untimed_items,
+            restarts=timeline.restarts,
+            video_units=tally.video_units,
+            audio_units=tally.audio_units,
+            late_units=self._packetiser.late_units,
+            gap_count=streams.gap_count,
+            gap_s=streams.gap_s,
+            abandoned_items=self._pipeline.abandoned_items,
+            received=self.received(),
+        )
+
+    def limited(self) -> dict[str, int]:
+        """The counters that have limits in AlertSettings."""
+        counters = self.counters
+        received = counters.received
+        return {
+            "late_items": counters.late_items,
+            "mistimed_items": counters.mistimed_items,
+            "skipped_units": counters.skipped_units,
+            "received_dropped_units": received.dropped_units if received is not None else 0,
+        }
+
+    def standing(self) -> Standing:
+        """What a sample tells of the recording itself."""
+        writer = self._writer
+        return Standing(
+            writer.final_output_path if writer.committed else writer.temp_output_path,
+            buffer_bytes=writer.bytes_since_last_flush,
+            queue_bytes=self._intake.bytes,
+            dropped_units=self._intake.dropped,
+            silent_s=self._pipeline.tally.silent_s if self._states.state.is_recording else 0.0,
+        )
