@@ -73,16 +73,21 @@ def _may_be_live(name: str) -> bool:
 
 
 def demux(
-    container: InputContainer, streams: Sequence[av.stream.Stream], *, tells_damage: bool = True
+    container: InputContainer,
+    streams: Sequence[av.stream.Stream],
+    *,
+    tells_damage: bool = True,
+    takes_encrypted: bool = False,
 ) -> Iterator[DemuxedPacket]:
     """The packets of ``streams`` to the end, and at the end an empty one of each that flushes its decoder.
 
     "Try again", which libavformat says of each stretch without a sync byte, is no end. Packets that are cut off
-    or damaged are counted in the log, unless that is told elsewhere; encrypted ones are left out.
+    or damaged are counted in the log, unless that is told elsewhere; encrypted ones are left out, unless
+    ``takes_encrypted``: who does that looks at them.
     Raises SourceError if it cannot be read on, or all of it is encrypted.
     """
     deadline = time.monotonic() + LONGEST_SILENCE_S
-    care = _Care(container.name, streams, tells_damage=tells_damage)
+    care = _Care(container.name, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)
     try:
         while True:
             try:
@@ -106,10 +111,17 @@ def demux(
         care.tell_counts()
 
 
+def is_encrypted(packet: DemuxedPacket) -> bool:
+    """Whether a packet came out as it stands in the file, for want of a key (ISO/IEC 23001-7)."""
+    return packet.has_sidedata("encryption_info")
+
+
 class _Care:
     """Looks at each packet of some streams: whether it can be used, and whether its times are its own."""
 
-    def __init__(self, name: str, streams: Sequence[av.stream.Stream], *, tells_damage: bool) -> None:
+    def __init__(
+        self, name: str, streams: Sequence[av.stream.Stream], *, tells_damage: bool, takes_encrypted: bool
+    ) -> None:
         self._name = name
         self._streams = len(streams)
         self._in_order = {stream.index for stream in streams if _is_shown_in_order(stream)}
@@ -117,13 +129,14 @@ class _Care:
             stream.index: None for stream in streams if isinstance(stream, av.AudioStream)
         }
         self._tells_damage = tells_damage
+        self._takes_encrypted = takes_encrypted
         self._damaged: dict[int, int] = {}
         self._encrypted: set[int] = set()
 
     def admits(self, packet: DemuxedPacket) -> bool:
         """Whether ``packet`` can be used; its times are put right. Raises SourceError if no stream can."""
         index = packet.stream_index
-        if packet.has_sidedata("encryption_info"):
+        if is_encrypted(packet) and not self._takes_encrypted:
             self._tell_encrypted(index)
             return False
         if self._tells_damage and packet.is_corrupt and packet.size:

@@ -10,6 +10,7 @@ import av
 from ..bitstream.audio import parse_audio_specific_config
 from ..bitstream.language import three_letters
 from ..bitstream.lengths import parse_configuration, with_start_codes
+from ..demux import is_encrypted
 from ..errors import MediaError
 from ..model import AccessUnit, Codec
 from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
@@ -92,7 +93,7 @@ class Passthrough:
 
         Raises MediaError for a packet that cannot be carried.
         """
-        if packet.has_sidedata("encryption_info"):
+        if is_encrypted(packet):
             raise MediaError("the packet is encrypted: give its container the key (decryption_key)", self._index)
         if packet.is_discard and self._is_hidden(packet):
             return []

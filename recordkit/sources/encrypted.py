@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from ..demux import DemuxedPacket
+from ..demux import DemuxedPacket, is_encrypted
 from ..errors import SourceError
 from ..mpegts.laying import PACKET_BYTES
 
@@ -68,11 +68,6 @@ def encrypted_streams(
         scrambled = scrambled_pids(Path(container.name))
         found |= {stream.index for stream in streams if stream.id in scrambled}
     return found
-
-
-def is_encrypted(packet: DemuxedPacket) -> bool:
-    """Whether a packet came out as it stands in the file, for want of a key (ISO/IEC 23001-7)."""
-    return packet.has_sidedata("encryption_info")
 
 
 def scrambled_pids(path: Path) -> set[int]:

@@ -93,8 +93,8 @@ class MediaFile:
         """Open it; raises SourceError where that fails, or nothing in it can be recorded."""
         with self._opened() as container:
             choice = choose(container, self.url, program=self.program, video=self.video, audio=self.audio)
-            packets = demux(container, choice.streams)
             is_live = _is_live(container)
+            packets = demux(container, choice.streams, takes_encrypted=not is_live)
             if not is_live:
                 first, packets = peeked(packets, choice.streams)
                 locked = encrypted_streams(container, first, choice.streams)
