@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -17,12 +16,13 @@ from av.video.frame import VideoFrame
 
 from ..bitstream.audio import parse_adts
 from ..bitstream.language import three_letters
-from ..demux import WITHOUT_DISPLAY_TIMES, DemuxedPacket, demux, open_media, words
+from ..demux import DemuxedPacket, demux, open_media
 from ..encode.passthrough import passthrough_codec
 from ..errors import SettingsError, SourceError
 from ..mpegts.clock import WRAP, Unwrapper, fraction
 from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text, whole
 from .choice import choose
+from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames
 from .encrypted import ENCRYPTED, encrypted_streams, kept, peeked, scrambled_pids
 from .interleave import interleaved, with_decoding_times
@@ -136,7 +136,7 @@ class MediaFile:
         )
         if wanted:
             reason = "encoded anew, as asked"
-        elif _lacks_display_times(stream):
+        elif lacks_display_times(stream):
             reason = "encoded anew: its frames are reordered, and it does not say when they are shown"
         elif isinstance(stream, av.VideoStream) and hidden_frames(stream).are_needed:
             reason = "encoded anew: its edit list hides frames that shown ones refer to"
@@ -172,10 +172,8 @@ class MediaFile:
         audio = [stream.index for stream in chosen if isinstance(stream, av.AudioStream)]
         numbers |= {index: number for number, index in enumerate(audio)}
         pacer = FrameRate(self.fps) if self.fps is not None else None
-        undecodable: dict[int, int] = {}
         begun: set[int] = set()
-        order = _DisplayOrder()
-        reordered = next((stream.index for stream in chosen if _lacks_display_times(stream)), None)
+        decoding = Decoding(self.url, chosen)
         for packet in packets:
             # Not packet.stream_index: the empty packets at the end have none.
             index = packet.stream.index
@@ -191,29 +189,14 @@ class MediaFile:
                 if packet.size and not (packet.is_discard and isinstance(packet.stream, av.VideoStream)):
                     yield SourceItem(packet, numbers[index])
                 continue
-            try:
-                frames = packet.decode()
-            except av.FFmpegError as error:
-                if index not in undecodable:
-                    log.warning(
-                        "%s: stream %d: a packet cannot be decoded (%s); it is left out",
-                        self.url,
-                        index,
-                        words(error),
-                    )
-                undecodable[index] = undecodable.get(index, 0) + 1
-                continue
-            if reordered == index:
-                order.give_times(packet, frames)
-            for frame in frames:
+            for frame in decoding.frames(packet):
                 if isinstance(frame, VideoFrame) and pacer is not None:
                     yield from (SourceItem(picture, numbers[index]) for picture in pacer.paced(frame))
-                elif isinstance(frame, av.VideoFrame | av.AudioFrame):
+                else:
                     yield SourceItem(frame, numbers[index])
         if pacer is not None:
             yield from (SourceItem(picture) for picture in pacer.flush())
-        for index, count in undecodable.items():
-            log.warning("%s: stream %d: %d packets could not be decoded", self.url, index, count)
+        decoding.tell_losses()
 
 
 class _SourceClock:
@@ -234,31 +217,6 @@ class _SourceClock:
             if packet.pts is not None:
                 packet.pts = self._unwrapper.unwrap(packet.pts % WRAP)
             yield packet
-
-
-class _DisplayOrder:
-    """Times of pictures whose packets say only when they are decoded: in order, those are when they are shown."""
-
-    def __init__(self) -> None:
-        self._times: list[int] = []
-
-    def give_times(self, packet: Any, frames: list[Any]) -> None:  # noqa: ANN401 - PyAV's generics
-        """Note ``packet``'s time, and give the frames that came out of it theirs."""
-        if packet.dts is not None:
-            heapq.heappush(self._times, packet.dts)
-        for frame in frames:
-            if self._times:
-                frame.pts = heapq.heappop(self._times)
-
-
-def _lacks_display_times(stream: av.VideoStream | av.AudioStream) -> bool:
-    """Whether the container has no PTS of its own (raw streams, AVI) while pictures are coded out of order.
-
-    libavformat makes some up then, in the order of decoding.
-    """
-    if not isinstance(stream, av.VideoStream) or not stream.codec_context.has_b_frames:
-        return False
-    return stream.container.format.name in WITHOUT_DISPLAY_TIMES
 
 
 def _is_bare(packet: DemuxedPacket) -> bool:
