@@ -37,11 +37,11 @@ def refused(needs=NEEDS, running=(), machine=None):
 
 def test_what_a_recording_may_take():
     megabyte = 1 << 20
-    sound = memory_bytes(10 * megabyte, 16 * megabyte, None)
-    assert 30 * megabyte < sound < 40 * megabyte
-    assert sound < memory_bytes(10 * megabyte, 16 * megabyte, VideoSettings()) < sound + 10 * megabyte
+    audio = memory_bytes(10 * megabyte, 16 * megabyte, None)
+    assert 30 * megabyte < audio < 40 * megabyte
+    assert audio < memory_bytes(10 * megabyte, 16 * megabyte, VideoSettings()) < audio + 10 * megabyte
     large = memory_bytes(10 * megabyte, 16 * megabyte, VideoSettings(size=(1920, 1080)))
-    assert 45 * megabyte < large - sound < 60 * megabyte
+    assert 45 * megabyte < large - audio < 60 * megabyte
 
 
 def test_memory():

@@ -472,7 +472,7 @@ def test_a_unit_that_cannot_be_carried_is_left_out_and_counted(tmp_path):
     assert units_in(whole(rig.final)) == rig.datas()
 
 
-def test_it_tells_of_streams_sizes_and_key_pictures(tmp_path):
+def test_it_tells_of_streams_sizes_and_keyframes(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         rig.put(0)
         rig.idle()

@@ -101,7 +101,7 @@ def test_seconds_are_those_of_the_media(seconds: float, count: int, tmp_path: Pa
     assert recording.counters.video_units == count
     assert recording.path is not None
     assert read_back(recording.path).lost == 0
-    # Sound comes in chunks of 20 ms, and AAC in units of 1024 samples after one of priming.
+    # Audio comes in chunks of 20 ms, and AAC in units of 1024 samples after one of priming.
     assert seconds <= recording.duration_s <= seconds + 0.02 + 2 * 1024 / 48_000
 
 
@@ -174,11 +174,11 @@ def test_a_live_source_is_asked_for_an_entry_where_a_unit_could_not_be_decoded(t
     live = Live()
 
     def items() -> Iterator[SourceItem]:
-        # The encoding thread finds out at its own time that this is no picture.
+        # The encoding thread finds out at its own time that this is no frame.
         for number in range(5000):
             if live.asked:
                 return
-            yield SourceItem(EncodedUnit("vp8", b"\x01 no picture", number, is_entry=number == 0))
+            yield SourceItem(EncodedUnit("vp8", b"\x01 no frame", number, is_entry=number == 0))
             time.sleep(0.001)
 
     @contextmanager

@@ -45,12 +45,12 @@ def frames():
 
 
 @pytest.fixture(scope="module")
-def pictures(frames):
+def video_frames(frames):
     return [frame for frame in frames if isinstance(frame, av.VideoFrame)]
 
 
 @pytest.fixture(scope="module")
-def sounds(frames):
+def audio_frames(frames):
     return [frame for frame in frames if isinstance(frame, av.AudioFrame)]
 
 
@@ -59,21 +59,21 @@ def recorder(folder, name="talk.ts", **settings):
 
 
 def decoded(path, *, late=False):
-    """How many pictures, and seconds of sound, come out of a file, which recordkit finds nothing wrong with.
+    """How many frames, and seconds of audio, come out of a file, which recordkit finds nothing wrong with.
 
     ``late``: but that units of one stream came long after those of the other.
     """
     allowed = {ProblemKind.DTS_BEHIND_PCR} if late else set()
     assert scan(whole(path)).problem_counts.keys() <= allowed
-    pictures = samples = 0
+    video_frames = samples = 0
     with av.open(str(path)) as container:
         for frame in container.decode():
             if isinstance(frame, av.VideoFrame):
-                pictures += 1
+                video_frames += 1
             else:
                 samples += frame.samples
                 rate = frame.sample_rate
-        return pictures, samples / rate if samples else 0.0
+        return video_frames, samples / rate if samples else 0.0
 
 
 # What it is.
@@ -116,7 +116,7 @@ def test_a_name_that_cannot_be_recorded_to(tmp_path):
 # The way through.
 
 
-def test_a_recording_from_beginning_to_end(tmp_path, frames, pictures):
+def test_a_recording_from_beginning_to_end(tmp_path, frames, video_frames):
     seen = []
     with recorder(tmp_path, on_flush=seen.append) as one:
         assert one.state is State.RECORDING
@@ -125,7 +125,7 @@ def test_a_recording_from_beginning_to_end(tmp_path, frames, pictures):
     recording = one.stop()
     assert one.state is State.STOPPED
     assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.ts"]
-    assert decoded(tmp_path / "talk.ts") == (len(pictures), pytest.approx(2.0, abs=0.3))
+    assert decoded(tmp_path / "talk.ts") == (len(video_frames), pytest.approx(2.0, abs=0.3))
     assert recording.path == tmp_path / "talk.ts"
     assert recording.bytes == recording.path.stat().st_size == one.file_bytes
     assert recording.duration_s == pytest.approx(2.0, abs=0.3)
@@ -133,41 +133,41 @@ def test_a_recording_from_beginning_to_end(tmp_path, frames, pictures):
     assert recording.flush_records == one.flush_records == tuple(seen)
     assert recording.counters == one.counters
     assert recording.counters.taken_items == len(frames)
-    assert recording.counters.video_units == len(pictures)
+    assert recording.counters.video_units == len(video_frames)
     assert recording.counters.dropped_items == 0
     assert one.queue_bytes == 0
     assert list(one.flushes["flush_bytes"]) == [record.flush_bytes for record in seen]
 
 
 @pytest.mark.parametrize("first", [av.VideoFrame, av.AudioFrame])
-def test_it_does_not_matter_which_stream_comes_first(tmp_path, frames, pictures, first):
+def test_it_does_not_matter_which_stream_comes_first(tmp_path, frames, video_frames, first):
     begin = [frame for frame in frames if float(frame.pts * frame.time_base) < 0.5]
     rest = frames[len(begin) :]
     with recorder(tmp_path) as one:
         for frame in [*sorted(begin, key=lambda frame: not isinstance(frame, first)), *rest]:
             one.write(frame)
-    assert decoded(tmp_path / "talk.ts") == (len(pictures), pytest.approx(2.0, abs=0.3))
+    assert decoded(tmp_path / "talk.ts") == (len(video_frames), pytest.approx(2.0, abs=0.3))
     assert one.counters.late_items == one.counters.late_units == 0
 
 
-def test_sound_alone(tmp_path, sounds):
+def test_audio_alone(tmp_path, audio_frames):
     with recorder(tmp_path, video=None) as one:
-        for frame in sounds:
+        for frame in audio_frames:
             one.write(frame)
     assert decoded(tmp_path / "talk.ts") == (0, pytest.approx(2.0, abs=0.3))
 
 
-def test_pictures_alone(tmp_path, pictures):
+def test_video_alone(tmp_path, video_frames):
     with recorder(tmp_path, audio=None) as one:
-        for frame in pictures:
+        for frame in video_frames:
             one.write(frame)
-    assert decoded(tmp_path / "talk.ts") == (len(pictures), 0.0)
+    assert decoded(tmp_path / "talk.ts") == (len(video_frames), 0.0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])
-def test_a_few_frames(tmp_path, pictures, count):
+def test_a_few_frames(tmp_path, video_frames, count):
     with recorder(tmp_path) as one:
-        for frame in pictures[:count]:
+        for frame in video_frames[:count]:
             one.write(frame)
     assert decoded(tmp_path / "talk.ts")[0] == count
 
@@ -194,35 +194,35 @@ def finished(tmp_path_factory, frames):
     return folder / "talk.ts"
 
 
-def test_packets_go_through_as_they_are(tmp_path, finished, pictures):
+def test_packets_go_through_as_they_are(tmp_path, finished, video_frames):
     with recorder(tmp_path, "copy.ts") as one:
         for packet in packets_of(finished):
             assert one.write_packet(packet)
-    assert one.counters.video_units == len(pictures)
+    assert one.counters.video_units == len(video_frames)
     assert decoded(tmp_path / "copy.ts") == decoded(finished)
 
 
-def test_several_threads_write_at_once(tmp_path, pictures, sounds):
+def test_several_threads_write_at_once(tmp_path, video_frames, audio_frames):
     with recorder(tmp_path) as one:
         threads = [
             threading.Thread(target=lambda part=part: [one.write(frame) for frame in part])
-            for part in (pictures, sounds)
+            for part in (video_frames, audio_frames)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(GUARD_S)
-    assert one.counters.taken_items == len(pictures) + len(sounds)
-    assert decoded(tmp_path / "talk.ts", late=True)[0] == len(pictures)
+    assert one.counters.taken_items == len(video_frames) + len(audio_frames)
+    assert decoded(tmp_path / "talk.ts", late=True)[0] == len(video_frames)
 
 
-def test_two_recorders_at_once(tmp_path, frames, pictures):
+def test_two_recorders_at_once(tmp_path, frames, video_frames):
     with recorder(tmp_path, "one.ts") as one, recorder(tmp_path, "two.ts") as two:
         for frame in frames:
             one.write(frame)
             two.write(frame)
     for name in ("one.ts", "two.ts"):
-        assert decoded(tmp_path / name)[0] == len(pictures)
+        assert decoded(tmp_path / name)[0] == len(video_frames)
 
 
 def test_flush_brings_everything_written_so_far_into_the_file(tmp_path, frames):
@@ -277,26 +277,26 @@ def test_what_a_power_cut_would_cost(tmp_path, frames):
 # Frames and packets that do not fit.
 
 
-def test_media_that_it_has_no_stream_for(tmp_path, pictures, sounds, finished):
+def test_media_that_it_has_no_stream_for(tmp_path, video_frames, audio_frames, finished):
     video, audio = (next(p for p in packets_of(finished) if p.stream.type == kind) for kind in ("video", "audio"))
     with recorder(tmp_path, "v.ts", audio=None) as one:
         with pytest.raises(MediaError):
-            one.write(sounds[0])
+            one.write(audio_frames[0])
         with pytest.raises(MediaError):
             one.write_packet(audio)
-        one.write(pictures[0])
+        one.write(video_frames[0])
     with recorder(tmp_path, "a.ts", video=None) as one:
         with pytest.raises(MediaError):
-            one.write(pictures[0])
+            one.write(video_frames[0])
         with pytest.raises(MediaError):
             one.write_packet(video)
         with pytest.raises(MediaError):
             one.write("a frame")
         for stream in (-1, 16):
             with pytest.raises(SettingsError) as caught:
-                one.write(sounds[0], stream)
+                one.write(audio_frames[0], stream)
             assert (caught.value.name, caught.value.value) == ("stream", stream)
-        one.write(sounds[0])
+        one.write(audio_frames[0])
     assert one.state is State.STOPPED
 
 
@@ -306,8 +306,8 @@ def test_a_packet_without_bytes_is_left_out(tmp_path, finished):
         assert one.counters.taken_items == 0
 
 
-def test_frames_keep_what_their_owner_gave_them(tmp_path, pictures):
-    frame = pictures[0]
+def test_frames_keep_what_their_owner_gave_them(tmp_path, video_frames):
+    frame = video_frames[0]
     before = (frame.pts, frame.time_base, frame.pict_type)
     with recorder(tmp_path, audio=None) as one:
         one.write(frame)
@@ -323,10 +323,10 @@ def test_frames_without_a_time(tmp_path):
     assert decoded(tmp_path / "talk.ts")[0] == 5
 
 
-def test_several_audio_streams(tmp_path, sounds):
+def test_several_audio_streams(tmp_path, audio_frames):
     settings = [AudioSettings(language="eng"), AudioSettings(language="deu")]
     with recorder(tmp_path, video=None, audio=settings) as one:
-        for frame in sounds:
+        for frame in audio_frames:
             for stream in (0, 1):
                 one.write(frame, stream)
     assert [made.language for made in one.stop().streams.values()] == ["eng", "deu"]
@@ -336,19 +336,19 @@ def test_several_audio_streams(tmp_path, sounds):
 # States.
 
 
-def test_before_the_start_there_is_nothing_to_do(tmp_path, pictures):
+def test_before_the_start_there_is_nothing_to_do(tmp_path, video_frames):
     one = recorder(tmp_path)
-    for call in (lambda: one.write(pictures[0]), lambda: one.write_packet(av.Packet()), one.flush, one.stop):
+    for call in (lambda: one.write(video_frames[0]), lambda: one.write_packet(av.Packet()), one.flush, one.stop):
         with pytest.raises(StateError) as caught:
             call()
         assert (caught.value.state, caught.value.wanted) == (State.NEW, State.RECORDING)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_after_the_end_there_is_nothing_to_do_but_to_stop_again(tmp_path, pictures):
+def test_after_the_end_there_is_nothing_to_do_but_to_stop_again(tmp_path, video_frames):
     with recorder(tmp_path) as one:
-        one.write(pictures[0])
-    for call in (lambda: one.write(pictures[0]), one.flush, one.start):
+        one.write(video_frames[0])
+    for call in (lambda: one.write(video_frames[0]), one.flush, one.start):
         with pytest.raises(StateError) as caught:
             call()
         assert caught.value.state is State.STOPPED
@@ -356,7 +356,7 @@ def test_after_the_end_there_is_nothing_to_do_but_to_stop_again(tmp_path, pictur
     assert (tmp_path / "talk.ts").exists()
 
 
-def test_a_start_that_failed_may_be_tried_again(tmp_path, pictures):
+def test_a_start_that_failed_may_be_tried_again(tmp_path, video_frames):
     (tmp_path / "talk.ts").write_bytes(b"mine")
     one = recorder(tmp_path)
     for _ in range(2):
@@ -365,13 +365,13 @@ def test_a_start_that_failed_may_be_tried_again(tmp_path, pictures):
         assert one.state is State.NEW
     (tmp_path / "talk.ts").unlink()
     with one:
-        one.write(pictures[0])
+        one.write(video_frames[0])
         with pytest.raises(StateError):
             one.start()
     assert decoded(tmp_path / "talk.ts")[0] == 1
 
 
-def test_many_threads_start_and_stop_it_but_once(tmp_path, pictures):
+def test_many_threads_start_and_stop_it_but_once(tmp_path, video_frames):
     one = recorder(tmp_path)
     failures, results = [], []
 
@@ -390,7 +390,7 @@ def test_many_threads_start_and_stop_it_but_once(tmp_path, pictures):
 
     run_all(start)
     assert len(failures) == 4
-    one.write(pictures[0])
+    one.write(video_frames[0])
     run_all(lambda: results.append(one.stop()))
     assert len(results) == 5
     assert len({id(result) for result in results}) == 1
@@ -407,14 +407,14 @@ def broken_off(one, frames, error):
         raise error
 
 
-def test_an_exception_in_the_block_leaves_a_flushed_partial_without_a_tail(tmp_path, frames, pictures):
+def test_an_exception_in_the_block_leaves_a_flushed_partial_without_a_tail(tmp_path, frames, video_frames):
     one = recorder(tmp_path)
     with pytest.raises(OopsError):
         broken_off(one, frames, OopsError)
     assert one.state is State.STOPPED
     assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.recording.ts"]
     assert one.stop().path == one.temp_output_path
-    assert decoded(one.temp_output_path)[0] == len(pictures)
+    assert decoded(one.temp_output_path)[0] == len(video_frames)
     with pytest.raises(PartialExistsError) as caught:
         recorder(tmp_path).start()
     assert caught.value.partial == one.temp_output_path
@@ -432,27 +432,27 @@ def test_an_exception_before_the_first_frame_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_stop_gives_up_after_its_timeout_and_may_be_asked_again(tmp_path, pictures):
+def test_stop_gives_up_after_its_timeout_and_may_be_asked_again(tmp_path, video_frames):
     system = FaultySystem()
     gate = system.hold("sync", 1)
     one = recorder(tmp_path, _system=system)
     one.start()
-    one.write(pictures[0])
+    one.write(video_frames[0])
     with pytest.raises(StateError) as caught:
         one.stop(timeout=0.0)
     assert caught.value.state is State.STOPPING
     gate.until_reached()
     with pytest.raises(StateError):
-        one.write(pictures[1])
+        one.write(video_frames[1])
     gate.open()
     assert one.stop(timeout=GUARD_S).path == tmp_path / "talk.ts"
 
 
-def test_flush_gives_up_after_its_timeout(tmp_path, pictures):
+def test_flush_gives_up_after_its_timeout(tmp_path, video_frames):
     system, clock = FaultySystem(), FakeClock()
     gate = system.hold("write", 1)
     with recorder(tmp_path, audio=None, _system=system, _clock=clock) as one:
-        one.write(pictures[0])
+        one.write(video_frames[0])
         outcome = []
         caller = threading.Thread(target=lambda: outcome.append(one.flush(5.0)), name="caller")
         caller.start()
@@ -464,12 +464,12 @@ def test_flush_gives_up_after_its_timeout(tmp_path, pictures):
         gate.open()
 
 
-def test_flush_while_it_is_being_stopped_ends_with_it(tmp_path, pictures):
+def test_flush_while_it_is_being_stopped_ends_with_it(tmp_path, video_frames):
     system = FaultySystem()
     gate = system.hold("sync_data", 1)
     one = recorder(tmp_path, audio=None, _system=system)
     one.start()
-    one.write(pictures[0])
+    one.write(video_frames[0])
     outcome = []
     caller = threading.Thread(target=lambda: outcome.append(one.flush()))
     caller.start()
@@ -482,7 +482,7 @@ def test_flush_while_it_is_being_stopped_ends_with_it(tmp_path, pictures):
     assert outcome == [True]
 
 
-def test_on_flush_can_neither_stop_nor_flush(tmp_path, pictures):
+def test_on_flush_can_neither_stop_nor_flush(tmp_path, video_frames):
     caught = []
 
     def greedy(record):
@@ -492,7 +492,7 @@ def test_on_flush_can_neither_stop_nor_flush(tmp_path, pictures):
                 caught.append(call)
 
     with recorder(tmp_path, on_flush=greedy) as one:
-        one.write(pictures[0])
+        one.write(video_frames[0])
         one.flush()
     assert caught == []
     assert one.state is State.STOPPED
@@ -501,10 +501,10 @@ def test_on_flush_can_neither_stop_nor_flush(tmp_path, pictures):
 # Time.
 
 
-def test_the_interval_flushes_by_the_clock_and_nothing_while_idle(tmp_path, pictures):
+def test_the_interval_flushes_by_the_clock_and_nothing_while_idle(tmp_path, video_frames):
     clock = FakeClock()
     with recorder(tmp_path, audio=None, _clock=clock) as one:
-        for number, frame in enumerate(pictures[:3], 1):
+        for number, frame in enumerate(video_frames[:3], 1):
             one.write(frame)
             clock.until_waiting("recordkit-encode", "recordkit-write")
             clock.advance(2.0)
@@ -514,10 +514,10 @@ def test_the_interval_flushes_by_the_clock_and_nothing_while_idle(tmp_path, pict
     assert [record.interval_s for record in one.flush_records] == [2.0] * 3
 
 
-def test_a_track_that_never_comes_holds_up_the_other_by_half_a_second(tmp_path, pictures):
+def test_a_track_that_never_comes_holds_up_the_other_by_half_a_second(tmp_path, video_frames):
     clock = FakeClock()
     with recorder(tmp_path, _clock=clock) as one:
-        one.write(pictures[0])
+        one.write(video_frames[0])
         clock.until_waiting("recordkit-encode")
         assert one.bytes_since_last_flush == 0
         clock.advance(0.5)
@@ -558,7 +558,7 @@ def test_while_the_disk_stands_still_memory_stays_bounded_and_drops_are_counted(
 
 
 def noise():
-    """Pictures that hardly compress."""
+    """Frames that hardly compress."""
     chance = np.random.default_rng(5)
     while True:
         frame = av.VideoFrame.from_ndarray(chance.integers(0, 255, (180, 160), dtype=np.uint8), "yuv420p")
@@ -573,21 +573,21 @@ def noise():
     ("name", "number"),
     [("write", errno.EIO), ("write", errno.EROFS), ("sync_data", errno.EIO), ("sync_data", errno.ENOSPC)],
 )
-def test_a_disk_that_fails_is_told_at_the_next_call_and_at_the_end(tmp_path, pictures, name, number):
+def test_a_disk_that_fails_is_told_at_the_next_call_and_at_the_end(tmp_path, video_frames, name, number):
     system = FaultySystem()
     system.fail(name, 2, number)
     one = recorder(tmp_path, audio=None, _system=system)
     one.start()
-    for frame in pictures[:10]:
+    for frame in video_frames[:10]:
         one.write(frame)
     one.flush()
-    for frame in pictures[10:]:
+    for frame in video_frames[10:]:
         one.write(frame)
     with pytest.raises(WriteError) as caught:
         one.flush(GUARD_S)
     error = caught.value
     assert error.errno == number
-    for call in (one.stop, one.stop, one.flush, lambda: one.write(pictures[0])):
+    for call in (one.stop, one.stop, one.flush, lambda: one.write(video_frames[0])):
         with pytest.raises(WriteError) as caught:
             call()
         assert caught.value is error
@@ -599,20 +599,20 @@ def test_a_disk_that_fails_is_told_at_the_next_call_and_at_the_end(tmp_path, pic
     assert report.problem_counts == {}
 
 
-def test_an_error_at_the_end_of_the_block_is_raised_there(tmp_path, pictures):
+def test_an_error_at_the_end_of_the_block_is_raised_there(tmp_path, video_frames):
     system = FaultySystem()
     system.fail("sync", 1, errno.EIO)
     with pytest.raises(WriteError), recorder(tmp_path, _system=system) as one:
-        one.write(pictures[0])
+        one.write(video_frames[0])
     assert one.state is State.FAILED
 
 
-def test_an_exception_in_the_block_goes_before_an_error_of_the_recording(tmp_path, pictures):
+def test_an_exception_in_the_block_goes_before_an_error_of_the_recording(tmp_path, video_frames):
     system = FaultySystem()
     system.fail("sync", 1, errno.EIO)
     one = recorder(tmp_path, _system=system)
     with pytest.raises(OopsError):
-        broken_off(one, pictures, OopsError)
+        broken_off(one, video_frames, OopsError)
     assert isinstance(one.error, WriteError)
 
 
@@ -645,25 +645,27 @@ def test_callers_that_block_are_let_go_when_the_disk_fails(tmp_path):
         one.stop()
 
 
-def test_media_that_cannot_be_encoded_are_counted_and_end_it_if_there_is_nothing_else(tmp_path, pictures, finished):
+def test_media_that_cannot_be_encoded_are_counted_and_end_it_if_there_is_nothing_else(
+    tmp_path, video_frames, finished
+):
     one = recorder(tmp_path, audio=None)
     one.start()
     for packet in packets_of(finished):
         if packet.stream.type == "video":
             one.write_packet(packet)
-    # Pictures into a stream of packets: one in a row does no harm, thirty do.
-    one.write(pictures[0])
+    # Frames into a stream of packets: one in a row does no harm, thirty do.
+    one.write(video_frames[0])
     assert one.flush(GUARD_S)
     assert (one.state, one.counters.rejected_items) == (State.RECORDING, 1)
     with pytest.raises(MediaError):
-        deque((one.write(pictures[0]) and one.flush(GUARD_S) for _ in range(1000)), maxlen=0)
+        deque((one.write(video_frames[0]) and one.flush(GUARD_S) for _ in range(1000)), maxlen=0)
     with pytest.raises(MediaError):
         one.stop()
     assert (one.state, one.counters.rejected_items) == (State.FAILED, 30)
-    assert decoded(one.temp_output_path)[0] == len(pictures)
+    assert decoded(one.temp_output_path)[0] == len(video_frames)
 
 
-def test_flush_while_the_recording_is_failing_tells_of_it(tmp_path, pictures, finished):
+def test_flush_while_the_recording_is_failing_tells_of_it(tmp_path, video_frames, finished):
     system = FaultySystem()
     gate = system.hold("sync", 1)
     one = recorder(tmp_path, audio=None, _system=system)
@@ -672,11 +674,11 @@ def test_flush_while_the_recording_is_failing_tells_of_it(tmp_path, pictures, fi
         if packet.stream.type == "video":
             one.write_packet(packet)
     for _ in range(30):
-        one.write(pictures[0])
+        one.write(video_frames[0])
     # The partial is being left: it takes nothing more, and says why, though it has not ended yet.
     gate.until_reached()
     assert one.state is State.STOPPING
-    for call in (lambda: one.write(pictures[0]), lambda: one.flush(0.0)):
+    for call in (lambda: one.write(video_frames[0]), lambda: one.flush(0.0)):
         with pytest.raises(MediaError):
             call()
     gate.open()
@@ -693,17 +695,17 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         recorder(tmp_path / "file").start()
 
 
-def test_the_log_lines_of_the_start(tmp_path, caplog, pictures):
+def test_the_log_lines_of_the_start(tmp_path, caplog, video_frames):
     caplog.set_level("INFO", "recordkit")
     with recorder(tmp_path) as one:
-        one.write(pictures[0])
+        one.write(video_frames[0])
     messages = [record.getMessage() for record in caplog.records]
     assert "Using DIRECT FILE WRITING with buffered flushing (4MB threshold)" in messages
     assert any(message.startswith("Flushed buffer") for message in messages)
 
 
 @pytest.mark.parametrize("frame", [av.AudioFrame(), av.AudioFrame("s16", "stereo", 960)])
-def test_sound_without_a_rate_or_samples_is_refused_at_the_call(tmp_path, frame):
+def test_audio_without_a_rate_or_samples_is_refused_at_the_call(tmp_path, frame):
     with recorder(tmp_path) as one:
         with pytest.raises(MediaError, match="set sample_rate"):
             one.write(frame)

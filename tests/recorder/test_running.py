@@ -31,9 +31,9 @@ def running(folder, **changes):
 
 
 def put(parts, frame):
-    is_sound = hasattr(frame, "sample_rate")
+    is_audio = hasattr(frame, "sample_rate")
     ticks = round(frame.pts * frame.time_base * 90_000)
-    return parts.intake.put(frame, int(is_sound), ticks, 1000, entry=True)
+    return parts.intake.put(frame, int(is_audio), ticks, 1000, entry=True)
 
 
 def kinds(parts):

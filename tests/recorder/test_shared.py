@@ -23,15 +23,15 @@ FAST = rk.VideoSettings(preset="ultrafast")
 EXACT = rk.VideoSettings(preset="ultrafast", crf=0)
 
 
-def pictures(**source):
+def video_frames(**source):
     return [frame for frame in rk.Synthetic(**source).frames() if hasattr(frame, "width")]
 
 
-PICTURES = pictures(width=64, height=48, fps=10, seconds=2)
+VIDEO_FRAMES = video_frames(width=64, height=48, fps=10, seconds=2)
 
 
 def noise(count):
-    """Pictures that no encoder makes smaller: half a megabyte each."""
+    """Frames that no encoder makes smaller: half a megabyte each."""
     random = np.random.default_rng(7)
     for number in range(count):
         rows = random.integers(0, 256, (720, 640), np.uint8)
@@ -41,7 +41,7 @@ def noise(count):
 
 
 def write_until_it_drops(recorder, clock):
-    """Each picture once the one before is coded: it is the disk, and not the encoder, that fills the queue."""
+    """Each frame once the one before is coded: it is the disk, and not the encoder, that fills the queue."""
     for frame in noise(40):
         clock.until_waiting(f"recordkit-encode:{recorder.final_output_path.name}")
         if not recorder.write(frame):
@@ -140,7 +140,7 @@ def test_a_recording_counts_from_its_start_to_its_end(tmp_path):
     assert shared.budget.members == 0
     with one, other:
         assert shared.budget.members == 2
-        one.write(PICTURES[0])
+        one.write(VIDEO_FRAMES[0])
     assert (shared.budget.members, shared.budget.used) == (0, 0)
 
 
@@ -164,13 +164,13 @@ def test_one_whose_disk_hangs_holds_up_no_other(tmp_path):
     with hanging, healthy:
         write_until_it_drops(hanging, clock)
         assert shared.budget.used > 3 * MIB
-        for picture in PICTURES:
-            assert healthy.write(picture)
+        for frame in VIDEO_FRAMES:
+            assert healthy.write(frame)
         assert healthy.flush(GUARD_S)
         assert healthy.file_bytes
         recording = healthy.stop(timeout=GUARD_S)
         assert recording.counters.dropped_items == 0
-        assert recording.counters.video_units == len(PICTURES)
+        assert recording.counters.video_units == len(VIDEO_FRAMES)
         gate.open()
     assert hanging.stop().path == tmp_path / "hanging.ts"
     assert shared.budget.used == 0
@@ -186,8 +186,8 @@ def test_one_that_must_wait_for_the_budget_goes_on_when_another_gives_it_back(tm
     done = threading.Event()
 
     def write():
-        for picture in PICTURES:
-            blocked.write(picture)
+        for frame in VIDEO_FRAMES:
+            blocked.write(frame)
         done.set()
 
     thread = threading.Thread(target=write)
@@ -196,7 +196,7 @@ def test_one_that_must_wait_for_the_budget_goes_on_when_another_gives_it_back(tm
     one.leave()
     assert done.wait(GUARD_S)
     thread.join(GUARD_S)
-    assert blocked.stop(timeout=GUARD_S).counters.video_units == len(PICTURES)
+    assert blocked.stop(timeout=GUARD_S).counters.video_units == len(VIDEO_FRAMES)
 
 
 # Admission.
@@ -248,7 +248,7 @@ def test_a_recording_that_loses_media_to_a_hanging_disk_keeps_another_off_that_d
     other.stop()
 
 
-def test_a_recording_whose_encoder_is_too_slow_keeps_other_pictures_away_but_no_sound(tmp_path, monkeypatch):
+def test_a_recording_whose_encoder_is_too_slow_keeps_other_video_away_but_no_audio(tmp_path, monkeypatch):
     clock, gate = FakeClock(), Gate()
     shared = Shared(_capacity=Machine(), _clock=clock)
     slow = recorder(tmp_path, "slow.ts", shared=shared, _clock=clock, overflow="drop", queue_bytes=1 << 16)
@@ -259,18 +259,18 @@ def test_a_recording_whose_encoder_is_too_slow_keeps_other_pictures_away_but_no_
         return code(*args, **settings)
 
     monkeypatch.setattr(slow._parts.streams, "code", slowly)
-    pictures_too = recorder(tmp_path, "pictures.ts", shared=shared, _clock=clock)
-    sound = recorder(tmp_path, "sound.ts", shared=shared, _clock=clock, video=None, audio=rk.AudioSettings())
+    video_too = recorder(tmp_path, "video.ts", shared=shared, _clock=clock)
+    audio = recorder(tmp_path, "audio.ts", shared=shared, _clock=clock, video=None, audio=rk.AudioSettings())
     with slow:
-        assert not all(slow.write(picture) for picture in PICTURES)
+        assert not all(slow.write(frame) for frame in VIDEO_FRAMES)
         with pytest.raises(rk.AdmissionError, match="is not encoded fast enough") as caught:
-            pictures_too.start()
+            video_too.start()
         assert caught.value.short == "processor"
-        sound.start()
-        sound.stop()
+        audio.start()
+        audio.stop()
         clock.advance(11.0)
-        with pictures_too:
-            assert pictures_too.state is rk.State.RECORDING
+        with video_too:
+            assert video_too.state is rk.State.RECORDING
         gate.open()
 
 
