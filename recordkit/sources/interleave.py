@@ -6,7 +6,8 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from operator import itemgetter
+from typing import TypeAlias
 
 import av
 
@@ -22,10 +23,10 @@ _REORDERED = 17
 _MOST_HELD = 1_000
 
 
-class _Held(NamedTuple):
-    ticks: float
-    number: int
-    packet: DemuxedPacket
+_Held: TypeAlias = "tuple[float, int, int, DemuxedPacket]"
+"""Decoding time in ticks, number in the order of reading, bytes, and the packet."""
+_Queue: TypeAlias = "deque[_Held]"
+_HEAD = itemgetter(0)
 
 
 def interleaved(
@@ -40,55 +41,43 @@ def interleaved(
     A stream may stand ``longest_hold`` ticks behind another: so much is held, and ``most_bytes``. What is
     further away, as behind a jump of the clock, keeps the order that it came in. Not for live sources.
     """
-    queues: dict[int, deque[_Held]] = {stream.index: deque() for stream in streams}
+    queues: dict[int, _Queue] = {stream.index: deque() for stream in streams}
+    each = list(queues.values())
     last: dict[int, float] = {}
-    size = 0
-
-    def head(queue: deque[_Held]) -> _Held:
-        return queue[0]
-
-    def taken(held: deque[_Held]) -> DemuxedPacket:
-        nonlocal size
-        packet = held.popleft().packet
-        size -= packet.size
-        return packet
-
-    def due() -> Iterator[DemuxedPacket]:
-        while True:
-            waiting = [queue for queue in queues.values() if queue]
-            if waiting and len(waiting) == len(queues):
-                yield taken(min(waiting, key=head))
-            elif waiting and (size > most_bytes or _span(waiting) > longest_hold):
-                yield taken(min(waiting, key=lambda queue: queue[0].number))
-            else:
-                return
-
+    newest = -math.inf
+    held = 0
     for number, packet in enumerate(packets):
-        index = packet.stream.index
+        index, size, dts = packet.stream.index, packet.size, packet.dts
         before = last.get(index, -math.inf)
-        if not packet.size:
+        if not size:
             ticks = math.inf
-        elif packet.dts is None or not packet.time_base:
+        elif dts is None or not packet.time_base:
             ticks = before
         else:
-            ticks = last[index] = to_ticks(packet.dts, packet.time_base)
-            if abs(ticks - before) > longest_hold and math.isfinite(before):
-                yield from _drained(queues)
-                size = 0
-        queues[index].append(_Held(ticks, number, packet))
-        size += packet.size
-        yield from due()
-    yield from _drained(queues)
+            ticks = last[index] = to_ticks(dts, packet.time_base)
+            if abs(ticks - before) > longest_hold and before != -math.inf:
+                yield from _drained(each)
+                held, newest = 0, -math.inf
+            newest = max(newest, ticks)
+        queues[index].append((ticks, number, size, packet))
+        held += size
+        while True:
+            if all(each):
+                queue = min(each, key=_HEAD)
+            else:
+                waiting = [one for one in each if one]
+                if not waiting or (held <= most_bytes and newest - min(waiting, key=_HEAD)[0][0] <= longest_hold):
+                    break
+                queue = min(waiting, key=lambda one: one[0][1])
+            _, _, size, ready = queue.popleft()
+            held -= size
+            yield ready
+    yield from _drained(each)
 
 
-def _span(waiting: list[deque[_Held]]) -> float:
-    newest = [queue[-1].ticks for queue in waiting if math.isfinite(queue[-1].ticks)]
-    return max(newest) - min(queue[0].ticks for queue in waiting) if newest else 0.0
-
-
-def _drained(queues: dict[int, deque[_Held]]) -> Iterator[DemuxedPacket]:
-    while waiting := [queue for queue in queues.values() if queue]:
-        yield min(waiting, key=lambda queue: queue[0]).popleft().packet
+def _drained(queues: list[_Queue]) -> Iterator[DemuxedPacket]:
+    while waiting := [queue for queue in queues if queue]:
+        yield min(waiting, key=_HEAD).popleft()[-1]
 
 
 def with_decoding_times(packets: Iterable[DemuxedPacket], stream: av.VideoStream) -> Iterator[DemuxedPacket]:
