@@ -8,8 +8,8 @@ everything before it: a plain MP4, with nothing rewritten.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from ..bitstream.audio import AAC_SAMPLES
 from ..container import Finish, Memory
@@ -110,8 +110,7 @@ class _Track:
         return max(time, self.time + 1), 0, max(1, duration)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """How a unit is laid: what comes before it, its NAL units (video), and its size as a sample."""
 
     unit: AccessUnit
@@ -177,8 +176,11 @@ class Packager:
 
     def room_for(self, unit: AccessUnit) -> int:
         """How many bytes ``lay`` needs for ``unit`` at the most, ``moov`` and heads included."""
+        track = self._tracks.get(unit.stream)
+        if not self._movie_due and (track is None or not track.is_video):
+            return len(unit.data) + len(unit.prefix) + VIDEO_HEAD_BYTES
         plan = self._plan = self._planned(unit)
-        return len(plan.front) + _VIDEO.size + plan.size
+        return len(plan.front) + VIDEO_HEAD_BYTES + plan.size
 
     def lay(self, unit: AccessUnit, memory: Memory) -> None:
         """Lay ``unit`` at the end of ``memory``, which must have room for ``room_for(unit)``.
@@ -212,16 +214,15 @@ class Packager:
         if track.is_video:
             lay_cuts(plan.cuts, memory.bytes, data)
         else:
-            memory.bytes[data + len(unit.prefix) : end] = unit.data
-            memory.bytes[data : data + len(unit.prefix)] = unit.prefix
+            memory.bytes[data:end] = unit.prefix + unit.data if unit.prefix else unit.data
         track.table.add(
             self._laid_bytes + data - begin,
             plan.size,
             time,
             shift,
             duration,
-            keyframe=unit.random_access or not track.is_video,
-            description=track.description,
+            unit.random_access or not track.is_video,
+            track.description,
         )
         track.least_dts, track.time, track.expected, track.last_duration = (
             unit.dts + 1,

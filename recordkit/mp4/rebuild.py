@@ -52,8 +52,8 @@ class Rebuilder:
                     sample.dts,
                     sample.pts - sample.dts,
                     sample.duration,
-                    keyframe=sample.keyframe,
-                    description=one.description(sample.description),
+                    sample.keyframe,
+                    one.description(sample.description),
                 )
 
     def finish(self, file_bytes: int, front: int) -> Finish:

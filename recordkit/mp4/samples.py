@@ -16,6 +16,7 @@ from .boxes import FORMS, HEADER_BYTES, full_head, head_bytes
 
 PIECE_ROWS = 16_384
 _LARGEST = 0xFFFF_FFFF
+_LEAST = -(1 << 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +60,32 @@ def _table(kind: str, *columns: array[int], version: int = 0, **values: int) -> 
 
 
 class Runs:
-    """A column of numbers as runs of equal ones."""
+    """A column of numbers as runs of equal ones; each is at most as large as its row in the file holds."""
 
-    __slots__ = ("counts", "values")
+    __slots__ = ("_last", "_length", "counts", "values")
 
     def __init__(self, code: str) -> None:
         self.counts = array("I")
         self.values = array(code)
+        self._last: int | None = None
+        self._length = 0
 
     def add(self, value: int) -> None:
         """One more number."""
-        if self.values and self.values[-1] == value:
-            self.counts[-1] += 1
-        else:
-            self.counts.append(1)
-            self.values.append(value)
+        if value == self._last:
+            self._length += 1
+            self.counts[-1] = self._length
+            return
+        self._last, self._length = value, 1
+        self.counts.append(1)
+        self.values.append(min(max(value, _LEAST if self.values.typecode == "i" else 0), _LARGEST))
+
+    def copy(self) -> Runs:
+        """The same, to be continued in another way."""
+        made = Runs(self.values.typecode)
+        made.counts, made.values = self.counts[:], self.values[:]
+        made._last, made._length = self._last, self._length
+        return made
 
 
 def _expanded(runs: Runs) -> Iterator[int]:
@@ -98,30 +110,34 @@ class SampleTable:
         self._keyframes = array("I")
         self._steps = Runs("I")
         self._shifts = Runs("i")
+        self._description = 0
         self._descriptions: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._sizes)
 
     def add(
-        self, offset: int, size: int, time: int, shift: int, duration: int, *, keyframe: bool, description: int
+        self, offset: int, size: int, time: int, shift: int, duration: int, keyframe: bool, description: int
     ) -> None:
         """One more sample: where it lies, when it is decoded, how much later it is shown."""
-        shown = time + shift
-        if not self._sizes:
-            self.first_time, self.least_shown = time, shown
+        shown, sizes = time + shift, self._sizes
+        if sizes:
+            self._steps.add(time - self._last_time)
+            if shown < self.least_shown:
+                self.least_shown = shown
         else:
-            self._steps.add(min(max(time - self._last_time, 0), _LARGEST))
-            self.least_shown = min(self.least_shown, shown)
+            self.first_time, self.least_shown = time, shown
         self._last_time, self._last_duration = time, duration
-        self.end = max(self.end, shown + duration)
+        if shown + duration > self.end:
+            self.end = shown + duration
         self._offsets.append(offset)
-        self._sizes.append(size)
+        sizes.append(size)
         self._shifts.add(shift)
         if keyframe:
-            self._keyframes.append(len(self._sizes))
-        if not self._descriptions or self._descriptions[-1][1] != description:
-            self._descriptions.append((len(self._sizes), description))
+            self._keyframes.append(len(sizes))
+        if description != self._description:
+            self._description = description
+            self._descriptions.append((len(sizes), description))
 
     @property
     def duration(self) -> int:
@@ -141,10 +157,9 @@ class SampleTable:
 
     def boxes(self) -> list[Lazy]:
         """The tables (8.6.1.2 and on) that stand behind ``stsd``."""
-        steps = Runs("I")
-        steps.counts, steps.values = self._steps.counts[:], self._steps.values[:]
+        steps = self._steps.copy()
         if self._sizes:
-            steps.add(min(self._last_duration, _LARGEST))
+            steps.add(self._last_duration)
         made = [_table("stts", steps.counts, steps.values)]
         if any(self._shifts.values):
             made.append(
