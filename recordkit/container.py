@@ -5,21 +5,45 @@ MPEG-TS and MP4 stand behind the same interface; nothing above knows a third thi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .model import AccessUnit, StreamFormat
 
 
-class Memory:
-    """Memory that is lent to a packager: ``bytes`` is writable, ``used`` counts what was laid."""
+class Lent(Protocol):
+    """Memory that is lent to a packager: ``bytes`` is writable, ``used`` and ``capacity`` count in packets.
 
-    __slots__ = ("bytes", "used")
+    What a packet is says the container: the smallest piece that a flush may end with.
+    """
+
+    bytes: memoryview
+    used: int
+    capacity: int
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes laid so far."""
+
+
+class Memory:
+    """Memory counted in bytes."""
+
+    __slots__ = ("bytes", "capacity", "used")
 
     def __init__(self, lent: memoryview) -> None:
-        self.bytes = lent
+        self.bytes = lent.cast("B") if lent.ndim != 1 or lent.format != "B" else lent
+        self.capacity = len(self.bytes)
         self.used = 0
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes laid so far."""
+        return self.used
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +59,12 @@ class Finish:
 
 
 class Packager(Protocol):
-    """Lays access units into lent memory. Not thread-safe; does no I/O and reads no clock."""
+    """Lays access units into lent memory. Not thread-safe; does no I/O and reads no clock.
 
+    ``packet_bytes`` is the smallest piece that a flush may end with.
+    """
+
+    packet_bytes: int
     late_units: int
 
     @property
@@ -52,11 +80,27 @@ class Packager(Protocol):
     def declare(self, index: int, stream_format: StreamFormat) -> None:
         """Add a stream, or set a new format; MediaError for what the container has no place for."""
 
-    def room_for(self, unit: AccessUnit) -> int:
-        """How many bytes ``lay`` may need for ``unit`` at the most, tables and heads included."""
+    def lend(self, rows: NDArray[np.uint8]) -> Lent:
+        """Memory to lay into: ``rows`` is uint8, shape (packets, bytes of a packet), C-contiguous."""
 
-    def lay(self, unit: AccessUnit, memory: Memory) -> None:
-        """Lay ``unit`` at ``memory.used``; MediaError, with nothing laid, when it cannot be carried."""
+    def packets_for(self, unit: AccessUnit) -> int:
+        """How many packets ``lay`` may need for ``unit`` at the most, tables and heads included."""
+
+    def lay(self, unit: AccessUnit, memory: Any, /) -> None:  # noqa: ANN401 - each container lends its own kind
+        """Lay ``unit`` at the end of memory that ``lend`` made; MediaError, with nothing laid, if it cannot be."""
 
     def finish(self, file_bytes: int) -> Finish:
         """What makes a partial of ``file_bytes`` the final file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A kind of file: how it is called, the suffix that chooses it, and what lays units into it.
+
+    ``packet_bytes`` is the smallest piece that a flush may end with.
+    """
+
+    name: str
+    suffix: str
+    packet_bytes: int
+    packager: Callable[[], Packager]

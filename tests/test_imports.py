@@ -19,10 +19,11 @@ FLOORS: list[set[str]] = [
     # the ground: errors, the clock and what the system gives
     {"errors", "system", "version"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
-    {"model", "values", "budget", "demux"},
+    {"model", "values", "budget", "demux", "names"},
     {"container", "intake", "bitstream", "telemetry"},
     # formats without I/O, what a caller may choose, figures to pictures
     {"mpegts", "mp4", "settings", "plots"},
+    {"containers"},
     # bytes to disk, media to access units
     {"writer", "encode", "verification"},
     {"recovery", "sources", "reading"},

@@ -173,7 +173,11 @@ class AudioEncoder:
         self._context = context
         language = self._settings.language
         codec = Codec.OPUS if is_opus else Codec.AAC
-        self._format = StreamFormat(codec, sample_rate=self._rate, channels=layout.channels, language=language)
+        # libavcodec's AAC encoder begins a block early; of Opus the packager knows.
+        primed = 0 if is_opus else AAC_SAMPLES
+        self._format = StreamFormat(
+            codec, sample_rate=self._rate, channels=layout.channels, language=language, priming=primed
+        )
 
     def _resampled(self, frame: AudioFrame | None) -> list[_Samples]:
         if self._resampler is None:

@@ -11,7 +11,10 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from ..bitstream.audio import AAC_SAMPLES
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bitstream.audio import AAC_SAMPLES, parse_adts
 from ..container import Finish, Memory
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
@@ -128,6 +131,8 @@ class Packager:
     (``mfra``) at its end. ``late_units`` is always 0: in MP4 no unit comes too late.
     """
 
+    packet_bytes = 1
+
     def __init__(self, *, fragmented: bool = False) -> None:
         self.late_units = 0
         self._fragmented = fragmented
@@ -174,16 +179,21 @@ class Packager:
         self._movie_due = True
         self._plan = None
 
-    def room_for(self, unit: AccessUnit) -> int:
+    def lend(self, rows: NDArray[np.uint8]) -> Memory:
+        """Memory to lay into: a packet is a byte here."""
+        return Memory(rows.data)
+
+    def packets_for(self, unit: AccessUnit) -> int:
         """How many bytes ``lay`` needs for ``unit`` at the most, ``moov`` and heads included."""
         track = self._tracks.get(unit.stream)
         if not self._movie_due and (track is None or not track.is_video):
+            # As framed for a transport stream it is a little longer.
             return len(unit.data) + len(unit.prefix) + VIDEO_HEAD_BYTES
         plan = self._plan = self._planned(unit)
         return len(plan.front) + VIDEO_HEAD_BYTES + plan.size
 
     def lay(self, unit: AccessUnit, memory: Memory) -> None:
-        """Lay ``unit`` at the end of ``memory``, which must have room for ``room_for(unit)``.
+        """Lay ``unit`` at the end of ``memory``, which must have room for ``packets_for(unit)``.
 
         Raises MediaError, with nothing laid, for a stream that was not declared, a DTS that does
         not increase, or video that is no Annex B byte stream.
@@ -214,7 +224,7 @@ class Packager:
         if track.is_video:
             lay_cuts(plan.cuts, memory.bytes, data)
         else:
-            memory.bytes[data:end] = unit.prefix + unit.data if unit.prefix else unit.data
+            memory.bytes[data:end] = _bare(unit, track.codec)
         track.table.add(
             self._laid_bytes + data - begin,
             plan.size,
@@ -235,8 +245,10 @@ class Packager:
 
     def _planned(self, unit: AccessUnit) -> _Plan:
         track = self._tracks.get(unit.stream)
-        if track is None or not track.is_video:
-            return _Plan(unit, self._front(unit), [], len(unit.prefix) + len(unit.data))
+        if track is None:
+            return _Plan(unit, b"", [], len(unit.data))
+        if not track.is_video:
+            return _Plan(unit, self._front(unit), [], len(_bare(unit, track.codec)))
         found = (
             cuts(unit.prefix, track.codec) + cuts(unit.data, track.codec)
             if unit.prefix
@@ -311,6 +323,18 @@ class Packager:
         if self._fragmented:
             return Finish((keyframe_index(tracks, VIDEO_HEAD_BYTES),))
         return finished(tracks, file_bytes)
+
+
+def _bare(unit: AccessUnit, codec: Codec) -> bytes:
+    """A unit of audio without what goes before it in a transport stream."""
+    if codec is Codec.OPUS:
+        return unit.data  # behind its control header, which is the prefix
+    data = unit.prefix + unit.data if unit.prefix else unit.data
+    if codec is Codec.AAC:
+        header = parse_adts(data)
+        if header is not None and header.frame_length == len(data):
+            return data[header.header_length :]
+    return data
 
 
 def _refusal(unit: AccessUnit, track: _Track | None) -> MediaError:

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from struct import Struct
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..container import Finish
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from .clock import TICKS_PER_SECOND
@@ -45,6 +49,8 @@ class Packetiser:
 
     ``late_units`` counts units that came so late that less than 0.1 s was left before their DTS.
     """
+
+    packet_bytes = PACKET_BYTES
 
     def __init__(self) -> None:
         self.late_units = 0
@@ -107,6 +113,14 @@ class Packetiser:
             return 0xBD
         earlier = sum(stream.is_video is codec.is_video for stream in self._streams.values())
         return (0xE0 | earlier & 0x0F) if codec.is_video else (0xC0 | earlier & 0x1F)
+
+    def lend(self, rows: NDArray[np.uint8]) -> PacketBuffer:
+        """Memory to lay into: ``rows`` is uint8, shape (packets, 188), C-contiguous."""
+        return PacketBuffer(rows)
+
+    def finish(self, file_bytes: int) -> Finish:
+        """A transport stream may end anywhere: nothing makes it final."""
+        return Finish()
 
     def packets_for(self, unit: AccessUnit) -> int:
         """How many packets ``lay`` may need for ``unit`` at the most, tables and PCRs included."""

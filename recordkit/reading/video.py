@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import LogError, SettingsError, SourceError
 from ..model import EventKind
+from ..names import partial_of
 from ..telemetry.logfile import log_path, read_log
 from .container import ContainerTrack
 from .decoder import FrameDecoder
@@ -427,7 +428,7 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
         raise SourceError(repr(source), "give a path, a Recording or a Session")
     text = os.fspath(given)
     path = Path(text)
-    partial = path.with_name(path.name.removesuffix(".recording.ts").removesuffix(".ts") + ".recording.ts")
+    partial = path.with_name(partial_of(path.name))
     tail = partial.with_suffix(".tail")
     if not path.exists() and partial.exists():
         path = partial

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..container import Packager
 from ..encode.streams import Streams
 from ..intake import Intake
 from ..model import Received
-from ..mpegts.packetiser import Packetiser
 from ..telemetry.sampler import Standing
 from ..writer.writer import Writer
 from .pipeline import Pipeline
@@ -26,7 +26,7 @@ class Ledger:
         self,
         intake: Intake[Any],
         streams: Streams,
-        packetiser: Packetiser,
+        packager: Packager,
         writer: Writer,
         pipeline: Pipeline,
         states: StateTable,
@@ -34,7 +34,7 @@ class Ledger:
         self.received: Callable[[], Received | None] = lambda: None
         self._intake = intake
         self._streams = streams
-        self._packetiser = packetiser
+        self._packager = packager
         self._writer = writer
         self._pipeline = pipeline
         self._states = states
@@ -60,7 +60,7 @@ class Ledger:
             restarts=timeline.restarts,
             video_units=tally.video_units,
             audio_units=tally.audio_units,
-            late_units=self._packetiser.late_units,
+            late_units=self._packager.late_units,
             gap_count=streams.gap_count,
             gap_s=streams.gap_s,
             abandoned_items=self._pipeline.abandoned_items,

@@ -16,7 +16,7 @@ from typing import Literal
 from ..errors import OutputAccessError, OutputBusyError, OutputExistsError, StillRecordingError
 from ..system import System
 from ..telemetry.logfile import log_path
-from ..writer.output import SUFFIX, Output
+from ..writer.output import Output
 
 log = logging.getLogger("recordkit")
 
@@ -73,12 +73,11 @@ def _move(output: Output, how: str, system: System, *, has_partial: bool) -> Out
 
 
 def _names(output: Output, how: str, system: System) -> Iterator[Output]:
-    stem = output.final_path.name.removesuffix(SUFFIX)
     for number in range(1, _MOST_NAMES):
         word = str(number)
         if how == "recover":
             word = "recovered" if number == 1 else f"recovered {number}"
-        yield Output(output.final_path.with_name(f"{stem} ({word}){SUFFIX}"), system)
+        yield Output(output.final_path.with_name(f"{output.stem} ({word}){output.container.suffix}"), system)
 
 
 def _taken(aside: Output) -> bool:

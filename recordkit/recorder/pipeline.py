@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 
+from ..container import Packager
 from ..encode.coded import Coded
 from ..encode.routing import VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import MediaError, RecordkitError
 from ..intake import Intake, Item
 from ..model import AccessUnit, EventKind, StreamFormat
-from ..mpegts.packetiser import Packetiser
 from ..system import Clock
 from ..writer.buffer import NotLaid
 from ..writer.writer import Writer
@@ -24,6 +24,8 @@ from .state import StateTable
 from .tally import Tally
 
 log = logging.getLogger("recordkit")
+
+_UNTOLD = frozenset({"config", "priming"})
 
 JOIN_SLICE_S = 0.1
 
@@ -46,7 +48,7 @@ class Pipeline:
         name: str,
         intake: Intake[Media | threading.Event],
         streams: Streams,
-        packetiser: Packetiser,
+        packager: Packager,
         writer: Writer,
         states: StateTable,
         clock: Clock,
@@ -60,7 +62,7 @@ class Pipeline:
         self.abandoned_items = 0
         self._intake = intake
         self._streams = streams
-        self._packetiser = packetiser
+        self._packager = packager
         self._writer = writer
         self._states = states
         self._clock = clock
@@ -168,7 +170,7 @@ class Pipeline:
             return True
         while self._pending:
             (stream_format, unit), size = self._pending[0]
-            if self._packetiser.format(unit.stream) != stream_format:
+            if self._packager.format(unit.stream) != stream_format:
                 self._declare(stream_format, unit)
             try:
                 laid = self._writer.lay(unit)
@@ -203,10 +205,10 @@ class Pipeline:
 
     def _declare(self, stream_format: StreamFormat, unit: AccessUnit) -> None:
         """Make the format of the stream known that begins, or goes on otherwise, with ``unit``."""
-        known = self._packetiser.format(unit.stream)
-        self._packetiser.declare(unit.stream, stream_format)
+        known = self._packager.format(unit.stream)
+        self._packager.declare(unit.stream, stream_format)
         kind = EventKind.STREAM if known is None else EventKind.SIZE_CHANGE
-        facts = {name: value for name, value in asdict(stream_format).items() if value}
+        facts = {name: value for name, value in asdict(stream_format).items() if value and name not in _UNTOLD}
         self._on_event(kind, stream=unit.stream, **facts)
         if known is None:
             self.tally.tell_late(unit, stream_format)

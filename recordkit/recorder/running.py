@@ -7,14 +7,15 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..containers import by_suffix
 from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import RecordkitError
 from ..intake import Intake
 from ..model import EventKind, Field, FlushRecord, Sample
-from ..mpegts.packetiser import Packetiser
 from ..settings import RecordingSettings, VideoSettings
 from ..telemetry.instruments import Instruments
 from ..version import __version__
@@ -57,14 +58,14 @@ class RunningRecording(Observer):
         self.streams = Streams(
             settings.video or VideoSettings(), settings.audio, self._gap, self._given_up, self._altered
         )
-        self._packetiser = Packetiser()
-        self.writer = Writer(settings, self._packetiser, self)
+        self._packager = by_suffix(Path(settings.path)).packager()
+        self.writer = Writer(settings, self._packager, self)
         self.final_output_path = self.writer.final_output_path
         self.pipeline = Pipeline(
             self.final_output_path.name,
             self.intake,
             self.streams,
-            self._packetiser,
+            self._packager,
             self.writer,
             self.states,
             clock,
@@ -73,7 +74,7 @@ class RunningRecording(Observer):
             on_end=self._ended,
             on_event=self.note,
         )
-        self.ledger = Ledger(self.intake, self.streams, self._packetiser, self.writer, self.pipeline, self.states)
+        self.ledger = Ledger(self.intake, self.streams, self._packager, self.writer, self.pipeline, self.states)
         alerts = settings.alerts
         self.instruments = Instruments(
             self.final_output_path,
@@ -173,7 +174,7 @@ class RunningRecording(Observer):
             path=self.final_output_path if self.writer.committed else path,
             bytes=self.writer.file_bytes,
             duration_s=self.ledger.duration_s,
-            streams=self._packetiser.streams,
+            streams=self._packager.streams,
             counters=self.ledger.counters,
             flush_log=self.instruments.log,
             ended_because=self.ended_because,

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import OutputAccessError, RecoveryError, StillRecordingError
+from ..names import is_partial
 from ..system import System
 from ..writer.header import HEADER_BYTES, read_header
-from ..writer.output import PARTIAL_SUFFIX, SUFFIX, Output
+from ..writer.output import Output
 from .aside import set_aside
 from .files import inode_at, locked, open_regular, remove, reserved, told
 from .names import output_of
@@ -47,16 +48,16 @@ def without_partial(output: Output, dry_run: bool, system: System) -> Recovery:
             if _holds_nothing(tail):
                 return _without_bytes(found, output, tail, system)
             for name in _its_recordings(output, tail):
-                is_partial = name.name.endswith(PARTIAL_SUFFIX)
+                unfinished = is_partial(name.name)
                 try:
                     # For us alone, where it is one: it may be being moved at this moment, tail and all.
-                    with locked(name, system, writes=is_partial and not dry_run) as descriptor:
-                        if is_partial and inode_at(output_of(name, system).tail_path) == os.fstat(tail).st_ino:
+                    with locked(name, system, writes=unfinished and not dry_run) as descriptor:
+                        if unfinished and inode_at(output_of(name, system).tail_path) == os.fstat(tail).st_ino:
                             if not dry_run:
                                 remove(output.tail_path, tail, system)
                             message = f"the tail was left by a move, and lies beside {name.name} as well"
                             return replace(found, outcome=Outcome.CLEANED, message=message)
-                        if is_partial:
+                        if unfinished:
                             continue
                         plan = make_plan(descriptor, tail)
                         if not plan.owns_tail or plan.changes or not plan.end:
@@ -79,7 +80,7 @@ def _its_recordings(output: Output, tail: int) -> list[Path]:
     header = read_header(read_at(tail, 0, HEADER_BYTES))
     if header is None:
         return []
-    names = (name for name in output.final_path.parent.iterdir() if name.name.endswith(SUFFIX))
+    names = (name for name in output.final_path.parent.iterdir() if name.name.endswith(output.container.suffix))
     # Not our own placeholder, which may have got the number of a file that was removed.
     return sorted(
         name

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..containers import CONTAINERS
 from ..errors import RecoveryError
+from ..names import SUFFIXES, TAIL_SUFFIX, final_of, is_partial, partial_of
 from ..system import System
-from ..writer.output import PARTIAL_SUFFIX, SUFFIX, TAIL_SUFFIX, Output
+from ..writer.header import HEADER_BYTES, read_header
+from ..writer.output import Output
 from .files import REJECTED_SUFFIX
 
 _MOST_NAMES = 10_000
@@ -19,31 +23,46 @@ def unfinished(folder: Path) -> list[Path]:
         names = [entry.name for entry in folder.iterdir()]
     except OSError as error:
         raise RecoveryError(folder, f"cannot be listed: {error.strerror}") from error
-    found = set()
-    for name in names:
-        for suffix in (PARTIAL_SUFFIX, TAIL_SUFFIX):
-            if name.endswith(suffix) and name != suffix:
-                found.add(folder / (name.removesuffix(suffix) + SUFFIX))
-    return sorted(found)
+    found = {final_name(folder / name) for name in names if is_partial(name) or name.endswith(TAIL_SUFFIX)}
+    return sorted(one for one in found if one.name not in SUFFIXES)
+
+
+def final_name(path: Path) -> Path:
+    """The final name of a recording, by its partial or its tail, which is beside its partial, if there is one."""
+    if not path.name.endswith(TAIL_SUFFIX):
+        return path.with_name(final_of(path.name))
+    stem = path.name.removesuffix(TAIL_SUFFIX)
+    for suffix in SUFFIXES:
+        if os.path.lexists(path.with_name(partial_of(stem + suffix))):
+            return path.with_name(stem + suffix)
+    return path.with_name(stem + _suffix_of_tail(path))
+
+
+def _suffix_of_tail(path: Path) -> str:
+    """The suffix of the recording that a tail without a partial is of: its header tells the container."""
+    try:
+        with path.open("rb") as file:
+            header = read_header(file.read(HEADER_BYTES))
+    except OSError:
+        header = None
+    wanted = CONTAINERS[0].packet_bytes if header is None else header.packet_bytes
+    return next((one.suffix for one in CONTAINERS if one.packet_bytes == wanted), CONTAINERS[0].suffix)
 
 
 def output_of(path: Path, system: System) -> Output:
     """The files of a recording, by its final name, its partial or its tail. Raises OutputNameError."""
-    for suffix in (PARTIAL_SUFFIX, TAIL_SUFFIX):
-        if path.name.endswith(suffix):
-            path = path.with_name(path.name.removesuffix(suffix) + SUFFIX)
-    return Output(path, system)
+    return Output(final_name(path), system)
 
 
 def rejected_path(output: Output) -> Path:
     """Where goes what is cut of a recording."""
-    return output.final_path.with_name(output.final_path.name.removesuffix(SUFFIX) + REJECTED_SUFFIX)
+    return output.final_path.with_name(output.stem + REJECTED_SUFFIX)
 
 
 def final_names(output: Output) -> Iterator[Path]:
     """The final name, and what it becomes where that is taken."""
     yield output.final_path
-    stem = output.final_path.name.removesuffix(SUFFIX)
+    stem, suffix = output.stem, output.container.suffix
     for number in range(1, _MOST_NAMES):
-        yield output.final_path.with_name(f"{stem} (recovered{f' {number}' if number > 1 else ''}){SUFFIX}")
+        yield output.final_path.with_name(f"{stem} (recovered{f' {number}' if number > 1 else ''}){suffix}")
     raise RecoveryError(output.partial_path, "all names that it could get are taken")

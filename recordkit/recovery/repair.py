@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import OutputExistsError, PartialExistsError, RecoveryError
+from ..containers import TRANSPORT_STREAM
+from ..errors import OutputExistsError, OutputNameError, PartialExistsError, RecoveryError
 from ..mpegts.report import ProblemKind, ScanReport
 from ..system import System
 from ..telemetry.words import count_text
 from ..verification.check import Check, Problem
-from ..writer.output import SUFFIX, Output
+from ..writer.output import Output
 from .copying import Copy, Survey
 from .files import locked, remove, told
 from .measure import Progress, problems_in_words
@@ -25,11 +26,13 @@ def repair(
 ) -> Recovery:
     """Copies the valid packets of ``path`` to ``output``, a file or a folder; see ``recover``."""
     if os.path.isdir(output):  # noqa: PTH112
-        output = Path(output, path.stem + SUFFIX)
+        output = Path(output, path.stem + ".ts")
     files = Output(output, system)
+    if files.container.name != TRANSPORT_STREAM:
+        raise OutputNameError(files.final_path, "packets of a transport stream go to a name that ends in .ts")
     own_partial = files.partial_path
     # A copy has no need of being recovered: it goes by a name of its own until it is complete.
-    files.partial_path = files.final_path.with_name(files.final_path.name.removesuffix(SUFFIX) + _TEMPORARY_SUFFIX)
+    files.partial_path = files.final_path.with_name(files.stem + _TEMPORARY_SUFFIX)
     for taken in (files.final_path, own_partial, files.tail_path):
         if os.path.lexists(taken):
             if taken == files.final_path:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from ..model import EventKind, Sample
+from ..names import is_partial
 from ..system import Clock, System
 from .journal import Journal
 
 log = logging.getLogger("recordkit")
 
-PARTIALS = "*.recording.ts"
+PARTIALS = "*.recording.*"
 _DROP_WINDOW_S = 60.0
 _FOLDER_INTERVAL_S = 60.0
 
@@ -283,7 +284,7 @@ def _named(own: tuple[OwnRule, ...], taken: set[str]) -> dict[str, OwnRule]:
 def stale_partials(folder: Path, now_ns: int, system: System) -> list[tuple[str, float]]:
     """Unfinished recordings in ``folder`` that nobody writes: names, and seconds since the last write."""
     try:
-        paths = sorted(folder.glob(PARTIALS))
+        paths = sorted(path for path in folder.glob(PARTIALS) if is_partial(path.name))
     except OSError as error:
         log.debug("%s: cannot be read: %s", folder, error.strerror)
         return []

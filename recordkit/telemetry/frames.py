@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import LogError
 from ..model import Event, EventKind, FlushRecord, Sample
+from ..names import SUFFIXES
 from ..values import PathLike
 from ..values import path as read_path
 from .alerts import Alert
@@ -212,7 +213,7 @@ def read_flush_log(path: PathLike) -> Log:
     is no log, or the file is not a log of flushes.
     """
     path = read_path("path", path)
-    header, records = read_log(log_path(path) if path.suffix == ".ts" else path)
+    header, records = read_log(log_path(path) if path.suffix in SUFFIXES else path)
     return Log(
         header,
         Contents(

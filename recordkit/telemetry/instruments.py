@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
 from ..model import Event, EventKind, Field, FlushRecord
+from ..names import TAIL_SUFFIX, partial_of, stem_of
 from ..system import Clock, System
 from .alerts import Alert, Alerts, AlertSettings
 from .frames import Log
@@ -199,11 +200,7 @@ def _path_of_log(final_path: Path, wanted: bool | Path) -> Path | None:
         return usual if wanted else None
     path = wanted.expanduser()
     path = path / usual.name if path.is_dir() else path
-    stem = final_path.name.removesuffix(".ts")
-    if path.parent == final_path.parent and path.name in (
-        final_path.name,
-        f"{stem}.recording.ts",
-        f"{stem}.recording.tail",
-    ):
+    name = final_path.name
+    if path.parent == final_path.parent and path.name in (name, partial_of(name), stem_of(name) + TAIL_SUFFIX):
         raise SettingsError("flush_log", str(wanted), "is where the recording itself goes: choose another name")
     return path

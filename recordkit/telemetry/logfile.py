@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import LogError
+from ..names import stem_of
 from ..system import FULL
 from .schema import RECORDS, TYPE_NAMES, Record
 
@@ -30,8 +31,7 @@ _MOST_UNWRITTEN_BYTES = 4 << 20
 
 def log_path(recording: Path) -> Path:
     """Where the log of ``recording`` (``talk.ts``, or its partial ``talk.recording.ts``) lies."""
-    name = recording.name.removesuffix(".ts").removesuffix(".recording")
-    return recording.with_name(name + SUFFIX)
+    return recording.with_name(stem_of(recording.name) + SUFFIX)
 
 
 class LogFile:

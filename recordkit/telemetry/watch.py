@@ -18,12 +18,12 @@ from pathlib import Path
 
 from ..errors import LogError
 from ..model import Event, EventKind, FlushRecord, Sample
+from ..names import SUFFIXES, final_of, is_partial, partial_of, stem_of
 from ..system import System
 from .logfile import LONGEST_LINE_BYTES, SUFFIX, parse_line
 
 log = logging.getLogger("recordkit")
 
-PARTIAL_SUFFIX = ".recording.ts"
 LATELY_S = 300.0
 """Seconds after its end that a recording is still shown as finished."""
 LONGEST_FLUSH_GAP_S = 10.0
@@ -179,10 +179,12 @@ def scan(folder: Path, now_ns: int, system: System, state: WatchState) -> list[W
     """
     partials: dict[str, os.stat_result] = {}
     logs: dict[str, Path] = {}
+    names: set[str] = set()
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(PARTIAL_SUFFIX) and entry.is_file(follow_symlinks=False):
+                names.add(entry.name)
+                if is_partial(entry.name) and entry.is_file(follow_symlinks=False):
                     _note(partials, entry)
                 elif entry.name.endswith(SUFFIX):
                     logs[entry.name.removesuffix(SUFFIX)] = Path(entry.path)
@@ -190,11 +192,14 @@ def scan(folder: Path, now_ns: int, system: System, state: WatchState) -> list[W
         raise LogError(folder, f"cannot be read: {error.strerror}") from error
     free_bytes = _free_bytes(folder, system)
     found = []
-    for name in partials.keys() | logs.keys():
-        reader = _followed(name, logs.get(name), now_ns, state, is_open=name in partials)
+    ended = {stem + next((one for one in SUFFIXES if stem + one in names), SUFFIXES[0]) for stem in logs}
+    begun = {stem_of(name) for name in partials}
+    for name in partials.keys() | {one for one in ended if stem_of(one) not in begun}:
+        stem = stem_of(name)
+        reader = _followed(stem, logs.get(stem), now_ns, state, is_open=name in partials)
         partial = partials.get(name)
         if partial is not None:
-            state_now = _state(folder / (name + PARTIAL_SUFFIX), system)
+            state_now = _state(folder / partial_of(name), system)
             if state_now is not None:
                 found.append(_unfinished(name, partial, state_now, reader, now_ns, free_bytes))
         elif reader is not None and reader.ended_after(now_ns - LATELY_S * 1e9):
@@ -206,7 +211,7 @@ def scan(folder: Path, now_ns: int, system: System, state: WatchState) -> list[W
 
 def _note(partials: dict[str, os.stat_result], entry: os.DirEntry[str]) -> None:
     try:
-        partials[entry.name.removesuffix(PARTIAL_SUFFIX)] = entry.stat(follow_symlinks=False)
+        partials[final_of(entry.name)] = entry.stat(follow_symlinks=False)
     except OSError as error:
         log.debug("%s: %s", entry.path, error.strerror)
 
@@ -296,7 +301,7 @@ def _told(name: str, state: WatchedState, reader: LogReader, now_ns: int, free_b
     newest = max((one for one in (last, sample) if one is not None), key=lambda one: one.elapsed_s, default=None)
     seconds = sum(one.interval_s for one in flushes)
     return Watched(
-        name=f"{name}.ts",
+        name=name,
         state=state,
         elapsed_s=newest.elapsed_s if newest is not None else None,
         file_bytes=last.file_bytes if last is not None else None,

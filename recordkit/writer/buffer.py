@@ -9,14 +9,13 @@ from enum import Enum
 
 import numpy as np
 
+from ..container import Packager
 from ..errors import StateError
 from ..model import AccessUnit, FlushReason
-from ..mpegts.laying import PACKET_BYTES, PacketBuffer
-from ..mpegts.packetiser import Packetiser
 from ..system import Clock
 from .tail import Slot, address
 
-_SCRATCH_PACKETS = 256 * 1024 // PACKET_BYTES
+_SCRATCH_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Buffer:
 
     def __init__(
         self,
-        packetiser: Packetiser,
+        packager: Packager,
         threshold: int,
         clock: Clock,
         *,
@@ -70,7 +69,9 @@ class Buffer:
         self.laid_bytes = 0
         self.whole_bytes = 0
         self.flush_wanted: FlushReason | None = None
-        self._packetiser = packetiser
+        self._packager = packager
+        self._packet_bytes = packager.packet_bytes
+        self._scratch_packets = _SCRATCH_BYTES // packager.packet_bytes
         self._threshold = threshold
         self._clock = clock
         self._wait = wait
@@ -78,7 +79,7 @@ class Buffer:
         self._filling: Slot | None = None
         self._free: Slot | None = None
         self._last_flush_s = 0.0
-        self._lend(_SCRATCH_PACKETS)
+        self._lend(self._scratch_packets)
 
     def open(self, slots: tuple[Slot, ...], now_s: float) -> None:
         """Fill these two slots; the first interval counts from ``now_s``."""
@@ -119,7 +120,7 @@ class Buffer:
 
         Raises MediaError if the unit cannot be carried.
         """
-        packets = self._packetiser.packets_for(unit)
+        packets = self._packager.packets_for(unit)
         slot = self._slot_with_room(packets)
         if slot is None:
             self.is_full = True
@@ -129,12 +130,12 @@ class Buffer:
         if packets > self._scratch.capacity:
             self._lend(packets)
         self._scratch.used = 0
-        self._packetiser.lay(unit, self._scratch)
+        self._packager.lay(unit, self._scratch)
         if not self._put(unit, slot):
             return NotLaid.ENDED
         self.whole_bytes = self.laid_bytes
-        if self._scratch.capacity > _SCRATCH_PACKETS:
-            self._lend(_SCRATCH_PACKETS)
+        if self._scratch.capacity > self._scratch_packets:
+            self._lend(self._scratch_packets)
         if self._filling is not None and self._filling.buffer.used_bytes >= self._threshold:
             self.swap(FlushReason.THRESHOLD)
         elif self._filling is not None and not self.flush_wanted and self._filling.units == 1:
@@ -174,8 +175,8 @@ class Buffer:
 
     def _lend(self, packets: int) -> None:
         """Make the private memory that a unit is packetised into."""
-        rows = np.empty((packets, PACKET_BYTES), np.uint8)
-        self._scratch, self._scratch_rows = PacketBuffer(rows), rows
+        rows = np.empty((packets, self._packet_bytes), np.uint8)
+        self._scratch, self._scratch_rows = self._packager.lend(rows), rows
 
     def _put(self, unit: AccessUnit, slot: Slot) -> bool:
         """Copy what was packetised into ``slot``; a unit larger than that goes through the slots in turn.
@@ -188,11 +189,11 @@ class Buffer:
         while True:
             if room is not None:
                 count = min(self._scratch.used - done, room.buffer.capacity - room.buffer.used)
-                room.append(packets + done * PACKET_BYTES, count)
-                self.laid_bytes += count * PACKET_BYTES
+                room.append(packets + done * self._packet_bytes, count)
+                self.laid_bytes += count * self._packet_bytes
                 done += count
                 if done == self._scratch.used:
-                    room.count(unit, is_video=self._packetiser.is_video(unit.stream))
+                    room.count(unit, is_video=self._packager.is_video(unit.stream))
                     return True
             elif not self._wait():
                 return False

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from itertools import chain
 
 import psutil
 
+from ..container import Packager
+from ..errors import WriteError
 from ..model import FlushRecord
 from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import Durability
@@ -17,6 +20,8 @@ from .room import Room
 from .tail import Tail
 
 log = logging.getLogger("recordkit")
+
+_PIECE_BYTES = 1024 * 1024
 
 
 class Flusher:
@@ -100,8 +105,11 @@ class Flusher:
         )
         return record
 
-    def finish(self, *, end: int, commit: bool, overwrite: bool) -> bool:
+    def finish(self, *, end: int, commit: bool, overwrite: bool, packager: Packager) -> bool:
         """End the recording: commit it, or leave the partial, synced; True where it was committed.
+
+        Before it is committed, ``packager`` makes it the final file: what comes at its end is synced
+        before anything at its beginning is turned, so that a kill in between leaves a partial as before.
 
         What stands behind ``end`` is cut: the beginning of a unit that did not come to its end. A
         recording without a byte leaves no file. Raises WriteError or OutputExistsError.
@@ -118,6 +126,27 @@ class Flusher:
             self._output.sync(self.file_bytes)
             log.warning("Left %s (%s bytes), not committed", self._output.partial_path, f"{self.file_bytes:,}")
             return False
+        self._complete(packager)
         self._output.commit(self.file_bytes, overwrite=overwrite)
         log.info("Committed %s (%s bytes)", final_path, f"{self.file_bytes:,}")
         return True
+
+    def _complete(self, packager: Packager) -> None:
+        """Append what makes the partial the final file, and turn what it says. Raises WriteError or MediaError."""
+        finish, end = packager.finish(self.file_bytes), self.file_bytes
+        gathered = bytearray()
+        try:
+            for piece in chain(finish.append, (b"",)):
+                gathered += piece
+                if len(gathered) >= _PIECE_BYTES or not piece:
+                    self._output.write(memoryview(gathered), end)
+                    end += len(gathered)
+                    gathered = bytearray()
+        except WriteError:
+            self._output.truncate(self.file_bytes)
+            raise
+        if finish.patches:
+            self._output.sync(end)
+        for offset, patch in finish.patches:
+            self._output.patch(patch, offset)
+        self.file_bytes = end

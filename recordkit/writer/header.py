@@ -7,6 +7,7 @@ the machine's own byte order (recovery happens on the machine that recorded)::
     8    bytes of a slot
     16   inode of the recording it belongs to
     24   the boot that it was written in (16 bytes)
+    40   bytes of a packet of its container, of which every count here is a multiple (0: 188, as before)
     64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
          many from the first on have been moved to the recording, durably (their space is given back);
          how many bytes of the recording before them the next 16 bytes are the digest of (BLAKE2b)
@@ -33,6 +34,8 @@ HEADER_BYTES = 4096
 SLOTS = 2
 WORD_BYTES = 8
 WORDS_PER_SLOT = 8
+PACKET = 5
+"""The word that has the bytes of a packet."""
 OFFSET, VALID, MOVED, SEAM, DIGEST = 8, 9, 10, 11, 12
 """The words of slot 0: its place, the bytes valid, of these the bytes moved, the bytes before it that its digest
 (two words) is of; each slot has ``WORDS_PER_SLOT``."""
@@ -76,13 +79,14 @@ class TailHeader:
     """A tail's header as read; ``slots`` are those with valid bytes, in the order of their offsets.
 
     ``is_sane`` is False where it says what no writer ever said; a slot that cannot be has been
-    left out then.
+    left out then. ``packet_bytes`` tells the container.
     """
 
     inode: int
     is_same_boot: bool
     is_sane: bool
     slots: tuple[TailSlot, ...]
+    packet_bytes: int = PACKET_BYTES
 
     def unused(self, size: int) -> list[tuple[int, int]]:
         """Where in a tail of ``size`` bytes nothing valid lies: from where to where, in order."""
@@ -98,8 +102,8 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         return None
     words: list[int] = np.frombuffer(data[:HEADER_BYTES], np.uint64).tolist()
-    slot_bytes, inode = words[1], words[2]
-    is_sane = 0 < slot_bytes <= _LARGEST
+    slot_bytes, inode, packet_bytes = words[1], words[2], words[PACKET] or PACKET_BYTES
+    is_sane = 0 < slot_bytes <= _LARGEST and packet_bytes in (1, PACKET_BYTES)
     slots = []
     for number in range(SLOTS):
         at = number * WORDS_PER_SLOT
@@ -107,7 +111,7 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
         if not valid:
             continue
         fits = moved <= valid <= slot_bytes and offset <= _LARGEST
-        if not is_sane or not fits or any(count % PACKET_BYTES for count in (offset, valid, moved)):
+        if not is_sane or not fits or any(count % packet_bytes for count in (offset, valid, moved)):
             is_sane = False
             continue
         start = HEADER_BYTES + number * slot_bytes + moved
@@ -121,7 +125,7 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
     is_sane &= all(one.end == other.offset for one, other in pairwise(slots))
     boot = boot_id()
     is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
-    return TailHeader(inode, is_same_boot, is_sane, tuple(slots))
+    return TailHeader(inode, is_same_boot, is_sane, tuple(slots), packet_bytes)
 
 
 def punch_unused(mapping: mmap.mmap, system: System) -> int:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..containers import by_suffix
 from ..errors import (
     DiskSpaceError,
     OutputAccessError,
@@ -19,7 +20,7 @@ from ..errors import (
     PartialExistsError,
     WriteError,
 )
-from ..mpegts.laying import PACKET_BYTES
+from ..names import TAIL_SUFFIX, is_partial, partial_of, stem_of
 from ..system import FULL, System
 from ..telemetry.logfile import OLD_SUFFIX
 from ..telemetry.logfile import SUFFIX as LOG_SUFFIX
@@ -27,9 +28,6 @@ from .identity import is_still, lock
 
 log = logging.getLogger("recordkit")
 
-SUFFIX = ".ts"
-PARTIAL_SUFFIX = ".recording.ts"
-TAIL_SUFFIX = ".recording.tail"
 _LONGEST_COMPANION = LOG_SUFFIX + OLD_SUFFIX
 
 
@@ -41,15 +39,16 @@ class Output:
 
     def __init__(self, path: str | os.PathLike[str], system: System) -> None:
         self.final_path = Path(path).expanduser()
+        self.container = by_suffix(self.final_path)
         name = self.final_path.name
-        if not name.endswith(SUFFIX) or name == SUFFIX:
-            raise OutputNameError(self.final_path, f"recordkit writes MPEG-TS: choose a name that ends in {SUFFIX}")
-        if name.endswith(PARTIAL_SUFFIX):
+        if is_partial(name):
             raise OutputNameError(
-                self.final_path, f"{PARTIAL_SUFFIX} is kept for unfinished recordings: choose another name"
+                self.final_path,
+                f".recording{self.container.suffix} is kept for unfinished recordings: choose another name",
             )
-        self.partial_path = self.final_path.with_name(name[: -len(SUFFIX)] + PARTIAL_SUFFIX)
-        self.tail_path = self.final_path.with_name(name[: -len(SUFFIX)] + TAIL_SUFFIX)
+        self.stem = stem_of(name)
+        self.partial_path = self.final_path.with_name(partial_of(name))
+        self.tail_path = self.final_path.with_name(self.stem + TAIL_SUFFIX)
         self.inode = 0
         self._system = system
         self._descriptor: int | None = None
@@ -112,7 +111,7 @@ class Output:
         except OSError:
             return
         name = self.final_path.name
-        most = longest - len(_LONGEST_COMPANION) + len(SUFFIX)
+        most = longest - len(_LONGEST_COMPANION) + len(self.container.suffix)
         if len(os.fsencode(name)) > most:
             raise OutputNameError(
                 self.final_path,
@@ -149,7 +148,7 @@ class Output:
                 if not count:
                     raise OSError(errno.EIO, "the system takes no more bytes")
             except OSError as error:
-                end = (offset + done) // PACKET_BYTES * PACKET_BYTES
+                end = (offset + done) // self.container.packet_bytes * self.container.packet_bytes
                 self._cut_back(end)
                 raise WriteError(self.partial_path, end, error, "writing") from error
             done += count
@@ -161,6 +160,14 @@ class Output:
         except OSError as error:
             # The write's error is the one to tell; who recovers the file cuts it.
             log.warning("%s: could not be cut back to a whole packet (%s)", self.partial_path, error.strerror)
+
+    def patch(self, data: bytes, offset: int) -> None:
+        """Write ``data`` over what stands at ``offset``; raises WriteError."""
+        try:
+            if self._system.write_at(self._open_descriptor, memoryview(data), offset) < len(data):
+                raise OSError(errno.EIO, "the system takes no more bytes")
+        except OSError as error:
+            raise WriteError(self.partial_path, offset, error, "finishing") from error
 
     def truncate(self, size: int) -> None:
         """Cut the file to ``size`` bytes; raises WriteError."""

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 
 from ..errors import DiskSpaceError, OutputAccessError, PartialExistsError
 from ..model import AccessUnit
-from ..mpegts.laying import PACKET_BYTES, PacketBuffer
 from ..system import FULL, System
 from .header import (
     HEADER_BYTES,
     MAGIC,
     MOVED,
     OFFSET,
+    PACKET,
     SLOTS,
     VALID,
     WORD_BYTES,
@@ -47,6 +47,22 @@ log = logging.getLogger("recordkit")
 
 RESERVE_BYTES = 64 * 1024
 """Given back first: so much can be written on a full disk before a slot has to make room."""
+
+
+class Filled:
+    """The bytes of a slot, ``rows`` of one packet each, and how many packets of them are laid."""
+
+    __slots__ = ("bytes", "capacity", "packet_bytes", "used")
+
+    def __init__(self, rows: NDArray[np.uint8]) -> None:
+        self.capacity, self.packet_bytes = len(rows), int(rows.shape[1])
+        self.bytes = rows.data.cast("B")
+        self.used = 0
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes laid so far."""
+        return self.used * self.packet_bytes
 
 
 class Slot:
@@ -73,7 +89,7 @@ class Slot:
     def __init__(self, words: int, number: int, rows: NDArray[np.uint8]) -> None:
         self._words = words + number * WORDS_PER_SLOT * WORD_BYTES
         self._rows = address(rows)
-        self.buffer = PacketBuffer(rows)
+        self.buffer = Filled(rows)
         self.open(0)
 
     def open(self, offset: int, before: memoryview | None = None) -> None:
@@ -107,13 +123,13 @@ class Slot:
 
     def append(self, packets: int, count: int) -> None:
         """Copy ``count`` packets from the address ``packets`` behind those laid, and publish them."""
-        self._copy(self._rows + self.buffer.used_bytes, packets, count * PACKET_BYTES)
+        self._copy(self._rows + self.buffer.used_bytes, packets, count * self.buffer.packet_bytes)
         self.buffer.used += count
         self.publish()
 
     def publish(self) -> None:
         """Let what has been laid count as valid: from here on a kill cannot lose it."""
-        self._store(VALID, self.buffer.used * PACKET_BYTES)
+        self._store(VALID, self.buffer.used_bytes)
 
     def note_moved(self, count: int) -> None:
         """The recording has the first ``count`` bytes: the slot need not hold them any more."""
@@ -152,19 +168,20 @@ class Tail:
             if not _is_spent(output):
                 raise PartialExistsError(output.final_path, path)
             path.unlink(missing_ok=True)
-        self._slot_bytes = slot_bytes = _slot_bytes(packets)
-        size = tail_bytes(packets)
+        packet_bytes = output.container.packet_bytes
+        self._slot_bytes = slot_bytes = _slot_bytes(packets * packet_bytes)
+        size = tail_bytes(packets, packet_bytes)
         self._map, self._inode = _mapped_file(path, size, system)
         self.is_mapped = self._map is not None
         memory = np.frombuffer(self._map if self._map is not None else bytearray(size), np.uint8)
         words = memory[:HEADER_BYTES].view(np.uint64)
-        words[1], words[2] = slot_bytes, output.inode
+        words[1], words[2], words[PACKET] = slot_bytes, output.inode, packet_bytes
         memory[24:40] = np.frombuffer(boot_id(), np.uint8)
         self.slots = tuple(
             Slot(
                 address(memory),
                 number,
-                memory[start : start + packets * PACKET_BYTES].reshape(packets, PACKET_BYTES),
+                memory[start : start + packets * packet_bytes].reshape(packets, packet_bytes),
             )
             for number, start in enumerate(range(HEADER_BYTES, size - RESERVE_BYTES, slot_bytes))
         )
@@ -198,13 +215,13 @@ class Tail:
         return holds(self._system, self.path, len(mapping), lambda at, count: mapping[at : at + count])
 
 
-def tail_bytes(packets: int) -> int:
-    """The size of a tail whose slots hold ``packets`` packets each."""
-    return HEADER_BYTES + SLOTS * _slot_bytes(packets) + RESERVE_BYTES
+def tail_bytes(packets: int, packet_bytes: int) -> int:
+    """The size of a tail whose slots hold ``packets`` packets of ``packet_bytes`` each."""
+    return HEADER_BYTES + SLOTS * _slot_bytes(packets * packet_bytes) + RESERVE_BYTES
 
 
-def _slot_bytes(packets: int) -> int:
-    return -(-packets * PACKET_BYTES // mmap.PAGESIZE) * mmap.PAGESIZE
+def _slot_bytes(needed: int) -> int:
+    return -(-needed // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def _is_spent(output: Output) -> bool:

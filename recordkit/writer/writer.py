@@ -7,10 +7,9 @@ import logging
 import threading
 from pathlib import Path
 
+from ..container import Packager
 from ..errors import RecordkitError, StateError, WriteError
 from ..model import AccessUnit, FlushReason
-from ..mpegts.laying import PACKET_BYTES
-from ..mpegts.packetiser import Packetiser
 from ..settings import RecordingSettings
 from .buffer import Buffer, Job, Laid, NotLaid
 from .closing import Closing
@@ -22,7 +21,7 @@ from .tail import Tail, tail_bytes
 
 log = logging.getLogger("recordkit")
 
-_HEADROOM_PACKETS = 1024 * 1024 // PACKET_BYTES
+_HEADROOM_BYTES = 1024 * 1024
 """Room in a slot beyond the threshold: the unit that crosses it still goes in whole."""
 
 
@@ -39,10 +38,9 @@ class Writer:
     Raises OutputNameError for a name that cannot be used.
     """
 
-    def __init__(
-        self, settings: RecordingSettings, packetiser: Packetiser, observer: Observer | None = None
-    ) -> None:
+    def __init__(self, settings: RecordingSettings, packager: Packager, observer: Observer | None = None) -> None:
         self.settings = settings
+        self._packager = packager
         self.error: RecordkitError | None = None
         self.committed = False
         self._system = settings.system
@@ -54,7 +52,7 @@ class Writer:
         self._changed = threading.Condition()
         self._closing = Closing(self._changed, self._observer)
         self._buffer = Buffer(
-            packetiser,
+            packager,
             settings.flush_threshold,
             self._clock,
             wait=self._wait_for_slot,
@@ -97,11 +95,12 @@ class Writer:
     @property
     def tail_bytes(self) -> int:
         """Bytes that the tail takes, of the disk and of memory."""
-        return tail_bytes(self._slot_packets)
+        return tail_bytes(self._slot_packets, self._output.container.packet_bytes)
 
     @property
     def _slot_packets(self) -> int:
-        return -(-self.settings.flush_threshold // PACKET_BYTES) + _HEADROOM_PACKETS
+        packet_bytes = self._output.container.packet_bytes
+        return -(-self.settings.flush_threshold // packet_bytes) + _HEADROOM_BYTES // packet_bytes
 
     @property
     def bytes_since_last_flush(self) -> int:
@@ -245,6 +244,7 @@ class Writer:
             self.committed = self._flusher.finish(
                 end=self._buffer.whole_bytes,
                 commit=bool(self._closing.commits),
+                packager=self._packager,
                 overwrite=self.settings.overwrite,
             )
             if self._tail is not None:

@@ -54,7 +54,7 @@ def test_nothing_is_there(tmp_path):
     with pytest.raises(StateError, match="nothing is being recorded"):
         call(tmp_path / "talk.ts", System())
     with pytest.raises(OutputNameError):
-        call(tmp_path / "talk.mp4", System())
+        call(tmp_path / "talk.mkv", System())
 
 
 def test_another_user_is_not_believed(partial, tmp_path, monkeypatch):

@@ -128,7 +128,7 @@ def test_the_end_of_the_media_ends_it_and_a_block_waits_for_that(tmp_path: Path)
 def cannot_begin(tmp_path: Path) -> dict[str, tuple[object, dict[str, object], type[rk.RecordkitError], str]]:
     return {
         "a name that is taken": (SMALL, {"path": tmp_path / "taken.ts"}, rk.OutputExistsError, "path"),
-        "a name of no recording": (SMALL, {"path": tmp_path / "a.mp4"}, rk.OutputNameError, "path"),
+        "a name of no recording": (SMALL, {"path": tmp_path / "a.mkv"}, rk.OutputNameError, "path"),
         "no such file": (rk.MediaFile(url=str(tmp_path / "none.mp4")), {}, rk.SourceError, "source"),
         "a bad value": (SMALL, {"flush_interval": 0}, rk.SettingsError, "name"),
         "an unknown setting": (SMALL, {"colour": "red"}, rk.SettingsError, "name"),

@@ -101,7 +101,7 @@ def test_a_folder_gets_one_table_and_a_line_of_sums(dead: Lying, width: int) -> 
 def test_one_that_fails_does_not_hold_up_the_others(dead: Lying) -> None:
     (dead.folder / "link.recording.ts").symlink_to("/etc/passwd")
     Lying(dead.folder, "noise").lay(b"no transport stream" * 1000)
-    code, shown, _ = call("recover", "--json", dead.folder, dead.folder / "missing.ts", dead.folder / "a.mp4")
+    code, shown, _ = call("recover", "--json", dead.folder, dead.folder / "missing.ts", dead.folder / "a.mkv")
     assert code == FAULT
     found = {Path(one["path"]).name: one["outcome"] for one in json.loads(shown)}
     assert found == {
@@ -109,7 +109,7 @@ def test_one_that_fails_does_not_hold_up_the_others(dead: Lying) -> None:
         "noise.recording.ts": "nothing",
         "talk.recording.ts": "recovered",
         "missing.recording.ts": "failed",
-        "a.mp4": "failed",
+        "a.mkv": "failed",
     }
     code, shown, _ = call("recover", dead.folder)
     assert code == FAULT

@@ -54,7 +54,7 @@ def lay(steps: Iterable[Declare | AccessUnit], *, fragmented: bool = False) -> L
         if isinstance(step, Declare):
             laid.packager.declare(step.stream, step.format)
             continue
-        memory = Memory(memoryview(bytearray(laid.packager.room_for(step))))
+        memory = Memory(memoryview(bytearray(laid.packager.packets_for(step))))
         laid.packager.lay(step, memory)
         pieces.append(bytes(memory.bytes[: memory.used]))
         total += memory.used

@@ -127,7 +127,7 @@ def test_a_unit_is_laid_behind_what_is_there():
     packager = Packager()
     packager.declare(0, H264)
     unit = AccessUnit(0, 0, 0, SLICE)
-    memory = Memory(memoryview(bytearray(packager.room_for(unit) + 10)))
+    memory = Memory(memoryview(bytearray(packager.packets_for(unit) + 10)))
     memory.used = 10
     packager.lay(unit, memory)
     assert bytes(memory.bytes[: 10 + len(FRONT)]) == bytes(10) + FRONT
@@ -148,7 +148,7 @@ def test_what_cannot_be_laid_is_refused_with_nothing_laid(unit, message):
     memory = Memory(memoryview(bytearray(2000)))
     packager.lay(AccessUnit(0, 5, 5, SLICE), memory)
     used = memory.used
-    packager.room_for(unit)
+    packager.packets_for(unit)
     with pytest.raises(MediaError, match=message):
         packager.lay(unit, memory)
     assert memory.used == used

@@ -110,7 +110,7 @@ def test_settings_that_cannot_be_used(tmp_path, settings, name):
 
 def test_a_name_that_cannot_be_recorded_to(tmp_path):
     with pytest.raises(OutputNameError):
-        recorder(tmp_path, "talk.mp4")
+        recorder(tmp_path, "talk.mkv")
 
 
 # The way through.

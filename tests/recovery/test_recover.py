@@ -539,7 +539,7 @@ def test_there_is_nothing_of_that_name(lying):
     with pytest.raises(rk.RecoveryError):
         rk.recover(lying.final)
     with pytest.raises(rk.OutputNameError):
-        rk.recover(lying.folder / "talk.mp4")
+        rk.recover(lying.folder / "talk.mkv")
     lying.final.write_bytes(media())
     assert rk.recover(lying.final).outcome is Outcome.NOTHING
     assert rk.recover(lying.folder) == []

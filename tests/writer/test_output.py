@@ -43,7 +43,9 @@ def test_the_names(tmp_path, monkeypatch):
     assert output.tail_path == folder / "talk.one.recording.tail"
 
 
-@pytest.mark.parametrize("name", ["talk", "talk.mp4", "talk.TS", ".ts", "talk.recording.ts", "talk.ts.part"])
+@pytest.mark.parametrize(
+    "name", ["talk", "talk.mkv", "talk.recording.mp4", "talk.TS", ".ts", "talk.recording.ts", "talk.ts.part"]
+)
 def test_names_that_cannot_be_recorded_to(tmp_path, name):
     with pytest.raises(OutputNameError) as caught:
         Output(tmp_path / name, System())

@@ -1,0 +1,35 @@
+"""What the files of a recording are called: the suffix of its path chooses the container."""
+
+from __future__ import annotations
+
+SUFFIXES = (".ts", ".mp4")
+PARTIAL_SUFFIXES = tuple(f".recording{suffix}" for suffix in SUFFIXES)
+TAIL_SUFFIX = ".recording.tail"
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a name that recordkit writes, or nothing."""
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+def is_partial(name: str) -> bool:
+    """Whether it is the name of an unfinished recording."""
+    return name.endswith(PARTIAL_SUFFIXES)
+
+
+def stem_of(name: str) -> str:
+    """What all files of a recording begin with; ``name`` is that of any of them but a log."""
+    for suffix in (*PARTIAL_SUFFIXES, TAIL_SUFFIX, *SUFFIXES):
+        if name.endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def partial_of(name: str) -> str:
+    """The name of the partial of a recording with this final name."""
+    return f"{stem_of(name)}.recording{suffix_of(name)}"
+
+
+def final_of(name: str) -> str:
+    """The final name of the recording whose partial or final file has this name."""
+    return stem_of(name) + suffix_of(name)
