@@ -1,9 +1,10 @@
 """Publishes raw pictures and a tone by GStreamer's webrtcbin; for the system's own Python, which has its bindings.
 
-    /usr/bin/python3 gstreamer_client.py URL TOKEN PICTURES WIDTH HEIGHT CODING
+    /usr/bin/python3 gstreamer_client.py URL TOKEN PICTURES WIDTH HEIGHT CODING [again]
 
 PICTURES is a file of I420 pictures, at 30 a second; CODING the part of the pipeline that codes and packs them,
-whose payload type has to be 96. It ends once all of them are sent.
+whose payload type has to be 96. With "again" packets that are missed are sent again. It ends once all of the
+pictures are sent.
 """
 
 import sys
@@ -22,7 +23,9 @@ LAST_PACKETS_MS = 700
 
 
 class Publisher:
-    def __init__(self, url: str, token: str, pictures: str, size: tuple[str, str], coding: str) -> None:
+    def __init__(
+        self, url: str, token: str, pictures: str, size: tuple[str, str], coding: str, *again: str
+    ) -> None:
         self.url, self.token = url, token
         self.session = self.fault = ""
         self.loop = GLib.MainLoop()
@@ -35,6 +38,8 @@ class Publisher:
             " ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97 ! peer."
         )
         self.peer = self.pipeline.get_by_name("peer")
+        for number in range(2 if again else 0):
+            self.peer.emit("get-transceiver", number).set_property("do-nack", True)
         self.peer.connect("on-negotiation-needed", self.negotiate)
         self.peer.connect("notify::ice-gathering-state", self.gathered)
         self.peer.connect("notify::connection-state", self.changed)
@@ -108,4 +113,4 @@ class Publisher:
 
 if __name__ == "__main__":
     Gst.init(None)
-    Publisher(*sys.argv[1:4], (sys.argv[4], sys.argv[5]), sys.argv[6]).run()
+    Publisher(*sys.argv[1:4], (sys.argv[4], sys.argv[5]), *sys.argv[6:]).run()

@@ -11,7 +11,9 @@ from recordkit.verification.verify import verify
 from tests.judges import assert_decodes_in_silence
 
 from .browser import serving
-from .firefox import GUARD_S, firefox
+from .firefox import GUARD_S, Firefox, firefox
+from .lossy import Lossy, assert_accounted
+from .test_serve import serving as served_here
 
 pytestmark = pytest.mark.judge
 
@@ -30,28 +32,52 @@ return reports.find((one) => one.type === "outbound-rtp")?.framesSent ?? 0;
 """
 
 
+def published(page: Firefox, url: str, frames: int) -> int:
+    """Publish so many frames or a few more; returns how many were sent."""
+    # Firefox brings VP8; its H.264 is a download.
+    page.go(f"{url}/publish?stream=fox&size=360&codec=video/vp8")
+    page.run(KEEP_SENDER)
+    page.run("document.getElementById('go').click();")
+    page.until("document.getElementById('words').textContent === 'Recording.'")
+    deadline = time.monotonic() + GUARD_S
+    while page.run(SENT) < frames:
+        assert time.monotonic() < deadline
+    page.run("await window.sender.replaceTrack(null);")
+    sent = -1
+    while sent != (sent := page.run(f"await new Promise((done) => setTimeout(done, 300)); {SENT}")):
+        pass
+    page.run("document.getElementById('go').click();")
+    page.until("document.getElementById('words').textContent.startsWith('Stopped')")
+    return int(sent)
+
+
 def test_each_frame_that_firefox_sends_is_in_the_file(tmp_path: Path) -> None:
     profile, folder = tmp_path / "profile", tmp_path / "out"
     profile.mkdir()
     folder.mkdir()
-    # Firefox brings VP8; its H.264 is a download.
     with serving(folder, "--publish-page", "--name", "{stream}-{counter}.ts") as served, firefox(profile) as page:
-        page.go(f"{served.url}/publish?stream=fox&size=360&codec=video/vp8")
-        page.run(KEEP_SENDER)
-        page.run("document.getElementById('go').click();")
-        page.until("document.getElementById('words').textContent === 'Recording.'")
-        deadline = time.monotonic() + GUARD_S
-        while page.run(SENT) < 45:
-            assert time.monotonic() < deadline
-        page.run("await window.sender.replaceTrack(null);")
-        sent = -1
-        while sent != (sent := page.run(f"await new Promise((done) => setTimeout(done, 300)); {SENT}")):
-            pass
-        page.run("document.getElementById('go').click();")
-        page.until("document.getElementById('words').textContent.startsWith('Stopped')")
+        sent = published(page, served.url, 45)
     (recorded,) = served.committed()
     found = verify(recorded, decode=True)
     assert found.ok, found.problems
     assert_decodes_in_silence(recorded)
     assert [stream.pictures for stream in found.streams if stream.codec == "h264"] == [sent]
     assert [stream.codec for stream in found.streams if stream.codec != "h264"] == ["aac"]
+
+
+@pytest.mark.parametrize("network", [Lossy(0.05), Lossy(late_by=60)], ids=["5 % lost", "the first ones lost"])
+def test_what_a_bad_network_takes_from_firefox_is_told_and_the_rest_is_in_the_file(
+    network: Lossy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.attach(monkeypatch)
+    profile, folder = tmp_path / "profile", tmp_path / "out"
+    profile.mkdir()
+    with served_here(folder, publish_page=True) as url, firefox(profile) as page:
+        sent = published(page, url, 75)
+    recorded = folder / "fox-1.ts"
+    found = verify(recorded, decode=True)
+    assert found.decoded
+    assert_decodes_in_silence(recorded)
+    (kept,) = (stream.pictures for stream in found.streams if stream.codec == "h264")
+    assert kept > 0
+    assert_accounted(recorded, sent, kept, unseen=network.late_by)

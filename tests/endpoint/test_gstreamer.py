@@ -12,6 +12,7 @@ from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
 from tests.judges import assert_decodes_in_silence, judge
 
+from .lossy import TOLD_WITHIN_S, Lossy, accounted, assert_accounted, told_after_s
 from .test_serve import ROOT, TOKEN, serving
 
 pytestmark = pytest.mark.judge
@@ -45,18 +46,23 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     return path, source.picture_count or 0
 
 
+def published(coding: str, pictures: Path, folder: Path, *options: str) -> Path:
+    """Publish all of these pictures; returns the recording."""
+    judge("gst-inspect-1.0")
+    client = ROOT / "tests" / "endpoint" / "gstreamer_client.py"
+    with serving(folder, token=TOKEN) as url:
+        command = [SYSTEM_PYTHON, str(client), f"{url}/whip/gst", TOKEN, str(pictures), *map(str, SIZE), coding]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+    return folder / "gst-1.ts"
+
+
 @pytest.mark.parametrize("coding", CODINGS.values(), ids=CODINGS)
 def test_each_picture_that_webrtcbin_sends_is_in_the_file(
     coding: str, pictures: tuple[Path, int], tmp_path: Path
 ) -> None:
-    judge("gst-inspect-1.0")
     path, count = pictures
-    client = ROOT / "tests" / "endpoint" / "gstreamer_client.py"
-    with serving(tmp_path / "out", token=TOKEN) as url:
-        command = [SYSTEM_PYTHON, str(client), f"{url}/whip/gst", TOKEN, str(path), *map(str, SIZE), coding]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-    recorded = tmp_path / "out" / "gst-1.ts"
+    recorded = published(coding, path, tmp_path / "out")
     found = verify(recorded, decode=True)
     assert found.ok, found.problems
     assert_decodes_in_silence(recorded)
@@ -64,3 +70,58 @@ def test_each_picture_that_webrtcbin_sends_is_in_the_file(
     back = read_back(recorded)
     assert (back.numbers_ok, back.lost, back.repeated, back.out_of_order, back.unreadable) == (count, 0, 0, 0, 0)
     assert (back.first_number, back.last_number) == (0, count - 1)
+
+
+@pytest.mark.parametrize(
+    ("coding", "share"),
+    [("H.264 high", 0.02), ("H.264 in slices, parameter sets between them", 0.05), ("VP8", 0.05)],
+)
+def test_what_a_bad_network_takes_is_told_and_all_the_rest_is_in_the_file(
+    coding: str, share: float, pictures: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a sender that sends nothing again; keyframes that it is asked for are all that helps."""
+    path, count = pictures
+    Lossy(share).attach(monkeypatch)
+    recorded = published(CODINGS[coding], path, tmp_path / "out")
+    assert verify(recorded, decode=True).decoded
+    assert_decodes_in_silence(recorded)
+    back = read_back(recorded)
+    assert (back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0)
+    received = assert_accounted(recorded, count, back.numbers_ok)
+    assert received["dropped_units"] > 0
+    assert received["keyframe_requests"] > 0
+
+
+@pytest.mark.parametrize("coding", ["H.264 baseline, aggregated", "VP8"])
+def test_what_is_sent_again_is_in_the_file(
+    coding: str, pictures: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, count = pictures
+    Lossy(0.05).attach(monkeypatch)
+    recorded = published(CODINGS[coding], path, tmp_path / "out", "again")
+    assert_decodes_in_silence(recorded)
+    back = read_back(recorded)
+    assert (back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0)
+    assert assert_accounted(recorded, count, back.numbers_ok)["recovered_packets"] > 0
+    # The last packets are missed by nobody, and what was sent again may be lost again.
+    assert back.numbers_ok > count // 2
+
+
+@pytest.mark.parametrize("coding", ["H.264 with intra refresh", "H.264 with B-frames", "VP8"])
+def test_who_comes_late_has_all_from_the_first_frame_that_can_be_decoded(
+    coding: str, pictures: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, count = pictures
+    Lossy(late_by=100).attach(monkeypatch)
+    recorded = published(CODINGS[coding], path, tmp_path / "out")
+    assert verify(recorded, decode=True).decoded
+    assert_decodes_in_silence(recorded)
+    back, received = read_back(recorded), accounted(recorded)
+    assert back.first_number is not None
+    assert (back.lost, back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0, 0)
+    assert back.first_number > 0
+    assert back.last_number == count - 1
+    # With intra refresh a decoder shows nothing before all of the frame has been refreshed.
+    assert received["received_units"] >= back.numbers_ok > 0
+    if received["dropped_units"]:
+        assert told_after_s(recorded) <= TOLD_WITHIN_S

@@ -55,6 +55,10 @@ class Reorder(Generic[T]):
         """Whether a packet waits for one before it."""
         return bool(self._waiting)
 
+    def misses_for(self, now_s: float) -> float:
+        """Seconds for which packets have waited for one before them, 0 if none do."""
+        return now_s - next(iter(self._waiting.values()))[1] if self._waiting else 0.0
+
     def follows(self, sequence: int) -> bool:
         """Whether nothing is missing between the newest packet and this one."""
         return self._next is not None and signed_difference(sequence, self._highest, _SEQUENCE_BITS) <= 1

@@ -25,6 +25,8 @@ STANDS_S = 4.0
 """So often a frame that stands is told again: before a stream counts as silent."""
 _STOOD_S = 2.0
 """A frame that has stood for so long stands to the end; what comes of a stop that is a little late is no still."""
+_RETRANSMITTED_S = 0.3
+_OUT_OF_ORDER_S = 0.1
 _BEHIND_S = 0.4
 """So far behind the present it is placed, so that it is before the next frame, however late that comes."""
 
@@ -135,7 +137,7 @@ class StreamReception:
         return self._requests(packet.arrival_s).with_packet(
             packet.arrival_s,
             packet.codec,
-            needs_entry=self._needs_entry,
+            needs_entry=self._needs_entry or self._is_hopeless(packet.arrival_s),
             has_units=self._units > 0,
         )
 
@@ -210,6 +212,14 @@ class StreamReception:
     @property
     def _needs_entry(self) -> bool:
         return self._assembly.needs_entry or self._refused
+
+    def _is_hopeless(self, now_s: float) -> bool:
+        """Whether what is missing will hardly come any more, and only a keyframe helps.
+
+        It is waited for on; but whoever has never sent a packet again does not begin to.
+        """
+        order = self._reorder
+        return order.misses_for(now_s) > (_RETRANSMITTED_S if order.recovered else _OUT_OF_ORDER_S)
 
     @property
     def _part(self) -> str:

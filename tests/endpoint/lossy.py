@@ -1,0 +1,82 @@
+"""A network that loses media on its way to the endpoints of this process, decided by a seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aioice.ice
+import pytest
+
+from recordkit.model import EventKind
+from recordkit.telemetry.frames import read_flush_log
+
+_MEDIA = range(128, 192)  # the first byte (RFC 7983, 7)
+_REPORTS = range(192, 224)  # the second byte (RFC 5761, 4)
+TOLD_WITHIN_S = 5.0
+
+
+@dataclass
+class Lossy:
+    """Loses this share of the packets, and all of the first ``late_by`` ones; ``lost`` counts them."""
+
+    share: float = 0.0
+    late_by: int = 0
+    lost: int = 0
+    came: int = 0
+    _dice: random.Random = field(default_factory=lambda: random.Random(5))
+
+    def attach(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stand between the wire and each ICE connection that is made from now on."""
+        receive = aioice.ice.Connection.recv
+
+        async def recv(connection: aioice.ice.Connection) -> bytes:
+            while True:
+                data = await receive(connection)
+                if data[0] not in _MEDIA or data[1] in _REPORTS or not self._loses():
+                    return data
+
+        monkeypatch.setattr(aioice.ice.Connection, "recv", recv)
+
+    def _loses(self) -> bool:
+        self.came += 1
+        is_lost = self.came <= self.late_by or self._dice.random() < self.share
+        self.lost += is_lost
+        return is_lost
+
+
+def accounted(path: Path) -> dict[str, int]:
+    """What the log of a recording says in the end of its video: the counters of what was received."""
+    (told,) = (
+        event.fields
+        for event in read_flush_log(path).contents.events
+        if event.kind is EventKind.STREAM and event.fields.get("stream") == 0 and "received_units" in event.fields
+    )
+    return {name: int(value) for name, value in told.items() if isinstance(value, int)}
+
+
+def assert_accounted(path: Path, sent: int, kept: int, unseen: int = 0) -> dict[str, int]:
+    """Each of the frames ``sent`` is among those ``kept`` in the file, or in the counters, which are returned.
+
+    ``unseen`` packets came before the first that was seen.
+    """
+    received = accounted(path)
+    assert kept == received["received_units"]
+    # A frame of which no packet came at all is known by its packets alone.
+    assert received["dropped_units"] <= sent - kept <= received["dropped_units"] + received["lost_packets"] + unseen
+    if received["dropped_units"]:
+        assert told_after_s(path) <= TOLD_WITHIN_S
+    return received
+
+
+def told_after_s(path: Path) -> float:
+    """Seconds from the first sign of the loss in the file to the alert of it."""
+    events = read_flush_log(path).contents.events
+    alert_s = next(
+        event.elapsed_s
+        for event in events
+        if event.kind is EventKind.ALERT_RAISED and event.fields["rule"] == "received_dropped_units"
+    )
+    signs = (EventKind.DISCONTINUITY, EventKind.KEYFRAME)
+    return alert_s - next(event.elapsed_s for event in events if event.kind in signs)
