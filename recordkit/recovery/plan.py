@@ -12,6 +12,7 @@ from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PACKET_BYTES
 from ..writer.header import HEADER_BYTES, TailHeader, TailSlot, read_header
 from ..writer.identity import seam_digest
+from . import chunks
 from .ending import Piece, packets_end, usable_end, whole_packets_end
 from .outcome import Cut
 from .view import CHUNK_BYTES, Overlay, View, difference, is_zero, read_at
@@ -65,6 +66,10 @@ def make_plan(descriptor: int, tail: int | None) -> Plan:
         header = _header(plan, descriptor, tail, status.st_ino)
     file = View(descriptor, plan.size)
     slots = [] if header is None or tail is None else [_overlay(tail, slot) for slot in header.slots]
+    whole = View(descriptor, plan.size, _without_holes(plan.size, slots))
+    if chunks.is_mp4(whole):
+        _plan_chunks(plan, descriptor, slots, header)
+        return plan
     if header is None or tail is None or not slots:
         _settle(plan, descriptor, file, [], usable_end(file))
         return plan
@@ -73,13 +78,38 @@ def make_plan(descriptor: int, tail: int | None) -> Plan:
     if header.is_same_boot and header.is_sane and _is_sound(view, plan.overlays):
         _settle(plan, descriptor, view, slots, usable_end(view, _unit_ends(header.slots)))
     else:
-        why = "it does not agree with itself, or with the file"
-        if not header.is_same_boot:
-            why = "the machine was started anew since"
-        plan.problems.append(f"the tail is believed only where it continues the file: {why}")
+        plan.problems.append(_doubt(header))
         plan.overlays = []
         _settle_doubtful(plan, descriptor, slots)
     return plan
+
+
+def _doubt(header: TailHeader) -> str:
+    why = "it does not agree with itself, or with the file"
+    if not header.is_same_boot:
+        why = "the machine was started anew since"
+    return f"the tail is believed only where it continues the file: {why}"
+
+
+def _plan_chunks(plan: Plan, descriptor: int, slots: list[Overlay], header: TailHeader | None) -> None:
+    """The plan for a recording in MP4."""
+    file = View(descriptor, plan.size)
+    plan.overlays = _without_holes(plan.size, slots)
+    if header is None or not plan.overlays:
+        _settle(plan, descriptor, file, slots, chunks.usable_end(file))
+        return
+    view, begin = View(descriptor, plan.size, plan.overlays), plan.overlays[0].offset
+    is_sound = not [at for at in chunks.scan(view, view.size).faults if at >= begin]
+    if header.is_same_boot and header.is_sane and is_sound:
+        _settle(plan, descriptor, view, slots, chunks.usable_end(view))
+        return
+    plan.problems.append(_doubt(header))
+    alone, ending = chunks.usable_end(file), chunks.usable_end(view, chunks.doubtful_end(view, begin))
+    if ending[0] > alone[0]:
+        _settle(plan, descriptor, view, slots, ending)
+    else:
+        plan.overlays = []
+        _settle(plan, descriptor, file, slots, alone)
 
 
 def _header(plan: Plan, partial: int, tail: int, inode: int) -> TailHeader | None:

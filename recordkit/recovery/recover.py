@@ -12,6 +12,7 @@ from ..system import System
 from ..values import PathLike, named
 from ..values import path as read_path
 from ..writer.output import Output
+from . import chunks
 from .aside import carry_out, set_aside
 from .files import inode_at, locked, remove, told
 from .lone_tail import open_tail, without_partial
@@ -97,7 +98,14 @@ def _recover(output: Output, dry_run: bool, on_progress: Progress | None, system
         if not dry_run and committed is None:
             carry_out(plan, output, descriptor, tail, system)
         view = View(descriptor, plan.size, plan.overlays) if dry_run else View(descriptor, plan.end)
-        measured = measure(view, plan.end, plan.end - plan.tail_bytes, on_progress)
+        boundary = plan.end - plan.tail_bytes
+        found_chunks = chunks.scan(view, plan.end, boundary, on_progress) if chunks.is_mp4(view) else None
+        if found_chunks is None:
+            measured = measure(view, plan.end, boundary, on_progress)
+        else:
+            measured = found_chunks.measure()
+            if not dry_run and committed is None:
+                plan.end = chunks.complete(found_chunks, descriptor, output.partial_path, plan.end, system)
         if dry_run:
             final_path = committed or next(name for name in final_names(output) if not os.path.lexists(name))
         else:

@@ -52,7 +52,13 @@ def boot_id() -> bytes:
 
 
 def tail_bytes(
-    inode: int, slots=(), *, boot: bytes | None = None, slot_bytes: int = 1 << 20, recording: bytes | None = None
+    inode: int,
+    slots=(),
+    *,
+    boot: bytes | None = None,
+    slot_bytes: int = 1 << 20,
+    recording: bytes | None = None,
+    packet_bytes: int = 0,
 ) -> bytes:
     """A tail's bytes, laid out as recordkit/writer/header.py documents it.
 
@@ -63,6 +69,7 @@ def tail_bytes(
     header[8:16] = slot_bytes.to_bytes(8, "little")
     header[16:24] = inode.to_bytes(8, "little")
     header[24:40] = boot_id() if boot is None else boot
+    header[40:48] = packet_bytes.to_bytes(8, "little")
     body = bytearray(2 * slot_bytes)
     for number, (offset, data) in enumerate(slots):
         at = 64 * (number + 1)
@@ -79,9 +86,9 @@ def tail_bytes(
 class Lying:
     """The files of one unfinished recording in a folder."""
 
-    def __init__(self, folder: Path, name: str = "talk") -> None:
-        self.final = folder / f"{name}.ts"
-        self.partial = folder / f"{name}.recording.ts"
+    def __init__(self, folder: Path, name: str = "talk", suffix: str = ".ts") -> None:
+        self.final = folder / f"{name}{suffix}"
+        self.partial = folder / f"{name}.recording{suffix}"
         self.tail = folder / f"{name}.recording.tail"
         self.rejected = folder / f"{name}.rejected"
         self.folder = folder
