@@ -17,6 +17,7 @@ from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
 from .framing import PictureFramer, SoundFramer
 from .orientation import orientation_beside
+from .pixel_aspect import PixelAspect
 
 _TRIMS = Struct("<II")
 _LONGEST_PRIMING = TICKS_PER_SECOND // 10
@@ -60,6 +61,7 @@ class Passthrough:
         self._on_altered = on_altered
         self._are_hidden_told = False
         self._is_primed: bool | None = None
+        self._aspect: PixelAspect | None = None
         self._framer: PictureFramer | None = None
         self._sound: SoundFramer | None = None
         self._duration = 0
@@ -70,6 +72,8 @@ class Passthrough:
                 self._length_bytes, extradata = configuration
                 # Containers with lengths in place of start codes are those that may turn their frames.
                 self._orientation_lacks = stream.codec_context.is_decoder and not stream.codec_context.is_open
+                self._aspect = PixelAspect.needed(stream, codec, self._length_bytes)
+                extradata = self._with_aspect(extradata)
             self._framer = PictureFramer(codec, extradata, on_altered)
             if stream.average_rate:
                 self._duration = round(TICKS_PER_SECOND / stream.average_rate)
@@ -81,6 +85,9 @@ class Passthrough:
         if packet.duration and packet.time_base:
             return to_ticks(packet.duration, packet.time_base)
         return self._duration if self._sound is None else self._sound.length(bytes(packet))
+
+    def _with_aspect(self, annexb: bytes) -> bytes:
+        return annexb if self._aspect is None else self._aspect.rewritten(annexb)
 
     def look(self, packet: CodedPacket) -> None:
         """See how frames are to be turned; call it with the container still open, before ``packet`` is coded."""
@@ -104,9 +111,9 @@ class Passthrough:
             configuration = parse_configuration(new_extradata, self._codec)
             if configuration is not None:
                 self._length_bytes, new_extradata = configuration
-            self._framer.learn(new_extradata)
+            self._framer.learn(self._with_aspect(new_extradata))
         if self._length_bytes:
-            data = with_start_codes(data, self._length_bytes)
+            data = self._with_aspect(with_start_codes(data, self._length_bytes))
         start_trim, end_trim = _trims(packet) if self._codec is Codec.OPUS else (0, 0)
         unit = AccessUnit(
             stream=self._index,

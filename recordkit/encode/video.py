@@ -46,7 +46,9 @@ class VideoEncoder:
         self._context: av.VideoCodecContext | None = None
         self._format: StreamFormat | None = None
         self._coded_look: tuple[int, ...] = ()
+        self._on_altered = on_altered
         self._is_tagged = False
+        self._most_bits = 8
         self._reformatter = VideoReformatter()
         self._kind: tuple[object, ...] = ()
         self._progressive = Deinterlacer(on_altered)
@@ -146,6 +148,7 @@ class VideoEncoder:
         if kind != self._kind:
             # One reformatter keeps the range and matrix that it began with.
             self._reformatter, self._kind = VideoReformatter(), kind
+            self._tell_depth(frame)
         picture = self._reformatter.reformat(
             frame,
             width=width,
@@ -156,6 +159,12 @@ class VideoEncoder:
         )
         # The caller's frame stays as it is: it may be written again, with another time.
         return _copy(picture) if picture is frame or width % 2 or height % 2 else picture
+
+    def _tell_depth(self, frame: VideoFrame) -> None:
+        bits = max((component.bits for component in frame.format.components), default=8)
+        if bits > self._most_bits and self._on_altered is not None:
+            self._on_altered(f"its {bits} bits a sample are encoded with 8, as most players need it")
+        self._most_bits = max(bits, self._most_bits)
 
     def _tag(self, picture: VideoFrame) -> None:
         """Say of a frame that says nothing what players assume, once another one has said something.

@@ -18,6 +18,7 @@ from ..bitstream.audio import parse_adts
 from ..bitstream.language import three_letters
 from ..demux import DemuxedPacket, demux, open_media
 from ..encode.passthrough import passthrough_codec
+from ..encode.pixel_aspect import pixel_aspect
 from ..errors import SettingsError, SourceError
 from ..mpegts.clock import WRAP, Unwrapper, fraction
 from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text, whole
@@ -113,7 +114,7 @@ class MediaFile:
                 has_video=video is not None,
                 has_audio=bool(choice.audio),
                 frame_rate=self.fps or average,
-                pixel_aspect=_pixel_aspect(video),
+                pixel_aspect=None if video is None else pixel_aspect(video),
                 languages=tuple(three_letters(stream.language) for stream in choice.audio),
                 troubles=choice.troubles,
                 is_live=is_live,
@@ -223,11 +224,6 @@ def _is_bare(packet: DemuxedPacket) -> bool:
     """Whether a packet of AAC has no header, and its container has none for all: RealMedia has its own way."""
     context = packet.stream.codec_context
     return context.name == "aac" and not context.extradata and parse_adts(bytes(packet)) is None
-
-
-def _pixel_aspect(stream: av.VideoStream | None) -> Fraction | None:
-    aspect = fraction(stream.codec_context.sample_aspect_ratio) if stream is not None else None
-    return aspect if aspect and Fraction(1, 100) <= aspect <= 100 else None
 
 
 def _is_live(container: av.container.InputContainer) -> bool:

@@ -206,3 +206,11 @@ def test_a_new_range_or_matrix_is_that_of_the_stream_from_there_on(
     # 5 and 6 are one matrix (H.264, table E-5).
     assert [(frame.color_range, 5 if frame.colorspace == 6 else frame.colorspace) for frame in shown] == wanted
     assert sum(one.unit.random_access for one in units) == len(set(wanted))
+
+
+def test_samples_of_more_than_eight_bits_are_told_once() -> None:
+    told: list[str] = []
+    encoder = VideoEncoder(FAST, 0, told.append)
+    for number, pixel_format in enumerate(["yuv420p", "yuv420p10le", "yuv420p", "yuv422p10le", "yuv420p12le"]):
+        encoder.encode(picture(64, 48, pixel_format), number * 3600)
+    assert [words.split(" a ")[0] for words in told] == ["its 10 bits", "its 12 bits"]
