@@ -267,4 +267,4 @@ def test_what_happens_at_one_moment_has_an_index_without_repetitions():
     events = tuple(event(EventKind.MARK, name=str(number)) for number in range(3))
     frame = Log({}, Contents((), (), events)).events
     assert frame.index.asi8.tolist() == [events[0].time_ns + number for number in range(3)]
-    assert len(json.loads(frame.to_json(date_format="iso"))["kind"]) == 3
+    assert len(json.loads(frame.to_json(date_format="iso", date_unit="ns"))["kind"]) == 3
