@@ -40,6 +40,10 @@ LONGEST_PACED_GAP = TICKS_PER_SECOND * 10
 """A longer gap in time is jumped over, with discontinuity_indicator, instead of paced through."""
 MOST_STREAMS = 32
 
+_LEAST_PACKETS = 11
+"""libavformat does not look for a transport stream in files of less than ten times 204 bytes."""
+_NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * PAYLOAD_BYTES
+
 _DISCONTINUITY, _RANDOM_ACCESS, _PCR = 0x80, 0x40, 0x10
 _PACK_PCR_PACKET = Struct(">IHIH").pack
 
@@ -47,13 +51,15 @@ _PACK_PCR_PACKET = Struct(">IHIH").pack
 class Packetiser:
     """Lays access units as transport packets. Not thread-safe; does no I/O and reads no clock.
 
-    ``late_units`` counts units that came so late that less than 0.1 s was left before their DTS.
+    ``late_units`` counts units that came so late that less than 0.1 s was left before their DTS. The PMT lists
+    the streams by their numbers, those in ``order`` first and in that order; players number them so.
     """
 
     packet_bytes = PACKET_BYTES
 
     def __init__(self) -> None:
         self.late_units = 0
+        self.order: tuple[int, ...] = ()
         self._streams: dict[int, ElementaryStream] = {}
         self._tables = bytearray()
         self._tables_version = 0
@@ -101,7 +107,9 @@ class Packetiser:
         if self._tables_laid:
             self._tables_version = (self._tables_version + 1) & 31
             self._tables_laid = False
-        formats = [(stream.pid, stream.format) for stream in ordered]
+        places = {wanted: place for place, wanted in enumerate(self.order)}
+        listed = sorted(self._streams.items(), key=lambda one: (places.get(one[0], MOST_STREAMS), one[0]))
+        formats = [(stream.pid, stream.format) for _, stream in listed]
         pmt = build_pmt(formats, pcr_stream.pid, self._tables_version)
         pat_counter, pmt_counter = self._tables[3::PACKET_BYTES][:2] or (0, 0)
         self._tables = section_packets(PAT_PID, build_pat(), pat_counter)
@@ -119,8 +127,9 @@ class Packetiser:
         return PacketBuffer(rows)
 
     def finish(self, file_bytes: int) -> Finish:
-        """A transport stream may end anywhere: nothing makes it final."""
-        return Finish()
+        """What makes a partial of ``file_bytes`` the final file: null packets (2.4.3.3), if it is very short."""
+        missing = _LEAST_PACKETS - file_bytes // PACKET_BYTES
+        return Finish((_NULL_PACKET * missing,)) if missing > 0 else Finish()
 
     def packets_for(self, unit: AccessUnit) -> int:
         """How many packets ``lay`` may need for ``unit`` at the most, tables and PCRs included."""

@@ -12,6 +12,7 @@ from typing import Literal, Unpack, get_args
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
+from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..errors import MediaError, SettingsError, StateError
 from ..model import EventKind, Received
 from ..settings import RecordingOptions, RecordingSettings
@@ -79,6 +80,7 @@ class MediaRecorder:
         self._error: Exception | None = None
         self._failed = 0
         self._given = 0
+        self._order: list[int] = []
         self._is_changing = self._has_gone_on = False
         self._starting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[Recording] | None = None
@@ -143,6 +145,15 @@ class MediaRecorder:
             raise MediaError(f"a track of kind {track.kind!r} for a recorder that was made without")
         self._listener.add(track, receiver=receiver, peer=peer)
         self._given += 1
+        self._note_order(track.kind)
+
+    def _note_order(self, kind: str) -> None:
+        """The file lists the streams as aiortc's own recorder does: in the order of addTrack."""
+        audio = sum(number >= FIRST_AUDIO for number in self._order)
+        number = VIDEO if kind == "video" else FIRST_AUDIO + audio
+        if number not in self._order:
+            self._order.append(number)
+        self._recorder.list_streams(self._order)
 
     async def start(self) -> None:
         """Begin to record. Does nothing where it has begun.
@@ -170,6 +181,8 @@ class MediaRecorder:
         if following.state is not State.NEW or following._given:
             raise StateError(following.state, State.NEW, "give a new recorder without tracks of its own")
         self._is_changing = True
+        following._order = self._order
+        following._recorder.list_streams(self._order)
         try:
             await asyncio.to_thread(following._recorder.start, loop=asyncio.get_running_loop())
             tap = self._tap

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
@@ -70,7 +70,7 @@ class Recorder(Logged):
     Raises SettingsError and OutputNameError; opening the files is left to ``start``.
     """
 
-    _ours = frozenset({"of", "note", "degrade", "restore", "received", "follow", "unfollow"})
+    _ours = frozenset({"of", "note", "list_streams", "degrade", "restore", "received", "follow", "unfollow"})
 
     def __init__(
         self, path: PathLike, *, shared: Shared | None = None, **settings: Unpack[RecordingOptions]
@@ -92,6 +92,10 @@ class Recorder(Logged):
         self._writer = self._parts.writer
         self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
         self._starting = threading.Lock()
+
+    def list_streams(self, order: Sequence[int]) -> None:
+        """Whoever feeds the recorder says in which order the file lists its streams: 0 video, 1 and on audio."""
+        self._parts.list_streams(order)
 
     def note(self, kind: EventKind, **fields: Field) -> None:
         """Put an event of whoever feeds the recorder into the log.

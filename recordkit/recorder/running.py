@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,6 +186,10 @@ class RunningRecording(Observer):
         if self.writer.ended_because is not None or not self._has_ended or self.writer.file_bytes:
             return self.writer.ended_because
         return self.states.degraded_because or self.streams.lacking
+
+    def list_streams(self, order: Sequence[int]) -> None:
+        """List the streams of these numbers first in the file, in this order."""
+        self._packetiser.order = tuple(order)
 
     def note(self, kind: EventKind, **fields: Field) -> None:
         """Put an event into the log; one that tells of a trouble changes the state, too."""

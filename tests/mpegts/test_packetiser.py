@@ -285,3 +285,30 @@ def test_late_units_are_counted_from_a_lead_below_100_ms_on():
     packetiser.declare(3, AAC)
     packetiser.lay(bare(0, newest - LEAD + 8999, 10, stream=3), buffer)
     assert packetiser.late_units == 1
+
+
+@pytest.mark.parametrize("order", [(), (0, 1, 2), (1, 0), (2, 1, 0), (7, 1)])
+def test_the_tables_list_the_streams_in_the_order_that_is_wanted(order):
+    packetiser, buffer = Packetiser(), PacketBuffer(np.empty((50, PACKET_BYTES), np.uint8))
+    packetiser.order = order
+    for index, stream in ((0, H264), (1, AAC), (2, AAC)):
+        packetiser.declare(index, stream)
+    packetiser.lay(bare(0, START, 10), buffer)
+    scanner = Scanner()
+    scanner.feed(bytes(buffer.bytes[: buffer.used_bytes]) + b"".join(packetiser.finish(buffer.used_bytes).append))
+    scanner.close()
+    (program,) = scanner.report.programs
+    wanted = [index for index in order if index < 3] + [index for index in range(3) if index not in order]
+    assert [one.pid for one in program.streams] == [0x100 + index for index in wanted]
+    assert program.pcr_pid == 0x100
+
+
+@pytest.mark.parametrize("packets", [1, 10, 11, 500])
+def test_a_very_short_file_ends_in_null_packets(packets):
+    """So that libavformat, which wants to see ten of them, takes it for what it is."""
+    added = b"".join(Packetiser().finish(packets * PACKET_BYTES).append)
+    assert len(added) == max(0, 11 - packets) * PACKET_BYTES
+    scanner = Scanner()
+    scanner.feed(added)
+    scanner.close()
+    assert scanner.report.null_packets == len(added) // PACKET_BYTES

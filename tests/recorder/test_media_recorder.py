@@ -64,6 +64,27 @@ async def sending(recorder, *, seconds=2.0, codec="h264", network=None, begin=Tr
     await media.close()
 
 
+@pytest.mark.parametrize("kinds", [["video", "audio"], ["audio", "video"], ["audio", "video", "audio"]])
+def test_the_file_lists_the_tracks_in_the_order_of_add_track(tmp_path, kinds):
+    """As aiortc's own does: programs written for it read ``container.streams[0]``."""
+
+    async def record():
+        recorder = rk.MediaRecorder(tmp_path / "talk.ts", audio=[rk.AudioSettings()] * kinds.count("audio"))
+        tracks = [VideoStreamTrack() if kind == "video" else AudioStreamTrack() for kind in kinds]
+        for track in tracks:
+            recorder.addTrack(track)
+        await recorder.start()
+        counted = recorder.recorder
+        await until(lambda: counted.counters.video_units > 5 and counted.counters.audio_units > 20 * len(kinds))
+        await recorder.stop()
+        for track in tracks:
+            track.stop()
+
+    asyncio.run(record())
+    with av.open(tmp_path / "talk.ts") as container:
+        assert [stream.type for stream in container.streams] == kinds
+
+
 async def until(condition):
     async with asyncio.timeout(GUARD_S):
         while not condition():
