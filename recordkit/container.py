@@ -5,7 +5,7 @@ MPEG-TS and MP4 stand behind the same interface; nothing above knows a third thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,11 +61,13 @@ class Finish:
 class Packager(Protocol):
     """Lays access units into lent memory. Not thread-safe; does no I/O and reads no clock.
 
-    ``packet_bytes`` is the smallest piece that a flush may end with.
+    ``packet_bytes`` is the smallest piece that a flush may end with. The file lists its streams by their
+    numbers, those in ``order`` first and in that order: players number them as they are listed.
     """
 
     packet_bytes: int
     late_units: int
+    order: tuple[int, ...]
 
     @property
     def streams(self) -> dict[int, StreamFormat]:
@@ -91,6 +93,12 @@ class Packager(Protocol):
 
     def finish(self, file_bytes: int) -> Finish:
         """What makes a partial of ``file_bytes`` the final file."""
+
+
+def listed(streams: Iterable[int], order: Sequence[int]) -> list[int]:
+    """The numbers of streams as a file lists them: those in ``order`` first, then the others."""
+    places = {number: place for place, number in enumerate(order)}
+    return sorted(streams, key=lambda number: (places.get(number, len(places)), number))
 
 
 @dataclass(frozen=True, slots=True)

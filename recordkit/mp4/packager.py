@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bitstream.audio import AAC_SAMPLES, parse_adts
-from ..container import Finish, Memory
+from ..container import Finish, Memory, listed
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from .entries import Entry, media_rate, priming, sample_entry
@@ -135,6 +135,7 @@ class Packager:
 
     def __init__(self, *, fragmented: bool = False) -> None:
         self.late_units = 0
+        self.order: tuple[int, ...] = ()
         self._fragmented = fragmented
         self._tracks: dict[int, _Track] = {}
         self._movie_due = True
@@ -178,6 +179,10 @@ class Packager:
             known.format = stream_format
         self._movie_due = True
         self._plan = None
+
+    @property
+    def _listed(self) -> list[_Track]:
+        return [self._tracks[index] for index in listed(self._tracks, self.order)]
 
     def lend(self, rows: NDArray[np.uint8]) -> Memory:
         """Memory to lay into: a packet is a byte here."""
@@ -271,7 +276,7 @@ class Packager:
         origin = self._origin if self._laid_bytes else self._heard(unit) + _MARGIN - unit.dts
         heads = [
             track.head([entry if track is changed and entry is not None else track.entry])
-            for _, track in sorted(self._tracks.items())
+            for track in self._listed
         ]
         if self._laid_bytes:
             return fragmented_movie(heads, origin)
@@ -319,7 +324,7 @@ class Packager:
             return Finish()
         if file_bytes != self._laid_bytes:
             raise MediaError(f"{self._laid_bytes:,} bytes were laid, and the file has {file_bytes:,}: recover it")
-        tracks = [(track.head(track.entries), track.table) for _, track in sorted(self._tracks.items())]
+        tracks = [(track.head(track.entries), track.table) for track in self._listed]
         if self._fragmented:
             return Finish((keyframe_index(tracks, VIDEO_HEAD_BYTES),))
         return finished(tracks, file_bytes)

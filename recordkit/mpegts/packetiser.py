@@ -13,7 +13,7 @@ from struct import Struct
 import numpy as np
 from numpy.typing import NDArray
 
-from ..container import Finish
+from ..container import Finish, listed
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from .clock import TICKS_PER_SECOND
@@ -51,8 +51,8 @@ _PACK_PCR_PACKET = Struct(">IHIH").pack
 class Packetiser:
     """Lays access units as transport packets. Not thread-safe; does no I/O and reads no clock.
 
-    ``late_units`` counts units that came so late that less than 0.1 s was left before their DTS. The PMT lists
-    the streams by their numbers, those in ``order`` first and in that order; players number them so.
+    ``late_units`` counts units that came so late that less than 0.1 s was left before their DTS. See ``Packager``
+    for ``order``.
     """
 
     packet_bytes = PACKET_BYTES
@@ -107,9 +107,8 @@ class Packetiser:
         if self._tables_laid:
             self._tables_version = (self._tables_version + 1) & 31
             self._tables_laid = False
-        places = {wanted: place for place, wanted in enumerate(self.order)}
-        listed = sorted(self._streams.items(), key=lambda one: (places.get(one[0], MOST_STREAMS), one[0]))
-        formats = [(stream.pid, stream.format) for _, stream in listed]
+        streams = [self._streams[one] for one in listed(self._streams, self.order)]
+        formats = [(stream.pid, stream.format) for stream in streams]
         pmt = build_pmt(formats, pcr_stream.pid, self._tables_version)
         pat_counter, pmt_counter = self._tables[3::PACKET_BYTES][:2] or (0, 0)
         self._tables = section_packets(PAT_PID, build_pat(), pat_counter)

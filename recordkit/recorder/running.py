@@ -189,7 +189,7 @@ class RunningRecording(Observer):
 
     def list_streams(self, order: Sequence[int]) -> None:
         """List the streams of these numbers first in the file, in this order."""
-        self._packetiser.order = tuple(order)
+        self._packager.order = tuple(order)
 
     def note(self, kind: EventKind, **fields: Field) -> None:
         """Put an event into the log; one that tells of a trouble changes the state, too."""
