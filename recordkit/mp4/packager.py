@@ -275,8 +275,7 @@ class Packager:
             return b""
         origin = self._origin if self._laid_bytes else self._heard(unit) + _MARGIN - unit.dts
         heads = [
-            track.head([entry if track is changed and entry is not None else track.entry])
-            for track in self._listed
+            track.head([entry if track is changed and entry is not None else track.entry]) for track in self._listed
         ]
         if self._laid_bytes:
             return fragmented_movie(heads, origin)
