@@ -70,11 +70,12 @@ def verification_report(found: Verification) -> Group:
         f"   {time_text(found.duration_s)}, {size_text(found.bytes)}, {rate_text(found.bit_rate)}",
     )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("PID", "codec", "what", "units", "duration", "bit rate", "gaps"):
+    is_mp4 = found.packet_bytes == 1
+    for name in ("track" if is_mp4 else "PID", "codec", "what", "units", "duration", "bit rate", "gaps"):
         table.add_column(name, justify="left" if name in ("codec", "what") else "right")
     for stream in found.streams:
         table.add_row(
-            f"0x{stream.pid:04X}",
+            f"{stream.pid}" if is_mp4 else f"0x{stream.pid:04X}",
             stream.codec,
             _stream_text(stream),
             f"{stream.access_units:,}",

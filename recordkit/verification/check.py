@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..mpegts.clock import TICKS_PER_SECOND
@@ -32,6 +33,8 @@ class Check:
     ``facts`` are the streams by PID, ``problems`` what is wrong, ``notes`` what only a strict reader minds.
     """
 
+    demuxer = "mpegts"
+
     def __init__(self) -> None:
         self.facts: dict[int, StreamFacts] = {}
         self.problems: list[Problem] = []
@@ -42,12 +45,22 @@ class Check:
         """Takes the next bytes."""
         self._take(self._scanner.feed(data))
 
-    def close(self) -> None:
-        """The stream is at its end."""
+    def close(self, read_at: Callable[[int, int], bytes] | None = None) -> None:
+        """The stream is at its end; nothing has to be read again."""
         self._take(self._scanner.close())
         found = _problems(self.report, self.facts)
         self.problems = [one for one in found if one.kind not in _NOTES]
         self.notes = [one for one in found if one.kind in _NOTES]
+
+    @property
+    def packet_bytes(self) -> int:
+        """The size of a packet, 0 where there is none."""
+        return self.report.packet_bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes were read."""
+        return self.report.bytes
 
     @property
     def report(self) -> ScanReport:
@@ -90,8 +103,14 @@ def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem
         first = next(problem for problem in report.problems if problem.kind is kind)
         where = "" if first.pid is None else f" (PID 0x{first.pid:04X})"
         problems.append(Problem(kind.value, count, first.offset, first.detail + where))
+    return problems + problems_of(facts, "PID 0x{:04X}")
+
+
+def problems_of(facts: dict[int, StreamFacts], name: str) -> list[Problem]:
+    """What is wrong with the streams themselves, whatever holds them; ``name`` is how one is called."""
+    problems = []
     for pid, one in facts.items():
-        where = f"(PID 0x{pid:04X})"
+        where = f"({name.format(pid)})"
         if one.lost_bytes:
             detail = f"{count_text(one.lost_bytes, 'byte')} of {one.codec} outside any frame {where}"
             problems.append(Problem("malformed audio", one.lost_places, one.lost_at, detail))

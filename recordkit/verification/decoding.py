@@ -43,7 +43,7 @@ def _libav_errors() -> Iterator[list[tuple[int, str, str]]]:
         av.logging.set_level(level)
 
 
-def decode_all(path: Path, advance: Callable[[int], None]) -> Decoded:
+def decode_all(path: Path, advance: Callable[[int], None], demuxer: str = "mpegts") -> Decoded:
     """Decodes every audio and video stream; ``advance`` is called with the byte offset reached.
 
     Each codec decodes on the calling thread: the libraries log on the thread that meets the
@@ -59,7 +59,7 @@ def decode_all(path: Path, advance: Callable[[int], None]) -> Decoded:
 
     with _libav_errors() as logs:
         try:
-            with open_media(path, kind="mpegts") as container:
+            with open_media(path, kind=demuxer) as container:
                 streams = [
                     one
                     for one in container.streams

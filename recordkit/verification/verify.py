@@ -1,7 +1,8 @@
-"""Says whether a transport stream file is whole, and what is in it."""
+"""Says whether a file is whole, and what is in it."""
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,14 +11,18 @@ from typing import Any
 
 from ..errors import SourceError
 from ..mpegts.clock import TICKS_PER_SECOND
+from ..names import SUFFIXES
 from ..telemetry.words import count_text, size_text, time_text
 from ..values import PathLike, named
 from ..values import path as read_path
 from .check import Check, Problem
+from .chunk_check import ChunkCheck, begins_an_mp4
 from .facts import StreamFacts
 
 _CHUNK_BYTES = 54 * 153_408
 """Some 8 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied."""
+
+MP4_SUFFIX = SUFFIXES[1]
 
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
@@ -100,7 +105,7 @@ class Verification:
 
 @named
 def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None = None) -> Verification:
-    """Reads a whole file and says whether it is a valid transport stream.
+    """Reads a whole file and says whether it is a valid transport stream, or MP4.
 
     ``decode`` decodes every frame as well, which takes much longer and finds damage
     inside coded units. ``on_progress`` is called with (done, total) in bytes, decoding included. Memory
@@ -110,18 +115,18 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
     Raises SourceError if the file cannot be opened or read.
     """
     path = read_path("path", path)
-    check = Check()
+    check = _check_for(path)
     total = _read(path, check, on_progress, passes=2 if decode else 1)
-    report, facts, problems = check.report, check.facts, check.problems
+    facts, problems = check.facts, check.problems
     decoded: dict[int, int] = {}
-    if decode and report.packets and facts:
+    if decode and facts:
         from .decoding import decode_all
 
         def advance(done: int) -> None:
             if on_progress is not None:
                 on_progress(total + min(done, total), 2 * total)
 
-        outcome = decode_all(path, advance)
+        outcome = decode_all(path, advance, check.demuxer)
         decoded = outcome.decoded
         problems += [Problem(*found) for found in outcome.problems]
         problems += _undecoded(facts, decoded, outcome.interlaced)
@@ -136,14 +141,24 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
         notes=tuple(check.notes),
         streams=streams,
         duration_s=duration_s,
-        bytes=report.bytes,
-        bit_rate=report.bytes * 8 / duration_s if duration_s else 0.0,
-        packet_bytes=report.packet_bytes,
+        bytes=check.size,
+        bit_rate=check.size * 8 / duration_s if duration_s else 0.0,
+        packet_bytes=check.packet_bytes,
         decoded=decode,
     )
 
 
-def _read(path: Path, check: Check, on_progress: Progress | None, passes: int) -> int:
+def _check_for(path: Path) -> Check | ChunkCheck:
+    """What reads a file, by what it begins with, and by its name where that says nothing."""
+    try:
+        with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:  # noqa: PTH123
+            head = file.read(8)
+    except OSError:
+        head = b""  # whoever reads all of it says why that cannot be done
+    return ChunkCheck() if begins_an_mp4(head) or (path.suffix == MP4_SUFFIX and head[:1] != b"G") else Check()
+
+
+def _read(path: Path, check: Check | ChunkCheck, on_progress: Progress | None, passes: int) -> int:
     buffer = bytearray(_CHUNK_BYTES)
     view = memoryview(buffer)
     done = 0
@@ -157,9 +172,9 @@ def _read(path: Path, check: Check, on_progress: Progress | None, passes: int) -
                 done += count
                 if on_progress is not None:
                     on_progress(done, max(status.st_size, done) * passes)
+            check.close(lambda at, size: os.pread(file.fileno(), size, at))
     except OSError as error:
         raise SourceError(str(path), f"cannot be read: {error.strerror or error}") from error
-    check.close()
     return done
 
 
