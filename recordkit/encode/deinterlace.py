@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from fractions import Fraction
 from typing import NamedTuple
 
-import av
-import av.filter
 from av.video.frame import VideoFrame
 
-from ..mpegts.clock import TICKS_PER_SECOND
+from .filtering import FrameFilter
 
-_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
-_FILTER = "mode=send_frame:deint=interlaced"
+_OPTIONS = "mode=send_frame:deint=interlaced"
 """A frame for a frame; those that say that they are progressive stay as they are."""
 
 
@@ -34,55 +30,26 @@ class Deinterlacer:
 
     def __init__(self, on_altered: Callable[[str], None] | None = None) -> None:
         self._on_altered = on_altered
-        self._is_told = False
-        self._graph: av.filter.Graph | None = None
-        self._kind: tuple[int, int, str] | None = None
+        self._filter: FrameFilter | None = None
         self._waiting: deque[tuple[int, bool]] = deque()
 
     def put(self, shown: Shown) -> list[Shown]:
         """Take a frame; returns those that are ready."""
-        frame = shown.frame
-        if self._graph is None and not frame.interlaced_frame:
-            return [shown]
-        if not self._is_told and self._on_altered is not None:
-            self._on_altered("its frames are interlaced: they are deinterlaced, as not every player would do")
-        self._is_told = True
-        kind = (frame.width, frame.height, frame.format.name)
-        ready: list[Shown] = []
-        if self._graph is None or kind != self._kind:
-            ready = self.flush()
-            self._graph, self._kind = av.filter.Graph(), kind
-            self._graph.link_nodes(
-                self._graph.add_buffer(
-                    width=frame.width,
-                    height=frame.height,
-                    format=frame.format,
-                    time_base=Fraction(frame.time_base or _TIME_BASE),
-                ),
-                self._graph.add("bwdif", _FILTER),
-                self._graph.add("buffersink"),
-            ).configure()
-        self._waiting.append((shown.ticks, shown.discontinuity))
-        self._graph.push(frame)
-        return ready + self._pulled(self._graph)
+        frame, ticks, discontinuity = shown
+        if self._filter is None:
+            if not frame.interlaced_frame:
+                return [shown]
+            self._filter = FrameFilter("bwdif", _OPTIONS)
+            if self._on_altered is not None:
+                self._on_altered("its frames are interlaced: they are deinterlaced, as not every player would do")
+        self._waiting.append((ticks, discontinuity))
+        return self._ready(self._filter.put(frame))
 
     def flush(self) -> list[Shown]:
         """The frame that waits."""
-        graph, self._graph = self._graph, None
-        if graph is None:
-            return []
-        graph.push(None)
-        ready = self._pulled(graph)
+        ready = self._ready(self._filter.flush()) if self._filter is not None else []
         self._waiting.clear()
         return ready
 
-    def _pulled(self, graph: av.filter.Graph) -> list[Shown]:
-        ready: list[Shown] = []
-        while self._waiting:
-            try:
-                frame = graph.pull()
-            except (av.BlockingIOError, av.EOFError):
-                break
-            if isinstance(frame, VideoFrame):
-                ready.append(Shown(frame, *self._waiting.popleft()))
-        return ready
+    def _ready(self, frames: list[VideoFrame]) -> list[Shown]:
+        return [Shown(frame, *self._waiting.popleft()) for frame in frames if self._waiting]

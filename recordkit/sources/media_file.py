@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from ..bitstream.audio import parse_adts
 from ..bitstream.language import three_letters
 from ..demux import DemuxedPacket, demux, open_media
+from ..encode.filtering import FrameFilter
 from ..encode.passthrough import passthrough_codec
 from ..encode.pixel_aspect import pixel_aspect
 from ..errors import SettingsError, SourceError
@@ -27,7 +28,6 @@ from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames
 from .encrypted import ENCRYPTED, encrypted_streams, kept, peeked, scrambled_pids
 from .interleave import interleaved, with_decoding_times
-from .pacing import FrameRate
 from .source import OpenSource, SourceItem
 
 log = logging.getLogger("recordkit")
@@ -172,7 +172,8 @@ class MediaFile:
         numbers = {stream.index: 0 for stream in chosen}
         audio = [stream.index for stream in chosen if isinstance(stream, av.AudioStream)]
         numbers |= {index: number for number, index in enumerate(audio)}
-        pacer = FrameRate(self.fps) if self.fps is not None else None
+        fps = self.fps
+        pacer = FrameFilter("fps", f"{fps.numerator}/{fps.denominator}") if fps is not None else None
         begun: set[int] = set()
         decoding = Decoding(self.url, chosen)
         for packet in packets:
@@ -192,7 +193,7 @@ class MediaFile:
                 continue
             for frame in decoding.frames(packet):
                 if isinstance(frame, VideoFrame) and pacer is not None:
-                    yield from (SourceItem(picture, numbers[index]) for picture in pacer.paced(frame))
+                    yield from (SourceItem(picture, numbers[index]) for picture in pacer.put(frame))
                 else:
                     yield SourceItem(frame, numbers[index])
         if pacer is not None:

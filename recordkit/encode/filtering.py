@@ -1,0 +1,63 @@
+"""One of libavfilter's filters over the frames of a stream, whatever their size and format."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import av.filter
+from av.video.frame import VideoFrame
+
+from ..mpegts.clock import TICKS_PER_SECOND
+
+_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
+
+
+class FrameFilter:
+    """Gives frames as the filter ``name`` with ``options`` makes them; a new size or format starts a new one."""
+
+    def __init__(self, name: str, options: str) -> None:
+        self._name = name
+        self._options = options
+        self._graph: av.filter.Graph | None = None
+        self._kind: tuple[int, int, str] | None = None
+
+    def put(self, frame: VideoFrame) -> list[VideoFrame]:
+        """The frames that ``frame`` makes due: none, one or several."""
+        kind = (frame.width, frame.height, frame.format.name)
+        frames: list[VideoFrame] = []
+        if kind != self._kind or self._graph is None:
+            frames = self.flush()
+            self._graph, self._kind = av.filter.Graph(), kind
+            base = frame.time_base
+            self._graph.link_nodes(
+                self._graph.add_buffer(
+                    width=frame.width,
+                    height=frame.height,
+                    format=frame.format,
+                    time_base=Fraction(base.numerator, base.denominator) if base else _TIME_BASE,
+                ),
+                self._graph.add(self._name, self._options),
+                self._graph.add("buffersink"),
+            ).configure()
+        self._graph.push(frame)
+        return frames + self._pulled(self._graph)
+
+    def flush(self) -> list[VideoFrame]:
+        """The frames that are due until the end of the last one."""
+        graph, self._graph = self._graph, None
+        if graph is None:
+            return []
+        graph.push(None)
+        return self._pulled(graph)
+
+    @staticmethod
+    def _pulled(graph: av.filter.Graph) -> list[VideoFrame]:
+        frames: list[VideoFrame] = []
+        while True:
+            try:
+                frame = graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return frames
+            if isinstance(frame, VideoFrame):
+                frames.append(frame)
