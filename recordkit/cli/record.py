@@ -103,7 +103,7 @@ def record(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="[INPUT] OUTPUT", help="The input (a file, URL or device), and the output, a .ts file."
+            metavar="[INPUT] OUTPUT", help="The input (a file, URL or device), and the output, a .ts or .mp4 file."
         ),
     ],
     source: Annotated[SourceKind, typer.Option(help="Where the media comes from.")] = SourceKind.FILE,

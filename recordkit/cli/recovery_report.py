@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..names import final_of
 from ..recovery.outcome import Cut, Outcome, Partial, Recovery
 from ..telemetry.words import size_text, span_text
 from .report import age_text, printable, time_text
@@ -168,7 +169,7 @@ def _cut_word(found: Recovery) -> str:
 def _title(found: Recovery) -> str:
     if found.final_path is not None:
         return printable(found.final_path.name)
-    return printable(found.path.name.removesuffix(".recording.ts").removesuffix(".ts") + ".ts")
+    return printable(final_of(found.path.name))
 
 
 def _message(found: Recovery) -> str:

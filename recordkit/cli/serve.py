@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..endpoint.whip import Whip
+from ..names import stem_of
 from ..settings import VideoSettings
 from ..system import Clock, System, give_back_freed_memory
 from ..telemetry.watch import WatchState, scan
@@ -50,6 +51,9 @@ def serve(
     media_ports: MediaPortsOption = None,
     announce: AnnounceOption = None,
     name: Annotated[str, typer.Option(help="Template for file names.")] = Whip.name_template,
+    container: Annotated[
+        Literal["ts", "mp4"] | None, typer.Option(help="What the recordings are, whatever the template says.")
+    ] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Re-encode all video to this frame size.")] = None,
     bit_rate: Annotated[str | None, typer.Option(help="Re-encode all video at this bit rate, such as 4M.")] = None,
     max_publishers: Annotated[int, typer.Option(help="Most publishers at the same time.")] = Whip.max_publishers,
@@ -79,7 +83,7 @@ def serve(
         ice_servers=ice_server or (),
         media_ports=port_range(media_ports),
         announced_address=announce,
-        name_template=name,
+        name_template=name if container is None else f"{stem_of(name)}.{container}",
         max_publishers=max_publishers,
         max_seconds=max_seconds,
         max_bytes=max_bytes,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import SettingsError
+from ..names import SUFFIXES, is_partial, partial_of, suffix_of
 
 STREAM_RULE = "1 to 64 letters, digits, dots, hyphens and underscores, not beginning with a dot or a hyphen"
 _STREAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
@@ -42,8 +43,8 @@ def check_template(template: str) -> None:
         raise SettingsError("name_template", template, "needs {counter}, which tells two recordings apart")
     if any(Path(name).name != name or name.startswith(".") or "\0" in name for name in names):
         raise SettingsError("name_template", template, "must give a plain file name, without folders")
-    if not template.endswith(".ts") or template.endswith(".recording.ts"):
-        raise SettingsError("name_template", template, "must end in .ts")
+    if not suffix_of(template) or is_partial(template):
+        raise SettingsError("name_template", template, f"must end in {' or '.join(SUFFIXES)}")
     if max(len(name.encode()) for name in names) > _LONGEST_NAME_BYTES:
         raise SettingsError("name_template", template, f"gives names of over {_LONGEST_NAME_BYTES} bytes")
 
@@ -57,7 +58,7 @@ def paths(folder: Path, template: str, stream: str, time_ns: int) -> Iterator[Pa
     counter = 1
     while True:
         path = folder / _fill(template, stream, moment, counter)
-        if not path.exists() and not path.with_suffix(".recording.ts").exists():
+        if not path.exists() and not path.with_name(partial_of(path.name)).exists():
             yield path
         counter += 1
 

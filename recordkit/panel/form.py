@@ -11,6 +11,7 @@ import ipywidgets as widgets
 
 from ..background.sessions import StandIn
 from ..errors import SettingsError
+from ..names import PARTIAL_SUFFIXES, SUFFIXES, TAIL_SUFFIX, stem_of, suffix_of
 from ..settings import VideoSettings
 from ..sources.given import SourceLike, source_of
 from ..sources.media_file import MediaFile
@@ -237,8 +238,10 @@ class Form:
         """The file that is asked for. Raises SettingsError for a name that leaves the folder."""
         name = str(self.name.value).strip()
         if name in ("", ".", "..") or Path(name).name != name:
-            raise SettingsError("name", name, f"give a file's name, such as talk.ts; it goes into {self._folder}")
-        return self._folder / (name if name.endswith(".ts") else name + ".ts")
+            raise SettingsError(
+                "name", name, f"give a file's name, such as talk.ts or talk.mp4; it goes into {self._folder}"
+            )
+        return self._folder / (name if suffix_of(name) else name + SUFFIXES[0])
 
     def source(self) -> Source | StandIn:
         """The source that is asked for. Raises SettingsError."""
@@ -261,9 +264,10 @@ class Form:
 
     def next_name(self) -> None:
         """Offer a free name if the one in the form has been taken."""
-        stem = self.name.value.strip().removesuffix(".ts")
+        name = self.name.value.strip()
+        stem = stem_of(name)
         if not self.overwrite.value and _is_taken(self._folder, stem):
-            self.name.value = free_name(self._folder, stem)
+            self.name.value = free_name(self._folder, stem, suffix_of(name) or SUFFIXES[0])
 
     def lock(self, *, locked: bool) -> None:
         """Let nothing be changed while it would mean nothing."""
@@ -303,7 +307,7 @@ class Form:
         self.options.children = [self.choices[change["new"]].box]
 
 
-def free_name(folder: Path, stem: str = "recording-1") -> str:
+def free_name(folder: Path, stem: str = "recording-1", suffix: str = SUFFIXES[0]) -> str:
     """A name in ``folder`` that neither a recording nor an unfinished one has: ``recording-3.ts``."""
     base, _, number = stem.rpartition("-")
     if not (base and number.isdecimal()):
@@ -311,11 +315,11 @@ def free_name(folder: Path, stem: str = "recording-1") -> str:
     count = int(number)
     while _is_taken(folder, f"{base}-{count}"):
         count += 1
-    return f"{base}-{count}.ts"
+    return f"{base}-{count}{suffix}"
 
 
 def _is_taken(folder: Path, stem: str) -> bool:
-    endings = (".ts", ".recording.ts", ".recording.tail")
+    endings = (*SUFFIXES, *PARTIAL_SUFFIXES, TAIL_SUFFIX)
     return any(os.path.exists(folder / (stem + one)) for one in endings)  # noqa: PTH110 - which raises for long names
 
 

@@ -37,7 +37,7 @@ LONGEST_CHANGE_S = 10.0
 
 @named_with(RecordingOptions, RecordingSettings, overflow="drop")
 class MediaRecorder:
-    """Records tracks into ``file``, which must end in ``.ts``: aiortc's ``MediaRecorder`` by its interface.
+    """Records tracks into ``file``, a ``.ts`` or ``.mp4``: aiortc's ``MediaRecorder`` by its interface.
 
     Remote tracks are tapped before aiortc decodes them: H.264 goes to the file as it comes, other
     codings are decoded and encoded anew in the recorder's thread. All other tracks are read frame
@@ -65,7 +65,7 @@ class MediaRecorder:
         **settings: Unpack[RecordingOptions],
     ) -> None:
         if not isinstance(file, str | os.PathLike):
-            raise SettingsError("file", file, "give the path of a file that ends in .ts")
+            raise SettingsError("file", file, "give the path of a file that ends in .ts or .mp4")
         if format not in _FORMATS:
             raise SettingsError("format", format, "recordkit writes MPEG-TS: leave it out, or give 'mpegts'")
         one_of(*get_args(OnGap))("on_gap", on_gap)

@@ -36,7 +36,7 @@ _NO_STREAM = -1
 
 @named_with(RecordingOptions, RecordingSettings)
 class Recorder(Logged):
-    """Records one video and several audio streams into ``path``, which must end in ``.ts``.
+    """Records one video and several audio streams into ``path``: MPEG-TS if it ends in ``.ts``, MP4 if in ``.mp4``.
 
     ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
     A sequence of AudioSettings serves several audio streams in turn. ``flush_threshold`` is in

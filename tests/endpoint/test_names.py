@@ -40,7 +40,8 @@ def test_no_accepted_name_leaves_the_folder(name: str) -> None:
     "template",
     [
         "{stream}-{time}.ts",
-        "{counter}.mp4",
+        "{counter}.mkv",
+        "{counter}.recording.mp4",
         "{counter}",
         "../{counter}.ts",
         "a/{counter}.ts",
