@@ -16,7 +16,7 @@ from ..sources.readback import Readback
 from ..telemetry.watch import Watched, WatchedState
 from ..telemetry.words import count_text, size_text, times_text
 from ..verification.check import Problem
-from ..verification.verify import StreamVerification, Verification
+from ..verification.verify import ProgramVerification, StreamVerification, Verification
 
 T = TypeVar("T")
 
@@ -86,6 +86,8 @@ def verification_report(found: Verification) -> Group:
     lines: list[Text | Table] = [head]
     if found.streams:
         lines.append(table)
+    if len(found.programs) > 1:
+        lines += [_program_text(one) for one in found.programs]
     lines += [_problem_text(problem, "problem", "red") for problem in found.problems]
     lines += [_problem_text(note, "note", "yellow") for note in found.notes]
     looked = "everything decoded" if found.decoded else "not decoded; use --decode to check that too"
@@ -202,6 +204,12 @@ def _stream_text(stream: StreamVerification) -> str:
     parts.append(count_text(stream.channels, "channel") if stream.channels else "")
     parts.append(stream.language or "")
     return ", ".join(part for part in parts if part)
+
+
+def _program_text(program: ProgramVerification) -> Text:
+    pids = ", ".join(f"0x{pid:04X}" for pid in program.pids) or "no streams"
+    length, rate = time_text(program.duration_s), rate_text(program.bit_rate)
+    return Text(f"program {program.number}: {length}, {rate}   {pids}")
 
 
 def _problem_text(problem: Problem, word: str, colour: str) -> Text:

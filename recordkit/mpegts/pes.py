@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 
 import numpy as np
 
+from ..telemetry.words import count_text
 from .batch import RANK_PES, Batch, Index
 from .clock import TICKS_PER_SECOND, WRAP_BITS, signed_difference
 from .pcr import ProgramClock, nearest
@@ -20,7 +21,7 @@ LONGEST_STEP = 10 * TICKS_PER_SECOND
 _SECTION_TYPES = frozenset({0x05, 0x0A, 0x0B, 0x0C, 0x0D, 0x86})
 """stream_type values whose packets carry sections instead of PES packets (table 2-34)."""
 VIDEO = frozenset({"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"})
-AUDIO = frozenset({"aac", "aac_latm", "mp3", "opus", "ac3", "eac3"})
+AUDIO = frozenset({"aac", "aac_latm", "mp3", "opus", "ac3", "eac3", "dts", "ac4"})
 
 
 class _Open:
@@ -162,7 +163,7 @@ class PesStream:
             return
         if unit.limit is not None:
             if not unit.broken:
-                detail = f"{unit.size} bytes instead of {unit.limit}"
+                detail = f"{count_text(unit.size, 'byte')} instead of {unit.limit}"
                 self._problem(batch, row, ProblemKind.PES_TOO_SHORT, detail)
             unit.broken = True
         self._emit(batch, row, unit)
@@ -237,7 +238,7 @@ class PesStream:
             row = run.rows[place]
             if not self._note_breaks(breaks, begin, row):
                 self._ended_exactly = False
-                detail = f"{run.sums[place + 1] - run.sums[place]} bytes or more behind its end"
+                detail = f"{count_text(run.sums[place + 1] - run.sums[place], 'byte')} or more behind its end"
                 self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
         return begin
 
@@ -245,7 +246,7 @@ class PesStream:
         self._open = None
         self._ended_exactly = not surplus
         if surplus and not unit.broken:
-            detail = f"{surplus} bytes or more behind its end"
+            detail = f"{count_text(surplus, 'byte')} or more behind its end"
             self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
         self._emit(batch, row, unit)
 

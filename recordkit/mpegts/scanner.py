@@ -12,12 +12,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..telemetry.words import count_text
 from .batch import NULL_PID, RANK_CONTINUITY, RANK_PACKET, RANK_PES, Batch, Index
 from .pcr import PCR_UNITS_PER_SECOND, ProgramClock
 from .pes import PesStream
 from .pes_columns import ColumnPesStream
 from .report import Event, PidReport, ProblemEvent, ProblemKind, ProblemLog, ScanReport
 from .sections import TableReader
+from .side_tables import SideTables
 from .sync import PACKET_BYTES, PacketFramer, Rows
 from .tables import PAT_PID
 
@@ -52,7 +54,7 @@ class Scanner:
         self._stream_type = ColumnPesStream if columns else PesStream
         self._pes_limit_bytes = pes_limit_bytes
         self._framer = PacketFramer()
-        self._tables = TableReader()
+        self._tables, self._side_tables = TableReader(), SideTables()
         self._log = ProblemLog()
         self._pids: dict[int, _Pid] = {}
         self._streams: dict[int, PesStream] = {}
@@ -173,6 +175,8 @@ class Scanner:
                 self._take_pes(batch, pid, index, breaks)
             elif pid in self._table_pids:
                 self._take_table_times(batch, pid, index)
+            elif pid in self._side_tables.pids:
+                self._side_tables.take(batch, pid, index)
         if not self._clocks and not self._media_before_tables:
             self._look_for_media(batch, np.flatnonzero(usable) + begin)
 
@@ -212,8 +216,8 @@ class Scanner:
                 continue
             breaks.append(row)
             if not batch.is_discontinuity(row):
-                lost = (int(steps[place]) - int(expected_steps[place])) & 15
-                detail = f"counter {counters[place]} after {previous[place]}: {lost} packets lost, or more"
+                lost = count_text((int(steps[place]) - int(expected_steps[place])) & 15, "packet")
+                detail = f"counter {counters[place]} after {previous[place]}: {lost} lost, or more"
                 batch.problem(row, RANK_CONTINUITY, ProblemKind.CONTINUITY, detail)
         pid.counter = int(counters[-1])
         pid.previous = batch.rows[index[-1]].tobytes()

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..telemetry.words import count_text
 from .report import ProblemEvent, ProblemKind
 
 PACKET_BYTES: Final = 188
@@ -64,7 +65,7 @@ class PacketFramer:
     def _ends_out_of_sync(self, end: int) -> Iterator[ProblemEvent]:
         lost_at = self._lost_at or 0
         if self.stride:
-            detail = f"{end - lost_at} bytes up to the end without transport packets"
+            detail = f"{count_text(end - lost_at, 'byte')} up to the end without transport packets"
             yield ProblemEvent(ProblemKind.SYNC_LOST, lost_at, None, detail)
         else:
             detail = f"no transport packets in {end} bytes" if end else "there are no bytes at all"
@@ -102,7 +103,7 @@ class PacketFramer:
         expected = _EXTRA_HEADER if self.stride == 192 and lost_at == 0 else 0
         if offset - lost_at <= expected:
             return None
-        detail = f"{offset - lost_at} bytes skipped"
+        detail = f"{count_text(offset - lost_at, 'byte')} skipped"
         return ProblemEvent(ProblemKind.SYNC_LOST, lost_at, None, detail)
 
     def _good_rows(self, array: Rows, at: int, final: bool) -> tuple[int, bool]:

@@ -17,7 +17,7 @@ PROGRAM_NUMBER = 1
 TRANSPORT_STREAM_ID = 1
 _ONE_PROGRAM = MappingProxyType({PROGRAM_NUMBER: PMT_PID})
 
-_REGISTRATION, _LANGUAGE, _EXTENSION = 0x05, 0x0A, 0x7F
+_REGISTRATION, _LANGUAGE, _TELETEXT, _SUBTITLING, _EXTENSION = 0x05, 0x0A, 0x56, 0x59, 0x7F
 
 STREAM_TYPES: dict[int, str] = {
     0x01: "mpeg1video",
@@ -48,7 +48,16 @@ _OWN_TYPES = {
     Codec.EAC3: 0x87,
 }
 _REGISTRATIONS = {Codec.H265: b"HEVC", Codec.AC3: b"AC-3", Codec.EAC3: b"EAC3"}
-_REGISTERED = {b"Opus": Codec.OPUS, b"HEVC": Codec.H265, b"AC-3": Codec.AC3, b"EAC3": Codec.EAC3}
+_REGISTERED = {
+    b"Opus": Codec.OPUS,
+    b"HEVC": Codec.H265,
+    b"AC-3": Codec.AC3,
+    b"EAC3": Codec.EAC3,
+    b"AC-4": "ac4",
+    b"DTS1": "dts",
+    b"DTS2": "dts",
+    b"DTS3": "dts",
+}
 
 
 def _crc_table() -> tuple[int, ...]:
@@ -123,6 +132,21 @@ def build_pmt_of(entries: Iterable[tuple[int, int, bytes]], pcr_pid: int, versio
     return _section(0x02, PROGRAM_NUMBER, version, body)
 
 
+_OF_DVB = {
+    0x45: "vbi",
+    0x46: "dvb_teletext",
+    _TELETEXT: "dvb_teletext",
+    _SUBTITLING: "dvb_subtitle",
+    0x6A: Codec.AC3,
+    0x7A: Codec.EAC3,
+    0x7B: "dts",
+    0x7C: Codec.AAC,
+}
+"""The codings that a descriptor of EN 300 468 (6.1, annex D) names in private streams, by its tag."""
+_OF_DVB_EXTENSION = {0x0E: "dts", 0x0F: "dts", 0x15: "ac4", 0x20: "ttml", 0x21: "dts", 0x80: Codec.OPUS}
+"""Likewise by the tag behind that of the extension descriptor (6.4); Opus is not DVB's."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramAssociation:
     """A PAT as read: program numbers and the PIDs of their PMTs (the network PID left out)."""
@@ -191,8 +215,12 @@ def _mapped(type_: int, pid: int, descriptors: bytes) -> MappedStream:
         tag, body = descriptors[at], descriptors[at + 2 : at + 2 + descriptors[at + 1]]
         if tag == _REGISTRATION and (type_ == 0x06 or type_ >= 0x80):
             codec = _REGISTERED.get(body[:4], codec)
-        elif tag == _LANGUAGE and len(body) >= 3:
-            language = body[:3].decode("latin-1")
+        elif type_ == 0x06 and tag in _OF_DVB:
+            codec = _OF_DVB[tag]
+        elif type_ == 0x06 and tag == _EXTENSION and body:
+            codec = _OF_DVB_EXTENSION.get(body[0], codec)
+        if tag == _LANGUAGE or (tag in (_TELETEXT, _SUBTITLING) and language is None):
+            language = body[:3].decode("latin-1") if len(body) >= 3 else language
         elif tag == _EXTENSION and body[:1] == b"\x80" and len(body) >= 2:
             channels = body[1]
         at += 2 + len(body)

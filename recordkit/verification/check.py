@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..mpegts.clock import TICKS_PER_SECOND
+from ..mpegts.pes import AUDIO, VIDEO
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport, TablesEvent
 from ..mpegts.scanner import Scanner
 from ..telemetry.words import count_text
@@ -14,6 +15,7 @@ from .facts import StreamFacts
 _FEW_SQUEEZED = 3
 _SQUEEZED_SHARE = 0.05
 """A frame that came late is laid right behind the one before; many are a fault of the times."""
+_LATE_S = 1
 _NOTES = frozenset({ProblemKind.DTS_BEHIND_PCR.value})
 
 
@@ -51,6 +53,8 @@ class Check:
         found = _problems(self.report, self.facts)
         self.problems = [one for one in found if one.kind not in _NOTES]
         self.notes = [one for one in found if one.kind in _NOTES]
+        for its in self.programs.values():
+            self.notes += _late(its)
 
     @property
     def packet_bytes(self) -> int:
@@ -68,15 +72,17 @@ class Check:
         return self._scanner.report
 
     @property
-    def programs(self) -> list[list[StreamFacts]]:
-        """The streams by program: each has a clock of its own (ISO/IEC 13818-1, 2.4.2.1)."""
-        pids = [{mapped.pid for mapped in program.streams} for program in self.report.programs]
-        return [[one for pid, one in self.facts.items() if pid in its] for its in pids or [set(self.facts)]]
+    def programs(self) -> dict[int, list[StreamFacts]]:
+        """The streams by program number: each program has a clock of its own (ISO/IEC 13818-1, 2.4.2.1)."""
+        return {
+            program.program: [self.facts[mapped.pid] for mapped in program.streams if mapped.pid in self.facts]
+            for program in self.report.programs
+        }
 
     @property
     def duration_s(self) -> float:
         """The length of the longest program."""
-        return max(_duration(its) for its in self.programs)
+        return max(map(duration, self.programs.values()), default=0.0)
 
     def _take(self, events: list[Event]) -> None:
         facts = self.facts
@@ -131,9 +137,29 @@ def problems_of(facts: dict[int, StreamFacts], name: str) -> list[Problem]:
     return problems
 
 
-def _duration(facts: list[StreamFacts]) -> float:
+def duration(facts: list[StreamFacts]) -> float:
+    """How long the streams of one program last together, in seconds."""
     spans = [(one.first_pts, one.end_pts) for one in facts if one.first_pts is not None]
     if not spans or any(one.time_bases > 1 for one in facts):
         return max((one.duration for one in facts), default=0) / TICKS_PER_SECOND
     ticks = max(end for _, end in spans) - min(first for first, _ in spans if first is not None)
     return ticks / TICKS_PER_SECOND
+
+
+def _late(facts: list[StreamFacts]) -> list[Problem]:
+    """Audio and video of one program that begin long after its first stream."""
+    begun = [(one.first_pts, one) for one in facts if one.first_pts is not None and one.codec in AUDIO | VIDEO]
+    if not begun or any(one.time_bases > 1 for _, one in begun):
+        return []
+    first = min(pts for pts, _ in begun)
+    return [
+        Problem(
+            "late stream",
+            1,
+            one.first_offset,
+            f"{one.codec} begins {(pts - first) / TICKS_PER_SECOND:.1f} s after the others: programs that look at "
+            f"the beginning only do not find it; give FFmpeg -analyzeduration and -probesize (PID 0x{one.pid:04X})",
+        )
+        for pts, one in begun
+        if pts - first > _LATE_S * TICKS_PER_SECOND
+    ]

@@ -65,6 +65,11 @@ class ChunkCheck:
         return self.report.bytes
 
     @property
+    def programs(self) -> dict[int, list[StreamFacts]]:
+        """An MP4 has none."""
+        return {}
+
+    @property
     def duration_s(self) -> float:
         """From the first frame or audio of all tracks to the last."""
         spans = [(one.first_pts, one.end_pts) for one in self.facts.values() if one.first_pts is not None]

@@ -15,7 +15,7 @@ from ..names import SUFFIXES
 from ..telemetry.words import count_text, size_text, time_text
 from ..values import PathLike, named
 from ..values import path as read_path
-from .check import Check, Problem
+from .check import Check, Problem, duration
 from .chunk_check import ChunkCheck, begins_an_mp4
 from .facts import StreamFacts
 
@@ -73,11 +73,26 @@ class StreamVerification:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramVerification:
+    """One program, which has a clock of its own.
+
+    ``pids`` are its streams, ``bytes`` what they hold together, ``bit_rate`` bit/s of that over ``duration_s``.
+    """
+
+    number: int
+    pids: tuple[int, ...]
+    duration_s: float
+    bytes: int
+    bit_rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What is in a file, and what is wrong with it. ``ok`` is True if nothing is.
 
-    ``notes`` are what a strict reader of the standard minds and no player does: units that stand
-    in the file after their decoding time, as audio does that came late or filled a gap.
+    ``notes`` are what is no fault and yet worth to know: units that stand in the file after their
+    decoding time, as audio does that came late or filled a gap, and streams that begin late.
+    ``duration_s`` is that of the longest of the ``programs``.
     """
 
     path: str
@@ -90,6 +105,7 @@ class Verification:
     bit_rate: float
     packet_bytes: int
     decoded: bool
+    programs: tuple[ProgramVerification, ...] = ()
 
     def __repr__(self) -> str:
         streams = " and ".join(one.codec for one in self.streams) or "no streams"
@@ -145,6 +161,7 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
         bit_rate=check.size * 8 / duration_s if duration_s else 0.0,
         packet_bytes=check.packet_bytes,
         decoded=decode,
+        programs=tuple(_program(number, its) for number, its in check.programs.items()),
     )
 
 
@@ -156,6 +173,12 @@ def _check_for(path: Path) -> Check | ChunkCheck:
     except OSError:
         head = b""  # whoever reads all of it says why that cannot be done
     return ChunkCheck() if begins_an_mp4(head) or (path.suffix == MP4_SUFFIX and head[:1] != b"G") else Check()
+
+
+def _program(number: int, its: list[StreamFacts]) -> ProgramVerification:
+    duration_s, size = duration(its), sum(one.bytes for one in its)
+    bit_rate = size * 8 / duration_s if duration_s else 0.0
+    return ProgramVerification(number, tuple(one.pid for one in its), duration_s, size, bit_rate)
 
 
 def _read(path: Path, check: Check | ChunkCheck, on_progress: Progress | None, passes: int) -> int:

@@ -280,7 +280,7 @@ def test_resynchronises_after_garbage(amount):
     events, report = scan(stream.bytes())
     assert kinds(events)[0] is K.SYNC_LOST
     lost = next(event for event in events if isinstance(event, ProblemEvent))
-    assert (lost.offset, lost.detail.split()[0]) == (20 * 188, str(amount))
+    assert (lost.offset, lost.detail.split()[0]) == (20 * 188, f"{amount:,}")
     assert report.packets == len(stream.packets) - 1
     assert len(kinds(events)) == 1
 
@@ -485,6 +485,40 @@ def test_wrong_crc():
     events, _ = scan(stream.bytes())
     assert kinds(events) == [K.WRONG_CRC]
     assert len(units(events, VIDEO)) == 12
+
+
+SIDE_TABLES = {0x01: 0x01, 0x10: 0x40, 0x11: 0x42, 0x12: 0x4E, 0x14: 0x73}
+
+
+@pytest.mark.parametrize("pid", SIDE_TABLES)
+@pytest.mark.parametrize("size", [20, 900])
+def test_tables_beside_pat_and_pmt_are_read_for_their_crc(pid, size):
+    table = bytes([SIDE_TABLES[pid]])
+    right = with_crc(table + (0xB000 | size + 9).to_bytes(2) + bytes(5) + bytes(size))
+    wrong = right[:12] + b"x" + right[13:]
+    for section, count in ((right, 0), (wrong, 2)):
+        stream = good()
+        for repeated in range(2):
+            counter = repeated * len(section_packets(pid, section))
+            stream.packets += section_packets(pid, section, counter)
+        events, _ = scan(stream.bytes(), columns=True)
+        assert kinds(events) == [K.WRONG_CRC] * count
+        assert all("CRC_32 of the" in event.detail for event in events if isinstance(event, ProblemEvent))
+
+
+def test_what_is_no_table_on_their_pids_is_nobody_s_business():
+    """The TDT has no CRC_32, and programs that are not DVB's may have a stream on any of these PIDs."""
+    stream = good()
+    stream.packets += section_packets(0x14, b"\x70\x70\x05" + bytes(5))
+    stream.packets += section_packets(0x12, b"\0\0\1\xe0" + bytes(170))
+    assert kinds(scan(stream.bytes())[0]) == []
+    stream = Stream()
+    stream.tables([(0x12, StreamFormat(Codec.H264, 64, 48))], 0x12)
+    for index in range(12):
+        stream.pes(0x12, pes(0xE0, picture(index), 90_000 + index * STEP, length=False), pcr=80_000 + index * STEP)
+    events, _ = scan(stream.bytes())
+    assert kinds(events) == []
+    assert len(units(events, 0x12)) == 12
 
 
 def test_tables_missing():

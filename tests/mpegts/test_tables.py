@@ -9,6 +9,7 @@ from recordkit.mpegts.tables import (
     PMT_PID,
     build_pat,
     build_pmt,
+    build_pmt_of,
     crc32,
     parse_pat,
     parse_pmt,
@@ -104,3 +105,42 @@ def test_unknown_stream_types_are_named_by_number():
     found = parse_pmt(section[:12] + b"\xc5" + section[13:])
     assert found is not None
     assert found.streams[0].codec == "type 0xC5"
+
+
+def mapped(type_: int, descriptors: str):
+    section = build_pmt_of([(0x100, type_, bytes.fromhex(descriptors))], 0x100, 0)
+    found = parse_pmt(section)
+    assert found is not None
+    (stream,) = found.streams
+    return stream.codec, stream.language
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "codec", "language"),
+    [
+        ("6A 01 00 0A 04 656E67 00", "ac3", "eng"),
+        ("0A 04 646575 00 7A 01 00", "eac3", "deu"),
+        ("7B 05 0000000000", "dts", None),
+        ("7C 02 5800", "aac", None),
+        ("56 05 656E67 09 00", "dvb_teletext", "eng"),
+        ("46 05 667261 09 00", "dvb_teletext", None),
+        ("59 08 646575 10 0001 0001", "dvb_subtitle", "deu"),
+        ("45 02 0100", "vbi", None),
+        ("7F 02 15 00", "ac4", None),
+        ("7F 02 0E 00", "dts", None),
+        ("7F 02 06 00", "private", None),
+        ("05 04 44545331", "dts", None),
+        ("52 01 07", "private", None),
+        ("", "private", None),
+        ("6A", "private", None),
+        ("59 00", "dvb_subtitle", None),
+    ],
+)
+def test_private_streams_are_named_by_their_descriptors(descriptors, codec, language):
+    """EN 300 468, 6.1 and annex D; a descriptor that is cut says nothing."""
+    assert mapped(0x06, descriptors) == (codec, language)
+
+
+@pytest.mark.parametrize(("type_", "codec"), [(0x1B, "h264"), (0x0F, "aac"), (0x05, "type 0x05")])
+def test_descriptors_name_private_streams_only(type_, codec):
+    assert mapped(type_, "6A 01 00 7C 02 5800")[0] == codec

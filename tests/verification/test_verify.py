@@ -18,9 +18,12 @@ from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.laying import PacketBuffer
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.scanner import Scanner
+from recordkit.mpegts.tables import build_pat, build_pmt_of
 from recordkit.verification import check as check_module
 from recordkit.verification import verify as module
 from recordkit.verification.verify import PictureSize, verify
+
+from ..mpegts.builder import Stream, pes, section_packets, with_crc
 
 START = 90_000
 
@@ -370,3 +373,43 @@ def test_progress(tmp_path, recording, decode):
     assert seen[-1] == (total, total)
     assert {one for _, one in seen} == {total}
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) or decode
+
+
+def two_programs(late_s: float = 0.0) -> bytes:
+    """Two programs on clocks of their own: 2 s of audio, and 4 s."""
+    stream = Stream()
+    stream.packets += section_packets(0, build_pat(0, {1: 0x1000, 2: 0x1001}))
+    for number, (pid, pmt_pid) in enumerate(((0x100, 0x1000), (0x200, 0x1001))):
+        pmt = build_pmt_of([(pid, 0x0F, b""), (pid + 1, 0x0F, b"")], pid, 0)[:-4]
+        stream.packets += section_packets(pmt_pid, with_crc(pmt[:3] + (number + 1).to_bytes(2) + pmt[5:]))
+    config = parse_audio_specific_config(bytes.fromhex("1190"))
+    assert config is not None
+    adts = adts_header(config, 16) + bytes(16)
+    for frame in range(4 * 48_000 // 1024):
+        media_s = frame * 1024 / 48_000
+        for pid in (0x100, 0x101, 0x200, 0x201):
+            if (pid < 0x200 and media_s >= 2) or (pid & 1 and media_s < late_s):
+                continue
+            time = 900_000 * (pid >> 8) + frame * 1920
+            stream.pes(pid, pes(0xC0, adts, time), pcr=None if pid & 1 else time - 9000)
+    return stream.bytes()
+
+
+def test_each_program_has_its_own_length_and_rate(tmp_path):
+    found = checked(tmp_path, two_programs())
+    assert found.ok, found.problems
+    assert [(one.number, one.pids) for one in found.programs] == [(1, (0x100, 0x101)), (2, (0x200, 0x201))]
+    assert [one.duration_s for one in found.programs] == pytest.approx([2, 4], abs=0.03)
+    assert found.programs[0].bit_rate == pytest.approx(found.programs[1].bit_rate, rel=0.02)
+    assert found.programs[0].bytes == sum(one.bytes for one in found.streams[:2])
+    assert found.duration_s == found.programs[1].duration_s
+    assert found.notes == ()
+
+
+def test_a_stream_that_begins_late_is_noted(tmp_path):
+    found = checked(tmp_path, two_programs(1.5))
+    assert found.ok, found.problems
+    assert [(one.kind, one.detail.split(":")[0]) for one in found.notes] == [
+        ("late stream", "aac begins 1.5 s after the others")
+    ] * 2
+    assert [one.offset is not None for one in found.notes] == [True, True]
