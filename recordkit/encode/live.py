@@ -40,15 +40,17 @@ _SILENCE_TICKS = TICKS_PER_SECOND // 50
 class LivePictures:
     """The pictures of stream ``index``; not thread-safe.
 
-    ``failed`` says that the decoder refused a unit, and waits for one that it can start from.
-    ``skipped_units`` counts those left out while nothing could be decoded: before the first
-    entry, and from one that the decoder refused to the next entry.
+    ``failed`` says that the decoder refused a unit, and waits for one that it can start from. ``skipped_units``
+    counts those left out while nothing could be decoded: before an entry. ``on_altered`` is told what changes.
     """
 
-    def __init__(self, settings: VideoSettings, index: int) -> None:
+    def __init__(
+        self, settings: VideoSettings, index: int, on_altered: Callable[[str], None] | None = None
+    ) -> None:
         self.failed = False
         self.times: DecodeTimes[tuple[EncodedUnit, bool]] = DecodeTimes()
         self._waits = True
+        self._on_altered = on_altered
         self._settings = settings
         self._index = index
         self._codec = ""
@@ -144,12 +146,12 @@ class LivePictures:
         self._waits = True
         asked = self._settings.transcode or self._settings.size or self._settings.bit_rate
         if name in _KEPT and not asked:
-            self._framer = PictureFramer(_KEPT[name])
+            self._framer = PictureFramer(_KEPT[name], on_altered=self._on_altered)
             log.info("stream %d: %s is kept as it comes", self._index, name)
             return coded
         reason = "a size, a bit rate or transcoding was asked for" if asked else f"MPEG-TS does not carry {name}"
         log.info("stream %d: %s is decoded and encoded as H.264: %s", self._index, name, reason)
-        self._encoder = VideoEncoder(self._settings, self._index)
+        self._encoder = VideoEncoder(self._settings, self._index, self._on_altered)
         return coded
 
     def _decoded(self, unit: EncodedUnit, place: int, shown_after: int) -> list[VideoFrame]:

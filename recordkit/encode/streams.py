@@ -214,7 +214,7 @@ class Streams:
     def _unit(self, unit: EncodedUnit, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
         way = self._ways.get(index)
         if way is None and unit.is_video:
-            way = LivePictures(self._video, index)
+            way = LivePictures(self._video, index, self._altered(index))
         elif way is None:
             way = LiveSound(self._audio_settings(index), index, self._on_gap, self._altered(index))
         if not isinstance(way, LivePictures if unit.is_video else LiveSound):
