@@ -105,7 +105,7 @@ class Flusher:
         )
         return record
 
-    def finish(self, *, end: int, commit: bool, overwrite: bool, packager: Packager) -> bool:
+    def finish(self, *, end: int, commit: bool, overwrite: bool, packager: Packager, tail: Tail | None) -> bool:
         """End the recording: commit it, or leave the partial, synced; True where it was committed.
 
         Before it is committed, ``packager`` makes it the final file: what comes at its end is synced
@@ -126,27 +126,38 @@ class Flusher:
             self._output.sync(self.file_bytes)
             log.warning("Left %s (%s bytes), not committed", self._output.partial_path, f"{self.file_bytes:,}")
             return False
-        self._complete(packager)
+        self._complete(packager, tail)
         self._output.commit(self.file_bytes, overwrite=overwrite)
         log.info("Committed %s (%s bytes)", final_path, f"{self.file_bytes:,}")
         return True
 
-    def _complete(self, packager: Packager) -> None:
+    def _complete(self, packager: Packager, tail: Tail | None) -> None:
         """Append what makes the partial the final file, and turn what it says. Raises WriteError or MediaError."""
-        finish, end = packager.finish(self.file_bytes), self.file_bytes
-        gathered = bytearray()
-        try:
-            for piece in chain(finish.append, (b"",)):
-                gathered += piece
-                if len(gathered) >= _PIECE_BYTES or not piece:
-                    self._output.write(memoryview(gathered), end)
-                    end += len(gathered)
-                    gathered = bytearray()
-        except WriteError:
-            self._output.truncate(self.file_bytes)
-            raise
-        if finish.patches:
+        begin = end = self.file_bytes
+
+        def append() -> None:
+            nonlocal end
+            finish, end, gathered = packager.finish(begin), begin, bytearray()
+            try:
+                for piece in chain(finish.append, (b"",)):
+                    gathered += piece
+                    if len(gathered) >= _PIECE_BYTES or (gathered and not piece):
+                        self._output.write(memoryview(gathered), end)
+                        end += len(gathered)
+                        gathered = bytearray()
+            except WriteError:
+                self._output.truncate(begin)
+                raise
+
+        def give_way() -> None:
+            self._output.sync(begin)
+            if tail is not None:
+                tail.remove()
+
+        self._room.complete(append, give_way)
+        patches = packager.finish(begin).patches
+        if patches:
             self._output.sync(end)
-        for offset, patch in finish.patches:
+        for offset, patch in patches:
             self._output.patch(patch, offset)
         self.file_bytes = end

@@ -8,6 +8,7 @@ the next: all that was packetised is in the file at the end, however full the di
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from ..errors import WriteError
 from ..mpegts.laying import PACKET_BYTES
@@ -65,6 +66,29 @@ class Room:
                 is_waiting = True
                 self._observer.waiting(f"waiting for room: no space is left in {self._output.final_path.parent}")
             self._wait()
+        if is_waiting:
+            self._observer.waiting(None)
+
+    def complete(self, append: Callable[[], None], give_way: Callable[[], None]) -> None:
+        """Do ``append``, which may be repeated. On a full disk again after ``give_way``, then as the policy says.
+
+        Raises WriteError.
+        """
+        has_given = is_waiting = False
+        while True:
+            try:
+                append()
+                break
+            except WriteError as error:
+                if error.errno not in FULL or (has_given and not self._waits):
+                    raise
+            if has_given:
+                is_waiting = True
+                self._observer.waiting(f"waiting for room: no space is left in {self._output.final_path.parent}")
+                self._wait()
+            else:
+                has_given = True
+                give_way()
         if is_waiting:
             self._observer.waiting(None)
 

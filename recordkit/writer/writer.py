@@ -245,6 +245,7 @@ class Writer:
                 end=self._buffer.whole_bytes,
                 commit=bool(self._closing.commits),
                 packager=self._packager,
+                tail=self._tail,
                 overwrite=self.settings.overwrite,
             )
             if self._tail is not None:
