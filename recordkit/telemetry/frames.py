@@ -150,7 +150,8 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
     """A copy of a table for Excel, SQL, JSON and whatever knows neither time zones nor mappings.
 
     Times are in UTC without saying so, mappings are JSON text, and the index, if it has a name, is the
-    first column: ``plain(recording.events).to_excel("events.xlsx", index=False)``.
+    first column: ``plain(recording.events).to_excel("events.xlsx", index=False)``. Events of one
+    millisecond cannot be told apart by the index that pandas writes to JSON: ask for ``orient="records"``.
     """
     import pandas as pd
 
@@ -192,10 +193,7 @@ def _frame(records: Sequence[Record], name: str, drop: Iterable[str] = ()) -> pd
 def _indexed(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    times = frame.pop("time_ns")
-    # What happened at one moment stands a nanosecond apart: some of pandas wants an index without repetitions.
-    times += times.groupby(times).cumcount()
-    frame.index = pd.DatetimeIndex(_times(times), name="time")
+    frame.index = pd.DatetimeIndex(_times(frame.pop("time_ns")), name="time")
     return frame
 
 
