@@ -61,6 +61,7 @@ class Finish:
 class Packager(Protocol):
     """Lays access units into lent memory. Not thread-safe; does no I/O and reads no clock.
 
+    ``packager`` is told whether the finished file stays in fragments, where there are any.
     ``packet_bytes`` is the smallest piece that a flush may end with. The file lists its streams by their
     numbers, those in ``order`` first and in that order: players number them as they are listed.
     """
@@ -111,4 +112,4 @@ class Container:
     name: str
     suffix: str
     packet_bytes: int
-    packager: Callable[[], Packager]
+    packager: Callable[[bool], Packager]

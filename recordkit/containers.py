@@ -12,8 +12,8 @@ from .names import SUFFIXES, suffix_of
 
 TRANSPORT_STREAM = "MPEG-TS"
 CONTAINERS = (
-    Container(TRANSPORT_STREAM, ".ts", Packetiser.packet_bytes, Packetiser),
-    Container("MP4", ".mp4", Packager.packet_bytes, Packager),
+    Container(TRANSPORT_STREAM, ".ts", Packetiser.packet_bytes, lambda _: Packetiser()),
+    Container("MP4", ".mp4", Packager.packet_bytes, lambda fragmented: Packager(fragmented=fragmented)),
 )
 
 

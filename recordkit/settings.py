@@ -44,6 +44,7 @@ AudioCodec = Literal["aac", "opus"]
 Gaps = Literal["silence", "mark"]
 Durability = Literal["flush", "process"]
 OnDiskFull = Literal["stop", "wait"]
+FinishKind = Literal["plain", "fragmented"]
 OnPartial = Literal["error", "recover", "rename"]
 AdmissionPolicy = Literal["check", "off"]
 
@@ -128,6 +129,7 @@ class PortableOptions(TypedDict, total=False):
     overwrite: bool
     on_partial: OnPartial
     on_disk_full: OnDiskFull
+    finish: FinishKind
     overflow: Overflow
     queue_bytes: WholeLike
     sample_interval: NumberLike
@@ -176,6 +178,7 @@ class RecordingSettings:
     )
     durability: Setting[Durability, Durability] = Setting(one_of("flush", "process"), "flush")
     on_disk_full: Setting[OnDiskFull, OnDiskFull] = Setting(one_of("stop", "wait"), "stop")
+    finish: Setting[FinishKind, FinishKind] = Setting(one_of("plain", "fragmented"), "plain")
     overwrite: Setting[bool, bool] = Setting(flag, False)
     video: Setting[VideoSettings | None, VideoSettings | None] = Setting(
         maybe(instance(VideoSettings, "give VideoSettings, or None for no video")), VideoSettings()
@@ -202,6 +205,8 @@ class RecordingSettings:
     def __post_init__(self) -> None:
         if self.video is None and not self.audio:
             raise SettingsError("video", None, "there must be video or audio to record")
+        if self.finish == "fragmented" and Path(self.path).suffix != ".mp4":
+            raise SettingsError("finish", self.finish, "only a recording whose name ends in .mp4 has fragments")
 
     @property
     def clock(self) -> Clock:

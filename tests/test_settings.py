@@ -65,6 +65,8 @@ def test_what_cannot_be_used_is_told_by_its_name(made, name, value):
         ("flush_interval", "2 weeks"),
         ("durability", "always"),
         ("on_disk_full", "panic"),
+        ("finish", "half"),
+        ("finish", "fragmented"),
         ("overwrite", 1),
         ("sample_interval", -1.0),
         ("queue_bytes", "1k"),

@@ -84,6 +84,13 @@ class PartialChoice(StrEnum):
     RENAME = "rename"
 
 
+class FinishChoice(StrEnum):
+    """What a finished MP4 is."""
+
+    PLAIN = "plain"
+    FRAGMENTED = "fragmented"
+
+
 class FullDiskChoice(StrEnum):
     """What to do when the disk is full."""
 
@@ -148,6 +155,9 @@ def record(
     on_disk_full: Annotated[
         FullDiskChoice, typer.Option(help="When the disk is full: stop and commit, or wait for room.")
     ] = FullDiskChoice.STOP,
+    finish: Annotated[
+        FinishChoice, typer.Option(help="An MP4 is finished as a plain one, or stays in its fragments.")
+    ] = FinishChoice.PLAIN,
     no_admission: Annotated[
         bool, typer.Option("--no-admission", help="Start even if this machine seems too small for it.")
     ] = False,
@@ -269,6 +279,7 @@ def record(
             durability=durability.value,
             on_partial=on_partial.value,
             on_disk_full=on_disk_full.value,
+            finish=finish.value,
             admission="off" if no_admission else "check",
             overwrite=overwrite,
             on_progress=lambda recorder: live.update(_progress(recorder), refresh=True),

@@ -46,6 +46,9 @@ class Recorder(Logged):
     drops everything up to the next keyframe and counts it. Sizes and times may be text, as on the command
     line: ``flush_threshold="8M"``, ``flush_interval="500ms"``.
 
+    An MP4 is finished as a plain one; with ``finish="fragmented"`` it stays in its fragments, with an
+    index of its keyframes, for those who feed it to MediaSource.
+
     Where the disk is full ``on_disk_full="stop"`` ends the recording and commits all that was
     packetised (``ended_because`` says "disk full"); ``"wait"`` waits for room in state ``degraded``,
     the queue taking what comes as ``overflow`` says, and goes on when there is some. Where an

@@ -58,7 +58,7 @@ class RunningRecording(Observer):
         self.streams = Streams(
             settings.video or VideoSettings(), settings.audio, self._gap, self._given_up, self._altered
         )
-        self._packager = by_suffix(Path(settings.path)).packager()
+        self._packager = by_suffix(Path(settings.path)).packager(settings.finish == "fragmented")
         self.writer = Writer(settings, self._packager, self)
         self.final_output_path = self.writer.final_output_path
         self.pipeline = Pipeline(

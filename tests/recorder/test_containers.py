@@ -106,6 +106,16 @@ def test_a_worker_records_it_and_watch_tells(tmp_path, suffix):
     assert (seen.name, seen.state) == (path.name, WatchedState.FINISHED)
 
 
+@pytest.mark.judge
+def test_an_mp4_may_stay_in_fragments(tmp_path):
+    path = tmp_path / "talk.mp4"
+    rk.record(rk.Synthetic(**SMALL, seconds=2), path, finish="fragmented", flush_log=False)
+    assert b"mfra" in path.read_bytes()[-200:]
+    assert_decodes_in_silence(path)
+    assert frames(path) == 50
+    assert rk.verify(path).ok
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_names(suffix):
     assert partial_of(f"talk{suffix}") == f"talk.recording{suffix}"
