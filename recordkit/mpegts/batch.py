@@ -29,7 +29,7 @@ class Batch:
     """Columns over the transport packets in ``rows``, which lie ``stride`` bytes apart from ``offset`` on.
 
     ``usable`` leaves out null packets, and those with transport_error_indicator or with an
-    adaptation field that contradicts itself: nothing in them can be trusted. What is found is
+    adaptation field that is inconsistent: nothing in them can be trusted. What is found is
     collected with its row, so that it can be given out in the order of the file.
     """
 

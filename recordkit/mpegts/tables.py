@@ -177,7 +177,7 @@ class ProgramMap:
 
 
 def parse_pat(section: bytes) -> ProgramAssociation | None:
-    """Reads a PAT whose CRC_32 was checked; None where it is none or contradicts itself."""
+    """Reads a PAT whose CRC_32 was checked; returns None if it is no PAT or is inconsistent."""
     if len(section) < 12 or section[0] != 0x00 or (len(section) - 12) % 4:
         return None
     programs = {}
@@ -189,7 +189,7 @@ def parse_pat(section: bytes) -> ProgramAssociation | None:
 
 
 def parse_pmt(section: bytes) -> ProgramMap | None:
-    """Reads a PMT whose CRC_32 was checked; None where it is none or contradicts itself."""
+    """Reads a PMT whose CRC_32 was checked; returns None if it is no PMT or is inconsistent."""
     if len(section) < 16 or section[0] != 0x02:
         return None
     end = len(section) - 4

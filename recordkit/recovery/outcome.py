@@ -1,4 +1,4 @@
-"""What partials and recoveries are told as."""
+"""Result types of ``partials`` and ``recover``."""
 
 from __future__ import annotations
 

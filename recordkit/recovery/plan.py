@@ -30,7 +30,7 @@ class Plan:
 
     Of ``end`` bytes ``tail_bytes`` come from the tail. ``cuts`` go to the rejected file before
     anything is changed, read from ``sources`` at their offsets. ``uses_tail`` says whether the
-    tail is of this file, or has no owner, so that it has had its day when all is done; ``owns_tail``
+    tail is of this file, or has no owner, so that it can be removed when all is done; ``owns_tail``
     that its header names this file, ``keeps_whole_tail`` that all of it is among the cuts.
     """
 

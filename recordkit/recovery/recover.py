@@ -33,7 +33,7 @@ def recover(
     on_progress: Progress | None = None,
     _system: System | None = None,
 ) -> Recovery | list[Recovery]:
-    """Puts an unfinished recording together with its tail, and commits it under its final name.
+    """Merges an unfinished recording with its tail, and commits it under its final name.
 
     ``path`` is the final name, the partial, or a folder, of which every unfinished recording is
     recovered (a list then). The end is cut where a transport packet or an access unit lacks its
