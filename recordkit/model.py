@@ -266,6 +266,7 @@ class EventKind(StrEnum):
     EARLY_END = "early end"
     ALTERED = "altered"
     SOURCE_ENDED = "source ended"
+    CLOCK = "clock"
     MARK = "mark"
     DEGRADED = "degraded"
     RESTORED = "restored"

@@ -43,6 +43,12 @@ class Clock:
         """Nanoseconds since the epoch, UTC; may jump."""
         return time.time_ns()
 
+    def boottime(self) -> float:
+        """Seconds like those of ``monotonic``, but with the time of suspension, if the system counts it."""
+        boottime = getattr(time, "CLOCK_BOOTTIME", None)
+        suspended_s = 0.0 if boottime is None else time.clock_gettime(boottime) - time.monotonic()
+        return self.monotonic() + suspended_s
+
     def wait(self, condition: Condition, timeout_s: float | None) -> None:
         """Wait on ``condition``, which the caller holds, until it is notified or ``timeout_s`` is over."""
         condition.wait(timeout_s)

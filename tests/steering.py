@@ -50,6 +50,9 @@ class FakeClock(Clock):
         with self._changed:
             return self._now
 
+    def boottime(self) -> float:
+        return self.monotonic()
+
     def time_ns(self) -> int:
         return 1_700_000_000_000_000_000 + round(self.monotonic() * 1e9)
 

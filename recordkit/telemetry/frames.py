@@ -14,7 +14,7 @@ from ..names import SUFFIXES
 from ..values import PathLike
 from ..values import path as read_path
 from .alerts import Alert
-from .journal import Contents
+from .journal import Contents, in_order
 from .logfile import SCHEMA_VERSION, SUFFIX, log_path, read_log
 from .schema import RECORDS, Record, Schema
 from .summary import summarise
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("recordkit")
 
 _ALERT = Schema(Alert)
+_SET_BACK_NS = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,9 @@ def _alert(event: Event) -> dict[str, Any]:
     return row
 
 
-def _frame(records: Sequence[Record], name: str, drop: Iterable[str] = ()) -> pd.DataFrame:
+def _frame(
+    records: Sequence[Record], name: str, drop: Iterable[str] = (), *, is_of_one: bool = True
+) -> pd.DataFrame:
     import pandas as pd
 
     dtypes = {column.name: column.kind.dtype for column in RECORDS[name].columns if column.name not in drop}
@@ -187,7 +190,21 @@ def _frame(records: Sequence[Record], name: str, drop: Iterable[str] = ()) -> pd
         values = [getattr(record, name) for record in records]
         # A member of an enumeration passes for text, but is not what other programs expect.
         columns[name] = pd.Series([str(one) for one in values] if dtype == "str" else values, dtype="object")
-    return _indexed(pd.DataFrame(columns).astype(dtypes))
+    frame = pd.DataFrame(columns).astype(dtypes)
+    return _indexed(_in_order(frame) if is_of_one else frame)
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one recording with times that never go back.
+
+    What was noted before the wall clock was set back gets the times of the clock as it is since then.
+    """
+    elapsed_ns = (frame["elapsed_s"] * 1e9).round().astype("int64")
+    steps = (frame["time_ns"] - elapsed_ns).diff().fillna(0).astype("int64")
+    steps[steps > -_SET_BACK_NS] = 0
+    after = steps[::-1].cumsum()[::-1].shift(-1, fill_value=0)
+    frame["time_ns"] += after
+    return frame
 
 
 def _indexed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +234,7 @@ def read_flush_log(path: PathLike) -> Log:
         Contents(
             tuple(record for record in records if isinstance(record, FlushRecord)),
             tuple(record for record in records if isinstance(record, Sample)),
-            tuple(record for record in records if isinstance(record, Event)),
+            in_order(record for record in records if isinstance(record, Event)),
         ),
     )
 
@@ -249,7 +266,7 @@ def read_flush_logs(folder: PathLike, *, on_progress: Callable[[int, int], None]
         if on_progress is not None:
             on_progress(number + 1, len(paths))
     # One frame of them all: a thousand small ones take longer to make than to read.
-    together = _frame(flushes, "flush", drop=("index",))
+    together = _frame(flushes, "flush", drop=("index",), is_of_one=False)
     together.insert(0, "recording", pd.Series(names, dtype="str", index=together.index))
     together.attrs = {"schema_version": SCHEMA_VERSION, "folder": str(folder)}
     return together

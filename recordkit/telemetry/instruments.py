@@ -13,6 +13,7 @@ from ..model import Event, EventKind, Field, FlushRecord
 from ..names import TAIL_SUFFIX, partial_of, stem_of
 from ..system import Clock, System
 from .alerts import Alert, Alerts, AlertSettings
+from .clocks import Clocks
 from .frames import Log
 from .journal import Journal
 from .logfile import LogFile, log_path
@@ -69,6 +70,7 @@ class Instruments:
         self._alerts = Alerts(alerts, self._journal, final_path.parent, queue_bound, clock, system, on_alert)
         self._file: LogFile | None = None
         self._sampler: Sampler | None = None
+        self._clocks = Clocks(clock)
         self._written_s = 0.0
         self._keep_log = True
         self._faults = 0
@@ -126,6 +128,15 @@ class Instruments:
         """Note that something happened."""
         return self._journal.event(kind, **fields)
 
+    def event_at(self, time_ns: int, elapsed_s: float, kind: EventKind, **fields: Field) -> Event:
+        """Note now that something happened before, as of a reading of ``now``."""
+        return self._journal.event_at(time_ns, elapsed_s, kind, **fields)
+
+    @property
+    def now(self) -> tuple[int, float]:
+        """The wall clock in nanoseconds since the epoch, and the seconds since the start."""
+        return self._clock.time_ns(), self.elapsed_s
+
     def end(self, *, keep_log: bool) -> None:
         """Let the thread take a last sample, close the log and end; waits for nothing.
 
@@ -174,6 +185,9 @@ class Instruments:
     def _sample(self) -> None:
         if self._sampler is None:
             return
+        for because, seconds in self._clocks.changes():
+            log.warning("%s: %s, by %+.1f s", self._header.get("recording"), because, seconds)
+            self._journal.event(EventKind.CLOCK, because=because, seconds=seconds)
         last = self._journal.last_flush
         sample = self._sampler.sample(last.elapsed_s if last is not None else 0.0)
         self._journal.add(sample)

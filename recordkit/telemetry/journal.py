@@ -40,6 +40,11 @@ class Contents:
     events: tuple[Event, ...]
 
 
+def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Events by when they happened: some are noted only later."""
+    return tuple(sorted(events, key=lambda event: event.elapsed_s))
+
+
 class Journal:
     """Takes flushes, samples and events as they happen, and passes them to its followers."""
 
@@ -112,6 +117,12 @@ class Journal:
             self._hold(event)
         return event
 
+    def event_at(self, time_ns: int, elapsed_s: float, kind: EventKind, **fields: Field) -> Event:
+        """Note that something happened before; it is held in its place among the others."""
+        event = Event(time_ns, elapsed_s, kind, fields)
+        self.add(event)
+        return event
+
     def add(self, record: Record) -> None:
         """Note a record."""
         with self._lock:
@@ -124,8 +135,8 @@ class Journal:
 
     def _contents(self) -> Contents:
         run = () if self._peak is None else (self._peak,)
-        events = tuple(event for _, event in merge(self._kept, self._events, self._keyframes, key=_number))
-        return Contents(_unpacked(self._flushes), (*self._thinned, *run, *self._newest), events)
+        events = [event for _, event in merge(self._kept, self._events, self._keyframes, key=_number)]
+        return Contents(_unpacked(self._flushes), (*self._thinned, *run, *self._newest), in_order(events))
 
     def _hold(self, record: Record) -> None:
         if isinstance(record, FlushRecord):

@@ -269,3 +269,16 @@ def test_events_of_one_moment_all_go_to_json_and_keep_their_time():
     assert frame.index.asi8.tolist() == [one.time_ns for one in events]
     rows = json.loads(plain(frame).to_json(orient="records", date_format="iso"))
     assert [json.loads(row["fields"])["name"] for row in rows] == ["0", "1", "2"]
+
+
+def test_rows_from_before_the_clock_was_set_back_get_the_times_of_the_clock_as_it_is_since_then():
+    hour_ns = 3600 * 10**9
+    steps = [0, 10**9, 2 * 10**9, 3 * 10**9]
+    for set_ns, first_ns in ((-hour_ns, -hour_ns), (hour_ns, 0)):
+        wall = [step + (set_ns if step >= 2 * 10**9 else 0) for step in steps]
+        samples = tuple(
+            sample(time_ns=BEGUN_NS + at, elapsed_s=step / 1e9) for at, step in zip(wall, steps, strict=True)
+        )
+        table = Log(HEADER, Contents((), samples, ())).samples
+        assert table.index.is_monotonic_increasing
+        assert [one.value - BEGUN_NS for one in table.index] == [first_ns, first_ns + 10**9, *wall[2:]]
