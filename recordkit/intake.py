@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from .budget import Share
 from .errors import SettingsError
@@ -29,13 +29,22 @@ class Item(Generic[T]):
     dropped: int = 0
 
 
+class Newest(NamedTuple):
+    """The stream and source time of the item queued last, and the time of the first of all, in ticks."""
+
+    stream: int
+    first: int
+    ticks: int
+
+
 class Intake(Generic[T]):
     """A queue bounded in bytes. Items taken out still count against the bound until ``release`` is called.
 
     At ``bound`` bytes, ``put`` blocks (``overflow="block"``), or (``"drop"``) refuses
     everything of that stream until the queue is down to the low mark, half of ``bound``, and an
     item comes that a decoder can start from; that one is marked as a discontinuity.
-    ``taken`` counts the items queued, ``dropped`` the items refused; markers count in neither.
+    ``taken`` counts the items queued, ``dropped`` the items refused; markers count in neither. ``newest`` is the
+    time of the item queued last, None before the first that has one.
 
     If the queue has a ``share`` of a budget, what that refuses counts as reaching the bound.
 
@@ -60,6 +69,7 @@ class Intake(Generic[T]):
         self._dropping: dict[int, int] = {}
         self._closed = False
         self._dropped_s: float | None = None
+        self.newest: Newest | None = None
         self._share = share
         if share is not None:
             share.wake = self._wake
@@ -94,6 +104,8 @@ class Intake(Generic[T]):
             self._items.append(Item(payload, index, ticks, size, self._dropping.pop(index, 0)))
             self._bytes += size
             self.taken += 1
+            if ticks is not None:
+                self.newest = Newest(index, ticks if self.newest is None else self.newest.first, ticks)
             self.changed.notify_all()
             return True
 

@@ -107,6 +107,10 @@ class Timeline:
     def _newest(self) -> int:
         return max((stream.last for stream in self._streams.values() if stream.last is not None), default=START)
 
+    def has_begun(self, index: int) -> bool:
+        """Whether an item of stream ``index`` has been placed."""
+        return index in self._streams
+
     def shift(self, index: int) -> int:
         """What is added to the source times of stream ``index`` now, in ticks."""
         return self._streams[index].offset

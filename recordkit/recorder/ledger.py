@@ -9,11 +9,14 @@ from ..container import Packager
 from ..encode.streams import Streams
 from ..intake import Intake
 from ..model import Received
+from ..mpegts.clock import TICKS_PER_SECOND
 from ..telemetry.sampler import Standing
 from ..writer.writer import Writer
 from .pipeline import Pipeline
 from .result import Counters
 from .state import StateTable
+
+_LONGEST_UNDER_WAY_S = 60.0
 
 
 class Ledger:
@@ -43,6 +46,19 @@ class Ledger:
     def duration_s(self) -> float:
         """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
         return self._pipeline.tally.duration_s
+
+    @property
+    def media_s(self) -> float:
+        """How far the media has come, in seconds: ``duration_s``, and what is on its way into the file."""
+        newest, first_pts, laid_s = self._intake.newest, self._pipeline.tally.first_pts, self.duration_s
+        if newest is None:
+            return laid_s
+        timeline, first = self._streams.timeline, newest.first
+        if first_pts is not None and timeline.has_begun(newest.stream):
+            first = first_pts - timeline.shift(newest.stream)
+        given_s = (newest.ticks - first) / TICKS_PER_SECOND
+        # A damaged time, or one of a clock that counts anew, says nothing.
+        return given_s if laid_s < given_s < laid_s + _LONGEST_UNDER_WAY_S else laid_s
 
     @property
     def counters(self) -> Counters:

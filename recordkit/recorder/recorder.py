@@ -293,7 +293,7 @@ class Recorder(Logged):
         recording's own error once it has failed.
         """
         self._check()
-        self._parts.instruments.event(EventKind.MARK, name=mark_name(name), media_s=self.duration_s)
+        self._parts.marks.add(mark_name(name))
 
     def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:
         """Call ``so_far`` with all that is known so far, then ``follower`` with each flush, sample and event.

@@ -24,6 +24,7 @@ from ..writer.observer import Closed, Observer, QueueStatus
 from ..writer.writer import Writer
 from .admission import Load, Needs, memory_bytes
 from .ledger import Ledger
+from .marking import Marks
 from .pipeline import Pipeline
 from .result import Recording
 from .shared import Shared
@@ -75,6 +76,12 @@ class RunningRecording(Observer):
             on_event=self.note,
         )
         self.ledger = Ledger(self.intake, self.streams, self._packager, self.writer, self.pipeline, self.states)
+        self.marks = Marks(
+            lambda: self.instruments,
+            lambda: self.ledger.media_s,
+            is_known=lambda: self.intake.newest is not None,
+            is_live=lambda: self.ledger.received() is not None,
+        )
         alerts = settings.alerts
         self.instruments = Instruments(
             self.final_output_path,
@@ -218,6 +225,7 @@ class RunningRecording(Observer):
     def flushed(self, record: FlushRecord) -> None:
         """Put a flush into the log."""
         self.instruments.flushed(record)
+        self.marks.settle()
         if self.settings.on_flush is not None:
             self.settings.on_flush(record)
 
@@ -279,6 +287,7 @@ class RunningRecording(Observer):
 
     def _ended(self) -> None:
         """All is done, or has failed."""
+        self.marks.settle()
         if (error := self.error) is not None:
             self.note(EventKind.FAILURE, error=type(error).__name__, message=str(error))
         self._has_ended = True

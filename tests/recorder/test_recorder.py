@@ -720,3 +720,16 @@ def test_after_a_flush_its_record_is_there(tmp_path, frames):
                 assert one.flush(GUARD_S)
                 assert sum(record.flush_bytes for record in one.flush_records) == one.file_bytes > 0
                 assert one.flushes.file_bytes.iloc[-1] == one.file_bytes
+
+
+def test_a_mark_stands_where_the_media_was_that_had_been_given(tmp_path):
+    clock = FakeClock()  # stands still: the video waits for the first of the audio
+    with recorder(tmp_path, _clock=clock, audio=AudioSettings(), sample_interval=0) as one:
+        one.mark("first of all")
+        for number in range(10):
+            frame = av.VideoFrame(64, 48, "yuv420p")
+            frame.pts, frame.time_base = 700 + number, Fraction(1, 10)
+            one.write(frame)
+        one.mark("not yet in the file")
+    marks = [event.fields for event in one.log.contents.events if event.kind is EventKind.MARK]
+    assert [mark["media_s"] for mark in marks] == pytest.approx([0.0, 0.9])
