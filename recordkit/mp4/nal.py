@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 
 import numpy as np
@@ -49,6 +50,8 @@ def cuts(data: bytes, codec: Codec) -> list[Cut]:
     mask, delimiter = _DELIMITERS[codec]
     found: list[Cut] = []
     starts = _starts(data)
+    if len(starts) == 1 and data[-1] and data[starts[0]] & mask != delimiter:
+        return [(data, starts[0], len(data))]
     for place, start in enumerate(starts, 1):
         end = starts[place] - 3 if place < len(starts) else len(data)
         while end > start and data[end - 1] == 0:
@@ -58,7 +61,7 @@ def cuts(data: bytes, codec: Codec) -> list[Cut]:
     return found
 
 
-def length_of(found: list[Cut]) -> int:
+def length_of(found: Sequence[Cut]) -> int:
     """How many bytes the NAL units take behind their lengths."""
     return sum([LENGTH_BYTES + end - start for _, start, end in found])
 
@@ -76,7 +79,7 @@ def parameter_sets(found: list[Cut], codec: Codec) -> bytes:
     return made
 
 
-def lay_cuts(found: list[Cut], memory: memoryview, at: int) -> int:
+def lay_cuts(found: Sequence[Cut], memory: memoryview, at: int) -> int:
     """Lay the NAL units at ``at``, each behind its length; returns where they end."""
     for data, start, end in found:
         size = end - start

@@ -8,6 +8,7 @@ everything before it: a plain MP4, with nothing rewritten.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ from .samples import SampleTable
 
 MOST_STREAMS = 32
 _NEVER = -(1 << 62)
+_NO_CUTS: tuple[Cut, ...] = ()
 _MARGIN = MOVIE_RATE // 2
 """Where the first unit's time is put. tfdt has no sign: other streams may begin so much earlier."""
 _USUAL_DURATIONS = {Codec.AAC: AAC_SAMPLES, Codec.OPUS: 960, Codec.MP3: 1152}
@@ -114,12 +116,13 @@ class _Track:
 
 
 class _Plan(NamedTuple):
-    """How a unit is laid: what comes before it, its NAL units (video), and its size as a sample."""
+    """How a unit is laid: what comes before it, its NAL units (video) or bytes (audio), and its size."""
 
     unit: AccessUnit
     front: bytes
-    cuts: list[Cut]
+    cuts: Sequence[Cut]
     size: int
+    data: bytes = b""
     sets: bytes = b""
     entry: Entry | None = None
 
@@ -229,7 +232,7 @@ class Packager:
         if track.is_video:
             lay_cuts(plan.cuts, memory.bytes, data)
         else:
-            memory.bytes[data:end] = _bare(unit, track.codec)
+            memory.bytes[data:end] = plan.data
         track.table.add(
             self._laid_bytes + data - begin,
             plan.size,
@@ -253,7 +256,8 @@ class Packager:
         if track is None:
             return _Plan(unit, b"", [], len(unit.data))
         if not track.is_video:
-            return _Plan(unit, self._front(unit), [], len(_bare(unit, track.codec)))
+            data = _bare(unit, track.codec)
+            return _Plan(unit, self._front(unit) if self._movie_due else b"", _NO_CUTS, len(data), data)
         found = (
             cuts(unit.prefix, track.codec) + cuts(unit.data, track.codec)
             if unit.prefix
@@ -264,8 +268,8 @@ class Packager:
             if sets and sets != track.sets:
                 entry = sample_entry(track.format, sets)
                 front = self._front(unit, track, entry, due=True)
-                return _Plan(unit, front, found, length_of(found), sets, entry)
-        return _Plan(unit, self._front(unit), found, length_of(found))
+                return _Plan(unit, front, found, length_of(found), b"", sets, entry)
+        return _Plan(unit, self._front(unit) if self._movie_due else b"", found, length_of(found))
 
     def _front(
         self, unit: AccessUnit, changed: _Track | None = None, entry: Entry | None = None, *, due: bool = False
@@ -331,10 +335,14 @@ class Packager:
 
 def _bare(unit: AccessUnit, codec: Codec) -> bytes:
     """A unit of audio without what goes before it in a transport stream."""
+    data = unit.data
     if codec is Codec.OPUS:
-        return unit.data  # behind its control header, which is the prefix
-    data = unit.prefix + unit.data if unit.prefix else unit.data
-    if codec is Codec.AAC:
+        return data  # behind its control header, which is the prefix
+    if codec is not Codec.AAC:
+        return unit.prefix + data if unit.prefix else data
+    if unit.prefix:
+        return data  # behind its ADTS header
+    if data[0] == 0xFF:
         header = parse_adts(data)
         if header is not None and header.frame_length == len(data):
             return data[header.header_length :]
