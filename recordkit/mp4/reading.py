@@ -153,8 +153,12 @@ class Fragment:
     unknown: tuple[int, ...]
 
 
-def read_fragment(data: bytes, offset: int, tracks: Mapping[int, Track], ends: Mapping[int, int]) -> Fragment:
+def read_fragment(
+    data: bytes, offset: int, tracks: Mapping[int, Track], ends: Mapping[int, int], origin: int = 0
+) -> Fragment:
     """Reads a whole ``moof`` (8.8.4) at ``offset``; ``ends`` says where each track stands without a tfdt.
+
+    Places in the file are counted from ``origin``.
 
     Raises BoxError.
     """
@@ -173,7 +177,8 @@ def read_fragment(data: bytes, offset: int, tracks: Mapping[int, Track], ends: M
             continue
         usual = track.defaults or Defaults()
         fields = stated.fields
-        base = fields.get("base_offset", offset if stated.flags & 0x2_0000 or not samples else behind)
+        base = offset if stated.flags & 0x2_0000 or not samples else behind
+        base = fields["base_offset"] + origin if "base_offset" in fields else base
         time = _full(data, one, "tfdt")
         at_time = ends.get(track.number, 0) if time is None else time["time"]
         description = fields.get("description", usual.description)

@@ -50,6 +50,7 @@ class Scanner:
         self._is_wrapped = self._is_finished = False
         self._usable_end = 0
         self._boxes = self._chunks = 0
+        self._origin = 0  # where a file begins that another was put around
 
     @property
     def skippable(self) -> int:
@@ -153,6 +154,8 @@ class Scanner:
             self._ledger.range(begin + header, begin + size)
             self._pending.clear()
             return
+        elif kind == "ftyp" and self._is_wrapped and not self._chunks:
+            self._origin = begin
         elif kind == "free" and size == LONG_HEADER_BYTES and self._front is None and not self._ledger.tracks:
             self._front = begin
         kept = bytearray(self._pending) if keeps else None
@@ -193,7 +196,7 @@ class Scanner:
     def _take_fragment(self, data: bytes, offset: int) -> None:
         self._drop_fragment()
         ledger = self._ledger
-        fragment = read_fragment(data, offset, ledger.tracks, ledger.ends)
+        fragment = read_fragment(data, offset, ledger.tracks, ledger.ends, self._origin)
         for number in fragment.unknown:
             ledger.problem(ProblemKind.UNKNOWN_TRACK, offset, f"no moov has a track {number}", number)
         if self._number is not None and fragment.number > self._number + 1:

@@ -50,14 +50,21 @@ class Chunks:
 
 def is_mp4(view: View) -> bool:
     """Whether it begins as a recording in MP4 does."""
-    return view.read(4, HEADER_BYTES) == b"ftyp"
+    return view.read(4, HEADER_BYTES) in (b"ftyp", b"styp", b"moov")
 
 
 def scan(
-    view: View, end: int, boundary: int | None = None, on_progress: Callable[[int, int], None] | None = None
+    view: View,
+    end: int,
+    boundary: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    shift: int = 0,
 ) -> Chunks:
-    """Scans the first ``end`` bytes; what begins from ``boundary`` on is what was there later."""
-    scanner, rebuilder = Scanner(), Rebuilder()
+    """Scans the first ``end`` bytes; what begins from ``boundary`` on is what was there later.
+
+    ``shift`` is how much further behind the bytes will lie in the file that is finished.
+    """
+    scanner, rebuilder = Scanner(), Rebuilder(shift)
     found = Chunks(scanner.report, rebuilder, [])
 
     def take(events: list[Event]) -> None:

@@ -8,17 +8,20 @@ from pathlib import Path
 from ..containers import TRANSPORT_STREAM
 from ..errors import OutputExistsError, OutputNameError, PartialExistsError, RecoveryError
 from ..mpegts.report import ProblemKind, ScanReport
+from ..names import SUFFIXES, suffix_of
 from ..system import System
 from ..telemetry.words import count_text
 from ..verification.check import Check, Problem
 from ..writer.output import Output
+from . import chunks
+from .chunk_repair import repair_chunks
 from .copying import Copy, Survey
 from .files import locked, remove, told
 from .measure import Progress, problems_in_words
 from .outcome import Outcome, Recovery
 from .view import View
 
-_TEMPORARY_SUFFIX = ".repairing.ts"
+_TEMPORARY = ".repairing"
 
 
 def repair(
@@ -26,13 +29,11 @@ def repair(
 ) -> Recovery:
     """Copies the valid packets of ``path`` to ``output``, a file or a folder; see ``recover``."""
     if os.path.isdir(output):  # noqa: PTH112
-        output = Path(output, path.stem + ".ts")
+        output = Path(output, path.stem + (suffix_of(path.name) or SUFFIXES[0]))
     files = Output(output, system)
-    if files.container.name != TRANSPORT_STREAM:
-        raise OutputNameError(files.final_path, "packets of a transport stream go to a name that ends in .ts")
     own_partial = files.partial_path
     # A copy has no need of being recovered: it goes by a name of its own until it is complete.
-    files.partial_path = files.final_path.with_name(files.stem + _TEMPORARY_SUFFIX)
+    files.partial_path = files.final_path.with_name(files.stem + _TEMPORARY + files.container.suffix)
     for taken in (files.final_path, own_partial, files.tail_path):
         if os.path.lexists(taken):
             if taken == files.final_path:
@@ -56,6 +57,14 @@ def _repair(
         if on_progress is not None:
             on_progress(done, total)
 
+    is_mp4 = chunks.is_mp4(view)
+    if is_mp4 == (files.container.name == TRANSPORT_STREAM):
+        ending = SUFFIXES[1] if is_mp4 else SUFFIXES[0]
+        raise OutputNameError(files.final_path, f"what is brought back of {path.name} ends in {ending}")
+    if is_mp4:
+        if not dry_run:
+            _clear_away(files, system)
+        return repair_chunks(path, view, files, dry_run=dry_run, advance=advance, system=system)
     survey = Survey()
     survey.look(view, advance)
     copy = Copy(view, survey)

@@ -2,6 +2,7 @@
 
 import os
 
+import av
 import pytest
 
 import recordkit as rk
@@ -10,8 +11,10 @@ from recordkit.recovery.outcome import Outcome
 from recordkit.system import System
 
 from ..judges import assert_decodes_in_silence
+from ..media import make_clip
 from ..mp4 import real
 from ..mp4.laying import lay, recording
+from ..mp4.test_scanner import remuxed
 from .material import Lying
 
 
@@ -167,3 +170,41 @@ def test_all_of_a_folder(tmp_path, laid):
     for name in ("a", "b"):
         Lying(tmp_path, name, ".mp4").lay(laid.partial)
     assert [one.final_path.name for one in rk.recover(tmp_path)] == ["a.mp4", "b.mp4"]
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("foreign") / "clip.mp4", seconds=3, options={"g": "15"})
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "frag_every_frame+empty_moov+default_base_moof"])
+@pytest.mark.parametrize("share", [0.4, 0.8, 0.97])
+def test_fragments_of_others_are_brought_back(foreign, tmp_path, flags, share):
+    data = remuxed(foreign, {"movflags": flags})
+    broken, fixed = tmp_path / "broken.mp4", tmp_path / "fixed.mp4"
+    broken.write_bytes(data[: int(len(data) * share)])
+    found = rk.recover(broken, output=fixed)
+    assert found.outcome is Outcome.REPAIRED
+    assert found.duration_s > 0.5
+    checked = rk.verify(fixed)
+    assert {problem.kind for problem in checked.problems} <= {"DTS not increasing"}
+    assert checked.streams[0].pictures > 10
+    assert broken.read_bytes() == data[: int(len(data) * share)]
+    with av.open(str(fixed)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == checked.streams[0].pictures
+
+
+def test_a_plain_file_without_its_moov_is_told_as_what_it_is(foreign, tmp_path):
+    data = foreign.read_bytes()
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(data[: data.rindex(b"moov") - 4])
+    found = rk.recover(broken, output=tmp_path / "fixed.mp4")
+    assert found.outcome is Outcome.NOTHING
+    assert "without its moov" in found.message
+    assert not (tmp_path / "fixed.mp4").exists()
+
+
+def test_what_is_brought_back_keeps_its_container(foreign, tmp_path):
+    with pytest.raises(rk.OutputNameError, match=r"ends in \.mp4"):
+        rk.recover(foreign, output=tmp_path / "fixed.ts")
