@@ -27,6 +27,11 @@ half. All that was looked at is recorded, and what a transport stream names is t
 WITHOUT_DISPLAY_TIMES = frozenset({"asf", "avi", "h264", "hevc"})
 """Formats that say when a frame is decoded, and not when it is shown; libavformat makes that up."""
 
+_WALLCLOCK = "use_wallclock_as_timestamps"
+_BY_ARRIVAL: Mapping[str, str] = {_WALLCLOCK: "1"}
+_NO_TIMESTAMPS = 0x80
+"""AVFMT_NOTIMESTAMPS: a format that has none."""
+
 _TAGS: Mapping[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """PyAV 19 no longer takes this, and replaces what is not UTF-8 by itself."""
 
@@ -39,22 +44,48 @@ def open_media(
     """Open ``url``, or a file that is open already, as ``kind`` if that is given ("mpegts").
 
     Raises SourceError if that fails. A tag that is not UTF-8 is no reason to refuse the media beside it. What comes
-    live is analysed for a moment only, if ``options`` do not say how long (``analyzeduration``).
+    live is analysed for a moment only, if ``options`` do not say how long (``analyzeduration``), and has the times
+    of its arrival in a format without any, for which libavformat makes some up by a frame rate.
     """
     name = os.fspath(url) if isinstance(url, str | os.PathLike) else "bytes in memory"
+    given = dict(options or {})
+    is_live = _may_be_live(name)
+    if is_live:
+        given = _hasty() | given
     try:
-        container: InputContainer = av.open(
-            name if isinstance(url, str | os.PathLike) else url,
-            mode="r",
-            format=kind,
-            # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
-            options={**(_hasty() if _may_be_live(name) else {}), **(options or {})},
-            timeout=(LONGEST_SILENCE_S, LONGEST_SILENCE_S),
-            **_TAGS,
-        )
+        if is_live and kind is not None and _is_timeless(av.ContainerFormat(kind, "r")):
+            given = {**_BY_ARRIVAL, **given}
+        container = _opened(name if isinstance(url, str | os.PathLike) else url, kind, given)
+        if _is_timeless(container.format) and not given.keys() & _BY_ARRIVAL.keys():
+            if is_live and not name.startswith("pipe:"):
+                # Now that the format is known, once more: a connection can be made again, a pipe cannot.
+                container.close()
+                given.update(_BY_ARRIVAL)
+                container = _opened(name, kind, given)
+            else:
+                log.warning("%s has no times (%s): its frame rate counts", name, container.format.name)
+        if _is_timeless(container.format) and given.get(_WALLCLOCK) == "1":
+            log.warning("%s has no times (%s): its frames have those of their arrival", name, container.format.name)
         return container
     except (av.FFmpegError, OSError, ValueError) as error:
         raise SourceError(name, f"cannot be opened: {words(error)}") from error
+
+
+def _opened(url: str | BinaryIO, kind: str | None, options: dict[str, str]) -> InputContainer:
+    container: InputContainer = av.open(
+        url,
+        mode="r",
+        format=kind,
+        # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
+        options=options,
+        timeout=(LONGEST_SILENCE_S, LONGEST_SILENCE_S),
+        **_TAGS,
+    )
+    return container
+
+
+def _is_timeless(kind: av.ContainerFormat) -> bool:
+    return bool(kind.flags & _NO_TIMESTAMPS)
 
 
 def _hasty() -> dict[str, str]:

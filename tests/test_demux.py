@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +140,44 @@ def test_a_tag_in_another_charset_does_not_matter(suffix: str, tmp_path: Path) -
 def test_what_is_no_media_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none\.mp4: cannot be opened: No such file"):
         open_media(tmp_path / "none.mp4")
+
+
+def raw_h264(count=20):
+    context = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 64, 48, "yuv420p", Fraction(1, 25)
+    context.options = {"tune": "zerolatency", "x264-params": "annexb=1"}
+    units = []
+    for number in range(count):
+        frame = av.VideoFrame(64, 48, "yuv420p")
+        frame.pts = number
+        units += [bytes(packet) for packet in context.encode(frame)]
+    return units
+
+
+def test_live_media_in_a_format_without_times_has_those_of_its_arrival(caplog):
+    reading, writing = os.pipe()
+    units = raw_h264()
+    os.write(writing, units[0] + bytes(2000))
+    began_s = time.time()
+    opener = ThreadPoolExecutor(1)
+    try:
+        opening = opener.submit(
+            open_media, f"pipe:{reading}", kind="h264", options={"probesize": "32", "fflags": "nobuffer"}
+        )
+        for unit in units[1:]:
+            os.write(writing, unit)
+        os.close(writing)
+        with opening.result(30) as container:
+            times = [packet.dts * packet.time_base for packet in container.demux() if packet.size]
+    finally:
+        opener.shutdown()
+    assert times == sorted(times)
+    assert began_s - 1 <= times[0] <= times[-1] <= time.time() + 1
+    assert "its frames have those of their arrival" in caplog.text
+
+
+def test_of_a_file_without_times_the_frame_rate_counts_and_is_told(tmp_path, caplog):
+    (tmp_path / "raw.h264").write_bytes(b"".join(raw_h264()))
+    with open_media(tmp_path / "raw.h264") as container:
+        assert len([packet for packet in container.demux() if packet.size]) == 20
+    assert "its frame rate counts" in caplog.text

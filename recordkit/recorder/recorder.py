@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from ..encode.coded import CodedPacket
-from ..encode.routing import Route, Routing
+from ..encode.routing import VIDEO, Route, Routing
 from ..encode.streams import Media
 from ..errors import PartialExistsError, RecordkitError, StateError
 from ..model import EncodedUnit, EventKind, Field, FlushRecord, Received
@@ -30,6 +31,8 @@ from .state import State
 
 if TYPE_CHECKING:
     import asyncio
+
+log = logging.getLogger("recordkit")
 
 _NO_STREAM = -1
 
@@ -95,6 +98,7 @@ class Recorder(Logged):
         self._writer = self._parts.writer
         self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
         self._starting = threading.Lock()
+        self._is_untimed_told = False
 
     def list_streams(self, order: Sequence[int]) -> None:
         """Whoever feeds the recorder says in which order the file lists its streams: 0 video, 1 and on audio."""
@@ -252,6 +256,11 @@ class Recorder(Logged):
         """
         self._check()
         route = self._routing.frame(frame, stream)
+        if ticks is None and route.ticks is None and route.stream == VIDEO and not self._is_untimed_told:
+            self._is_untimed_told = True
+            log.warning(
+                "%s: frames come without pts: each follows the one before by a step", self.final_output_path.name
+            )
         return self._put(frame, route if ticks is None else route._replace(ticks=ticks))
 
     def write_packet(self, packet: CodedPacket, stream: int | None = None) -> bool:

@@ -733,3 +733,10 @@ def test_a_mark_stands_where_the_media_was_that_had_been_given(tmp_path):
         one.mark("not yet in the file")
     marks = [event.fields for event in one.log.contents.events if event.kind is EventKind.MARK]
     assert [mark["media_s"] for mark in marks] == pytest.approx([0.0, 0.9])
+
+
+def test_frames_without_times_are_told_once(tmp_path, caplog):
+    with recorder(tmp_path, audio=None) as one:
+        for _ in range(3):
+            one.write(av.VideoFrame(64, 48, "yuv420p"))
+    assert caplog.text.count("frames come without pts") == 1
