@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bitstream.audio import AAC_SAMPLES, parse_adts
+from ..bitstream.audio import parse_adts
 from ..container import Finish, Memory, listed
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
@@ -25,23 +25,18 @@ from .movie import (
     KEYFRAME_FLAGS,
     MOVIE_RATE,
     OTHER_FLAGS,
-    TrackHead,
     finished,
     fragmented_movie,
     keyframe_index,
     scaled,
 )
 from .nal import Cut, cuts, lay_cuts, length_of, parameter_sets
-from .samples import SampleTable
+from .track import StreamTrack
 
 MOST_STREAMS = 32
-_NEVER = -(1 << 62)
 _NO_CUTS: tuple[Cut, ...] = ()
 _MARGIN = MOVIE_RATE // 2
 """Where the first unit's time is put. tfdt has no sign: other streams may begin so much earlier."""
-_USUAL_DURATIONS = {Codec.AAC: AAC_SAMPLES, Codec.OPUS: 960, Codec.MP3: 1152}
-_MPEG1_LEAST_RATE = 32_000
-_USUAL_VIDEO_DURATION = MOVIE_RATE // 30
 
 _MOOF, _MDAT = int.from_bytes(b"moof"), int.from_bytes(b"mdat")
 # moof, mfhd, traf, tfhd with default-base-is-moof, tfdt version 1, then trun and mdat.
@@ -55,64 +50,6 @@ _TIMES_64 = 1 << 24
 _VIDEO_FLAGS, _SIZE_FLAGS, _DURATION_FLAGS = 0xF01, 0x201, 0x301
 """What a trun has: data offset, and of the sample duration, size, flags and composition offset."""
 VIDEO_HEAD_BYTES = _VIDEO.size
-
-
-class _Track:
-    """What the packager keeps for one stream."""
-
-    def __init__(self, index: int, stream_format: StreamFormat) -> None:
-        self.number = index + 1
-        self.format = stream_format
-        self.codec = stream_format.codec
-        self.is_video = stream_format.codec.is_video
-        self.rate = media_rate(stream_format)
-        self.sets = stream_format.config if self.is_video else b""
-        self.entries = [sample_entry(stream_format, self.sets)]
-        self.description = 1
-        self.table = SampleTable()
-        self.least_dts = _NEVER
-        self.time = self.expected = _NEVER
-        self.laid = -1
-        is_low = self.codec is Codec.MP3 and self.rate < _MPEG1_LEAST_RATE
-        self.usual_duration = 0 if self.is_video else 576 if is_low else _USUAL_DURATIONS[self.codec]
-        self.last_duration = self.usual_duration or _USUAL_VIDEO_DURATION
-
-    @property
-    def entry(self) -> Entry:
-        """The sample entry that holds now."""
-        return self.entries[self.description - 1]
-
-    def enter(self, entry: Entry) -> None:
-        """From the next unit on this sample entry holds."""
-        if not len(self.table):
-            self.entries = [entry]
-        elif entry not in self.entries:
-            self.entries.append(entry)
-        self.description = self.entries.index(entry) + 1
-
-    def head(self, entries: list[Entry]) -> TrackHead:
-        """What its ``trak`` says."""
-        primed = priming(self.format)
-        return TrackHead(
-            self.number, self.is_video, self.rate, entries, self.format.language, self.usual_duration, primed
-        )
-
-    def place(self, unit: AccessUnit, ticks: int) -> tuple[int, int, int]:
-        """When a unit is decoded, how much later it is shown and how long, in the track's own units.
-
-        Ticks are coarser than the samples of audio: a unit that begins within one of where the one
-        before it ends begins right there.
-        """
-        if self.is_video:
-            step = ticks - self.time if len(self.table) else self.last_duration
-            return ticks, unit.pts - unit.dts, unit.duration if unit.duration > 0 else step
-        time = scaled(ticks, MOVIE_RATE, self.rate)
-        if abs(time - self.expected) <= 1:
-            time = self.expected
-        duration = scaled(unit.duration, MOVIE_RATE, self.rate) if unit.duration > 0 else self.last_duration
-        if abs(duration - self.usual_duration) <= 1:
-            duration = self.usual_duration
-        return max(time, self.time + 1), 0, max(1, duration)
 
 
 class _Plan(NamedTuple):
@@ -140,7 +77,7 @@ class Packager:
         self.late_units = 0
         self.order: tuple[int, ...] = ()
         self._fragmented = fragmented
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, StreamTrack] = {}
         self._movie_due = True
         self._laid_bytes = 0
         self._number = 0
@@ -172,7 +109,7 @@ class Packager:
         if known is None:
             if not 0 <= index < MOST_STREAMS:
                 raise MediaError(f"streams are numbered from 0 to {MOST_STREAMS - 1}", index)
-            self._tracks[index] = _Track(index, stream_format)
+            self._tracks[index] = StreamTrack(index, stream_format)
         elif known.codec is not stream_format.codec:
             raise MediaError(f"cannot change from {known.codec} to {stream_format.codec}", index)
         elif known.rate != media_rate(stream_format):
@@ -184,7 +121,7 @@ class Packager:
         self._plan = None
 
     @property
-    def _listed(self) -> list[_Track]:
+    def _listed(self) -> list[StreamTrack]:
         return [self._tracks[index] for index in listed(self._tracks, self.order)]
 
     def lend(self, rows: NDArray[np.uint8]) -> Memory:
@@ -272,7 +209,7 @@ class Packager:
         return _Plan(unit, self._front(unit) if self._movie_due else b"", found, length_of(found))
 
     def _front(
-        self, unit: AccessUnit, changed: _Track | None = None, entry: Entry | None = None, *, due: bool = False
+        self, unit: AccessUnit, changed: StreamTrack | None = None, entry: Entry | None = None, *, due: bool = False
     ) -> bytes:
         """What comes before a unit: nothing, a new ``moov``, or the beginning of the file."""
         if not (due or self._movie_due):
@@ -292,7 +229,7 @@ class Packager:
         return unit.pts if track is None else unit.pts + scaled(priming(track.format), track.rate, MOVIE_RATE)
 
     def _lay_head(
-        self, plan: _Plan, track: _Track, at: int, times: tuple[int, int, int], memory: memoryview
+        self, plan: _Plan, track: StreamTrack, at: int, times: tuple[int, int, int], memory: memoryview
     ) -> int:
         """Lay ``moof`` and the head of ``mdat``; returns where the sample's bytes begin."""
         time, shift, duration = times
@@ -349,7 +286,7 @@ def _bare(unit: AccessUnit, codec: Codec) -> bytes:
     return data
 
 
-def _refusal(unit: AccessUnit, track: _Track | None) -> MediaError:
+def _refusal(unit: AccessUnit, track: StreamTrack | None) -> MediaError:
     if track is None:
         return MediaError("was never declared", unit.stream)
     if unit.dts < track.least_dts:
