@@ -123,7 +123,7 @@ class LivePictures:
         if data is None:
             return []
         framed = self._framer.framed(
-            AccessUnit(self._index, place + shown_after, place, data), is_key_picture=False
+            AccessUnit(self._index, place + shown_after, place, data, duration=_STEP), is_key_picture=False
         )
         return [] if framed is None else [framed]
 

@@ -15,7 +15,7 @@ from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpSender
 from aiortc.rtp import RtcpSrPacket
 
 from ...errors import SourceError
-from .tap import KNOWN_VERSIONS
+from .internals import KNOWN_VERSIONS
 
 LOCALHOST = "127.0.0.1"
 

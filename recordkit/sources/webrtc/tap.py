@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any, Protocol, cast
 
 from aiortc import MediaStreamTrack, RTCRtpReceiver
@@ -27,10 +25,11 @@ from ...errors import TapError
 from ...system import Clock
 from .assembly import MediaPacket
 from .consent import on_consent_check
+from .finder import Finder
+from .internals import changed, private
 
 log = logging.getLogger("recordkit")
 
-KNOWN_VERSIONS = "1.16"
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _CODECS = "_RTCRtpReceiver__codecs"
 _DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
@@ -95,13 +94,13 @@ class Tap:
         self._on_error = on_error
         self._clock = clock or Clock()
         self._stand_in: _StandIn | None = None
-        self._finder: _Finder | None = None
+        self._finder: Finder | None = None
         if not isinstance(getattr(track, "_queue", None), asyncio.Queue):
-            raise _changed("RemoteStreamTrack._queue")
+            raise changed("RemoteStreamTrack._queue")
         if receiver is not None:
             self._attach(receiver)
         else:
-            self._finder = _Finder.installed()
+            self._finder = Finder.installed()
             self._finder.seek(track, self._found)
 
     def poll(self) -> None:
@@ -188,19 +187,19 @@ class _StandIn:
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.taps: list[Tap] = []
         track = receiver.track
-        self._buffer = _private(receiver, _BUFFER, lambda buffer: callable(getattr(buffer, "add", None)))
-        self._codecs = _private(receiver, _CODECS, lambda codecs: isinstance(codecs, dict))
-        self._decoding = _private(receiver, _DECODER_QUEUE, lambda queue: callable(getattr(queue, "qsize", None)))
-        self._frames = cast("asyncio.Queue[Any]", _private(track, "_queue", lambda q: isinstance(q, asyncio.Queue)))
-        handle = _private(receiver, "_handle_rtcp_packet", callable)
+        self._buffer = private(receiver, _BUFFER, lambda buffer: callable(getattr(buffer, "add", None)))
+        self._codecs = private(receiver, _CODECS, lambda codecs: isinstance(codecs, dict))
+        self._decoding = private(receiver, _DECODER_QUEUE, lambda queue: callable(getattr(queue, "qsize", None)))
+        self._frames = cast("asyncio.Queue[Any]", private(track, "_queue", lambda q: isinstance(q, asyncio.Queue)))
+        handle = private(receiver, "_handle_rtcp_packet", callable)
         self._track = track
         self._recv = track.recv
         # Somebody may be waiting for a frame already.
         self._is_read = bool(getattr(self._frames, "_getters", False))
         self._is_paused = True
 
-        self._send_pli = _private(receiver, "_send_rtcp_pli", callable)
-        sources = _private(receiver, _SOURCES, lambda sources: isinstance(sources, dict))
+        self._send_pli = private(receiver, "_send_rtcp_pli", callable)
+        sources = private(receiver, _SOURCES, lambda sources: isinstance(sources, dict))
         retransmitting = getattr(receiver, _RETRANSMITTING, {})
         self._ssrc = next((one for one in reversed(sources) if one not in retransmitting), None)
         self._asking: set[asyncio.Future[None]] = set()
@@ -268,67 +267,8 @@ class _StandIn:
         return await self._recv()
 
 
-class _Finder:
-    """Finds the receivers of tracks, which do not know them.
-
-    It shadows ``RTCRtpReceiver._handle_rtp_packet`` as long as a track is sought, and sees each
-    receiver as its packets are about to be handled: before the first is, where it is early enough.
-    """
-
-    def __init__(self, handle: Any) -> None:  # noqa: ANN401 - a function of aiortc's
-        self._handle = handle
-        self._lock = threading.Lock()
-        self._sought: list[tuple[MediaStreamTrack, Callable[[RTCRtpReceiver], None]]] = []
-
-    @classmethod
-    def installed(cls) -> _Finder:
-        """The one that is at work, or a new one."""
-        handle = vars(RTCRtpReceiver).get("_handle_rtp_packet")
-        if isinstance(handle, cls):
-            return handle
-        if not callable(handle):
-            raise _changed("RTCRtpReceiver._handle_rtp_packet")
-        return cls(handle)
-
-    def __get__(self, receiver: RTCRtpReceiver | None, owner: type[RTCRtpReceiver]) -> Any:  # noqa: ANN401
-        if receiver is not None:
-            self._seen(receiver)
-        return self._handle.__get__(receiver, owner)
-
-    def seek(self, track: MediaStreamTrack, found: Callable[[RTCRtpReceiver], None]) -> None:
-        """Call ``found`` with the receiver of ``track`` once it shows itself."""
-        with self._lock:
-            self._sought.append((track, found))
-            RTCRtpReceiver._handle_rtp_packet = self  # type: ignore[method-assign, assignment]
-
-    def give_up(self, track: MediaStreamTrack, found: Callable[[RTCRtpReceiver], None]) -> None:
-        """Seek it no longer."""
-        with self._lock:
-            self._sought = [one for one in self._sought if one != (track, found)]
-            if not self._sought:
-                RTCRtpReceiver._handle_rtp_packet = self._handle  # type: ignore[method-assign]
-
-    def _seen(self, receiver: RTCRtpReceiver) -> None:
-        with self._lock:
-            here = [one for one in self._sought if one[0] is receiver.track]
-        for track, found in here:
-            self.give_up(track, found)
-            found(receiver)
-
-
 def _drain(track: MediaStreamTrack) -> None:
-    frames = cast("asyncio.Queue[Any]", _private(track, "_queue", lambda queue: isinstance(queue, asyncio.Queue)))
+    frames = cast("asyncio.Queue[Any]", private(track, "_queue", lambda queue: isinstance(queue, asyncio.Queue)))
     while not frames.empty():
         if frames.get_nowait() is None:
             track.stop()
-
-
-def _private(owner: object, name: str, fits: Callable[[Any], bool]) -> Any:  # noqa: ANN401 - untyped over there
-    value = getattr(owner, name, None)
-    if not fits(value):
-        raise _changed(f"{type(owner).__name__}.{name.rpartition('__')[2] if '__' in name else name}")
-    return value
-
-
-def _changed(name: str) -> TapError:
-    return TapError(version("aiortc"), KNOWN_VERSIONS, name)
