@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,8 @@ def recording_disagreements(source: Probe, wanted: list[Stream], made: Try, resu
             if not has_reason:
                 found[f"record: {one.kind} missing"] = f"{where} has {one.frames} frames, the recording none"
             continue
+        if any("deinterlaced" in line for line in made.told):
+            one = replace(one, field_order="progressive")
         for kind, words in _stream_disagreements(one, other):
             # A reason is one for what is less, and for nothing else.
             if not (has_reason and kind in ("frames", "duration", "begin")):

@@ -67,7 +67,8 @@ class Stream:
         if self.begin_s is None or self.end_s is None:
             return None
         # Packets without a length of their own say nothing about the last.
-        return max(self.end_s - self.begin_s, self.stated_s if self.kind == "audio" and not self.has_lengths else 0)
+        lacks_end = self.kind == "audio" and not self.has_lengths
+        return max(self.end_s - self.begin_s, self.stated_s - self.begin_s if lacks_end else 0)
 
     def take(self, pts_s: float | None, dts_s: float | None, duration_s: float, *, is_shown: bool = True) -> None:
         """Count a packet; one that is not shown is decoded for the sake of others."""

@@ -50,6 +50,18 @@ def test_a_reason_excuses_what_is_less_but_not_what_is_wrong():
     assert set(disagreements([VIDEO], [replace(fewer, unordered=2)], REASON)) == {"record: video order"}
 
 
+def test_what_is_deinterlaced_by_its_own_word_may_be_progressive():
+    woven = replace(VIDEO, field_order="tt")
+    told = Try(told=["its frames are interlaced: they are deinterlaced"])
+    assert disagreements([woven], [VIDEO], told) == {}
+    assert set(disagreements([woven], [VIDEO], REASON)) == {"record: video shape"}
+
+
+def test_packets_that_an_edit_list_hides_may_be_left_out():
+    assert disagreements([replace(AUDIO, packets=90, hidden=14)], [AUDIO]) == {}
+    assert set(disagreements([replace(AUDIO, packets=90)], [AUDIO])) == {"record: audio frames"}
+
+
 def test_a_stream_that_the_log_leaves_out_is_not_expected():
     second = replace(AUDIO, index=2)
     told = Try(told=["clip.ts: stream 2 (aac) is not recorded: it belongs to another program"])
