@@ -15,6 +15,7 @@ _TOLERATED_S = 0.06
 """By so much times may differ, and by the packets of audio that is cut into other ones."""
 _DIFFERENT_LOOK = 16
 """Mean difference of RGB values, of 255, from which on two frames are not the same one."""
+_UNTOLD = ("", "unknown")
 _LEFT_OUT = re.compile(r"stream (\d+) \([^)]*\) is (?:left out|not recorded)")
 _NO_LOSS = re.compile(r"is not recorded|programs number \d+ is recorded")
 _TRANSPORT = "mpegts"
@@ -150,6 +151,9 @@ def recording_disagreements(source: Probe, wanted: list[Stream], made: Try, resu
             continue
         if any("deinterlaced" in line for line in made.told):
             one = replace(one, field_order="progressive")
+        elif one.field_order in _UNTOLD and other is not None:
+            # H.264 says it itself, whatever its container does not.
+            one = replace(one, field_order=other.field_order)
         for kind, words in _stream_disagreements(one, other):
             # A reason is one for what is less, and for nothing else.
             if not (has_reason and kind in ("frames", "duration", "begin")):
@@ -209,7 +213,7 @@ def _sync_disagreements(wanted: list[Stream], result: Probe) -> dict[str, str]:
 
 
 def _shape(stream: Stream) -> tuple[int, int, bool]:
-    is_interlaced = stream.field_order not in ("", "unknown", "progressive")
+    is_interlaced = stream.field_order not in (*_UNTOLD, "progressive")
     return round(stream.width * stream.pixel_aspect), stream.height, is_interlaced
 
 
