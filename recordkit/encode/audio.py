@@ -22,8 +22,8 @@ from ..bitstream.audio import (
 )
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AAC_RATES, AudioSettings
+from ..ticks import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
 from .layouts import CodedLayout, coded_layout
 

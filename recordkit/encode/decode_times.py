@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from ..bitstream.h264 import nal_units
 from ..bitstream.sps import parse_sps
-from ..mpegts.clock import TICKS_PER_SECOND
+from ..ticks import TICKS_PER_SECOND
 
 log = logging.getLogger("recordkit")
 

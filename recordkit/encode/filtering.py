@@ -8,7 +8,7 @@ import av
 import av.filter
 from av.video.frame import VideoFrame
 
-from ..mpegts.clock import TICKS_PER_SECOND
+from ..ticks import TICKS_PER_SECOND
 
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 

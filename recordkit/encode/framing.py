@@ -25,7 +25,7 @@ from ..bitstream.h264 import FramedUnit, ParameterSetFramer
 from ..bitstream.sei import Orientation
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from ..mpegts.clock import to_ticks
+from ..ticks import to_ticks
 from .coded import Coded
 from .orientation import Turning
 

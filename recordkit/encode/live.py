@@ -16,8 +16,8 @@ from ..bitstream.audio import OPUS_RATE, opus_control_header, opus_samples
 from ..bitstream.h264_still import StillFrames
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, EncodedUnit, StreamFormat
-from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AudioSettings, VideoSettings
+from ..ticks import TICKS_PER_SECOND, to_ticks
 from .audio import LONGEST_SILENCE_S, AudioEncoder
 from .coded import Coded
 from .decode_times import DecodeTimes

@@ -13,7 +13,7 @@ from ..bitstream.lengths import parse_configuration, with_start_codes
 from ..demux import is_encrypted
 from ..errors import MediaError
 from ..model import AccessUnit, Codec
-from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
+from ..ticks import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
 from .framing import PictureFramer, SoundFramer
 from .orientation import orientation_beside

@@ -8,7 +8,7 @@ import av
 
 from ..bitstream.h264 import annexb_parameter_sets, nal_units
 from ..model import Codec
-from ..mpegts.clock import fraction
+from ..ticks import fraction
 
 _FILTERS = {Codec.H264: "h264_metadata", Codec.H265: "hevc_metadata"}
 

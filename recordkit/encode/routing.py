@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 
 from ..errors import MediaError, SettingsError
 from ..model import EncodedUnit
-from ..mpegts.clock import Ratio, to_ticks
+from ..ticks import Ratio, to_ticks
 from .coded import CodedPacket
 
 VIDEO = 0

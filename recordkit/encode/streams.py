@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 
 from ..errors import MediaError
 from ..model import EncodedUnit
-from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ..settings import AudioSettings, VideoSettings
+from ..ticks import TICKS_PER_SECOND, to_ticks
 from .audio import AudioEncoder
 from .coded import Coded, CodedPacket
 from .decode_times import Timed

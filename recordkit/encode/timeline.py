@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..mpegts.clock import TICKS_PER_SECOND
+from ..ticks import TICKS_PER_SECOND
 
 START = 2 * TICKS_PER_SECOND
 """Where a recording begins: room before it for the PCR's lead and for an encoder's priming."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import VideoSettings
+from ..ticks import TICKS_PER_SECOND
 from .coded import Coded, CodedPacket
 from .deinterlace import Deinterlacer, Shown
 from .orientation import Turning, orientation_of

@@ -14,12 +14,12 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from ..model import EncodedUnit, EventKind, Field, Received
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..recorder.state import State
 from ..sources.source import OpenSource
 from ..sources.webrtc.hosting import Outlet, hosted
 from ..sources.webrtc.listener import Listener
 from ..system import Clock
+from ..ticks import TICKS_PER_SECOND
 from .endpoint import Endpoint
 from .publisher import Publisher, Stage
 from .settings import WhipSettings

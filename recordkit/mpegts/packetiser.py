@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..container import Finish, listed
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from .clock import TICKS_PER_SECOND
+from ..ticks import TICKS_PER_SECOND
 from .laying import (
     FIELD,
     NEVER,

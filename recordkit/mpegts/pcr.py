@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..ticks import TICKS_PER_SECOND, WRAP, WRAP_BITS, signed_difference
 from .batch import RANK_PCR, Batch, Index
-from .clock import TICKS_PER_SECOND, WRAP, WRAP_BITS, signed_difference
 from .report import ProblemKind
 
 _EXTENSION = 300

@@ -7,8 +7,8 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 
 from ..telemetry.words import count_text
+from ..ticks import TICKS_PER_SECOND, WRAP_BITS, signed_difference
 from .batch import RANK_PES, Batch, Index
-from .clock import TICKS_PER_SECOND, WRAP_BITS, signed_difference
 from .pcr import ProgramClock, nearest
 from .pes_header import PesHeader, parse_pes_header, pes_header_length
 from .report import PesEvent, ProblemEvent, ProblemKind

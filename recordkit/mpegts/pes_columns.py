@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..ticks import WRAP
 from .batch import RANK_PES, Batch, Index
-from .clock import WRAP
 from .payload import Positions
 from .pcr import ProgramClock
 from .pes import AUDIO, LONGEST_STEP, VIDEO, PesStream

@@ -16,12 +16,12 @@ from ..bitstream.counter import PictureCounter
 from ..demux import demux, open_media
 from ..errors import SourceError
 from ..model import Captured, Codec, StreamFormat
-from ..mpegts.clock import TICKS_PER_SECOND, WRAP
 from ..mpegts.laying import section_packets
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
 from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PacketFramer
 from ..mpegts.tables import PAT_PID, PMT_PID, build_pat, build_pmt
+from ..ticks import TICKS_PER_SECOND, WRAP
 from .index import Index, Unit, build
 from .store import Store
 

@@ -9,9 +9,9 @@ import av
 
 from ..errors import MediaError, RecordkitError, SourceError, StateError
 from ..model import EncodedUnit, EventKind
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..sources.source import Live, Media, OpenSource, Source, SourceItem
 from ..system import Clock
+from ..ticks import TICKS_PER_SECOND
 from .recorder import Recorder
 
 log = logging.getLogger("recordkit")

@@ -9,8 +9,8 @@ from ..container import Packager
 from ..encode.streams import Streams
 from ..intake import Intake
 from ..model import Received
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..telemetry.sampler import Standing
+from ..ticks import TICKS_PER_SECOND
 from ..writer.writer import Writer
 from .pipeline import Pipeline
 from .result import Counters

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from ..encode.routing import VIDEO
 from ..model import AccessUnit, EventKind, StreamFormat
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..system import Clock
+from ..ticks import TICKS_PER_SECOND
 
 log = logging.getLogger("recordkit")
 

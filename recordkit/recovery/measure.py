@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport
 from ..mpegts.scanner import Scanner
 from ..telemetry.words import times_text
+from ..ticks import TICKS_PER_SECOND
 from .view import CHUNK_BYTES, View
 
 Progress = Callable[[int, int], None]

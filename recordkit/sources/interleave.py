@@ -13,7 +13,7 @@ import av
 
 from ..demux import DemuxedPacket
 from ..encode.decode_times import DecodeTimes, Timed
-from ..mpegts.clock import TICKS_PER_SECOND, to_ticks
+from ..ticks import TICKS_PER_SECOND, to_ticks
 
 LONGEST_HOLD = 5 * TICKS_PER_SECOND
 """Multiplexes hold one stream back by 1 s, rarely by more (ISO/IEC 13818-1, 2.4.2.6)."""

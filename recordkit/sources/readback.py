@@ -18,7 +18,7 @@ import numpy as np
 
 from ..demux import demux, open_media
 from ..errors import SourceError
-from ..mpegts.clock import WRAP, Unwrapper
+from ..ticks import WRAP, Unwrapper
 from .marks import BEEP_S, FLASH_S, Mono, find_beeps, read_flash, read_frame_number
 from .synthetic import Synthetic
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.pes import AUDIO, VIDEO
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport, TablesEvent
 from ..mpegts.scanner import Scanner
 from ..telemetry.words import count_text
+from ..ticks import TICKS_PER_SECOND
 from .facts import StreamFacts
 
 _FEW_SQUEEZED = 3

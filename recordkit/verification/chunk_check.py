@@ -10,9 +10,9 @@ from ..model import Codec
 from ..mp4.nal import annexb
 from ..mp4.report import ChunkEvent, Event, MovieEvent, ProblemKind, Sample, ScanReport, Track
 from ..mp4.scanner import Scanner
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.report import PesEvent
 from ..mpegts.tables import MappedStream
+from ..ticks import TICKS_PER_SECOND
 from .check import Problem, problems_of
 from .facts import StreamFacts
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from ..bitstream.counter import AudioFrameCounter, PictureCounter
 from ..model import Codec
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..mpegts.report import PesColumns, PesEvent
 from ..mpegts.tables import MappedStream
+from ..ticks import TICKS_PER_SECOND
 
 _SIZES_KEPT = 100
 _SQUEEZED = 2

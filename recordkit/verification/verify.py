@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..names import SUFFIXES
 from ..telemetry.words import count_text, size_text, time_text
+from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike, named
 from ..values import path as read_path
 from .check import Check, Problem, duration

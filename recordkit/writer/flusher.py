@@ -10,9 +10,9 @@ import psutil
 from ..container import Packager
 from ..errors import WriteError
 from ..model import FlushRecord
-from ..mpegts.clock import TICKS_PER_SECOND
 from ..settings import Durability
 from ..system import Clock
+from ..ticks import TICKS_PER_SECOND
 from .buffer import Buffer, Job
 from .observer import Observer
 from .output import Output

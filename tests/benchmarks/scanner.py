@@ -21,8 +21,8 @@ import numpy as np
 from figures import Figures, command_line, spread
 from packetiser import FLUSH_PACKETS, SECONDS, Case, declared
 
-from recordkit.mpegts.clock import TICKS_PER_SECOND
 from recordkit.mpegts.laying import PACKET_BYTES, PacketBuffer
+from recordkit.ticks import TICKS_PER_SECOND
 
 CASES = {
     "360p 1.5 Mbit/s": (640, 360, 1_500_000),

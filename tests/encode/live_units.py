@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from recordkit.model import EncodedUnit
-from recordkit.mpegts.clock import TICKS_PER_SECOND
+from recordkit.ticks import TICKS_PER_SECOND
 
 ENCODERS = {"h264": "libx264", "vp8": "libvpx", "vp9": "libvpx-vp9", "opus": "libopus"}
 OPTIONS = {

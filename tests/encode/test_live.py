@@ -14,8 +14,8 @@ import recordkit as rk
 from recordkit.encode.live import LivePictures, LiveSound
 from recordkit.errors import MediaError
 from recordkit.model import Codec, EncodedUnit
-from recordkit.mpegts.clock import TICKS_PER_SECOND
 from recordkit.settings import AudioSettings, VideoSettings
+from recordkit.ticks import TICKS_PER_SECOND
 from tests.encode.live_units import pictures, sound
 
 STEP = TICKS_PER_SECOND // 30

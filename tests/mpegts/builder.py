@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from recordkit.mpegts.clock import WRAP
 from recordkit.mpegts.tables import build_pat, build_pmt, crc32
+from recordkit.ticks import WRAP
 
 VIDEO, AUDIO = 0x100, 0x101
 

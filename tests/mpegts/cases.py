@@ -11,7 +11,7 @@ from functools import cache
 
 from recordkit.bitstream.audio import opus_control_header
 from recordkit.model import AccessUnit, StreamFormat
-from recordkit.mpegts.clock import TICKS_PER_SECOND, WRAP
+from recordkit.ticks import TICKS_PER_SECOND, WRAP
 
 from .units import (
     AAC,

@@ -10,7 +10,7 @@ import pytest
 from recordkit.bitstream.audio import adts_header, opus_control_header, parse_audio_specific_config
 from recordkit.bitstream.h264 import ParameterSetFramer
 from recordkit.model import AccessUnit, Codec, StreamFormat
-from recordkit.mpegts.clock import WRAP, to_ticks
+from recordkit.ticks import WRAP, to_ticks
 
 from ..judges import (
     assert_decodes_in_silence,

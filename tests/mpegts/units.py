@@ -8,7 +8,7 @@ from heapq import merge
 
 from recordkit.bitstream.audio import AudioSpecificConfig, adts_header
 from recordkit.model import AccessUnit, Codec, StreamFormat
-from recordkit.mpegts.clock import TICKS_PER_SECOND, to_ticks
+from recordkit.ticks import TICKS_PER_SECOND, to_ticks
 
 START = 10 * TICKS_PER_SECOND
 VIDEO, AUDIO = 0, 1

@@ -13,10 +13,10 @@ import av
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordkit.mpegts.clock import TICKS_PER_SECOND
 from recordkit.recorder.record import record
 from recordkit.sources.interleave import LONGEST_HOLD, interleaved, with_decoding_times
 from recordkit.sources.media_file import MediaFile
+from recordkit.ticks import TICKS_PER_SECOND
 from tests.media import make_clip
 
 

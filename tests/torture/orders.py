@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recordkit.mpegts.clock import TICKS_PER_SECOND
+from recordkit.ticks import TICKS_PER_SECOND
 
 _WORDS = ("units", "bytes", "begin_ticks", "end_ticks", "written_us", "flushed_bytes", "flushes", "committed")
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ...bitstream.audio import OPUS_RATE, opus_samples
 from ...bitstream.h264_live import LiveUnits, is_picture_data
-from ...mpegts.clock import signed_difference, to_ticks
+from ...ticks import signed_difference, to_ticks
 
 MARKED_PATIENCE_S = 0.2
 """So long after its marker the last picture waits for more packets of its timestamp."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median_low
 from typing import Literal
 
-from ...mpegts.clock import TICKS_PER_SECOND, signed_difference
+from ...ticks import TICKS_PER_SECOND, signed_difference
 
 LONGEST_HOLD_S = 3.0
 """So long, at the most, the first units wait for the reports of all streams."""

@@ -11,8 +11,8 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from ...errors import MediaError, RecordkitError
-from ...mpegts.clock import TICKS_PER_SECOND, to_ticks
 from ...system import Clock
+from ...ticks import TICKS_PER_SECOND, to_ticks
 
 _SAME_CLOCK = TICKS_PER_SECOND // 5
 _STEP_BACK = 2 * TICKS_PER_SECOND

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
-from ...mpegts.clock import signed_difference
+from ...ticks import signed_difference
 
 VIDEO_WINDOW_S = 0.5
 AUDIO_WINDOW_S = 0.2

@@ -11,8 +11,8 @@ from av.video.frame import VideoFrame
 
 from ...encode.routing import FIRST_AUDIO, VIDEO
 from ...model import EncodedUnit, EventKind, Field, Received
-from ...mpegts.clock import TICKS_PER_SECOND
 from ...system import Clock
+from ...ticks import TICKS_PER_SECOND
 from .assembly import Assembly, MediaPacket, PictureAssembly, SoundAssembly, Unit
 from .choice import SourceChoice
 from .clock import JointClock, Sync

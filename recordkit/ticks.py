@@ -1,4 +1,7 @@
-"""The system clock of MPEG-TS: ticks of 90 kHz, 33 bits on the wire (ISO/IEC 13818-1, 2.4.2.2)."""
+"""Ticks of 90 kHz, in which all times of media are counted, and counters that wrap.
+
+They are those of MPEG-TS, where they have 33 bits (ISO/IEC 13818-1, 2.4.2.2), and of RTP's video.
+"""
 
 from __future__ import annotations
 

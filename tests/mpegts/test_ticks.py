@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recordkit.mpegts.clock import TICKS_PER_SECOND, WRAP, Unwrapper, fraction, to_ticks
+from recordkit.ticks import TICKS_PER_SECOND, WRAP, Unwrapper, fraction, to_ticks
 
 from .builder import pcr_bytes, timestamp_bytes
 
