@@ -132,7 +132,8 @@ class Publisher:
                 ports.keep_to(self._peer, settings.media_ports)
             for track in self._tracks:
                 track.on("ended", self._track_ended)
-            await self.sink.start(self._peer, self._tracks)
+            # Whatever the order of the offer: the file lists the video first, as players look for it.
+            await self.sink.start(self._peer, sorted(self._tracks, key=lambda track: track.kind != "video"))
             answer = await negotiation.answer(
                 self._peer, offer_text, settings.start_bit_rate, settings.announced_address
             )

@@ -61,8 +61,8 @@ class Output:
         itself where it had to be made.
         """
         folder = self.final_path.parent
-        self._check_length(_nearest(folder))
         try:
+            self._check_length(_nearest(folder))
             if self.final_path.is_dir():
                 raise OutputNameError(self.final_path, "is a folder: name a file in it")
             free_bytes = self._system.free_bytes(_nearest(folder))

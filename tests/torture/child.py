@@ -32,6 +32,7 @@ from recordkit.model import AccessUnit
 from recordkit.recorder.recorder import Recorder
 from recordkit.settings import AudioSettings, RecordingSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
+from recordkit.writer.buffer import Laid, NotLaid
 from recordkit.writer.writer import Writer
 
 from ..steering import FaultySystem
@@ -124,10 +125,10 @@ def record(**values: Any) -> None:
     lay = Writer.lay
     units = 0
 
-    def lay_and_tell(writer: Writer, unit: AccessUnit) -> bool:
+    def lay_and_tell(writer: Writer, unit: AccessUnit) -> Laid | NotLaid:
         nonlocal units
         done = lay(writer, unit)
-        if done:
+        if isinstance(done, Laid):
             units += 1
             if units == 1:
                 told.tell("begin_ticks", unit.pts)
