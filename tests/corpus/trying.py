@@ -85,7 +85,9 @@ def _trying() -> Iterator[Try]:
 def recorded(path: Path, into: Path) -> Try:
     """Record a file as fast as it goes."""
     with _trying() as made:
-        recording = rk.record(path, into, on_progress=lambda _: None)
+        # How large this process is says nothing of the file.
+        alerts = rk.AlertSettings(memory_bytes=None)
+        recording = rk.record(path, into, on_progress=lambda _: None, alerts=alerts)
         counters = recording.counters
         made.done = {
             "duration_s": recording.duration_s,
