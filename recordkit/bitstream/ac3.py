@@ -61,3 +61,29 @@ def _eac3(data: bytes, at: int) -> Ac3Header | None:
     rate, blocks = (_RATES[blocks_code] // 2, 6) if rate_code == 3 else (_RATES[rate_code], _BLOCKS[blocks_code])
     is_own = kind != 1 and not program
     return Ac3Header(length, rate, _CHANNELS[mode] + has_lfe, blocks * _BLOCK_SAMPLES if is_own else 0)
+
+
+def ac3_configuration(frame: bytes) -> bytes:
+    """What an MP4 says beforehand of a stream that begins with ``frame``; b"" if that is none.
+
+    The content of AC3SpecificBox or EC3SpecificBox (ETSI TS 102 366, F.4 and F.6).
+    """
+    header = parse_ac3(frame)
+    if header is None:
+        return b""
+    version, rate_code = frame[5] >> 3, frame[4] >> 6
+    if version <= _NEWEST_AC3:
+        mode, bit_rate_code = frame[6] >> 5, frame[4] >> 1 & 31
+        has_lfe = header.channels - _CHANNELS[mode]
+        fields = (
+            rate_code << 22 | version << 17 | (frame[5] & 7) << 14 | mode << 11 | has_lfe << 10 | bit_rate_code << 5
+        )
+        return fields.to_bytes(3)
+    mode, has_lfe = frame[4] >> 1 & 7, frame[4] & 1
+    kbit = header.frame_length * 8 * header.sample_rate // max(header.samples, _BLOCK_SAMPLES) // 1000
+    rest = frame[header.frame_length :]
+    channels_more = 0
+    if len(rest) >= _HEADER_BYTES and rest[2] >> 6 == 1:
+        channels_more = 1  # a dependent substream: how many channels it adds, a decoder finds in it
+    substream = rate_code << 22 | version << 17 | mode << 9 | has_lfe << 8 | channels_more << 1
+    return (min(kbit, 0x1FFF) << 3).to_bytes(2) + substream.to_bytes(3) + (b"\0" if channels_more else b"")

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import av
 
-from ..bitstream.ac3 import Ac3Header, parse_ac3
+from ..bitstream.ac3 import Ac3Header, ac3_configuration, parse_ac3
 from ..bitstream.audio import (
     AAC_SAMPLES,
     OPUS_RATE,
@@ -169,6 +169,8 @@ class SoundFramer:
                 f"a packet of {self._codec} without a header, and nothing else says what is in it", self._index
             )
         self._follow(header.sample_rate, header.channels)
+        if self._format is not None and isinstance(header, Ac3Header) and not self._format.config:
+            self._format = replace(self._format, config=ac3_configuration(data))
         return unit
 
     def _follow(self, rate: int, channels: int) -> None:

@@ -55,10 +55,7 @@ def priming(stream_format: StreamFormat) -> int:
 
 
 def sample_entry(stream_format: StreamFormat, sets: bytes = b"") -> Entry:
-    """The sample entry of a stream; ``sets`` are its parameter sets as an Annex B byte stream.
-
-    Raises MediaError for what the container has no place for.
-    """
+    """The sample entry of a stream; ``sets`` are its parameter sets as an Annex B byte stream."""
     match stream_format.codec:
         case Codec.H264:
             return _visual("avc1", stream_format, *_avcc(sets))
@@ -67,12 +64,15 @@ def sample_entry(stream_format: StreamFormat, sets: bytes = b"") -> Entry:
         case Codec.AAC:
             config = stream_format.config or _aac_config(stream_format)
             return _audio("mp4a", stream_format, _esds(_AAC_OBJECT, config))
-        case Codec.MP3:
+        case Codec.AC3:
+            return _audio("ac-3", stream_format, box("dac3", stream_format.config))
+        case Codec.EAC3:
+            return _audio("ec-3", stream_format, box("dec3", stream_format.config))
+        case Codec.MP3 | Codec.MP2:
             object_type = _MPEG1_AUDIO if stream_format.sample_rate >= 32_000 else _MPEG2_AUDIO
             return _audio("mp4a", stream_format, _esds(object_type, b""))
         case Codec.OPUS:
             return _audio("Opus", stream_format, _dops(stream_format))
-    raise MediaError(f"{stream_format.codec} has no place in an MP4: choose a name that ends in .ts")
 
 
 def _visual(kind: str, stream_format: StreamFormat, config: bytes, width: int, height: int) -> Entry:
@@ -199,6 +199,7 @@ class Described:
     length_bytes: int = 0
 
 
+_AUDIO_KINDS = {"Opus": Codec.OPUS, ".mp3": Codec.MP3, "ac-3": Codec.AC3, "ec-3": Codec.EAC3}
 _VIDEO_KINDS = {"avc1": Codec.H264, "avc3": Codec.H264, "hvc1": Codec.H265, "hev1": Codec.H265}
 
 
@@ -231,12 +232,14 @@ def _read_audio(data: bytes, entry: Box) -> Described:
     channels, rate = int.from_bytes(data[start + 16 : start + 18]), int.from_bytes(data[start + 24 : start + 26])
     # QuickTime's version 1 has sixteen bytes more, version 2 thirty-six.
     at = start + _AUDIO_BYTES + (0, 16, 36)[min(2, int.from_bytes(data[start + 8 : start + 10]))]
-    codec, config = {"Opus": Codec.OPUS, ".mp3": Codec.MP3}.get(entry.kind), b""
+    codec, config = _AUDIO_KINDS.get(entry.kind), b""
     for one in boxes(data, at, end):
         payload = data[one.start : one.end]
         if one.kind == "esds":
             object_type, config = _read_esds(payload)
             codec = {_AAC_OBJECT: Codec.AAC, _MPEG1_AUDIO: Codec.MP3, _MPEG2_AUDIO: Codec.MP3}.get(object_type)
+        elif one.kind in ("dac3", "dec3"):
+            config = payload
         elif one.kind == "dOps" and len(payload) >= 11:
             channels, rate = payload[1], OPUS_RATE
             little = b"".join(payload[a:b][::-1] for a, b in ((2, 4), (4, 8), (8, 10)))

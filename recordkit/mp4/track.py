@@ -9,7 +9,14 @@ from .movie import MOVIE_RATE, TrackHead, scaled
 from .samples import SampleTable
 
 _NEVER = -(1 << 62)
-_USUAL_DURATIONS = {Codec.AAC: AAC_SAMPLES, Codec.OPUS: 960, Codec.MP3: 1152}
+_USUAL_DURATIONS = {
+    Codec.AAC: AAC_SAMPLES,
+    Codec.OPUS: 960,
+    Codec.MP3: 1152,
+    Codec.MP2: 1152,
+    Codec.AC3: 1536,
+    Codec.EAC3: 1536,
+}
 _MPEG1_LEAST_RATE = 32_000
 _USUAL_VIDEO_DURATION = MOVIE_RATE // 30
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordkit.bitstream.ac3 import parse_ac3
+from recordkit.bitstream.ac3 import ac3_configuration, parse_ac3
 
 LAYOUTS = {"mono": 1, "stereo": 2, "3.0": 3, "4.0": 4, "5.0": 5, "5.1": 6, "2.1": 3}
 
@@ -67,3 +68,27 @@ def test_nonsense_is_refused_or_read_without_a_fault(rest: bytes) -> None:
     header = parse_ac3(b"\x0b\x77" + rest)
     assert header is None or (header.frame_length > 0 and header.sample_rate > 0 and 1 <= header.channels <= 6)
     assert parse_ac3(rest, -1) is None
+
+
+def written_by_ffmpeg(name: str, layout: str, folder: Path) -> bytes:
+    """The content of dac3 or dec3 in an MP4 of libavformat's."""
+    path = folder / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(name, rate=48_000, layout=layout)
+        stream.bit_rate = 192_000
+        for number in range(6):
+            frame = av.AudioFrame.from_ndarray(np.zeros((LAYOUTS[layout], 1536), np.float32), "fltp", layout)
+            frame.sample_rate, frame.pts = 48_000, number * 1536
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
+    at = data.index(b"dac3" if name == "ac3" else b"dec3")
+    return data[at + 4 : at - 4 + int.from_bytes(data[at - 4 : at])]
+
+
+@pytest.mark.parametrize("name", ["ac3", "eac3"])
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+def test_what_an_mp4_says_beforehand_is_what_ffmpeg_says(name: str, layout: str, tmp_path: Path) -> None:
+    (unit, *_) = coded(name, 48_000, layout, 192_000)
+    assert ac3_configuration(unit) == written_by_ffmpeg(name, layout, tmp_path)
+    assert ac3_configuration(b"nothing") == b""

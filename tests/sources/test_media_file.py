@@ -321,3 +321,13 @@ def test_ac3_of_six_channels_keeps_them(tmp_path: Path) -> None:
     assert recording.path is not None
     with av.open(str(recording.path)) as container:
         assert {frame.layout.nb_channels for frame in container.decode(audio=0)} == {6}
+
+
+@pytest.mark.parametrize(("coder", "codec"), [("ac3", Codec.AC3), ("eac3", Codec.EAC3), ("mp2", Codec.MP2)])
+def test_audio_of_broadcasts_has_its_place_in_an_mp4_too(coder: str, codec: Codec, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", audio=[coder], seconds=1)
+    recording = record(MediaFile(url=str(clip)), tmp_path / "out.mp4")
+    assert recording.path is not None
+    assert recording.streams[1].codec is codec
+    assert coded_packets(recording.path, "audio") == coded_packets(clip, "audio")
+    assert verify(recording.path, decode=True).ok
