@@ -43,6 +43,25 @@ def orientation_beside(packet: CodedPacket) -> Orientation | None:
     return orientation_of(frames[0]) if frames else None
 
 
+class Turned:
+    """Follows how frames are to be turned.
+
+    PyAV's ``side_data`` and its frame hold each other, and keep the frame's memory until Python looks for such
+    rings: it is read only when ``rotation``, which costs nothing, is another one than before.
+    """
+
+    def __init__(self) -> None:
+        self._rotation: float | None = None
+        self._orientation: Orientation | None = None
+
+    def of(self, frame: VideoFrame) -> Orientation | None:
+        """How ``frame`` is to be turned; None if nothing is said of it."""
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            self._orientation = orientation_of(frame)
+        return self._orientation
+
+
 class Turning:
     """Puts the orientation of frames into their access units, once one was turned.
 

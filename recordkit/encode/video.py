@@ -18,7 +18,7 @@ from ..settings import VideoSettings
 from ..ticks import TICKS_PER_SECOND
 from .coded import Coded, CodedPacket
 from .deinterlace import Deinterlacer, Shown
-from .orientation import Turning, orientation_of
+from .orientation import Turned, Turning
 
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 _HD_LINES = 720
@@ -56,6 +56,7 @@ class VideoEncoder:
         self._group_start: int | None = None
         self._group_frames = 0
         self._last_ticks: int | None = None
+        self._turned = Turned()
         self._turning = Turning(Codec.H264)
         self._step = round(TICKS_PER_SECOND / self._frame_rate)
 
@@ -103,7 +104,7 @@ class VideoEncoder:
             # How long a picture will be shown is told by the next one; the last step is the best guess.
             self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
         self._last_ticks = ticks
-        self._turning.turn(orientation_of(frame))
+        self._turning.turn(self._turned.of(frame))
         picture.pts, picture.time_base = ticks, _TIME_BASE
         return coded + self._units(context.encode(picture), stream_format, discontinuity)
 

@@ -40,6 +40,10 @@ class MediaClock(Clock):
     def monotonic(self) -> float:
         return self.now
 
+    def time_ns(self) -> int:
+        # A wall clock that did not run with it would be one that is set all the time.
+        return round(self.now * 1e9)
+
     def wait(self, condition: Condition, timeout_s: float | None) -> None:
         condition.wait(None if timeout_s is None else 0.005)
 

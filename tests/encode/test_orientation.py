@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 
 from recordkit.bitstream.sei import Orientation
 from recordkit.encode.orientation import Turning, orientation_of
+from recordkit.encode.video import VideoEncoder
 from recordkit.model import AccessUnit, Codec
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
+from recordkit.settings import VideoSettings
 from recordkit.sources.media_file import MediaFile
+from recordkit.sources.synthetic import Synthetic
 from tests.media import make_clip
 
 RIGHT = (0, 65_536, 0, -65_536, 0, 0, 0, 0, 1 << 30)
@@ -121,3 +125,17 @@ def test_the_message_stands_behind_the_sets_and_other_messages() -> None:
     unit = turning.turned(AccessUnit(0, 0, 0, head + SLICE))
     assert unit.prefix == head + b"\0\0\0\1" + Orientation(16_384).message(Codec.H264)
     assert unit.data == SLICE
+
+
+def test_frames_that_were_encoded_are_let_go_of_at_once():
+    encoder = VideoEncoder(VideoSettings(preset="ultrafast"), 0)
+    gc.collect()
+    gc.disable()
+    try:
+        for number, frame in enumerate(Synthetic(64, 48, fps=10, seconds=2, audio=False).frames()):
+            encoder.encode(frame, number * 9000)
+        del frame
+        left = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+        assert len(left) <= 2, "the one that is repeated, and what it was made of"
+    finally:
+        gc.enable()
