@@ -27,6 +27,7 @@ class Decoding:
         self._refused: Counter[int] = Counter()
         self._awaited: Counter[int] = Counter()
         self._packets: Counter[int] = Counter()
+        self._hidden: set[tuple[int, int | None]] = set()
 
     def frames(self, packet: DemuxedPacket) -> Sequence[Frame]:
         """The frames that ``packet`` completes; those of an empty one are what the decoder still holds."""
@@ -46,6 +47,10 @@ class Decoding:
             self._refused[index] += 1
             return []
         if isinstance(packet.stream, av.VideoStream):
+            if packet.is_discard:
+                self._hidden.add((index, packet.pts))
+            # Most decoders leave out by themselves what an edit list hides, that of GIF does not.
+            frames = [frame for frame in frames if (index, frame.pts) not in self._hidden]
             is_shown = packet.size and not packet.is_discard and not _is_hidden(packet)
             self._packets[index] += bool(is_shown)
             self._awaited[index] += bool(is_shown) - len(frames)

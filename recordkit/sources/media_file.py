@@ -37,6 +37,7 @@ _NO_FILE = 1
 _MAY_END = {"http", "https", "pipe", "file"}
 """Here a producer that has done its work looks the same as one that died."""
 _SESSIONS = {"rtsp", "sdp", "rtp"}
+_HIGHEST_RATE = 1_000
 _WITH_33_BITS = {"mpegts", "mpeg"}
 
 
@@ -107,6 +108,8 @@ class MediaFile:
                 if not passed[stream.index]:
                     stream.codec_context.thread_type = "AUTO"
             average = fraction(video.average_rate) if video is not None else None
+            if average is not None and not 0 < average <= _HIGHEST_RATE:
+                average = None  # a guess by times that say nothing: it is no reason to refuse the film
             yield OpenSource(
                 items=self._items(
                     self._in_order(container, packets, choice.streams, passed), choice.streams, passed

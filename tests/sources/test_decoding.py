@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from pathlib import Path
 
 import av
@@ -63,6 +64,16 @@ def test_a_packet_that_is_cut_off_is_told_by_each_way_of_decoding(
     frames = decoded(clip, threads)
     assert len(frames) == 29
     assert "1 of 30 packets gave no frame" in caplog.text or "1 packets could not be decoded" in caplog.text
+
+
+@pytest.mark.parametrize("codec", ["gif", "mpeg2video"])
+def test_what_an_edit_list_hides_is_not_shown(codec: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole, film = tmp_path / "whole.mov", tmp_path / "film.mov"
+    source = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=1.6", "-c:v", codec, "-g", "10", whole]
+    subprocess.run(["ffmpeg", "-v", "error", *source], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-ss", "0.72", "-i", whole, "-c", "copy", film], check=True)
+    assert len(decoded(film)) == 22
+    assert not caplog.records
 
 
 def test_times_of_reordered_frames_rise(tmp_path: Path) -> None:

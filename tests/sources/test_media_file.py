@@ -17,6 +17,7 @@ from recordkit.model import Codec
 from recordkit.recorder.record import record
 from recordkit.recorder.result import Recording
 from recordkit.settings import VideoSettings
+from recordkit.sources import media_file
 from recordkit.sources.media_file import MediaFile
 from recordkit.sources.readback import read_back
 from recordkit.sources.synthetic import Synthetic
@@ -116,6 +117,12 @@ def test_a_live_source_is_looked_at_for_a_moment_and_nothing_of_that_is_lost(tmp
     assert opened[0] < ticks // 2  # less than five seconds of media
     assert recording.path is not None
     assert pictures(recording.path)[:25] == pictures(film)[:25]
+
+
+def test_a_rate_that_no_film_has_is_no_reason_to_refuse_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", video="mpeg4", audio=[], seconds=0.5)
+    monkeypatch.setattr(media_file, "_HIGHEST_RATE", 20)
+    assert recorded(clip, tmp_path).counters.video_units == 15
 
 
 def test_a_film_in_asf_keeps_the_frames_that_have_no_time_of_their_own(tmp_path: Path) -> None:
