@@ -19,6 +19,7 @@ T = TypeVar("T")
 class Item(Generic[T]):
     """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none).
 
+    ``arrival`` is when it came, in ticks of the monotonic clock, if it is live media.
     ``dropped`` counts the items of its stream that were dropped right before it.
     """
 
@@ -27,6 +28,7 @@ class Item(Generic[T]):
     ticks: int | None
     size: int
     dropped: int = 0
+    arrival: int | None = None
 
 
 class Newest(NamedTuple):
@@ -89,7 +91,9 @@ class Intake(Generic[T]):
         """Whether items wait while there is ample room for others."""
         return bool(self._items) and self._bytes <= self.low_mark
 
-    def put(self, payload: T, index: int, ticks: int | None, size: int, *, entry: bool) -> bool:
+    def put(
+        self, payload: T, index: int, ticks: int | None, size: int, *, entry: bool, arrival: int | None = None
+    ) -> bool:
         """Queue an item; False if it was dropped, or the queue is closed.
 
         ``entry`` says that a decoder can start from it.
@@ -101,7 +105,7 @@ class Intake(Generic[T]):
             if self._closed or (self._overflow == "drop" and self._refuses(index, size, entry)):
                 self.dropped += 1
                 return False
-            self._items.append(Item(payload, index, ticks, size, self._dropping.pop(index, 0)))
+            self._items.append(Item(payload, index, ticks, size, self._dropping.pop(index, 0), arrival))
             self._bytes += size
             self.taken += 1
             if ticks is not None:

@@ -78,6 +78,35 @@ class AudioEncoder:
         self._discontinuity = False
         self._cutting = False
         self._end: int | None = None  # the sample behind the last one, once there is a last one
+        self._rests = False
+
+    @property
+    def end(self) -> int | None:
+        """Up to where there is audio, in ticks; None before the first."""
+        return None if self._context is None else self._anchor + to_ticks(self._received, Fraction(1, self._rate))
+
+    def rest(self) -> list[Coded]:
+        """Let out what is held, as nothing is given for long; the next frame starts a new encoder.
+
+        Raises MediaError if that cannot be encoded.
+        """
+        if self._context is None or self._rests:
+            return []
+        self._rests = True
+        try:
+            self._break_off()
+            self._received += -self._waiting % self._block
+            coded = self._drain()
+            if self._waiting:
+                coded += self._pad_block()
+            coded += self._units(self._context.encode(None))
+            # What an AAC encoder puts first is a whole block, which is there already.
+            self._begin = None if self._config is None else self._position
+            self._open(self._layout)
+        except av.FFmpegError as error:
+            raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
+        self._discontinuity = True
+        return coded
 
     def encode(
         self, frame: AudioFrame, ticks: int | None, *, discontinuity: bool = False, exact: bool = False
@@ -106,6 +135,7 @@ class AudioEncoder:
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
                 # Once begun the cut goes on to where the sound belongs, not just to the tolerance.
                 self._cutting = cut > 0
+            self._rests = False
             sound = self._resampled(frame)
             self._received += round(frame.samples * self._rate / frame.sample_rate) - cut
             self.cut_samples += cut
@@ -198,9 +228,7 @@ class AudioEncoder:
         """Bridge ``samples`` missing samples by silence, or step over them."""
         self.gap_count += 1
         self.gap_s += samples / self._rate
-        self._take(self._resampled(None))
-        if self._input is not None:
-            self._resampler = AudioResampler("fltp", self._layout.name, self._rate)
+        self._break_off()
         self._received += samples
         is_filled = self._settings.gaps == "silence" and samples <= LONGEST_SILENCE_S * self._rate
         if self._on_gap is not None:
@@ -217,6 +245,12 @@ class AudioEncoder:
         self._position += samples
         self._discontinuity = True
         return coded
+
+    def _break_off(self) -> None:
+        """Take out of the resampler what it holds."""
+        self._take(self._resampled(None))
+        if self._input is not None:
+            self._resampler = AudioResampler("fltp", self._layout.name, self._rate)
 
     def _pad_block(self) -> list[Coded]:
         self._take([np.zeros((self._layout.channels, self._block - self._waiting), np.float32)])

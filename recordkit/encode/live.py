@@ -232,6 +232,15 @@ class LiveSound:
             coded += self._encoder.encode(frame, place if number == 0 else None, exact=discontinuity)
         return coded
 
+    @property
+    def end(self) -> int | None:
+        """Up to where there is audio, in ticks; None before the first."""
+        return self._encoder.end if self._format is None else self._end
+
+    def rest(self) -> list[Coded]:
+        """Let out what is held: nothing is given for long."""
+        return self._encoder.rest() if self._format is None else []
+
     def flush(self) -> list[Coded]:
         """What the encoder still holds."""
         return self._encoder.flush()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import av
 from av.audio.frame import AudioFrame
@@ -17,13 +17,13 @@ from ..errors import MediaError
 from ..model import EncodedUnit
 from ..settings import AudioSettings, VideoSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
-from .audio import AudioEncoder
+from .audio import LONGEST_SILENCE_S, AudioEncoder
 from .coded import Coded, CodedPacket
 from .decode_times import Timed
 from .live import LivePictures, LiveSound
 from .passthrough import Passthrough
 from .routing import FIRST_AUDIO, VIDEO
-from .timeline import Timeline
+from .timeline import Placed, Timeline
 from .video import VideoEncoder
 
 log = logging.getLogger("recordkit")
@@ -33,8 +33,18 @@ _MOST_FAILURES = 30
 _MOST_UNDECIDED = 17
 """A picture is reordered by 16 at the most (H.264, A.3.1)."""
 _FURTHEST_REORDER = 20 * TICKS_PER_SECOND
+_LONGEST_SILENCE = LONGEST_SILENCE_S * TICKS_PER_SECOND
 
 Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket | EncodedUnit"
+
+
+class _Given(NamedTuple):
+    """An item on its way through the timeline, and what must be known of it behind that."""
+
+    media: Media
+    discontinuity: bool
+    has_time: bool
+    shown_after: int = 0
 
 
 class Streams:
@@ -54,7 +64,7 @@ class Streams:
         on_given_up: Callable[[int, str], None] | None = None,
         on_altered: Callable[[int, str], None] | None = None,
     ) -> None:
-        self.timeline = Timeline()
+        self.timeline: Timeline[_Given] = Timeline()
         self.rejected_items = 0
         self._on_gap = on_gap
         self._on_given_up = on_given_up
@@ -67,7 +77,8 @@ class Streams:
         self._failures: dict[int, int] = {}
         self._seen: set[int] = set()
         self._given_up: set[int] = set()
-        self._undecided: dict[int, list[tuple[CodedPacket, bool]] | None] = {}
+        self._undecided: dict[int, list[_Given] | None] = {}
+        self._begun: set[int] = set()
 
     @property
     def gap_count(self) -> int:
@@ -103,8 +114,25 @@ class Streams:
         way = self._ways.get(index)
         return isinstance(way, LivePictures) and way.failed
 
-    def code(self, media: Media, index: int, ticks: int | None, *, discontinuity: bool) -> list[Coded]:
-        """The access units that come out for ``media`` of stream ``index`` at source time ``ticks``.
+    @property
+    def holds(self) -> bool:
+        """Whether items wait for the next ones to tell their times."""
+        return self.timeline.holds
+
+    def code(
+        self,
+        media: Media,
+        index: int,
+        ticks: int | None,
+        *,
+        discontinuity: bool,
+        arrival: int | None = None,
+        size: int = 0,
+    ) -> list[Coded]:
+        """The access units that come out when ``media`` of stream ``index`` comes, its source time being ``ticks``.
+
+        While its time is in doubt it waits for the next ones. ``arrival`` is when live media came, in ticks
+        of the monotonic clock. ``size`` is what it holds of the memory, in bytes.
 
         A stream of which item after item cannot be encoded is given up; raises MediaError when
         there is no other.
@@ -113,30 +141,87 @@ class Streams:
         if index in self._given_up:
             self.rejected_items += 1
             return []
+        given = _Given(media, discontinuity, ticks is not None)
+        coded: list[Coded] = []
+        placed: list[Placed[_Given]] = []
         try:
             if isinstance(media, VideoFrame):
-                coded = self._picture(media, index, ticks, discontinuity)
+                self._video_encoder(index)
+                rate = self._video.frame_rate
+                duration = round(TICKS_PER_SECOND / rate) if rate else 0
+                placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, AudioFrame):
-                coded = self._sound(media, index, ticks, discontinuity)
+                self._audio_encoder(index)
+                duration = to_ticks(media.samples, Fraction(1, media.sample_rate))
+                placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, EncodedUnit):
-                coded = self._unit(media, index, ticks, discontinuity)
+                placed = self._unit(media, index, ticks, discontinuity)
             else:
-                coded = self._packet(media, index, ticks, discontinuity)
+                placed = self._packet(given, index, ticks, arrival)
         except MediaError as error:
+            self._reject(index, error)
+        for one in placed:
+            coded += self._coded(one)
+        return coded
+
+    def settle(self) -> list[Coded]:
+        """Place what waits by what is known now, and code it: nothing more comes for a while."""
+        return [coded for one in self.timeline.settle() for coded in self._coded(one)]
+
+    def _coded(self, placed: Placed[_Given]) -> list[Coded]:
+        index, (media, discontinuity, has_time, shown_after), place, shift = placed
+        if index in self._given_up:
             self.rejected_items += 1
-            self._failures[index] = self._failures.get(index, 0) + 1
-            if self._failures[index] >= _MOST_FAILURES:
-                self._given_up.add(index)
-                if self._given_up >= self._seen:
-                    raise
-                log.error("%s; the stream is given up, the others go on", error)
-                if self._on_given_up is not None:
-                    self._on_given_up(index, str(error))
-            elif self._failures[index] == 1:
-                log.warning("%s; it was left out", error)
             return []
+        coded = self._rested(place)
+        try:
+            if isinstance(media, VideoFrame):
+                coded += self._video_encoder(index).encode(media, place, discontinuity=discontinuity)
+            elif isinstance(media, AudioFrame):
+                # Without times of its own, audio is placed by counting from its first frame on.
+                time = place if has_time or index not in self._begun else None
+                self._begun.add(index)
+                coded += self._audio_encoder(index).encode(media, time, discontinuity=discontinuity)
+            elif isinstance(media, EncodedUnit):
+                way = self._live(media, index)
+                if isinstance(way, LivePictures):
+                    coded += way.code(media, place, discontinuity=discontinuity, shown_after=shown_after)
+                else:
+                    coded += way.code(media, place, discontinuity=discontinuity)
+            else:
+                coded += self._passed(media, index, place, shift, discontinuity)
+        except MediaError as error:
+            self._reject(index, error)
+            return coded
         self._failures.pop(index, None)
         return coded
+
+    def _rested(self, place: int) -> list[Coded]:
+        """What audio encoders hold whose last frame is so far before ``place`` that it would come too late."""
+        coded: list[Coded] = []
+        for index, way in tuple(self._ways.items()):  # another thread may admit a stream
+            if not isinstance(way, AudioEncoder | LiveSound) or index in self._given_up:
+                continue
+            if way.end is not None and place - way.end > _LONGEST_SILENCE:
+                try:
+                    coded += way.rest()
+                except MediaError as error:
+                    self._reject(index, error)
+        return coded
+
+    def _reject(self, index: int, error: MediaError) -> None:
+        """Leave an item out; raises the error once it ends the recording."""
+        self.rejected_items += 1
+        self._failures[index] = self._failures.get(index, 0) + 1
+        if self._failures[index] >= _MOST_FAILURES:
+            self._given_up.add(index)
+            if self._given_up >= self._seen:
+                raise error
+            log.error("%s; the stream is given up, the others go on", error)
+            if self._on_given_up is not None:
+                self._on_given_up(index, str(error))
+        elif self._failures[index] == 1:
+            log.warning("%s; it was left out", error)
 
     def admit(self, packet: CodedPacket, index: int) -> None:
         """Learn what must be known of a demuxed stream; call it with the container still open.
@@ -167,51 +252,43 @@ class Streams:
         self._past_gaps, self._past_gap_s, self._past_skipped = counts
 
     def flush(self) -> list[Coded]:
-        """What the encoders still hold, at the end of the recording."""
-        coded: list[Coded] = []
+        """What the timeline and the encoders still hold, at the end of the recording."""
+        waiting: list[Placed[_Given]] = []
         for index, way in self._ways.items():
-            if index in self._given_up:
+            if index not in self._given_up and isinstance(way, Passthrough):
+                waiting += self._ordered_packets(way, index, None, self._undecided.get(index) or [], None)
+            elif index not in self._given_up and isinstance(way, LivePictures):
+                waiting += self._in_decoding_order(index, way.times.flush())
+        coded = [unit for one in waiting for unit in self._coded(one)]
+        coded += self.settle()
+        for index, way in self._ways.items():
+            if index in self._given_up or isinstance(way, Passthrough):
                 continue
             try:
-                if isinstance(way, Passthrough):
-                    coded += self._decided(way, index, None, self._undecided.get(index) or [])
-                else:
-                    if isinstance(way, LivePictures):
-                        coded += self._ordered(way, index, way.times.flush())
-                    coded += way.flush()
+                coded += way.flush()
             except MediaError as error:
                 self.rejected_items += 1
                 log.warning("%s; the end of the stream was left out", error)
         return coded
 
-    def _picture(self, frame: VideoFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
-        encoder = self._ways.get(index)
-        if encoder is None:
-            encoder = self._ways[index] = VideoEncoder(self._video, index, self._altered(index))
-        if not isinstance(encoder, VideoEncoder):
+    def _video_encoder(self, index: int) -> VideoEncoder:
+        way = self._ways.get(index)
+        if way is None:
+            way = self._ways[index] = VideoEncoder(self._video, index, self._altered(index))
+        if not isinstance(way, VideoEncoder):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
-        rate = self._video.frame_rate
-        place = self.timeline.place(index, ticks, round(TICKS_PER_SECOND / rate) if rate else 0)
-        return [] if place is None else encoder.encode(frame, place, discontinuity=discontinuity)
+        return way
 
-    def _sound(self, frame: AudioFrame, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
-        encoder = self._ways.get(index)
-        is_first = encoder is None
-        if encoder is None:
-            encoder = self._ways[index] = AudioEncoder(
-                self._audio_settings(index), index, self._on_gap, self._altered(index)
-            )
-        if not isinstance(encoder, AudioEncoder):
+    def _audio_encoder(self, index: int) -> AudioEncoder:
+        way = self._ways.get(index)
+        if way is None:
+            settings = self._audio_settings(index)
+            way = self._ways[index] = AudioEncoder(settings, index, self._on_gap, self._altered(index))
+        if not isinstance(way, AudioEncoder):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
-        duration = to_ticks(frame.samples, Fraction(1, frame.sample_rate))
-        place = self.timeline.place(index, ticks, duration)
-        if place is None:
-            return []
-        # Without times of its own, sound is placed by counting from its first frame on.
-        time = place if is_first or ticks is not None else None
-        return encoder.encode(frame, time, discontinuity=discontinuity)
+        return way
 
-    def _unit(self, unit: EncodedUnit, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
+    def _live(self, unit: EncodedUnit, index: int) -> LivePictures | LiveSound:
         way = self._ways.get(index)
         if way is None and unit.is_video:
             way = LivePictures(self._video, index, self._altered(index))
@@ -220,29 +297,34 @@ class Streams:
         if not isinstance(way, LivePictures if unit.is_video else LiveSound):
             raise MediaError("live units and frames or packets cannot be mixed in one stream", index)
         self._ways[index] = way
-        discontinuity |= unit.discontinuity
-        if isinstance(way, LivePictures) and ticks is not None:
-            if unit.codec == "h264" and unit.is_entry:
-                way.times.learn(unit.data)
-            return self._ordered(way, index, way.times.put((unit, discontinuity), ticks))
-        coded = self._ordered(way, index, way.times.flush()) if isinstance(way, LivePictures) else []
-        place = self.timeline.place(index, ticks, unit.duration, keep_late=unit.is_video, trusted=True)
-        return coded if place is None else coded + way.code(unit, place, discontinuity=discontinuity)
-
-    def _ordered(self, way: LivePictures, index: int, timed: list[Timed[tuple[EncodedUnit, bool]]]) -> list[Coded]:
-        """Place live frames by their decoding times, and code them."""
-        coded = []
-        for (unit, discontinuity), pts, dts, is_late in timed:
-            self.timeline.late_items += is_late
-            place = self.timeline.place(index, dts, unit.duration, keep_late=True, trusted=True)
-            if place is not None:
-                coded += way.code(unit, place, discontinuity=discontinuity, shown_after=pts - dts)
-        return coded
+        return way
 
     def _audio_settings(self, index: int) -> AudioSettings:
         return self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
 
-    def _packet(self, packet: CodedPacket, index: int, ticks: int | None, discontinuity: bool) -> list[Coded]:
+    def _unit(self, unit: EncodedUnit, index: int, ticks: int | None, discontinuity: bool) -> list[Placed[_Given]]:
+        way = self._live(unit, index)
+        discontinuity |= unit.discontinuity
+        placed: list[Placed[_Given]] = []
+        if isinstance(way, LivePictures):
+            if ticks is not None:
+                if unit.codec == "h264" and unit.is_entry:
+                    way.times.learn(unit.data)
+                return self._in_decoding_order(index, way.times.put((unit, discontinuity), ticks))
+            placed = self._in_decoding_order(index, way.times.flush())
+        given = _Given(unit, discontinuity, ticks is not None)
+        return placed + self.timeline.put(index, given, ticks, unit.duration, keep_late=unit.is_video, trusted=True)
+
+    def _in_decoding_order(self, index: int, timed: list[Timed[tuple[EncodedUnit, bool]]]) -> list[Placed[_Given]]:
+        """Place live frames by their decoding times."""
+        placed: list[Placed[_Given]] = []
+        for (unit, discontinuity), pts, dts, is_late in timed:
+            self.timeline.late_items += is_late
+            given = _Given(unit, discontinuity, True, pts - dts)
+            placed += self.timeline.put(index, given, dts, unit.duration, keep_late=True, trusted=True)
+        return placed
+
+    def _packet(self, given: _Given, index: int, ticks: int | None, arrival: int | None) -> list[Placed[_Given]]:
         way = self._ways.get(index)
         if not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
@@ -250,27 +332,33 @@ class Streams:
         # reorders them: they wait for the first that has one, and are placed back from it.
         held = self._undecided.setdefault(index, [])
         if held is not None:
-            held.append((packet, discontinuity))
+            held.append(given)
             if ticks is None and index == VIDEO and len(held) < _MOST_UNDECIDED:
                 return []
-        return self._decided(way, index, ticks, held or [(packet, discontinuity)])
+        return self._ordered_packets(way, index, ticks, held or [given], arrival)
 
-    def _decided(
-        self, way: Passthrough, index: int, ticks: int | None, held: list[tuple[CodedPacket, bool]]
-    ) -> list[Coded]:
-        """Place the packets of ``held``, the last of them at ``ticks``, where that is known."""
+    def _ordered_packets(
+        self, way: Passthrough, index: int, ticks: int | None, held: list[_Given], arrival: int | None
+    ) -> list[Placed[_Given]]:
+        """Place the packets of ``held``, the last of them at ``ticks``, if that is known."""
         self._undecided[index] = None
-        coded = []
-        for before, (packet, discontinuity) in zip(range(len(held) - 1, -1, -1), held, strict=True):
-            time = None if ticks is None else ticks - before * way.step(packet)
-            place = self.timeline.place(index, time, way.step(packet), keep_late=True)
-            if place is None:
+        placed: list[Placed[_Given]] = []
+        for before, given in zip(range(len(held) - 1, -1, -1), held, strict=True):
+            packet = given.media
+            if not isinstance(packet, av.Packet):
                 continue
-            pts = None
-            if packet.pts is not None:
-                shift = self.timeline.shift(index) if time is None else place - time
-                pts = to_ticks(packet.pts, packet.time_base) + shift
-                # A damaged PTS must not move a picture by hours either.
-                pts = pts if pts - place <= _FURTHEST_REORDER else None
-            coded += way.units(packet, place, pts, discontinuity=discontinuity)
-        return coded
+            step = way.step(packet)
+            time = None if ticks is None else ticks - before * step
+            placed += self.timeline.put(index, given, time, step, keep_late=True, arrival=arrival, size=packet.size)
+        return placed
+
+    def _passed(self, packet: CodedPacket, index: int, place: int, shift: int, discontinuity: bool) -> list[Coded]:
+        way = self._ways.get(index)
+        if not isinstance(way, Passthrough):
+            raise MediaError("frames and packets cannot be mixed in one stream", index)
+        pts = None
+        if packet.pts is not None:
+            pts = to_ticks(packet.pts, packet.time_base) + shift
+            # A damaged PTS must not move a picture by hours either.
+            pts = pts if pts - place <= _FURTHEST_REORDER else None
+        return way.units(packet, place, pts, discontinuity=discontinuity)

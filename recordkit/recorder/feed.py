@@ -168,13 +168,14 @@ class Feed:
 
     def _hand_on(self, item: SourceItem, given: OpenSource, recorder: Recorder) -> None:
         media = item.media
+        is_live = given.is_live or given.live is not None
         if isinstance(media, av.Packet):
-            recorder.write_packet(media, item.stream)
+            recorder.write_packet(media, item.stream, live=is_live)
         elif isinstance(media, EncodedUnit):
             if not recorder.write_unit(media, item.stream) and given.live is not None:
                 given.live.request_entry(is_video=media.is_video, stream=item.stream)
         else:
-            recorder.write(media, item.stream, ticks=item.ticks)
+            recorder.write(media, item.stream, ticks=item.ticks, live=is_live)
 
     def _refuse(self, key: tuple[bool, int], error: MediaError, given: OpenSource, recorder: Recorder) -> None:
         """Note that an item of a stream was refused; raises the error if nothing else is there to be recorded."""

@@ -105,7 +105,7 @@ class Inlet:
     def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
         """See Sink."""
         recorder = self._recorder_of((isinstance(frame, VideoFrame), stream), ticks, is_entry=True)
-        return self._written(recorder, lambda: recorder.write(frame, stream, ticks=ticks))
+        return self._written(recorder, lambda: recorder.write(frame, stream, ticks=ticks, live=True))
 
     def note(self, kind: EventKind, **fields: Field) -> None:
         """See Sink."""

@@ -53,9 +53,8 @@ class Ledger:
         newest, first_pts, laid_s = self._intake.newest, self._pipeline.tally.first_pts, self.duration_s
         if newest is None:
             return laid_s
-        timeline, first = self._streams.timeline, newest.first
-        if first_pts is not None and timeline.has_begun(newest.stream):
-            first = first_pts - timeline.shift(newest.stream)
+        shift = self._streams.timeline.shift(newest.stream) if first_pts is not None else None
+        first = newest.first if shift is None or first_pts is None else first_pts - shift
         given_s = (newest.ticks - first) / TICKS_PER_SECOND
         # A damaged time, or one of a clock that counts anew, says nothing.
         return given_s if laid_s < given_s < laid_s + _LONGEST_UNDER_WAY_S else laid_s

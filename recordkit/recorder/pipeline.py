@@ -27,6 +27,8 @@ log = logging.getLogger("recordkit")
 
 _UNTOLD = frozenset({"config", "priming"})
 
+LONGEST_DOUBT_S = 2.0
+"""So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
 
 
@@ -70,6 +72,7 @@ class Pipeline:
         self._on_event = on_event
         self._opening = Opening(expected, intake, clock)
         self._lack = Lack(clock, on_event)
+        self._in_doubt_s: float | None = None
         self._in_hand: Item[Media | threading.Event] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._full_s: float | None = None
@@ -134,20 +137,37 @@ class Pipeline:
                     return False
                 if self._writer.error is not None:
                     return True
-                if not self._pending or self._writer.is_full:
-                    self._clock.wait(self._intake.changed, None)
-                elif not self._opening.is_over:
-                    self._clock.wait(self._intake.changed, self._opening.left_s)
-                return True
+                waits_s = None
+                if self._pending and not self._writer.is_full:
+                    if self._opening.is_over:
+                        return True
+                    waits_s = self._opening.left_s
+                doubt_s = self._doubt_left_s()
+                if doubt_s is None or doubt_s > 0:
+                    waits_s = min((one for one in (waits_s, doubt_s) if one is not None), default=None)
+                    self._clock.wait(self._intake.changed, waits_s)
+                    return True
+        if item is None:
+            self._pending.extend((coded, 0) for coded in self._streams.settle())
+            return True
         self._in_hand = item
         if isinstance(item.payload, threading.Event):
+            self._pending.extend((coded, 0) for coded in self._streams.settle())
             self._drain_all()
             item.payload.set()
             self._in_hand = None
             return True
         if item.dropped:
             self._on_event(EventKind.DROP, stream=item.index, items=item.dropped)
-        coded = self._streams.code(item.payload, item.index, item.ticks, discontinuity=item.dropped > 0)
+        coded = self._streams.code(
+            item.payload,
+            item.index,
+            item.ticks,
+            discontinuity=item.dropped > 0,
+            arrival=item.arrival,
+            size=item.size,
+        )
+        self._in_doubt_s = self._clock.monotonic() if self._streams.holds else None
         sizes = [len(one.unit.data) for one in coded]
         self._pending.extend(zip(coded, sizes, strict=True))
         if item.index == VIDEO:
@@ -218,6 +238,12 @@ class Pipeline:
         """Seconds since the writer last had no room for a unit, its disk being behind; None where it always had."""
         full_s = self._full_s
         return None if full_s is None else self._clock.monotonic() - full_s
+
+    def _doubt_left_s(self) -> float | None:
+        """How long the next item may be waited for before those in doubt are placed; None if there are none."""
+        if self._in_doubt_s is None or not self._streams.holds:
+            return None
+        return self._in_doubt_s + LONGEST_DOUBT_S - self._clock.monotonic()
 
     def _abandon_pending(self) -> None:
         self.abandoned_items += len(self._pending)

@@ -22,6 +22,7 @@ from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..telemetry.frames import Log, Logged
 from ..telemetry.schema import Record
 from ..telemetry.words import size_text, time_text
+from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike, named_with
 from .leftover import clear_the_way
 from .result import Counters, Recording
@@ -243,10 +244,18 @@ class Recorder(Logged):
                 self._writer.start()
             self._parts.start(None if loop == "none" else loop or _running_loop(), self)
 
-    def write(self, frame: VideoFrame | AudioFrame, stream: int = 0, *, ticks: int | None = None) -> bool:
+    def write(
+        self,
+        frame: VideoFrame | AudioFrame,
+        stream: int = 0,
+        *,
+        ticks: int | None = None,
+        live: bool = False,
+    ) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.
 
-        ``ticks`` (90 kHz) is its time where the frame's own is not the one to use.
+        ``ticks`` (90 kHz) is its time where the frame's own is not the one to use. ``live`` says that it comes
+        as it is taken: when it comes is a witness of its time then, and stands in for one that it lacks.
 
         The frame is encoded later, in another thread: do not change its data after
         this. Gives False where the frame was dropped because the queue was full.
@@ -261,14 +270,14 @@ class Recorder(Logged):
             log.warning(
                 "%s: frames come without pts: each follows the one before by a step", self.final_output_path.name
             )
-        return self._put(frame, route if ticks is None else route._replace(ticks=ticks))
+        return self._put(frame, route if ticks is None else route._replace(ticks=ticks), live=live)
 
-    def write_packet(self, packet: CodedPacket, stream: int | None = None) -> bool:
+    def write_packet(self, packet: CodedPacket, stream: int | None = None, *, live: bool = False) -> bool:
         """Record a packet that is coded already (H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, Opus) as it is.
 
         ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
-        stream; without it they are numbered as they appear. An empty packet, with which demuxing
-        ends, is ignored. Gives False where the packet was dropped because the queue was full.
+        stream; without it they are numbered as they appear. ``live`` is as for ``write``. An empty packet,
+        with which demuxing ends, is ignored. Gives False where the packet was dropped because the queue was full.
 
         Raises as ``write`` does.
         """
@@ -277,7 +286,7 @@ class Recorder(Logged):
             return True
         route = self._routing.packet(packet, stream)
         self._parts.streams.admit(packet, route.stream)
-        return self._put(packet, route)
+        return self._put(packet, route, live=live)
 
     def write_unit(self, unit: EncodedUnit, stream: int = 0) -> bool:
         """Record a unit that a live source gives coded: kept as it is, or decoded and encoded anew.
@@ -413,9 +422,12 @@ class Recorder(Logged):
             advice = "call start() first, or use it as a context"
         raise StateError(state, State.RECORDING, advice)
 
-    def _put(self, media: Media, route: Route) -> bool:
+    def _put(self, media: Media, route: Route, *, live: bool = False) -> bool:
         self._refuse_writer_thread()
-        taken = self._parts.intake.put(media, route.stream, route.ticks, route.size, entry=route.entry)
+        arrival = round(self._settings.clock.monotonic() * TICKS_PER_SECOND) if live else None
+        taken = self._parts.intake.put(
+            media, route.stream, route.ticks, route.size, entry=route.entry, arrival=arrival
+        )
         if not taken:
             self._check(State.STOPPING, State.STOPPED)
         return taken

@@ -263,3 +263,29 @@ def test_opus_says_which_samples_are_the_coders_own_and_which_only_fill_the_last
 def test_aac_has_no_place_for_trims() -> None:
     units = [one.unit for one in encode(AudioEncoder(AudioSettings(), 1), [0, 1800])]
     assert all(unit.start_trim == unit.end_trim == 0 for unit in units)
+
+
+def test_an_encoder_that_rests_lets_out_what_it_holds_and_goes_on_later() -> None:
+    encoder = AudioEncoder(AudioSettings(), 1)
+    first, later = 180_000, 180_000 + 90 * TICKS
+    coded = [one for number in range(10) for one in encoder.encode(sound(960), first + number * 1800)]
+    coded += encoder.rest()
+    assert encoder.rest() == []
+    assert_contiguous(coded)
+    end = coded[-1].unit.pts + coded[-1].unit.duration
+    assert first + 18_000 <= end < first + 18_000 + 1920
+    after = encode(encoder, [later + number * 1800 for number in range(10)])
+    assert after[0].unit.discontinuity
+    assert later - 2 * 1920 <= after[0].unit.pts <= later
+    assert_contiguous(after)
+    assert encoder.gap_count == 1
+
+
+def test_an_encoder_that_rested_goes_on_without_a_gap_if_none_was_there() -> None:
+    encoder = AudioEncoder(AudioSettings(), 1)
+    coded = [one for number in range(10) for one in encoder.encode(sound(1024), 180_000 + number * 1920)]
+    coded += encoder.rest()
+    coded += encode(encoder, [180_000 + number * 1920 for number in range(10, 20)], samples=1024)
+    assert_contiguous(coded)
+    assert len(coded) == 21
+    assert encoder.gap_count == 0

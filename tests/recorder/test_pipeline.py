@@ -49,10 +49,11 @@ class FakeStreams:
         self.fault = None
         self.closed = False
         self.at_end = []
+        self.holds = False
         self.video_format = VIDEO
         self.changed = threading.Condition()
 
-    def code(self, media: AccessUnit, index, ticks, *, discontinuity):
+    def code(self, media: AccessUnit, index, ticks, *, discontinuity, arrival=None, size=0):
         with self.changed:
             self.coded += 1
             self.changed.notify_all()
@@ -60,6 +61,12 @@ class FakeStreams:
             raise self.fault
         stream_format = AUDIO if index else self.video_format
         return [Coded(stream_format, replace(media, discontinuity=discontinuity))]
+
+    def settle(self):
+        return []
+
+    def filled_s(self, _):
+        return 0.0
 
     def flush(self):
         return self.at_end

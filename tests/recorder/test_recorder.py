@@ -504,7 +504,8 @@ def test_on_flush_can_neither_stop_nor_flush(tmp_path, video_frames):
 def test_the_interval_flushes_by_the_clock_and_nothing_while_idle(tmp_path, video_frames):
     clock = FakeClock()
     with recorder(tmp_path, audio=None, _clock=clock) as one:
-        for number, frame in enumerate(video_frames[:3], 1):
+        one.write(video_frames[0])  # which waits for the next one
+        for number, frame in enumerate(video_frames[1:4], 1):
             one.write(frame)
             clock.until_waiting("recordkit-encode", "recordkit-write")
             clock.advance(2.0)
@@ -518,11 +519,32 @@ def test_a_track_that_never_comes_holds_up_the_other_by_half_a_second(tmp_path, 
     clock = FakeClock()
     with recorder(tmp_path, _clock=clock) as one:
         one.write(video_frames[0])
+        one.write(video_frames[1])
         clock.until_waiting("recordkit-encode")
         assert one.bytes_since_last_flush == 0
         clock.advance(0.5)
         clock.until_waiting("recordkit-encode")
         assert one.bytes_since_last_flush > 0
+
+
+def test_a_frame_whose_time_is_in_doubt_waits_two_seconds_for_the_next_one_and_not_past_a_flush(
+    tmp_path, video_frames
+):
+    clock = FakeClock()
+    with recorder(tmp_path, audio=None, _clock=clock) as one:
+        one.write(video_frames[0])
+        clock.until_waiting("recordkit-encode")
+        clock.advance(1.9)
+        clock.until_waiting("recordkit-encode")
+        assert one.counters.video_units == 0
+        clock.advance(0.1)
+        clock.until_waiting("recordkit-write")
+        clock.until_waiting("recordkit-encode")
+        assert one.counters.video_units == 1
+        one.write(video_frames[1], ticks=60 * 90_000)
+        assert one.flush()
+        assert one.counters.video_units == 2
+    assert one.duration_s > 60
 
 
 # Full.

@@ -15,10 +15,6 @@ from ...system import Clock
 from ...ticks import TICKS_PER_SECOND, to_ticks
 
 _SAME_CLOCK = TICKS_PER_SECOND // 5
-_STEP_BACK = 2 * TICKS_PER_SECOND
-_JUMP = 10 * 60 * TICKS_PER_SECOND
-"""A step of more, beyond the time that has passed, is no gap: aiortc adds 2^32 to all times after one that
-went back, which is half a day or more."""
 
 
 class FrameClocks:
@@ -61,7 +57,6 @@ class FrameReader:
         self._clocks = clocks
         self._clock = clock
         self._offset: int | None = None
-        self._last: tuple[int, int] | None = None
         self._heard_s = clock.monotonic()
         self._task = asyncio.get_running_loop().create_task(self._run(track), name="recordkit-frames")
 
@@ -104,11 +99,4 @@ class FrameReader:
         ticks = to_ticks(frame.pts, frame.time_base)
         if self._offset is None:
             self._offset = self._clocks.offset(ticks, arrival)
-        elif self._last is not None:
-            passed = arrival - self._last[1]
-            step = ticks - self._last[0]
-            if not -_STEP_BACK <= step <= passed + _JUMP:
-                # Counted anew: on from the frame before, by the time that has passed.
-                self._offset += max(1, passed) - step
-        self._last = ticks, arrival
         return ticks + self._offset
