@@ -79,6 +79,36 @@ class AudioEncoder:
         self._cutting = False
         self._end: int | None = None  # the sample behind the last one, once there is a last one
         self._rests = False
+        self._filled = 0  # samples of silence since the last frame that was given
+        self._run = 0  # the sample with which what goes on without a step began
+
+    @property
+    def begun(self) -> int:
+        """Where what goes on without a step up to ``end`` began, in ticks."""
+        return self._anchor + to_ticks(self._run, Fraction(1, self._rate)) if self._rate else 0
+
+    @property
+    def filled_s(self) -> float:
+        """Seconds of silence laid since the last frame that was given."""
+        return self._filled / self._rate if self._filled else 0.0
+
+    def fill(self, until: int) -> list[Coded]:
+        """Lay silence up to ``until`` (ticks) if gaps are to be filled, a minute of it at the most.
+
+        Raises MediaError if it cannot be encoded.
+        """
+        longest = LONGEST_SILENCE_S * self._rate - self._filled
+        samples = min((until - self._anchor) * self._rate // TICKS_PER_SECOND - self._received, longest)
+        if self._context is None or self._rests or self._settings.gaps != "silence" or samples <= 0:
+            return []
+        if not self._filled:
+            self.gap_count += 1
+        try:
+            self._break_off()
+            self._lay_silence(samples)
+            return self._drain()
+        except av.FFmpegError as error:
+            raise MediaError(f"silence could not be encoded: {error}", self._stream) from error
 
     @property
     def end(self) -> int | None:
@@ -131,6 +161,9 @@ class AudioEncoder:
                 tolerance = 0.0 if exact else self._settings.gap_tolerance * self._rate
                 if away > tolerance:
                     coded += self._gap(away)
+                elif self._filled:
+                    self._end_gap()
+                    cut = max(0, min(-away, round(frame.samples * self._rate / frame.sample_rate)))
                 elif away < (0 if self._cutting else -tolerance):
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
                 # Once begun the cut goes on to where the sound belongs, not just to the tolerance.
@@ -151,6 +184,8 @@ class AudioEncoder:
         try:
             self._take(self._resampled(None))
             self._resampler = self._input = None
+            if self._filled:
+                self._end_gap()
             coded = self._drain()
             self._end = self._position + self._waiting
             if self._waiting:
@@ -226,16 +261,20 @@ class AudioEncoder:
 
     def _gap(self, samples: int) -> list[Coded]:
         """Bridge ``samples`` missing samples by silence, or step over them."""
-        self.gap_count += 1
-        self.gap_s += samples / self._rate
+        if not self._filled:
+            self.gap_count += 1
         self._break_off()
-        self._received += samples
-        is_filled = self._settings.gaps == "silence" and samples <= LONGEST_SILENCE_S * self._rate
-        if self._on_gap is not None:
-            self._on_gap(self._stream, samples / self._rate, is_filled)
-        if is_filled:
-            self._take([np.zeros((self._layout.channels, samples), np.float32)])
+        whole = self._filled + samples
+        if self._settings.gaps == "silence" and whole <= LONGEST_SILENCE_S * self._rate:
+            self._lay_silence(samples)
+            self._end_gap()
             return self._drain()
+        self._received += samples
+        self.gap_s += samples / self._rate
+        self._filled = 0
+        self._run = self._received
+        if self._on_gap is not None:
+            self._on_gap(self._stream, whole / self._rate, False)
         coded = self._drain()
         begun = self._waiting
         if begun:
@@ -245,6 +284,17 @@ class AudioEncoder:
         self._position += samples
         self._discontinuity = True
         return coded
+
+    def _lay_silence(self, samples: int) -> None:
+        self._take([np.zeros((self._layout.channels, samples), np.float32)])
+        self._received += samples
+        self._filled += samples
+        self.gap_s += samples / self._rate
+
+    def _end_gap(self) -> None:
+        filled, self._filled = self._filled, 0
+        if self._on_gap is not None:
+            self._on_gap(self._stream, filled / self._rate, True)
 
     def _break_off(self) -> None:
         """Take out of the resampler what it holds."""

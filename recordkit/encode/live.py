@@ -237,6 +237,15 @@ class LiveSound:
         """Up to where there is audio, in ticks; None before the first."""
         return self._encoder.end if self._format is None else self._end
 
+    @property
+    def begun(self) -> int:
+        """Where what goes on without a step up to ``end`` began, in ticks; the end itself if that is not known."""
+        return self._encoder.begun if self._format is None else self._end or 0
+
+    def fill(self, until: int) -> list[Coded]:
+        """Lay silence up to ``until`` (ticks) if that is to be encoded, as AudioEncoder does."""
+        return self._encoder.fill(until) if self._format is None else []
+
     def rest(self) -> list[Coded]:
         """Let out what is held: nothing is given for long."""
         return self._encoder.rest() if self._format is None else []

@@ -17,10 +17,12 @@ from ..errors import MediaError
 from ..model import EncodedUnit
 from ..settings import AudioSettings, VideoSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
-from .audio import LONGEST_SILENCE_S, AudioEncoder
+from .audio import AudioEncoder
+from .bridge import Bridge
 from .coded import Coded, CodedPacket
 from .decode_times import Timed
 from .live import LivePictures, LiveSound
+from .merging import Merger
 from .passthrough import Passthrough
 from .routing import FIRST_AUDIO, VIDEO
 from .timeline import Placed, Timeline
@@ -33,7 +35,6 @@ _MOST_FAILURES = 30
 _MOST_UNDECIDED = 17
 """A picture is reordered by 16 at the most (H.264, A.3.1)."""
 _FURTHEST_REORDER = 20 * TICKS_PER_SECOND
-_LONGEST_SILENCE = LONGEST_SILENCE_S * TICKS_PER_SECOND
 
 Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket | EncodedUnit"
 
@@ -45,6 +46,8 @@ class _Given(NamedTuple):
     discontinuity: bool
     has_time: bool
     shown_after: int = 0
+    is_live: bool = False
+    size: int = 0
 
 
 class Streams:
@@ -65,6 +68,9 @@ class Streams:
         on_altered: Callable[[int, str], None] | None = None,
     ) -> None:
         self.timeline: Timeline[_Given] = Timeline()
+        self._merger: Merger[Placed[_Given]] = Merger()
+        self._bridge = Bridge(self._merger.next_place)
+        self._is_late_told = False
         self.rejected_items = 0
         self._on_gap = on_gap
         self._on_given_up = on_given_up
@@ -117,7 +123,7 @@ class Streams:
     @property
     def holds(self) -> bool:
         """Whether items wait for the next ones to tell their times."""
-        return self.timeline.holds
+        return self.timeline.holds or self._merger.holds
 
     def code(
         self,
@@ -141,7 +147,7 @@ class Streams:
         if index in self._given_up:
             self.rejected_items += 1
             return []
-        given = _Given(media, discontinuity, ticks is not None)
+        given = _Given(media, discontinuity, ticks is not None, is_live=arrival is not None, size=size)
         coded: list[Coded] = []
         placed: list[Placed[_Given]] = []
         try:
@@ -161,20 +167,37 @@ class Streams:
         except MediaError as error:
             self._reject(index, error)
         for one in placed:
+            coded += self._merged(one)
+        return coded
+
+    def _merged(self, placed: Placed[_Given]) -> list[Coded]:
+        """Code it, once other streams that are to be encoded and are behind it have come near."""
+        given = placed.item
+        if given.is_live or not isinstance(given.media, VideoFrame | AudioFrame):
+            return self._coded(placed)
+        self._merger.put(placed.stream, placed.place, placed, given.size)
+        return self._ready()
+
+    def _ready(self) -> list[Coded]:
+        coded: list[Coded] = []
+        while (one := self._merger.take()) is not None:
             coded += self._coded(one)
         return coded
 
     def settle(self) -> list[Coded]:
         """Place what waits by what is known now, and code it: nothing more comes for a while."""
-        return [coded for one in self.timeline.settle() for coded in self._coded(one)]
+        coded = [coded for one in self.timeline.settle() for coded in self._merged(one)]
+        self._merger.release()
+        return coded + self._ready()
 
     def _coded(self, placed: Placed[_Given]) -> list[Coded]:
-        index, (media, discontinuity, has_time, shown_after), place, shift = placed
+        index, (media, discontinuity, has_time, shown_after, is_live, _), place, shift = placed
         if index in self._given_up:
             self.rejected_items += 1
             return []
-        coded = self._rested(place)
+        coded: list[Coded] = []
         try:
+            coded += self._bridged(index, place, is_live=is_live)
             if isinstance(media, VideoFrame):
                 coded += self._video_encoder(index).encode(media, place, discontinuity=discontinuity)
             elif isinstance(media, AudioFrame):
@@ -196,18 +219,18 @@ class Streams:
         self._failures.pop(index, None)
         return coded
 
-    def _rested(self, place: int) -> list[Coded]:
-        """What audio encoders hold whose last frame is so far before ``place`` that it would come too late."""
-        coded: list[Coded] = []
-        for index, way in tuple(self._ways.items()):  # another thread may admit a stream
-            if not isinstance(way, AudioEncoder | LiveSound) or index in self._given_up:
-                continue
-            if way.end is not None and place - way.end > _LONGEST_SILENCE:
-                try:
-                    coded += way.rest()
-                except MediaError as error:
-                    self._reject(index, error)
-        return coded
+    def _bridged(self, index: int, place: int, *, is_live: bool) -> list[Coded]:
+        """What lies before an item of stream ``index`` at ``place`` while streams pause."""
+        ways = {one: way for one, way in tuple(self._ways.items()) if one not in self._given_up}
+        audio = {one: way for one, way in ways.items() if isinstance(way, AudioEncoder | LiveSound)}
+        video = {one: way for one, way in ways.items() if isinstance(way, VideoEncoder)}
+        way = self._ways.get(index)
+        if isinstance(way, AudioEncoder) and way.filled_s and place < (way.end or 0):
+            self.timeline.late_items += 1
+            if not self._is_late_told:
+                self._is_late_told = True
+                log.warning("stream %d: audio came so late that silence stands in its place", index)
+        return self._bridge.before(index, place, audio, video, is_live=is_live)
 
     def _reject(self, index: int, error: MediaError) -> None:
         """Leave an item out; raises the error once it ends the recording."""
@@ -215,6 +238,7 @@ class Streams:
         self._failures[index] = self._failures.get(index, 0) + 1
         if self._failures[index] >= _MOST_FAILURES:
             self._given_up.add(index)
+            self._merger.forget(index)
             if self._given_up >= self._seen:
                 raise error
             log.error("%s; the stream is given up, the others go on", error)

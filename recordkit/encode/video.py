@@ -59,6 +59,33 @@ class VideoEncoder:
         self._turned = Turned()
         self._turning = Turning(Codec.H264)
         self._step = round(TICKS_PER_SECOND / self._frame_rate)
+        self._newest: VideoFrame | None = None
+        self._given_ticks: int | None = None
+
+    @property
+    def end(self) -> int | None:
+        """When the last frame is shown, in ticks; None before the first."""
+        return self._last_ticks
+
+    @property
+    def filled_s(self) -> float:
+        """Seconds for which the last frame that was given has been repeated."""
+        if self._last_ticks is None or self._given_ticks is None:
+            return 0.0
+        return (self._last_ticks - self._given_ticks) / TICKS_PER_SECOND
+
+    def fill(self, until: int) -> list[Coded]:
+        """Show the last frame once more at ``until`` (ticks), so that players and converters see no step.
+
+        Nothing comes out if the last one could not be encoded, or waits to be deinterlaced.
+        Raises MediaError if it cannot be encoded.
+        """
+        if self._newest is None or (self._last_ticks or 0) >= until:
+            return []
+        try:
+            return self._encoded(self._newest, until, discontinuity=False)
+        except av.FFmpegError as error:
+            raise MediaError(f"a frame could not be repeated: {error}", self._stream) from error
 
     def encode(self, frame: VideoFrame, ticks: int, *, discontinuity: bool = False) -> list[Coded]:
         """Encode ``frame``, shown at ``ticks``, later than the frame before it.
@@ -66,9 +93,15 @@ class VideoEncoder:
         Raises MediaError where the frame or the settings cannot be encoded.
         """
         coded: list[Coded] = []
+        self._newest = None
+        # Behind a repeated one that its own time is not behind of, it follows at once.
+        ticks = ticks if self._last_ticks is None else max(ticks, self._last_ticks + 1)
         try:
             for shown in self._progressive.put(Shown(frame, ticks, discontinuity)):
                 coded += self._encoded(*shown)
+                self._given_ticks = shown.ticks
+                if shown.frame is frame:
+                    self._newest = frame
         except av.FFmpegError as error:
             raise MediaError(f"a frame could not be encoded: {error}", self._stream) from error
         return coded

@@ -167,7 +167,13 @@ class Pipeline:
             arrival=item.arrival,
             size=item.size,
         )
-        self._in_doubt_s = self._clock.monotonic() if self._streams.holds else None
+        if not self._streams.holds:
+            self._in_doubt_s = None
+        elif coded or self._in_doubt_s is None:
+            self._in_doubt_s = self._clock.monotonic()
+        elif (self._doubt_left_s() or 0) <= 0:
+            coded += self._streams.settle()
+            self._in_doubt_s = None
         sizes = [len(one.unit.data) for one in coded]
         self._pending.extend(zip(coded, sizes, strict=True))
         if item.index == VIDEO:
