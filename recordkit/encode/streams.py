@@ -232,6 +232,12 @@ class Streams:
                 log.warning("stream %d: audio came so late that silence stands in its place", index)
         return self._bridge.before(index, place, audio, video, is_live=is_live)
 
+    @property
+    def filled_s(self) -> dict[int, float]:
+        """How long each stream has gone on by itself since the last item that was given, in seconds."""
+        ways = tuple(self._ways.items())
+        return {one: way.filled_s for one, way in ways if isinstance(way, AudioEncoder | VideoEncoder)}
+
     def _reject(self, index: int, error: MediaError) -> None:
         """Leave an item out; raises the error once it ends the recording."""
         self.rejected_items += 1

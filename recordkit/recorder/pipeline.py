@@ -102,9 +102,11 @@ class Pipeline:
         try:
             while self._step():
                 self._writer.check()
+            self._pending.extend((coded, 0) for coded in self._streams.settle())
+            filled_s = self._streams.filled_s
             self._pending.extend((coded, 0) for coded in self._streams.flush())
             self._drain_all()
-            self.tally.tell_early_ends()
+            self.tally.tell_early_ends(filled_s)
             error = None
         except RecordkitError as failure:
             error = failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..encode.routing import VIDEO
 from ..model import AccessUnit, EventKind, StreamFormat
@@ -79,10 +79,10 @@ class Tally:
         )
         self._on_event(EventKind.LATE_STREAM, stream=first.stream, media_s=self._media_s(first))
 
-    def tell_early_ends(self) -> None:
-        """Say which streams end well before the others."""
+    def tell_early_ends(self, filled_s: Mapping[int, float]) -> None:
+        """Say which streams end well before the others; ``filled_s`` is how long each only went on by itself."""
         for index, end in self._ends.items():
-            missing_s = (self.end_pts - end) / TICKS_PER_SECOND
+            missing_s = (self.end_pts - end) / TICKS_PER_SECOND + filled_s.get(index, 0.0)
             if missing_s > EARLY_END_S:
                 log.warning("Stream %d ends before the others, by %.1f s", index, missing_s)
                 self._on_event(EventKind.EARLY_END, stream=index, missing_s=missing_s)

@@ -50,6 +50,7 @@ class FakeStreams:
         self.closed = False
         self.at_end = []
         self.holds = False
+        self.filled_s = {}
         self.video_format = VIDEO
         self.changed = threading.Condition()
 
@@ -64,9 +65,6 @@ class FakeStreams:
 
     def settle(self):
         return []
-
-    def filled_s(self, _):
-        return 0.0
 
     def flush(self):
         return self.at_end

@@ -27,7 +27,7 @@ def test_before_the_first_unit_it_is_empty():
         0.0,
         0.0,
     )
-    tally.tell_early_ends()
+    tally.tell_early_ends({})
     tally.tell_late(unit(0), AUDIO)
     assert rig.told == []
 
@@ -62,10 +62,18 @@ def test_a_stream_that_begins_late_and_one_that_ends_early_are_told(caplog):
     rig.tally.add(unit(1), 0)
     rig.tally.tell_late(unit(91, stream=1), AUDIO)
     rig.tally.add(replace(unit(91, stream=1), random_access=False), 0)
-    rig.tally.tell_early_ends()
+    rig.tally.tell_early_ends({})
     assert rig.told == [
         (EventKind.LATE_STREAM, {"stream": 1, "media_s": 3.0}),
         (EventKind.EARLY_END, {"stream": 0, "missing_s": 3.0}),
     ]
     assert "Stream 1 (aac) begins late, 3.0 s after the others" in caplog.text
     assert "Stream 0 ends before the others, by 3.0 s" in caplog.text
+
+
+def test_a_stream_that_only_went_on_by_itself_has_ended_before():
+    rig = Rig()
+    rig.tally.add(unit(1), 0)
+    rig.tally.add(replace(unit(1, stream=1), random_access=False), 0)
+    rig.tally.tell_early_ends({0: 0.0, 1: 2.5})
+    assert rig.told == [(EventKind.EARLY_END, {"stream": 1, "missing_s": 2.5})]
