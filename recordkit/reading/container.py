@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from ..demux import demux, is_decodable, open_media
 from ..errors import SourceError
+from ..ticks import fraction
 from .index import Index, Unit, build
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _MICROSECONDS = Fraction(1, av.time_base)
 _AUDIO_LEAD_S = Fraction(1, 2)
-_USUAL_RATE = 25
+_USUAL_RATE = Fraction(25)
 """Where nothing is said, as libavformat has it."""
 _WITHOUT_TIMES = {"h264", "hevc"}
 _WITHOUT_DISPLAY_TIMES = {"avi", *_WITHOUT_TIMES}
@@ -73,9 +74,9 @@ class ContainerTrack:
                     )
                 )
         self._places = {unit.dts if unit.pts is None else unit.pts: place for place, unit in enumerate(units)}
-        base = Fraction(self._stream.time_base or 1)
+        base = fraction(self._stream.time_base) or Fraction(1)
         if all(unit.dts is None for unit in units):
-            rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or _USUAL_RATE)
+            rate = fraction(self._stream.average_rate) or fraction(self._stream.guessed_rate) or _USUAL_RATE
             units = [replace(unit, dts=round(place / rate / base)) for place, unit in enumerate(units)]
         has_times = all(unit.pts is not None for unit in units)
         if self._container.format.name in _WITHOUT_DISPLAY_TIMES and self._stream.codec_context.has_b_frames:
@@ -161,7 +162,7 @@ class ContainerTrack:
             streams: list[AudioStream] = [one for one in container.streams.audio if is_decodable(one)][:1]
             if not streams:
                 return
-            base = Fraction(streams[0].time_base or 1)
+            base = fraction(streams[0].time_base) or Fraction(1)
             if begin - _AUDIO_LEAD_S > self.start_s:
                 container.seek(int((begin - _AUDIO_LEAD_S) / base), stream=streams[0])
             for packet in demux(container, streams):

@@ -20,6 +20,7 @@ from ..errors import LogError, SettingsError, SourceError
 from ..model import EventKind
 from ..names import partial_of
 from ..telemetry.logfile import log_path, read_log
+from ..ticks import fraction
 from .container import ContainerTrack
 from .decoder import FrameDecoder
 from .frame import Frame
@@ -232,14 +233,15 @@ class Video(Sequence[Frame]):
         result: npt.NDArray[np.float32] | None = None
         rate = 0
         for one in self._track.audio(Fraction(begin) + start, Fraction(end) + start):
-            if one.pts is None or one.time_base is None:
+            base = fraction(one.time_base)
+            if one.pts is None or base is None:
                 continue
             samples = _samples(one)
             if result is None:
                 rate = one.sample_rate
                 result = np.zeros((max(round((end - begin) * rate), 0), samples.shape[1]), np.float32)
             if one.sample_rate == rate and samples.shape[1] == result.shape[1]:
-                place = round((one.pts * Fraction(one.time_base) - start - Fraction(begin)) * rate)
+                place = round((one.pts * base - start - Fraction(begin)) * rate)
                 first, last = max(place, 0), min(place + len(samples), len(result))
                 if first < last:
                     result[first:last] = samples[first - place : last - place]

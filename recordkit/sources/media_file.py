@@ -233,4 +233,4 @@ def _is_bare(packet: DemuxedPacket) -> bool:
 def _is_live(container: av.container.InputContainer) -> bool:
     """Whether it comes over a connection or pipe without a length: nobody can tell its end from a break."""
     has_no_file = bool(container.format.flags & _NO_FILE)
-    return container.format.name in _SESSIONS or (not has_no_file and container.size <= 0)
+    return container.format.name in _SESSIONS or (not has_no_file and (container.size or 0) <= 0)
