@@ -74,7 +74,7 @@ def test_each_picture_that_webrtcbin_sends_is_in_the_file(
 
 @pytest.mark.parametrize(
     ("coding", "share"),
-    [("H.264 high", 0.02), ("VP8", 0.05)],
+    [("H.264 high", 0.02), ("H.264 in slices, parameter sets between them", 0.05), ("VP8", 0.05)],
 )
 def test_what_a_bad_network_takes_is_told_and_all_the_rest_is_in_the_file(
     coding: str, share: float, pictures: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
