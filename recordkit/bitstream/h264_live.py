@@ -19,6 +19,7 @@ _IDR, _SEI, _SPS, _PPS, _DELIMITER, _SPS_EXTENSION, _SUBSET_SPS = 5, 6, 7, 8, 9,
 _SLICES = range(1, 6)
 _SETS = (_SPS, _PPS, _SPS_EXTENSION, _SUBSET_SPS)
 _HEADERS = (_SEI, *_SETS, _DELIMITER)
+_ORDER = {kind: place for place, kind in enumerate((_SPS, _SPS_EXTENSION, _SUBSET_SPS, _PPS))}
 _LONG_START_CODE = b"\0\0\0\1"
 _SLICE_HEAD_BYTES = 8
 
@@ -72,7 +73,8 @@ class LiveUnits:
                 else:
                     delimiter = _LONG_START_CODE + nal
             elif kind in _SETS:
-                is_changed |= bool(pictures) or nal in head
+                # A picture parameter set without the sequence parameter set it refers to is thrown away.
+                is_changed |= bool(pictures) or nal in head or (kind != _PPS and _PPS in types)
                 types.add(kind)
                 if nal not in head:
                     head.append(nal)
@@ -86,6 +88,7 @@ class LiveUnits:
         if not first_slice:
             return LiveUnit(data, False, False, False, False)
         if is_changed:
+            head.sort(key=lambda nal: _ORDER.get(nal[0] & 0x1F, len(_ORDER)))
             data = delimiter + b"".join(_LONG_START_CODE + nal for nal in head + pictures)
         if is_cut and not (starts_with_code(data) and unsigned_exp_golomb(first_slice[1:], 0) == 0):
             return LiveUnit(data, True, False, False, False)

@@ -71,7 +71,7 @@ def assert_accounted(path: Path, sent: int, kept: int, unseen: int = 0) -> dict[
 
 
 def told_after_s(path: Path) -> float:
-    """Seconds from the first sign of the loss in the file to the alert of it."""
+    """Seconds from the first sign of the loss in the file to the alert of it; without a frame, from the start."""
     events = read_flush_log(path).contents.events
     alert_s = next(
         event.elapsed_s
@@ -79,4 +79,5 @@ def told_after_s(path: Path) -> float:
         if event.kind is EventKind.ALERT_RAISED and event.fields["rule"] == "received_dropped_units"
     )
     signs = (EventKind.DISCONTINUITY, EventKind.KEYFRAME)
-    return alert_s - next(event.elapsed_s for event in events if event.kind in signs)
+    begun_s = next(event.elapsed_s for event in events if event.kind is EventKind.START)
+    return alert_s - next((event.elapsed_s for event in events if event.kind in signs), begun_s)

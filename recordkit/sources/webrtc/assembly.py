@@ -271,6 +271,10 @@ class PictureAssembly:
         broken, self._broken, self.needs_entry = self._broken, False, False
         # Before the first picture that is given nothing is missing: the recording begins there.
         broken, self._given = broken and self._given, True
+        if self._dropped == (begun.timestamp, begun.ssrc):
+            # All that a loss took of it stood before its first slice: it was counted too early.
+            self.dropped -= 1
+            self._dropped = None
         self._done = _picture_of(begun)
         return [Unit(begun, data, is_entry, discontinuity=broken)]
 

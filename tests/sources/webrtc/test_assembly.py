@@ -196,6 +196,27 @@ def test_behind_a_loss_sets_of_before_do_not_count_for_a_source_that_repeats_the
     assert [unit.first.sequence for unit in units] == [100, 103, 107]
 
 
+def test_a_picture_that_lost_no_more_than_what_stands_before_its_slices_is_not_counted_as_dropped():
+    pictures = [[SPS, PPS, IDR], [SLICE], [DELIMITER, SEI, SPS, PPS, IDR], [SLICE]]
+    assembly = PictureAssembly()
+    units = run(assembly, stream_of(*pictures), lost={5})
+    assert [unit.first.sequence for unit in units] == [100, 103, 106, 109]
+    assert assembly.dropped == 0
+    # One of which a slice is lost is dropped, and counted once.
+    other, pictures = PictureAssembly(), [[SPS, PPS, IDR], [SPS, PPS, IDR, SLICE, IDR_2], [SPS, PPS, IDR]]
+    assert len(run(other, stream_of(*pictures), lost={6})) == 2
+    assert other.dropped == 1
+
+
+def test_a_sequence_parameter_set_stands_before_what_refers_to_it():
+    """Of two repetitions between slices the first lost its beginning."""
+    pictures = [[SPS, PPS, IDR], [SPS, PPS, IDR, SPS, PPS, IDR_2]]
+    units = run(PictureAssembly(), stream_of(*pictures), lost={3})
+    assert [unit.data for unit in units] == [annexb(SPS, PPS, IDR), annexb(SPS, PPS, IDR, IDR_2)]
+    apart = run(PictureAssembly(), stream_of([DELIMITER, PPS, SEI, SPS, IDR]))
+    assert [unit.data for unit in apart] == [annexb(DELIMITER, SPS, PPS, SEI, IDR)]
+
+
 def test_a_recovery_point_is_where_a_decoder_can_start():
     refresh = [SPS, PPS, RECOVERY, SLICE]
     pictures = [[SLICE], refresh, [SLICE], [SLICE], [SLICE], [RECOVERY, SLICE], [SLICE]]
