@@ -19,12 +19,16 @@ TOLD_WITHIN_S = 5.0
 
 @dataclass
 class Lossy:
-    """Loses this share of the packets, and all of the first ``late_by`` ones; ``lost`` counts them."""
+    """Loses this share of the packets, and all of the first ``late_by`` ones; ``lost`` counts them.
+
+    ``at_end`` counts, by SSRC, those lost behind the last that came: nothing shows a receiver that they were sent.
+    """
 
     share: float = 0.0
     late_by: int = 0
     lost: int = 0
     came: int = 0
+    at_end: dict[bytes, int] = field(default_factory=dict)
     _dice: random.Random = field(default_factory=lambda: random.Random(5))
 
     def attach(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,15 +38,16 @@ class Lossy:
         async def recv(connection: aioice.ice.Connection) -> bytes:
             while True:
                 data = await receive(connection)
-                if data[0] not in _MEDIA or data[1] in _REPORTS or not self._loses():
+                if data[0] not in _MEDIA or data[1] in _REPORTS or not self._loses(data[8:12]):
                     return data
 
         monkeypatch.setattr(aioice.ice.Connection, "recv", recv)
 
-    def _loses(self) -> bool:
+    def _loses(self, ssrc: bytes) -> bool:
         self.came += 1
         is_lost = self.came <= self.late_by or self._dice.random() < self.share
         self.lost += is_lost
+        self.at_end[ssrc] = self.at_end.get(ssrc, 0) + 1 if is_lost else 0
         return is_lost
 
 
@@ -59,7 +64,7 @@ def accounted(path: Path) -> dict[str, int]:
 def assert_accounted(path: Path, sent: int, kept: int, unseen: int = 0) -> dict[str, int]:
     """Each of the frames ``sent`` is among those ``kept`` in the file, or in the counters, which are returned.
 
-    ``unseen`` packets came before the first that was seen.
+    ``unseen`` packets came before the first that was seen, or behind the last.
     """
     received = accounted(path)
     assert kept == received["received_units"]
