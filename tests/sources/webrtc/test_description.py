@@ -22,34 +22,35 @@ START_CODE = b"\0\0\0\1"
 
 
 class Bare(MediaStreamTrack):
-    """The synthetic video without its parameter sets, which ``sets`` has once the first frame was read."""
+    """The synthetic video without its parameter sets."""
 
     kind = "video"
 
     def __init__(self, media):
         super().__init__()
-        self.media, self.sets = media, []
-        self._first = None
-
-    async def look(self):
-        """Read the first frame; it is sent all the same."""
-        self._first = await self._next()
+        self.media = media
 
     async def recv(self):
-        first, self._first = self._first, None
-        return first or await self._next()
+        packet = await self.media.video.recv()
+        data = bytes(packet)
+        nals = [(kind, data[start:end]) for kind, start, end in nal_units(data)]
+        bare = av.Packet(b"".join(START_CODE + nal for kind, nal in nals if kind not in SETS))
+        bare.pts, bare.dts, bare.time_base = packet.pts, packet.pts, packet.time_base
+        return bare
 
     def request_keyframe(self):
         self.media.video.request_keyframe()
 
-    async def _next(self):
-        packet = await self.media.video.recv()
-        data = bytes(packet)
-        nals = [(kind, data[start:end]) for kind, start, end in nal_units(data)]
-        self.sets = [nal for kind, nal in nals if kind in SETS] or self.sets
-        bare = av.Packet(b"".join(START_CODE + nal for kind, nal in nals if kind not in SETS))
-        bare.pts, bare.dts, bare.time_base = packet.pts, packet.pts, packet.time_base
-        return bare
+
+async def sets_of(source):
+    """The parameter sets with which the video of ``source`` begins."""
+    media = SyntheticMedia(source)
+    media.begin()
+    try:
+        data = bytes(await media.video.recv())
+    finally:
+        await media.close()
+    return [data[start:end] for kind, start, end in nal_units(data) if kind in SETS]
 
 
 def with_sets(sdp, sets):
@@ -67,23 +68,25 @@ def test_a_sender_of_sets_in_its_description_alone_is_recorded_from_its_first_id
     path = tmp_path / "talk.ts"
 
     async def run():
-        media = SyntheticMedia(Synthetic(width=160, height=90, fps=30, seconds=1.0, audio=False))
-        media.begin()
-        bare = Bare(media)
-        await bare.look()
+        source = Synthetic(width=160, height=90, fps=30, seconds=1.0, audio=False)
+        sets, media = await sets_of(source), SyntheticMedia(source)
         peers, recorder = Peers(), rk.MediaRecorder(path, audio=None)
         take = peers.receiver.setRemoteDescription
 
         async def take_told(description):
-            sdp = with_sets(description.sdp, bare.sets) if is_told else description.sdp
+            sdp = with_sets(description.sdp, sets) if is_told else description.sdp
             await take(RTCSessionDescription(sdp, description.type))
 
         peers.receiver.setRemoteDescription = take_told
         # As most programs do: before the description is known as a whole.
         peers.receiver.on("track", lambda track: recorder.addTrack(track, peer=peers.receiver))
-        await peers.add(bare)
+        await peers.add(Bare(media))
         await recorder.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
+            # What is sent before both ends have their keys reaches nobody.
+            while {peers.sender.connectionState, peers.receiver.connectionState} != {"connected"}:
+                await asyncio.sleep(0.01)
+            media.begin()
             await media.wait()
             while is_told and recorder.counters.video_units < 29:
                 await asyncio.sleep(0.01)
