@@ -9,6 +9,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from .budget import Share
 from .errors import SettingsError
+from .model import Captured
 from .system import Clock
 
 Overflow = Literal["block", "drop"]
@@ -20,7 +21,8 @@ class Item(Generic[T]):
     """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none).
 
     ``arrival`` is when it came, in ticks of the monotonic clock, if it is live media.
-    ``dropped`` counts the items of its stream that were dropped right before it.
+    ``dropped`` counts the items of its stream that were dropped right before it. ``captured`` is when a frame
+    was taken, if that is known.
     """
 
     payload: T
@@ -29,6 +31,7 @@ class Item(Generic[T]):
     size: int
     dropped: int = 0
     arrival: int | None = None
+    captured: Captured | None = None
 
 
 class Newest(NamedTuple):
@@ -92,7 +95,15 @@ class Intake(Generic[T]):
         return bool(self._items) and self._bytes <= self.low_mark
 
     def put(
-        self, payload: T, index: int, ticks: int | None, size: int, *, entry: bool, arrival: int | None = None
+        self,
+        payload: T,
+        index: int,
+        ticks: int | None,
+        size: int,
+        *,
+        entry: bool,
+        arrival: int | None = None,
+        captured: Captured | None = None,
     ) -> bool:
         """Queue an item; False if it was dropped, or the queue is closed.
 
@@ -105,7 +116,8 @@ class Intake(Generic[T]):
             if self._closed or (self._overflow == "drop" and self._refuses(index, size, entry)):
                 self.dropped += 1
                 return False
-            self._items.append(Item(payload, index, ticks, size, self._dropping.pop(index, 0), arrival))
+            dropped = self._dropping.pop(index, 0)
+            self._items.append(Item(payload, index, ticks, size, dropped, arrival, captured))
             self._bytes += size
             self.taken += 1
             if ticks is not None:

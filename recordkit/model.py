@@ -99,7 +99,7 @@ class AccessUnit:
     header); it is kept apart so that a large picture is not copied to put six bytes before it.
     ``pts``, ``dts`` and ``duration`` are ticks. ``discontinuity`` says that media is missing
     before this unit. ``start_trim`` and ``end_trim`` are samples at 48 kHz at the beginning and end of an
-    Opus unit that are decoded and not heard.
+    Opus unit that are decoded and not heard. ``captured`` is when a frame was taken, as far as anybody says.
     """
 
     stream: int
@@ -112,6 +112,7 @@ class AccessUnit:
     duration: int = 0
     start_trim: int = 0
     end_trim: int = 0
+    captured: Captured | None = None
 
     def __post_init__(self) -> None:
         if self.dts > self.pts:
@@ -129,6 +130,7 @@ class EncodedUnit:
     timeline that all streams of the source share; None where nobody knows. ``is_entry`` says that
     a decoder can start here, ``discontinuity`` that media is missing before it. ``duration`` is in
     ticks, 0 where it is not known. Video without ``data`` says that the last frame still stands at ``ticks``.
+    ``captured`` is when a frame was taken, None if the source does not know.
     """
 
     codec: str
@@ -137,6 +139,7 @@ class EncodedUnit:
     is_entry: bool
     discontinuity: bool = False
     duration: int = 0
+    captured: Captured | None = None
 
     def __post_init__(self) -> None:
         if not self.data and not (self.is_video and self.ticks is not None):

@@ -136,6 +136,7 @@ class PortableOptions(TypedDict, total=False):
     flush_log: FlushLogLike
     alerts: AlertSettings
     admission: AdmissionPolicy
+    embed_times: bool
 
 
 class RecordingOptions(PortableOptions, total=False):
@@ -193,6 +194,7 @@ class RecordingSettings:
         instance(AlertSettings, "give AlertSettings"), AlertSettings()
     )
     admission: Setting[AdmissionPolicy, AdmissionPolicy] = Setting(one_of("check", "off"), "check")
+    embed_times: Setting[bool, bool] = Setting(flag, True)
     on_flush: Setting[Callable[[FlushRecord], None] | None, Callable[[FlushRecord], None] | None] = Setting(
         maybe(function), None
     )

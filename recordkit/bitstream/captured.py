@@ -26,6 +26,10 @@ _SEI_TYPES = {Codec.H264: 6, Codec.H265: 39}
 
 
 _ORIGINS = tuple(CapturedBy)
+RANKS = {by: rank for rank, by in enumerate(_ORIGINS)}
+"""The lower, the better."""
+HEAD_BYTES = 2048
+"""Of a coded frame: what stands before its first slice, parameter sets and the words of its encoder, too."""
 
 
 def captured_nal(captured: Captured, codec: Codec) -> bytes:
@@ -37,15 +41,19 @@ def captured_nal(captured: Captured, codec: Codec) -> bytes:
 
 
 def captured_in(data: bytes, codec: Codec) -> Captured | None:
-    """What a coded frame (Annex B) says of when it was taken, or None; looks no further than its first slice."""
+    """What a coded frame (Annex B) says of when it was taken, or None; looks no further than its first slice.
+
+    Of several messages the best holds: the time of a camera stands beside that of who received it.
+    """
+    said = []
     for nal_type, start, end in nal_units(data, codec):
         if nal_type == _SEI_TYPES[codec]:
             found = _read(data[start:end], codec)
             if found is not None:
-                return found
+                said.append(found)
         elif nal_type < 32 if codec is Codec.H265 else 1 <= nal_type <= 5:
-            return None
-    return None
+            break
+    return min(said, key=lambda one: RANKS[one.by], default=None)
 
 
 def _read(nal: bytes, codec: Codec) -> Captured | None:

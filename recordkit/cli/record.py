@@ -158,6 +158,9 @@ def record(
     finish: Annotated[
         FinishChoice, typer.Option(help="An MP4 is finished as a plain one, or stays in its fragments.")
     ] = FinishChoice.PLAIN,
+    no_times: Annotated[
+        bool, typer.Option("--no-times", help="Do not put into each frame when it was taken.")
+    ] = False,
     no_admission: Annotated[
         bool, typer.Option("--no-admission", help="Start even if this machine seems too small for it.")
     ] = False,
@@ -280,6 +283,7 @@ def record(
             on_partial=on_partial.value,
             on_disk_full=on_disk_full.value,
             finish=finish.value,
+            embed_times=not no_times,
             admission="off" if no_admission else "check",
             overwrite=overwrite,
             on_progress=lambda recorder: live.update(_progress(recorder), refresh=True),

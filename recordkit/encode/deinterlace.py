@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from av.video.frame import VideoFrame
 
+from ..model import Captured
 from .filtering import FrameFilter
 
 _OPTIONS = "mode=send_frame:deint=interlaced"
@@ -15,11 +16,12 @@ _OPTIONS = "mode=send_frame:deint=interlaced"
 
 
 class Shown(NamedTuple):
-    """A frame, when it is shown (ticks), and whether media is missing before it."""
+    """A frame, when it is shown (ticks), whether media is missing before it, and when it was taken."""
 
     frame: VideoFrame
     ticks: int
     discontinuity: bool
+    captured: Captured | None = None
 
 
 class Deinterlacer:
@@ -31,18 +33,18 @@ class Deinterlacer:
     def __init__(self, on_altered: Callable[[str], None] | None = None) -> None:
         self._on_altered = on_altered
         self._filter: FrameFilter | None = None
-        self._waiting: deque[tuple[int, bool]] = deque()
+        self._waiting: deque[tuple[int, bool, Captured | None]] = deque()
 
     def put(self, shown: Shown) -> list[Shown]:
         """Take a frame; returns those that are ready."""
-        frame, ticks, discontinuity = shown
+        frame = shown.frame
         if self._filter is None:
             if not frame.interlaced_frame:
                 return [shown]
             self._filter = FrameFilter("bwdif", _OPTIONS)
             if self._on_altered is not None:
                 self._on_altered("its frames are interlaced: they are deinterlaced, as not every player would do")
-        self._waiting.append((ticks, discontinuity))
+        self._waiting.append((shown.ticks, shown.discontinuity, shown.captured))
         return self._ready(self._filter.put(frame))
 
     def flush(self) -> list[Shown]:

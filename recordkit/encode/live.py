@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from ..bitstream.audio import OPUS_RATE, opus_control_header, opus_samples
 from ..bitstream.h264_still import StillFrames
 from ..errors import MediaError
-from ..model import AccessUnit, Codec, EncodedUnit, StreamFormat
+from ..model import AccessUnit, Captured, Codec, EncodedUnit, StreamFormat
 from ..settings import AudioSettings, VideoSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .audio import LONGEST_SILENCE_S, AudioEncoder
@@ -31,6 +31,8 @@ _TELEPHONE = {"pcm_mulaw": 8_000, "pcm_alaw": 8_000, "g722": 16_000}
 """Codings without a header: their sample rates, of one channel (RFC 3551, 4.5)."""
 _MOST_PIXELS = 139_264 * 256
 """The largest picture of H.264 (A.3.1, level 6.2): a few bytes of a sender must not cost gigabytes."""
+_MOST_INSIDE = 64
+"""More frames than any decoder holds."""
 _STEP = TICKS_PER_SECOND // 30
 _SILENCE = bytes.fromhex("fc fffe")
 _SILENCE_TICKS = TICKS_PER_SECOND // 50
@@ -61,6 +63,7 @@ class LivePictures:
         self._broken = False
         self._stills = StillFrames()
         self._newest: VideoFrame | None = None
+        self._captured: dict[int, Captured] = {}
 
     @property
     def skipped_units(self) -> int:
@@ -100,6 +103,7 @@ class LivePictures:
                 unit.data,
                 discontinuity=self._broken,
                 duration=unit.duration,
+                captured=unit.captured,
             )
             framed = self._framer.framed(access_unit, is_key_picture=unit.is_entry)
             if framed is not None:
@@ -166,6 +170,10 @@ class LivePictures:
             packet = av.Packet(unit.data)
             packet.pts, packet.dts = place + shown_after, place
             packet.time_base = Fraction(1, TICKS_PER_SECOND)
+            if unit.captured is not None:
+                while len(self._captured) >= _MOST_INSIDE:
+                    self._captured.pop(next(iter(self._captured)))
+                self._captured[packet.pts] = unit.captured
             pictures = decoder.decode(packet)
         except (av.FFmpegError, ValueError) as error:
             self._fail()
@@ -181,11 +189,14 @@ class LivePictures:
         self._broken = True
 
     def _encode(self, picture: VideoFrame, place: int | None = None) -> list[Coded]:
-        place = picture.pts if place is None else place
+        captured = None
+        if place is None and picture.pts is not None:
+            place = picture.pts
+            captured = self._captured.pop(place, None)
         if self._encoder is None or place is None:
             return []
         self._newest = picture
-        return self._encoder.encode(picture, place, discontinuity=self._broken)
+        return self._encoder.encode(picture, place, discontinuity=self._broken, captured=captured)
 
 
 class LiveSound:

@@ -12,7 +12,7 @@ from ..bitstream.language import three_letters
 from ..bitstream.lengths import parse_configuration, with_start_codes
 from ..demux import is_encrypted
 from ..errors import MediaError
-from ..model import AccessUnit, Codec
+from ..model import AccessUnit, Captured, Codec
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
 from .framing import PictureFramer, SoundFramer
@@ -95,7 +95,15 @@ class Passthrough:
             self._orientation_lacks = False
             self._framer.turn(orientation_beside(packet))
 
-    def units(self, packet: CodedPacket, dts: int, pts: int | None, *, discontinuity: bool) -> list[Coded]:
+    def units(
+        self,
+        packet: CodedPacket,
+        dts: int,
+        pts: int | None,
+        *,
+        discontinuity: bool,
+        captured: Captured | None = None,
+    ) -> list[Coded]:
         """The access units of ``packet``, placed at ``dts`` and ``pts`` (ticks; None: not known).
 
         Raises MediaError for a packet that cannot be carried.
@@ -124,6 +132,7 @@ class Passthrough:
             duration=self.step(packet),
             start_trim=start_trim,
             end_trim=end_trim,
+            captured=captured,
         )
         if self._sound is not None:
             return [self._sound.framed(unit, new_extradata)]

@@ -14,11 +14,12 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from ..errors import MediaError
-from ..model import EncodedUnit
+from ..model import Captured, EncodedUnit
 from ..settings import AudioSettings, VideoSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .audio import AudioEncoder
 from .bridge import Bridge
+from .captured import CaptureTimes
 from .coded import Coded, CodedPacket
 from .decode_times import Timed
 from .live import LivePictures, LiveSound
@@ -48,6 +49,7 @@ class _Given(NamedTuple):
     shown_after: int = 0
     is_live: bool = False
     size: int = 0
+    captured: Captured | None = None
 
 
 class Streams:
@@ -56,7 +58,8 @@ class Streams:
     ``rejected_items`` counts items that could not be encoded and were left out. ``on_gap`` is told
     of each gap in the sound: the stream, the seconds, and whether silence fills it; ``on_given_up``
     of each stream that is given up while others go on, and why; ``on_altered`` of what will not be as in the
-    source: the stream, and a sentence.
+    source: the stream, and a sentence. With ``embeds_times`` frames that are encoded, or come live, carry in
+    themselves when they were taken.
     """
 
     def __init__(
@@ -66,7 +69,10 @@ class Streams:
         on_gap: Callable[[int, float, bool], None] | None = None,
         on_given_up: Callable[[int, str], None] | None = None,
         on_altered: Callable[[int, str], None] | None = None,
+        *,
+        embeds_times: bool = True,
     ) -> None:
+        self._taken = CaptureTimes(embeds=embeds_times)
         self.timeline: Timeline[_Given] = Timeline()
         self._merger: Merger[Placed[_Given]] = Merger()
         self._bridge = Bridge(self._merger.next_place)
@@ -134,11 +140,13 @@ class Streams:
         discontinuity: bool,
         arrival: int | None = None,
         size: int = 0,
+        captured: Captured | None = None,
     ) -> list[Coded]:
         """The access units that come out when ``media`` of stream ``index`` comes, its source time being ``ticks``.
 
         While its time is in doubt it waits for the next ones. ``arrival`` is when live media came, in ticks
-        of the monotonic clock. ``size`` is what it holds of the memory, in bytes.
+        of the monotonic clock. ``size`` is what it holds of the memory, in bytes. ``captured`` is when a frame
+        was taken; a live unit says so itself.
 
         A stream of which item after item cannot be encoded is given up; raises MediaError when
         there is no other.
@@ -147,7 +155,9 @@ class Streams:
         if index in self._given_up:
             self.rejected_items += 1
             return []
-        given = _Given(media, discontinuity, ticks is not None, is_live=arrival is not None, size=size)
+        given = _Given(
+            media, discontinuity, ticks is not None, is_live=arrival is not None, size=size, captured=captured
+        )
         coded: list[Coded] = []
         placed: list[Placed[_Given]] = []
         try:
@@ -168,7 +178,7 @@ class Streams:
             self._reject(index, error)
         for one in placed:
             coded += self._merged(one)
-        return coded
+        return self._taken.noted(coded)
 
     def _merged(self, placed: Placed[_Given]) -> list[Coded]:
         """Code it, once other streams that are to be encoded and are behind it have come near."""
@@ -188,10 +198,10 @@ class Streams:
         """Place what waits by what is known now, and code it: nothing more comes for a while."""
         coded = [coded for one in self.timeline.settle() for coded in self._merged(one)]
         self._merger.release()
-        return coded + self._ready()
+        return self._taken.noted(coded + self._ready())
 
     def _coded(self, placed: Placed[_Given]) -> list[Coded]:
-        index, (media, discontinuity, has_time, shown_after, is_live, _), place, shift = placed
+        index, (media, discontinuity, has_time, shown_after, is_live, _, captured), place, shift = placed
         if index in self._given_up:
             self.rejected_items += 1
             return []
@@ -199,7 +209,8 @@ class Streams:
         try:
             coded += self._bridged(index, place, is_live=is_live)
             if isinstance(media, VideoFrame):
-                coded += self._video_encoder(index).encode(media, place, discontinuity=discontinuity)
+                encoder = self._video_encoder(index)
+                coded += encoder.encode(media, place, discontinuity=discontinuity, captured=captured)
             elif isinstance(media, AudioFrame):
                 # Without times of its own, audio is placed by counting from its first frame on.
                 time = place if has_time or index not in self._begun else None
@@ -212,7 +223,7 @@ class Streams:
                 else:
                     coded += way.code(media, place, discontinuity=discontinuity)
             else:
-                coded += self._passed(media, index, place, shift, discontinuity)
+                coded += self._passed(media, index, place, shift, placed.item)
         except MediaError as error:
             self._reject(index, error)
             return coded
@@ -289,13 +300,13 @@ class Streams:
                 waiting += self._ordered_packets(way, index, None, self._undecided.get(index) or [], None)
             elif index not in self._given_up and isinstance(way, LivePictures):
                 waiting += self._in_decoding_order(index, way.times.flush())
-        coded = [unit for one in waiting for unit in self._coded(one)]
+        coded = self._taken.noted([unit for one in waiting for unit in self._coded(one)])
         coded += self.settle()
         for index, way in self._ways.items():
             if index in self._given_up or isinstance(way, Passthrough):
                 continue
             try:
-                coded += way.flush()
+                coded += self._taken.noted(way.flush())
             except MediaError as error:
                 self.rejected_items += 1
                 log.warning("%s; the end of the stream was left out", error)
@@ -382,7 +393,7 @@ class Streams:
             placed += self.timeline.put(index, given, time, step, keep_late=True, arrival=arrival, size=packet.size)
         return placed
 
-    def _passed(self, packet: CodedPacket, index: int, place: int, shift: int, discontinuity: bool) -> list[Coded]:
+    def _passed(self, packet: CodedPacket, index: int, place: int, shift: int, given: _Given) -> list[Coded]:
         way = self._ways.get(index)
         if not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)
@@ -391,4 +402,4 @@ class Streams:
             pts = to_ticks(packet.pts, packet.time_base) + shift
             # A damaged PTS must not move a picture by hours either.
             pts = pts if pts - place <= _FURTHEST_REORDER else None
-        return way.units(packet, place, pts, discontinuity=discontinuity)
+        return way.units(packet, place, pts, discontinuity=given.discontinuity, captured=given.captured)

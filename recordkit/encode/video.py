@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from ..errors import MediaError
-from ..model import AccessUnit, Codec, StreamFormat
+from ..model import AccessUnit, Captured, Codec, StreamFormat
 from ..settings import VideoSettings
 from ..ticks import TICKS_PER_SECOND
 from .coded import Coded, CodedPacket
@@ -61,6 +61,7 @@ class VideoEncoder:
         self._step = round(TICKS_PER_SECOND / self._frame_rate)
         self._newest: VideoFrame | None = None
         self._given_ticks: int | None = None
+        self._captured: dict[int, Captured] = {}
 
     @property
     def end(self) -> int | None:
@@ -87,8 +88,10 @@ class VideoEncoder:
         except av.FFmpegError as error:
             raise MediaError(f"a frame could not be repeated: {error}", self._stream) from error
 
-    def encode(self, frame: VideoFrame, ticks: int, *, discontinuity: bool = False) -> list[Coded]:
-        """Encode ``frame``, shown at ``ticks``, later than the frame before it.
+    def encode(
+        self, frame: VideoFrame, ticks: int, *, discontinuity: bool = False, captured: Captured | None = None
+    ) -> list[Coded]:
+        """Encode ``frame``, shown at ``ticks``, later than the frame before it, and taken when ``captured`` says.
 
         Raises MediaError where the frame or the settings cannot be encoded.
         """
@@ -97,7 +100,7 @@ class VideoEncoder:
         # Behind a repeated one that its own time is not behind of, it follows at once.
         ticks = ticks if self._last_ticks is None else max(ticks, self._last_ticks + 1)
         try:
-            for shown in self._progressive.put(Shown(frame, ticks, discontinuity)):
+            for shown in self._progressive.put(Shown(frame, ticks, discontinuity, captured)):
                 coded += self._encoded(*shown)
                 self._given_ticks = shown.ticks
                 if shown.frame is frame:
@@ -116,7 +119,9 @@ class VideoEncoder:
             raise MediaError(f"the last frame could not be encoded: {error}", self._stream) from error
         return coded + self._ended()
 
-    def _encoded(self, frame: VideoFrame, ticks: int, discontinuity: bool) -> list[Coded]:
+    def _encoded(
+        self, frame: VideoFrame, ticks: int, discontinuity: bool, captured: Captured | None = None
+    ) -> list[Coded]:
         picture = self._converted(frame)
         self._tag(picture)
         coded: list[Coded] = []
@@ -139,6 +144,8 @@ class VideoEncoder:
         self._last_ticks = ticks
         self._turning.turn(self._turned.of(frame))
         picture.pts, picture.time_base = ticks, _TIME_BASE
+        if captured is not None:
+            self._captured[ticks] = captured
         return coded + self._units(context.encode(picture), stream_format, discontinuity)
 
     def _ended(self) -> list[Coded]:
@@ -254,6 +261,7 @@ class VideoEncoder:
                 random_access=packet.is_keyframe,
                 discontinuity=discontinuity,
                 duration=self._step,
+                captured=self._captured.pop(packet.pts, None),
             )
             units.append(Coded(stream_format, self._turning.turned(unit)))
         return units

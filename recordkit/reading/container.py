@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from struct import Struct
 from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from ..bitstream.captured import HEAD_BYTES, captured_in
+from ..bitstream.lengths import parse_configuration
 from ..demux import demux, is_decodable, open_media
 from ..errors import SourceError
+from ..model import Captured, CapturedBy, Codec
 from ..ticks import fraction
 from .index import Index, Unit, build
 
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
+_LOOKS = 8
+_REFERENCE_TIME = Struct("=qi")
+"""AVProducerReferenceTime: microseconds since the epoch, and flags."""
 _MICROSECONDS = Fraction(1, av.time_base)
 _AUDIO_LEAD_S = Fraction(1, 2)
 _USUAL_RATE = Fraction(25)
@@ -60,6 +67,7 @@ class ContainerTrack:
 
     def _scan(self) -> Index:
         units: list[Unit] = []
+        taken = _Taken(self._stream)
         for packet in demux(self._container, [self._stream]):
             if packet.size:
                 units.append(
@@ -71,6 +79,7 @@ class ContainerTrack:
                         bool(packet.is_keyframe),
                         damaged=bool(packet.is_corrupt),
                         hidden=bool(packet.is_discard),
+                        captured=taken.of(packet),
                     )
                 )
         self._places = {unit.dts if unit.pts is None else unit.pts: place for place, unit in enumerate(units)}
@@ -186,3 +195,44 @@ class ContainerTrack:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+
+class _Taken:
+    """When the frames of a stream were taken, as their SEI messages or the container's ``prft`` boxes say."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        name = stream.codec_context.name
+        self._codec = Codec(name) if name in (Codec.H264, Codec.H265) else None
+        configuration = None
+        if self._codec is not None:
+            configuration = parse_configuration(stream.codec_context.extradata or b"", self._codec)
+        self._length_bytes = 0 if configuration is None else configuration.length_bytes
+        self._looked = 0
+        self._says_when = False
+
+    def of(self, packet: Packet) -> Captured | None:
+        """When ``packet`` was taken; where the first frames say nothing, none is searched."""
+        if not self._says_when and self._looked >= _LOOKS:
+            return None
+        self._looked += 1
+        found = None
+        if self._codec is not None:
+            head = bytes(memoryview(packet)[:HEAD_BYTES])
+            found = captured_in(_with_start_codes(head, self._length_bytes), self._codec)
+        if found is None and packet.has_sidedata("prft"):
+            wall_us, _ = _REFERENCE_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
+            found = Captured(wall_us * 1000, CapturedBy.SOURCE)
+        self._says_when |= found is not None
+        return found
+
+
+def _with_start_codes(head: bytes, length_bytes: int) -> bytes:
+    """The beginning of an access unit with start codes in place of lengths; the last NAL unit may be cut."""
+    if not length_bytes:
+        return head
+    parts, at = [], 0
+    while at + length_bytes < len(head):
+        size = int.from_bytes(head[at : at + length_bytes])
+        parts.append(b"\0\0\0\1" + head[at + length_bytes : at + length_bytes + size])
+        at += length_bytes + size
+    return b"".join(parts)

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from ..bitstream.captured import captured_in
+from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.counter import PictureCounter
 from ..demux import demux, open_media
 from ..errors import SourceError
@@ -32,8 +32,6 @@ _CHUNK_BYTES = 188 * 192 * 204 // 4
 """Whole packets of each of the three sizes."""
 _GROUP_BYTES = 512 * 1024
 _MOST_HEAD_BYTES = 1 << 20
-_HEAD_BYTES = 512
-"""Of a coded frame: what stands before its first slice."""
 _AUDIO_LEAD = TICKS_PER_SECOND // 2
 _VIDEO = (Codec.H264, Codec.H265)
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
@@ -237,7 +235,7 @@ class TransportTrack:
         """When each was taken, if the stream says so at all: where the first frame does not, none is looked at."""
         if self._codec is None or self._says_when is False:
             return []
-        ends = np.minimum(columns.end, columns.begin + _HEAD_BYTES)
+        ends = np.minimum(columns.end, columns.begin + HEAD_BYTES)
         found = [
             captured_in(columns.payload.bytes(begin, end), self._codec)
             for begin, end in zip(columns.begin.tolist(), ends.tolist(), strict=True)
@@ -257,7 +255,7 @@ class TransportTrack:
         size = event.payload_bytes
         captured = None
         if self._codec is not None and self._says_when is not False:
-            captured = captured_in(event.data[:_HEAD_BYTES], self._codec)
+            captured = captured_in(event.data[:HEAD_BYTES], self._codec)
             self._says_when = self._says_when or captured is not None or (None if len(self._units) < 2 else False)
         self._units.append(
             Unit(event.pts, event.dts, event.offset, size, keyframe, breaks, damaged, captured=captured)

@@ -8,7 +8,7 @@ import threading
 import av
 
 from ..errors import MediaError, RecordkitError, SourceError, StateError
-from ..model import EncodedUnit, EventKind
+from ..model import Captured, CapturedBy, EncodedUnit, EventKind
 from ..sources.source import Live, Media, OpenSource, Source, SourceItem
 from ..system import Clock
 from ..ticks import TICKS_PER_SECOND
@@ -26,6 +26,8 @@ _LONGEST_STANDSTILL_S = 5.0
 """So long a live source is waited for while nothing of what it has received can be taken: a disk may hang."""
 _MOST_REFUSALS = 30
 """So many items in a row that the recorder refuses, and nothing else, end the recording."""
+_DUE_ERROR_S = 0.001
+"""A frame that is due at a time was taken then, as far as the clock that paces it is true."""
 _VIDEO_TYPES = (av.VideoFrame, av.VideoStream)
 
 
@@ -145,10 +147,13 @@ class Feed:
 
     def _feed(self, given: OpenSource, recorder: Recorder) -> bool:
         """Hand on all that the source gives; True if that is because it has no more."""
-        began_s = self._clock.monotonic()
+        began_s, began_ns = self._clock.monotonic(), self._clock.time_ns()
         for item in given.items:
             if item.due_s is not None:
                 self._clock.sleep(began_s + item.due_s - self._clock.monotonic(), self._stop)
+                if item.captured is None:
+                    due_ns = began_ns + round(item.due_s * 1e9)
+                    item = item._replace(captured=Captured(due_ns, CapturedBy.DEVICE, _DUE_ERROR_S))
             media = item.media
             key = (_is_video(media), item.stream)
             # A live source gives what it has received, all of it, and then ends by itself.
@@ -170,12 +175,12 @@ class Feed:
         media = item.media
         is_live = given.is_live or given.live is not None
         if isinstance(media, av.Packet):
-            recorder.write_packet(media, item.stream, live=is_live)
+            recorder.write_packet(media, item.stream, live=is_live, captured=item.captured)
         elif isinstance(media, EncodedUnit):
             if not recorder.write_unit(media, item.stream) and given.live is not None:
                 given.live.request_entry(is_video=media.is_video, stream=item.stream)
         else:
-            recorder.write(media, item.stream, ticks=item.ticks, live=is_live)
+            recorder.write(media, item.stream, ticks=item.ticks, live=is_live, captured=item.captured)
 
     def _refuse(self, key: tuple[bool, int], error: MediaError, given: OpenSource, recorder: Recorder) -> None:
         """Note that an item of a stream was refused; raises the error if nothing else is there to be recorded."""

@@ -168,6 +168,7 @@ class Pipeline:
             discontinuity=item.dropped > 0,
             arrival=item.arrival,
             size=item.size,
+            captured=item.captured,
         )
         if not self._streams.holds:
             self._in_doubt_s = None

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
+from ..encode.captured import captured_of
 from ..encode.coded import CodedPacket
 from ..encode.routing import VIDEO, Route, Routing
 from ..encode.streams import Media
 from ..errors import PartialExistsError, RecordkitError, StateError
-from ..model import EncodedUnit, EventKind, Field, FlushRecord, Received
+from ..model import Captured, CapturedBy, EncodedUnit, EventKind, Field, FlushRecord, Received
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..telemetry.frames import Log, Logged
 from ..telemetry.schema import Record
@@ -32,6 +34,8 @@ from .state import State
 
 if TYPE_CHECKING:
     import asyncio
+
+    from ..encode.captured import CapturedLike
 
 log = logging.getLogger("recordkit")
 
@@ -63,6 +67,9 @@ class Recorder(Logged):
     A sample of the process is taken every ``sample_interval`` seconds (0: never); ``flush_log``
     keeps flushes, samples and events beside the file in ``NAME.flushes.jsonl`` (a path: there;
     False: nowhere). ``alerts`` says what raises an alert, ``on_alert`` is called with each.
+
+    Frames that are encoded, or come live, carry in themselves when they were taken (an SEI message, as OBS Studio
+    writes it); ``embed_times=False`` leaves that out.
 
     Recordings in one process share a bound on all that waits in them together, and nothing that could
     let one hold up another; ``shared`` gives this one another bound than the process's. With
@@ -249,19 +256,24 @@ class Recorder(Logged):
         frame: VideoFrame | AudioFrame,
         stream: int = 0,
         *,
+        captured: CapturedLike | None = None,
         ticks: int | None = None,
         live: bool = False,
     ) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.
 
+        ``captured`` is when a video frame was taken: a datetime or pandas.Timestamp with its time zone,
+        nanoseconds since 1970, or a Captured; it stands in the stream and in the table of frames.
         ``ticks`` (90 kHz) is its time where the frame's own is not the one to use. ``live`` says that it comes
-        as it is taken: when it comes is a witness of its time then, and stands in for one that it lacks.
+        as it is taken: when it comes is a witness of its time then, and stands in for one that
+        it lacks, and for ``captured``.
 
         The frame is encoded later, in another thread: do not change its data after
         this. Gives False where the frame was dropped because the queue was full.
 
         Raises StateError where the recorder is not recording, MediaError for a frame that it has
-        no stream for, and the recording's own error once it has failed.
+        no stream for, SettingsError for a time of capture that is none, and the recording's own error
+        once it has failed.
         """
         self._check()
         route = self._routing.frame(frame, stream)
@@ -270,14 +282,23 @@ class Recorder(Logged):
             log.warning(
                 "%s: frames come without pts: each follows the one before by a step", self.final_output_path.name
             )
-        return self._put(frame, route if ticks is None else route._replace(ticks=ticks), live=live)
+        route = route if ticks is None else route._replace(ticks=ticks)
+        return self._put(frame, route, live=live, captured=captured)
 
-    def write_packet(self, packet: CodedPacket, stream: int | None = None, *, live: bool = False) -> bool:
+    def write_packet(
+        self,
+        packet: CodedPacket,
+        stream: int | None = None,
+        *,
+        live: bool = False,
+        captured: CapturedLike | None = None,
+    ) -> bool:
         """Record a packet that is coded already (H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, Opus) as it is.
 
         ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
-        stream; without it they are numbered as they appear. ``live`` is as for ``write``. An empty packet,
-        with which demuxing ends, is ignored. Gives False where the packet was dropped because the queue was full.
+        stream; without it they are numbered as they appear. ``live`` and ``captured`` are as for ``write``.
+        An empty packet, with which demuxing ends, is ignored. Gives False where the packet was dropped because
+        the queue was full.
 
         Raises as ``write`` does.
         """
@@ -286,7 +307,7 @@ class Recorder(Logged):
             return True
         route = self._routing.packet(packet, stream)
         self._parts.streams.admit(packet, route.stream)
-        return self._put(packet, route, live=live)
+        return self._put(packet, route, live=live, captured=captured)
 
     def write_unit(self, unit: EncodedUnit, stream: int = 0) -> bool:
         """Record a unit that a live source gives coded: kept as it is, or decoded and encoded anew.
@@ -301,6 +322,8 @@ class Recorder(Logged):
         """
         self._check()
         route = self._routing.unit(unit, stream)
+        if unit.is_video and unit.captured is None and unit.data:
+            unit = replace(unit, captured=Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL))
         taken = self._put(unit, route)
         return taken and (route.entry or not self._parts.streams.needs_entry(route.stream))
 
@@ -422,11 +445,20 @@ class Recorder(Logged):
             advice = "call start() first, or use it as a context"
         raise StateError(state, State.RECORDING, advice)
 
-    def _put(self, media: Media, route: Route, *, live: bool = False) -> bool:
+    def _put(self, media: Media, route: Route, *, live: bool = False, captured: CapturedLike | None = None) -> bool:
         self._refuse_writer_thread()
+        taken_at = None if captured is None else captured_of(captured)
+        if live and taken_at is None:
+            taken_at = Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL)
         arrival = round(self._settings.clock.monotonic() * TICKS_PER_SECOND) if live else None
         taken = self._parts.intake.put(
-            media, route.stream, route.ticks, route.size, entry=route.entry, arrival=arrival
+            media,
+            route.stream,
+            route.ticks,
+            route.size,
+            entry=route.entry,
+            arrival=arrival,
+            captured=taken_at if route.stream == VIDEO else None,
         )
         if not taken:
             self._check(State.STOPPING, State.STOPPED)

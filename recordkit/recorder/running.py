@@ -57,7 +57,12 @@ class RunningRecording(Observer):
             settings.queue_bytes, settings.overflow, clock, self._share
         )
         self.streams = Streams(
-            settings.video or VideoSettings(), settings.audio, self._gap, self._given_up, self._altered
+            settings.video or VideoSettings(),
+            settings.audio,
+            self._gap,
+            self._given_up,
+            self._altered,
+            embeds_times=settings.embed_times,
         )
         self._packager = by_suffix(Path(settings.path)).packager(settings.finish == "fragmented")
         self.writer = Writer(settings, self._packager, self)

@@ -12,7 +12,7 @@ import av
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from ..model import EncodedUnit, Received
+from ..model import Captured, EncodedUnit, Received
 
 Media: TypeAlias = "VideoFrame | AudioFrame | av.Packet[Any] | EncodedUnit"
 
@@ -21,13 +21,15 @@ class SourceItem(NamedTuple):
     """A frame, a packet to be passed through, or a live unit; ``stream`` numbers its audio stream.
 
     ``due_s`` is when it is to be handed on, in seconds since the source was opened; None as soon
-    as it is there. ``ticks`` is a frame's time where its own is not the one to use.
+    as it is there; a frame with such a time is taken then. ``ticks`` is a frame's time where its own is not the one
+    to use. ``captured`` is when a frame was taken, None if the source does not know.
     """
 
     media: Media
     stream: int = 0
     due_s: float | None = None
     ticks: int | None = None
+    captured: Captured | None = None
 
 
 class Live(Protocol):

@@ -54,7 +54,7 @@ class FakeStreams:
         self.video_format = VIDEO
         self.changed = threading.Condition()
 
-    def code(self, media: AccessUnit, index, ticks, *, discontinuity, arrival=None, size=0):
+    def code(self, media: AccessUnit, index, ticks, *, discontinuity, arrival=None, size=0, captured=None):
         with self.changed:
             self.coded += 1
             self.changed.notify_all()
