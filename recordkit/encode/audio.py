@@ -9,8 +9,6 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
-from numpy.typing import NDArray
 
 from ..bitstream.audio import (
     AAC_SAMPLES,
@@ -26,6 +24,7 @@ from ..settings import AAC_RATES, AudioSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
 from .layouts import CodedLayout, coded_layout
+from .resampling import Resampler, Samples
 
 log = logging.getLogger("recordkit")
 
@@ -33,7 +32,6 @@ LONGEST_SILENCE_S = 60
 """A longer gap is marked even where silence was asked for: an hour of it helps nobody."""
 OPUS_BLOCK = OPUS_RATE // 50
 """Samples a channel in one packet of Opus: 20 ms, as everybody sends it."""
-_Samples = NDArray[np.float32]
 
 
 class AudioEncoder:
@@ -67,13 +65,13 @@ class AudioEncoder:
         self._rate = 0
         self._block = AAC_SAMPLES
         self._layout = CodedLayout("stereo", 2)
-        self._resampler: AudioResampler | None = None
+        self._resampler: Resampler | None = None
         self._input: tuple[str, str, int] | None = None
         self._anchor = 0  # ticks at which sample 0 stands
         self._received = 0  # samples taken in since the anchor, gaps included
         self._position = 0  # where the next block to be encoded stands, in samples
         self._begin: int | None = None  # what stands before this was encoded by the encoder before
-        self._blocks: list[_Samples] = []
+        self._blocks: list[Samples] = []
         self._waiting = 0
         self._discontinuity = False
         self._cutting = False
@@ -152,7 +150,7 @@ class AudioEncoder:
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if kind != self._input:
                 coded = self._follow(frame, ticks or 0)
-                self._resampler = AudioResampler("fltp", self._layout.name, self._rate)
+                self._resampler = Resampler(self._layout.name, self._rate)
                 self._input = kind
             self._discontinuity |= discontinuity
             cut = 0
@@ -169,7 +167,7 @@ class AudioEncoder:
                 # Once begun the cut goes on to where the sound belongs, not just to the tolerance.
                 self._cutting = cut > 0
             self._rests = False
-            sound = self._resampled(frame)
+            sound = self._resampler.put(frame) if self._resampler is not None else []
             self._received += round(frame.samples * self._rate / frame.sample_rate) - cut
             self.cut_samples += cut
             self._take(sound, skip=cut)
@@ -182,8 +180,8 @@ class AudioEncoder:
         if self._context is None:
             return []
         try:
-            self._take(self._resampled(None))
-            self._resampler = self._input = None
+            self._take_rest()
+            self._input = None
             if self._filled:
                 self._end_gap()
             coded = self._drain()
@@ -208,7 +206,7 @@ class AudioEncoder:
             self._anchor = ticks
             self._open(layout)
             return []
-        self._take(self._resampled(None))
+        self._take_rest()
         if layout.channels <= self._layout.channels:
             return []
         log.info("Stream %d: its audio goes on in %s, after %s", self._stream, layout.name, self._layout.name)
@@ -244,14 +242,13 @@ class AudioEncoder:
             codec, sample_rate=self._rate, channels=layout.channels, language=language, priming=primed
         )
 
-    def _resampled(self, frame: AudioFrame | None) -> list[_Samples]:
-        if self._resampler is None:
-            return []
-        # Its own reckoning with timestamps is of no account: sound is placed by counting.
-        frames = self._resampler.resample(frame)
-        return [np.asarray(piece.to_ndarray(), np.float32) for piece in frames if piece.samples]
+    def _take_rest(self) -> None:
+        """Take out of the resampler what it holds; it is of no more use then."""
+        if self._resampler is not None:
+            self._take(self._resampler.end())
+            self._resampler = None
 
-    def _take(self, sound: list[_Samples], skip: int = 0) -> None:
+    def _take(self, sound: list[Samples], skip: int = 0) -> None:
         for piece in sound:
             rest = piece[:, skip:]
             skip -= piece.shape[1] - rest.shape[1]
@@ -298,9 +295,9 @@ class AudioEncoder:
 
     def _break_off(self) -> None:
         """Take out of the resampler what it holds."""
-        self._take(self._resampled(None))
+        self._take_rest()
         if self._input is not None:
-            self._resampler = AudioResampler("fltp", self._layout.name, self._rate)
+            self._resampler = Resampler(self._layout.name, self._rate)
 
     def _pad_block(self) -> list[Coded]:
         self._take([np.zeros((self._layout.channels, self._block - self._waiting), np.float32)])
@@ -372,10 +369,9 @@ class AudioEncoder:
         return start_trim, end_trim
 
 
-def _widened(sound: _Samples, source: CodedLayout, target: CodedLayout, rate: int) -> _Samples:
+def _widened(sound: Samples, source: CodedLayout, target: CodedLayout, rate: int) -> Samples:
     """``sound`` in a layout of more channels."""
     frame = AudioFrame.from_ndarray(sound, "fltp", source.name)
     frame.sample_rate = rate
-    resampler = AudioResampler("fltp", target.name, rate)
-    pieces = [*resampler.resample(frame), *resampler.resample(None)]
-    return np.concatenate([np.asarray(piece.to_ndarray(), np.float32) for piece in pieces], axis=1)
+    resampler = Resampler(target.name, rate)
+    return np.concatenate([*resampler.put(frame), *resampler.end()], axis=1)

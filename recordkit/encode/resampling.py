@@ -1,0 +1,52 @@
+"""Audio in the sample format, layout and rate that an encoder takes, by libswresample."""
+
+from __future__ import annotations
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+_LEAST = 64
+"""Samples at the lower of both rates: with fewer libswresample, whose filter has 32, lets nothing out at all."""
+
+
+class Resampler:
+    """Turns frames of one kind into planes of ``layout`` at ``rate`` Hz; not thread-safe."""
+
+    def __init__(self, layout: str, rate: int) -> None:
+        self._resampler = AudioResampler("fltp", layout, rate)
+        self._rate = rate
+        self._last: AudioFrame | None = None
+        self._fed = 0
+        self._given = 0
+
+    def put(self, frame: AudioFrame) -> list[Samples]:
+        """What comes out when ``frame`` goes in; some of it stays inside where the rates differ."""
+        self._fed += frame.samples
+        self._last = frame if self._fed < self._least(frame.sample_rate) else None
+        # Its own reckoning with timestamps is of no account: audio is placed by counting.
+        return self._out(frame)
+
+    def end(self) -> list[Samples]:
+        """What is still inside; nothing can be put in any more."""
+        last, self._last = self._last, None
+        if last is None or last.sample_rate == self._rate:
+            return self._out(None)
+        # So few came that the filter is not full yet: more of the same brings them out.
+        wanted = -(-self._fed * self._rate // last.sample_rate) - self._given
+        pieces = []
+        for _ in range(-(-self._least(last.sample_rate) // last.samples)):
+            pieces += self._out(last)
+        found = np.concatenate([*pieces, *self._out(None)], axis=1)
+        return [found[:, :wanted]]
+
+    def _least(self, rate: int) -> int:
+        return _LEAST * -(-rate // self._rate)
+
+    def _out(self, frame: AudioFrame | None) -> list[Samples]:
+        frames = self._resampler.resample(frame)
+        pieces = [np.asarray(piece.to_ndarray(), np.float32) for piece in frames if piece.samples]
+        self._given += sum(piece.shape[1] for piece in pieces)
+        return pieces
