@@ -42,7 +42,7 @@ MOST_STREAMS = 32
 
 _LEAST_PACKETS = 11
 """libavformat does not look for a transport stream in files of less than ten times 204 bytes."""
-_NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * PAYLOAD_BYTES
+NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * PAYLOAD_BYTES
 
 _DISCONTINUITY, _RANDOM_ACCESS, _PCR = 0x80, 0x40, 0x10
 _PACK_PCR_PACKET = Struct(">IHIH").pack
@@ -126,9 +126,9 @@ class Packetiser:
         return PacketBuffer(rows)
 
     def finish(self, file_bytes: int) -> Finish:
-        """What makes a partial of ``file_bytes`` the final file: null packets (2.4.3.3), if it is very short."""
-        missing = _LEAST_PACKETS - file_bytes // PACKET_BYTES
-        return Finish((_NULL_PACKET * missing,)) if missing > 0 else Finish()
+        """What makes a partial of ``file_bytes`` the final file: null packets, if it is very short."""
+        missing = padding(file_bytes)
+        return Finish((missing,)) if missing else Finish()
 
     def packets_for(self, unit: AccessUnit) -> int:
         """How many packets ``lay`` may need for ``unit`` at the most, tables and PCRs included."""
@@ -214,6 +214,11 @@ class Packetiser:
             tables[place] = 0x10 | (tables[place] + pmt_packets) & 15
         self._tables_due = time + _TABLES_PACE
         self._tables_laid = True
+
+
+def padding(file_bytes: int) -> bytes:
+    """The null packets (2.4.3.3) that a file of ``file_bytes`` lacks to be taken for a transport stream."""
+    return NULL_PACKET * max(0, _LEAST_PACKETS - file_bytes // PACKET_BYTES)
 
 
 def _refusal(unit: AccessUnit, stream: ElementaryStream | None) -> MediaError:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..mpegts.batch import NULL_PID, Batch
+from ..mpegts.packetiser import NULL_PACKET, padding
 from ..mpegts.pes_header import parse_pes_header
 from ..mpegts.sync import PACKET_BYTES, SYNC_BYTE, PacketFramer
 from ..mpegts.tables import PAT_PID, PMT_PID
@@ -37,9 +38,25 @@ def usable_end(view: View, unit_ends: Collection[int] = ()) -> tuple[int, list[P
     """The end of the last whole access unit, and what stands behind it, in pieces from the back.
 
     0 where there is none. ``unit_ends`` are offsets at which a unit is known to end,
-    should it not say so itself.
+    should it not say so itself. Null packets that fill up a very short file belong to it.
     """
-    end, window = view.size, WINDOW_BYTES
+    padded = _padding_bytes(view)
+    end, pieces = _usable_end(view, view.size - padded, unit_ends)
+    return (view.size if 0 < end == view.size - padded else end), pieces
+
+
+def _padding_bytes(view: View) -> int:
+    if view.size > len(padding(0)):
+        return 0
+    held = view.read(0, view.size)
+    media = held
+    while media.endswith(NULL_PACKET):
+        media = media.removesuffix(NULL_PACKET)
+    return len(held) - len(media)
+
+
+def _usable_end(view: View, end: int, unit_ends: Collection[int]) -> tuple[int, list[Piece]]:
+    window = WINDOW_BYTES
     pieces: list[Piece] = []
     while end > 0:
         begin = max(0, end - window)

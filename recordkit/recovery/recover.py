@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import RecordkitError, RecoveryError, StillRecordingError
+from ..mpegts.packetiser import padding
 from ..system import System
 from ..values import PathLike, named
 from ..values import path as read_path
 from ..writer.output import Output
 from . import chunks
 from .aside import carry_out, set_aside
-from .files import inode_at, locked, remove, told
+from .files import inode_at, locked, remove, told, write_all
 from .lone_tail import open_tail, without_partial
 from .measure import Measure, Progress, measure
 from .names import final_names, output_of, rejected_path, unfinished
@@ -102,6 +103,8 @@ def _recover(output: Output, dry_run: bool, on_progress: Progress | None, system
         found_chunks = chunks.scan(view, plan.end, boundary, on_progress) if chunks.is_mp4(view) else None
         if found_chunks is None:
             measured = measure(view, plan.end, boundary, on_progress)
+            if not dry_run and committed is None:
+                plan.end = _padded(descriptor, output.partial_path, plan.end, system)
         else:
             measured = found_chunks.measure()
             if not dry_run and committed is None:
@@ -111,6 +114,13 @@ def _recover(output: Output, dry_run: bool, on_progress: Progress | None, system
         else:
             final_path = _commit(output, committed, descriptor, tail, plan, system)
         return _report(found, output, plan, measured, final_path)
+
+
+def _padded(descriptor: int, path: Path, end: int, system: System) -> int:
+    """Give a transport stream of ``end`` bytes what a finished recording has; its size. Raises WriteError."""
+    missing = padding(end)
+    write_all(system, descriptor, path, missing, end)
+    return end + len(missing)
 
 
 def _report(found: Recovery, output: Output, plan: Plan, measured: Measure, final_path: Path) -> Recovery:

@@ -29,11 +29,20 @@ def media(crf: int = 40, seconds: float = 1.0, size: tuple[int, int] = (160, 90)
 
 @functools.cache
 def large_units() -> bytes:
-    """Units of 1,000 and 100,000 bytes in turn; the second kind has no stated length."""
+    """Units of 1,000 bytes, and each fourth of 100,000, which has no stated length."""
     made = packetiser()
     buffer = PacketBuffer(np.empty((4000, PACKET), np.uint8))
     for number in range(8):
-        made.lay(unit(number, 100_000 if number % 2 else 1000), buffer)
+        made.lay(unit(number, 100_000 if number % 4 == 3 else 1000), buffer)
+    return bytes(buffer.bytes[: buffer.used_bytes])
+
+
+def short_units() -> bytes:
+    """Tables and two units, in less packets than a finished recording has at least."""
+    made = packetiser()
+    buffer = PacketBuffer(np.empty((20, PACKET), np.uint8))
+    for number in range(2):
+        made.lay(unit(number, 100), buffer)
     return bytes(buffer.bytes[: buffer.used_bytes])
 
 

@@ -15,8 +15,8 @@ from recordkit.recovery import ending
 from recordkit.recovery.outcome import Outcome
 from recordkit.system import System
 
-from ..steering import FaultySystem, scan
-from .material import PACKET, Lying, large_units, media, tail_bytes, unit_starts
+from ..steering import FaultySystem, packetiser, scan
+from .material import PACKET, Lying, large_units, media, short_units, tail_bytes, unit_starts
 
 
 @pytest.fixture
@@ -658,3 +658,31 @@ def test_a_tail_of_nothing_but_zeros_is_not_read_through(lying, monkeypatch, has
     assert lying.final.read_bytes() == data
     assert found.cut_bytes == (2 * valid if has_header else 0)
     assert sum(read) < 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize("is_in_tail", [False, True])
+def test_a_very_short_recording_is_filled_up_as_a_finished_one_is(lying, is_in_tail):
+    data = short_units()
+    assert len(data) < 11 * PACKET
+    lying.lay(b"" if is_in_tail else data, [(0, data)])
+    rk.recover(lying.final)
+    recovered = lying.final.read_bytes()
+    assert recovered.startswith(data)
+    assert len(recovered) == 11 * PACKET
+    # FFmpeg looks for packets of up to 204 bytes, ten of them.
+    assert {recovered[at] for at in range(0, len(recovered), PACKET)} == {0x47}
+    assert rk.verify(lying.final).ok
+
+
+def test_a_short_recording_that_was_padded_already_keeps_its_last_frame(lying):
+    data = short_units()
+    padded = data + packetiser().finish(len(data)).append[0]
+    found = rk.recover(lying.lay(padded, [(0, data)]).final)
+    assert lying.final.read_bytes() == padded
+    assert (found.cuts, found.tail_bytes) == ((), 0)
+
+
+def test_padding_alone_is_no_recording(lying):
+    padding = packetiser().finish(0).append[0]
+    assert rk.recover(lying.lay(padding).final).outcome is Outcome.NOTHING
+    assert lying.partial.read_bytes() == padding
