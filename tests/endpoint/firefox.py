@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.judges import judge
+from tests.steering import GUARD_S
 
 START_S = 60.0
-GUARD_S = 30.0
 PREFERENCES = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,

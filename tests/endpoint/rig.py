@@ -20,9 +20,9 @@ from recordkit.recorder.state import State
 from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc import peer_internals
 from recordkit.sources.webrtc.tracks import SyntheticMedia
+from tests.steering import GUARD_S
 
 SDP = {"Content-Type": "application/sdp"}
-GUARD_S = 20.0
 
 
 @dataclass

@@ -18,6 +18,7 @@ from aiortc import RTCSessionDescription
 from recordkit.endpoint import endpoint as face
 from recordkit.endpoint import listener
 from recordkit.errors import DiskSpaceError, SettingsError, StateError
+from tests.steering import GUARD_S
 
 from .rig import SDP, CountingDesk, an_offer, new_peer, offer_of, publish, running, until
 
@@ -415,7 +416,7 @@ def test_half_open_connections_are_closed_and_bounded(monkeypatch: pytest.Monkey
             for number, (_, writer) in enumerate(opened):
                 writer.write(heads[number % 3])
             # The ten beyond the bound are closed at once, the others when their time is over.
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(GUARD_S):
                 ends = await asyncio.gather(*(reader.read() for reader, _ in opened), return_exceptions=True)
             assert len(ends) == 30
             for _, writer in opened:
@@ -424,7 +425,7 @@ def test_half_open_connections_are_closed_and_bounded(monkeypatch: pytest.Monkey
             reader, writer = await asyncio.open_connection(host, int(port))
             head = "POST /whip/talk HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/sdp\r\n"
             writer.write(f"{head}Content-Length: 999\r\n\r\nv=0".encode())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(GUARD_S):
                 assert (await reader.readline()).split()[1] == b"408"
             writer.close()
             async with client.options("/whip/talk") as response:

@@ -11,6 +11,7 @@ from recordkit.errors import MediaError, StateError
 from recordkit.model import EncodedUnit, EventKind
 from recordkit.recorder import inlet
 from recordkit.recorder.inlet import Change, Inlet
+from tests.steering import GUARD_S
 
 
 class Taker:
@@ -134,7 +135,7 @@ def test_a_stream_that_lags_is_waited_for_no_longer_than_that(monkeypatch):
         _, _, into, change, _ = changing()
         into.put(audio(1), 0)
         into.put(video(2, entry=True), 0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(GUARD_S):
             await change.over()
 
     asyncio.run(run())

@@ -16,6 +16,7 @@ from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc.description import parameter_sets
 from recordkit.sources.webrtc.peers import Peers
 from recordkit.sources.webrtc.tracks import SyntheticMedia
+from tests.steering import GUARD_S
 
 SETS = (7, 8)
 START_CODE = b"\0\0\0\1"
@@ -82,7 +83,7 @@ def test_a_sender_of_sets_in_its_description_alone_is_recorded_from_its_first_id
         peers.receiver.on("track", lambda track: recorder.addTrack(track, peer=peers.receiver))
         await peers.add(Bare(media))
         await recorder.start()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD_S):
             # What is sent before both ends have their keys reaches nobody.
             while {peers.sender.connectionState, peers.receiver.connectionState} != {"connected"}:
                 await asyncio.sleep(0.01)

@@ -12,7 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from recordkit.errors import MediaError
 from recordkit.sources.webrtc.frames import FrameClocks, FrameReader
-from tests.steering import FakeClock
+from tests.steering import GUARD_S, FakeClock
 
 SECOND = 90_000
 
@@ -58,7 +58,7 @@ def read(*tracks, clock):
                 clocks,
                 clock,
             )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD_S):
             while len(ends) < len(tracks):
                 await asyncio.sleep(0)
         return times, [ends[number] for number in range(len(tracks))]

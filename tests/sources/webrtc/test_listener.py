@@ -19,6 +19,7 @@ from recordkit.sources.webrtc import listener as listening
 from recordkit.sources.webrtc import tap
 from recordkit.sources.webrtc.listener import Listener
 from tests.sources.webrtc.packets import film, ntp, packets, talk
+from tests.steering import GUARD_S
 
 CODECS = {"video": ("video/H264", 90_000, 96), "audio": ("audio/opus", 48_000, 111)}
 
@@ -78,7 +79,7 @@ class Remote:
 async def a_peer():
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD_S):
             yield peer
     finally:
         await peer.close()

@@ -11,6 +11,7 @@ from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc.network import Link, Network, NetworkFaults, Traffic
 from recordkit.sources.webrtc.peers import connected_peers
 from recordkit.sources.webrtc.tracks import SyntheticMedia
+from tests.steering import GUARD_S
 
 MANY = 5000
 STEP_S = 0.001
@@ -140,7 +141,7 @@ def count_packets(receiver):
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(GUARD_S):
         while not condition():
             await asyncio.sleep(0.01)
 

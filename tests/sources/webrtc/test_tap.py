@@ -15,6 +15,7 @@ from recordkit.sources.webrtc.peers import connected_peers
 from recordkit.sources.webrtc.reception import Reception
 from recordkit.sources.webrtc.tap import Tap, is_remote
 from recordkit.sources.webrtc.tracks import SyntheticMedia
+from tests.steering import GUARD_S
 
 BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
@@ -61,7 +62,7 @@ class Taker:
 async def small_video():
     media = SyntheticMedia(Synthetic(width=320, height=180, seconds=60, audio=False))
     try:
-        async with asyncio.timeout(60), connected_peers(media.tracks) as peers:
+        async with asyncio.timeout(GUARD_S), connected_peers(media.tracks) as peers:
             media.peers = peers
             yield media, peers.tracks[0], peers.receivers[0]
     finally:
