@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from struct import Struct
 from typing import Any, BinaryIO, TypeAlias
 
 import av
@@ -32,6 +33,8 @@ _BY_ARRIVAL: Mapping[str, str] = {_WALLCLOCK: "1"}
 _NO_TIMESTAMPS = 0x80
 """AVFMT_NOTIMESTAMPS: a format that has none."""
 
+_REFERENCE_TIME = Struct("=qi")
+"""AVProducerReferenceTime: microseconds since the epoch, and flags."""
 _TAGS: Mapping[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """PyAV 19 no longer takes this, and replaces what is not UTF-8 by itself."""
 
@@ -218,3 +221,14 @@ def words(error: Exception) -> str:
     if isinstance(error, av.ExitError):
         return f"nothing came for {LONGEST_SILENCE_S:.0f} s"
     return getattr(error, "strerror", None) or str(error)
+
+
+def reference_time_ns(packet: DemuxedPacket) -> int | None:
+    """When the frame of ``packet`` was produced, in nanoseconds since the epoch; None if nothing says so.
+
+    libavformat has it of a camera's sender reports (RTSP), and of the ``prft`` boxes of MP4.
+    """
+    if not packet.has_sidedata("prft"):
+        return None
+    wall_us, _ = _REFERENCE_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
+    return int(wall_us) * 1000

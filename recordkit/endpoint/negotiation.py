@@ -17,6 +17,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationEr
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from ..errors import SettingsError
+from ..sources.webrtc import capture_time
 from . import dialect
 
 _MOST_SECTIONS = 8
@@ -116,4 +117,7 @@ async def answer(
     text = peer.localDescription.sdp
     if "a=candidate:" not in text:
         raise web.HTTPServiceUnavailable(text="This machine has no free UDP port for media; see media_ports.\n")
+    text, number = capture_time.asked_for(text, offer_text)
+    if number is not None:
+        capture_time.listen({receiver.transport for receiver in peer.getReceivers()}, number)
     return dialect.for_publisher(text, offer_text, start_bit_rate, announced_address)

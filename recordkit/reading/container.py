@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from struct import Struct
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -14,7 +13,7 @@ from av.video.stream import VideoStream
 
 from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.lengths import parse_configuration
-from ..demux import demux, is_decodable, open_media
+from ..demux import demux, is_decodable, open_media, reference_time_ns
 from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
 from ..ticks import fraction
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     Packet = av.Packet[Any]
 
 _LOOKS = 8
-_REFERENCE_TIME = Struct("=qi")
-"""AVProducerReferenceTime: microseconds since the epoch, and flags."""
 _MICROSECONDS = Fraction(1, av.time_base)
 _AUDIO_LEAD_S = Fraction(1, 2)
 _USUAL_RATE = Fraction(25)
@@ -219,9 +216,8 @@ class _Taken:
         if self._codec is not None:
             head = bytes(memoryview(packet)[:HEAD_BYTES])
             found = captured_in(_with_start_codes(head, self._length_bytes), self._codec)
-        if found is None and packet.has_sidedata("prft"):
-            wall_us, _ = _REFERENCE_TIME.unpack_from(bytes(packet.get_sidedata("prft")))
-            found = Captured(wall_us * 1000, CapturedBy.SOURCE)
+        if found is None and (produced_ns := reference_time_ns(packet)) is not None:
+            found = Captured(produced_ns, CapturedBy.SOURCE)
         self._says_when |= found is not None
         return found
 

@@ -29,6 +29,7 @@ from .edits import hidden_frames
 from .encrypted import ENCRYPTED, encrypted_streams, kept, peeked, scrambled_pids
 from .interleave import interleaved, with_decoding_times
 from .source import OpenSource, SourceItem
+from .taken import Taken
 
 log = logging.getLogger("recordkit")
 
@@ -112,7 +113,10 @@ class MediaFile:
                 average = None  # a guess by times that say nothing: it is no reason to refuse the film
             yield OpenSource(
                 items=self._items(
-                    self._in_order(container, packets, choice.streams, passed), choice.streams, passed
+                    container,
+                    self._in_order(container, packets, choice.streams, passed),
+                    choice.streams,
+                    passed,
                 ),
                 has_video=video is not None,
                 has_audio=bool(choice.audio),
@@ -170,7 +174,11 @@ class MediaFile:
         return interleaved(packets, chosen)
 
     def _items(
-        self, packets: Iterator[DemuxedPacket], chosen: list[Any], passed: dict[int, bool]
+        self,
+        container: av.container.InputContainer,
+        packets: Iterator[DemuxedPacket],
+        chosen: list[Any],
+        passed: dict[int, bool],
     ) -> Iterator[SourceItem]:
         numbers = {stream.index: 0 for stream in chosen}
         audio = [stream.index for stream in chosen if isinstance(stream, av.AudioStream)]
@@ -179,6 +187,7 @@ class MediaFile:
         pacer = FrameFilter("fps", f"{fps.numerator}/{fps.denominator}") if fps is not None else None
         begun: set[int] = set()
         decoding = Decoding(self.url, chosen)
+        taken = Taken(container, is_live=_is_live(container))
         for packet in packets:
             # Not packet.stream_index: the empty packets at the end have none.
             index = packet.stream.index
@@ -192,13 +201,15 @@ class MediaFile:
             if passed[index]:
                 # What an edit list hides, and nothing else needs, is no part of the film.
                 if packet.size and not (packet.is_discard and isinstance(packet.stream, av.VideoStream)):
-                    yield SourceItem(packet, numbers[index])
+                    yield SourceItem(packet, numbers[index], captured=taken.packet(packet))
                 continue
             for frame in decoding.frames(packet):
-                if isinstance(frame, VideoFrame) and pacer is not None:
+                if not isinstance(frame, VideoFrame):
+                    yield SourceItem(frame, numbers[index])
+                elif pacer is not None:
                     yield from (SourceItem(picture, numbers[index]) for picture in pacer.put(frame))
                 else:
-                    yield SourceItem(frame, numbers[index])
+                    yield SourceItem(frame, numbers[index], captured=taken.frame(frame))
         if pacer is not None:
             yield from (SourceItem(picture) for picture in pacer.flush())
         decoding.tell_losses()

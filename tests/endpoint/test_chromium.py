@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from recordkit.reading.video import open as open_video
 from recordkit.telemetry.frames import read_flush_log
 from recordkit.verification.verify import Verification, verify
 from tests.judges import (
@@ -86,6 +87,15 @@ def assert_nothing_was_lost(path: Path) -> None:
         assert fields["lost_packets"] == fields["dropped_units"] == fields["refused_units"] == 0
 
 
+def assert_dated_by_the_sender(path: Path) -> None:
+    with open_video(path) as video:
+        frames = video.frames
+    assert set(frames["captured_by"]) == {"abs-capture-time"}
+    # By its clock the frames are as far apart as they are shown, in the mean.
+    span_s = (frames["captured"].iloc[-1] - frames["captured"].iloc[0]).total_seconds()
+    assert abs(span_s - (frames["media_s"].iloc[-1] - frames["media_s"].iloc[0])) < 0.1
+
+
 def test_h264_is_kept_as_it_comes_with_its_size_changes(browser: Browser, served: Served) -> None:
     with publishing(browser, served, "stream=h264&size=360") as page:
         page.evaluate(FIND_SENDER)
@@ -104,6 +114,7 @@ def test_h264_is_kept_as_it_comes_with_its_size_changes(browser: Browser, served
     assert sound.codec == "aac"
     assert ("h264", sent) in frame_counts(found.path)
     assert_nothing_was_lost(found.path)
+    assert_dated_by_the_sender(found.path)
 
 
 def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:
@@ -117,6 +128,7 @@ def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:
     # Sound may be there first: pictures have to be decoded before they are encoded.
     assert [one.pictures for one in found.streams if one.codec == "h264"] == [sent]
     assert_nothing_was_lost(found.path)
+    assert_dated_by_the_sender(found.path)
 
 
 def test_closing_the_page_commits_and_the_list_tells(browser: Browser, served: Served) -> None:

@@ -26,7 +26,7 @@ class MediaPacket:
 
     ``codec`` is libavcodec's name, ``rate`` the RTP clock's in Hz, ``timestamp`` the packet's own
     (32 bits), ``data`` the bytes it adds to its unit (H.264: with start codes), ``arrival_s`` when
-    it came, on a monotonic clock.
+    it came, on a monotonic clock. ``capture_ntp`` is when its frame was taken (NTP, 64 bits), if it says so.
     """
 
     codec: str
@@ -37,6 +37,7 @@ class MediaPacket:
     marker: bool
     data: bytes
     arrival_s: float
+    capture_ntp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

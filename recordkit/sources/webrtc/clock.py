@@ -95,6 +95,11 @@ class StreamClock:
         return median_low(self._samples)
 
     @property
+    def earliest_ntp_offset(self) -> int:
+        """The same by the report that came soonest behind what it tells of."""
+        return min(self._samples)
+
+    @property
     def transit(self) -> int:
         """What makes the stream's times those of its quickest packets' arrival, in ticks."""
         known = [one for one in (self._transit, self._transit_before) if one is not None]

@@ -14,6 +14,7 @@ from ...model import EncodedUnit, EventKind, Field, Received
 from ...system import Clock
 from ...ticks import TICKS_PER_SECOND
 from .assembly import Assembly, MediaPacket, PictureAssembly, SoundAssembly, Unit
+from .capture_time import TakenTimes
 from .choice import SourceChoice
 from .clock import JointClock, Sync
 from .fruitless import Fruitless, reason
@@ -78,6 +79,7 @@ class StreamReception:
         self.end_ticks: int | None = None
         self.request_keyframe: Callable[[], bool] = lambda: False
         self.clock = shared.joint.add(is_audio=is_audio)
+        self._taken = TakenTimes(self.clock)
         self._shared = shared
         self._window_s = AUDIO_WINDOW_S if is_audio else VIDEO_WINDOW_S
         self._reorder: Reorder[MediaPacket] = Reorder(self._window_s)
@@ -191,7 +193,15 @@ class StreamReception:
         if not self.is_audio and seconds > OUTAGE_S and is_missing:
             sink.note(EventKind.GAP, stream=self.index, seconds=seconds, filled=False)
         self.end_ticks = place + unit.duration
-        encoded = EncodedUnit(unit.first.codec, unit.data, place, unit.is_entry, unit.discontinuity, unit.duration)
+        encoded = EncodedUnit(
+            unit.first.codec,
+            unit.data,
+            place,
+            unit.is_entry,
+            unit.discontinuity,
+            unit.duration,
+            captured=None if self.is_audio else self._taken.of(ticks, self._wall_ns),
+        )
         self._codec, self._shown_s = encoded.codec, unit.first.arrival_s
         self._told_s = max(self._told_s, self._shown_s)
         self._units += 1
@@ -208,6 +218,11 @@ class StreamReception:
         self._told_s = now_s
         place = self.end_ticks + round((now_s - behind_s - self._shown_s) * TICKS_PER_SECOND)
         self._shared.sink.put(EncodedUnit(self._codec, b"", place, is_entry=False), self.number)
+
+    @property
+    def _wall_ns(self) -> int:
+        clock = self._shared.clock
+        return clock.time_ns() - round(clock.monotonic() * 1e9)
 
     @property
     def _needs_entry(self) -> bool:
@@ -274,6 +289,8 @@ class StreamReception:
             if unit.is_entry and not self.is_audio:
                 self._requests(first.arrival_s).entry(first.arrival_s)
             ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
+            if first.capture_ntp is not None:
+                self._taken.told(first.capture_ntp, ticks)
             self._shared.take(self, unit, ticks)
 
 

@@ -24,6 +24,7 @@ from aiortc.rtp import RtcpSrPacket
 from ...errors import TapError
 from ...system import Clock
 from .assembly import MediaPacket
+from .capture_time import capture_ntp
 from .consent import on_consent_check
 from .finder import Finder
 from .internals import changed, private
@@ -138,6 +139,7 @@ class Tap:
                     bool(packet.marker),
                     packet._data,
                     self._clock.monotonic(),
+                    capture_ntp(packet),
                 )
             )
         except Exception as error:  # noqa: BLE001 - it is handed on, and aiortc would close the whole call
