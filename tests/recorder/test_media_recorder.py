@@ -393,7 +393,8 @@ def test_a_recording_goes_on_in_the_next_with_nothing_lost_and_nothing_twice(tmp
         numbers = back.last_number
         received = recording.counters.received
         assert (received.lost_packets, received.dropped_units, received.refused_units) == (0, 0, 0)
-    # Each by itself may differ: what lags behind the keyframe is received by the one after, and is in the file before.
+    # Each by itself may differ: what lags behind the keyframe is received by the one after, and is in the file
+    # before.
     assert numbers + 1 == sent[0]
     assert ended.counters.received.received_units + last.counters.received.received_units == sum(sent)
     assert ended.counters.taken_items + last.counters.taken_items == sum(sent)
