@@ -77,7 +77,7 @@ class _Extensions:
 
 def capture_ntp(packet: Any) -> int | None:  # noqa: ANN401 - aiortc's packet
     """The NTP time (64 bits, the upper half seconds) at which the packet's frame was taken, if it says so."""
-    ntp = getattr(packet.extensions, "capture_ntp", None)
+    ntp = getattr(getattr(packet, "extensions", None), "capture_ntp", None)
     return ntp if isinstance(ntp, int) and ntp else None
 
 

@@ -142,9 +142,7 @@ def test_three_percent_of_loss_and_jitter_leave_no_damaged_picture_and_every_pac
 
 
 def _later(packet, seconds):
-    return type(packet)(
-        *(getattr(packet, name) for name in packet.__slots__[:-1]), arrival_s=packet.arrival_s + seconds
-    )
+    return replace(packet, arrival_s=packet.arrival_s + seconds)
 
 
 def test_keyframes_are_asked_for_after_a_loss_at_once_and_then_twice_a_second():
