@@ -38,8 +38,8 @@ class AudioEncoder:
     """Encodes the sound of stream ``stream``; not thread-safe.
 
     Sound is placed by counting samples from the first frame on. ``gap_count`` and ``gap_s`` count
-    the gaps and their seconds, ``cut_samples`` the samples cut because they overlapped. ``on_altered`` is told
-    when channels have to be mixed.
+    the gaps that are over and their seconds, ``cut_samples`` the samples cut because they overlapped.
+    ``on_altered`` is told when channels have to be mixed.
 
     Frames with more channels than those before start a new encoder, unless ``settings`` say how many there
     are; fewer are put into the ones that are there.
@@ -99,8 +99,6 @@ class AudioEncoder:
         samples = min((until - self._anchor) * self._rate // TICKS_PER_SECOND - self._received, longest)
         if self._context is None or self._rests or self._settings.gaps != "silence" or samples <= 0:
             return []
-        if not self._filled:
-            self.gap_count += 1
         try:
             self._break_off()
             self._lay_silence(samples)
@@ -137,11 +135,18 @@ class AudioEncoder:
         return coded
 
     def encode(
-        self, frame: AudioFrame, ticks: int | None, *, discontinuity: bool = False, exact: bool = False
+        self,
+        frame: AudioFrame,
+        ticks: int | None,
+        *,
+        discontinuity: bool = False,
+        exact: bool = False,
+        is_pause: bool = False,
     ) -> list[Coded]:
         """Encode ``frame``, heard from ``ticks`` on; None: right behind the frame before.
 
-        ``exact`` says that a difference from the count of samples is no jitter, however small.
+        ``exact`` says that a difference from the count of samples is no jitter, however small; ``is_pause`` that
+        nothing is missing before the frame, since the source had nothing to say: silence for that is no gap.
 
         Raises MediaError where the frame or the settings cannot be encoded.
         """
@@ -158,9 +163,9 @@ class AudioEncoder:
                 away = round(Fraction((ticks - self._anchor) * self._rate, TICKS_PER_SECOND)) - self._received
                 tolerance = 0.0 if exact else self._settings.gap_tolerance * self._rate
                 if away > tolerance:
-                    coded += self._gap(away)
+                    coded += self._gap(away, is_pause=is_pause)
                 elif self._filled:
-                    self._end_gap()
+                    self._end_gap(is_pause=is_pause)
                     cut = max(0, min(-away, round(frame.samples * self._rate / frame.sample_rate)))
                 elif away < (0 if self._cutting else -tolerance):
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
@@ -256,22 +261,18 @@ class AudioEncoder:
                 self._blocks.append(rest)
                 self._waiting += rest.shape[1]
 
-    def _gap(self, samples: int) -> list[Coded]:
+    def _gap(self, samples: int, *, is_pause: bool) -> list[Coded]:
         """Bridge ``samples`` missing samples by silence, or step over them."""
-        if not self._filled:
-            self.gap_count += 1
         self._break_off()
         whole = self._filled + samples
         if self._settings.gaps == "silence" and whole <= LONGEST_SILENCE_S * self._rate:
             self._lay_silence(samples)
-            self._end_gap()
+            self._end_gap(is_pause=is_pause)
             return self._drain()
         self._received += samples
-        self.gap_s += samples / self._rate
         self._filled = 0
         self._run = self._received
-        if self._on_gap is not None:
-            self._on_gap(self._stream, whole / self._rate, False)
+        self._count_gap(whole, is_filled=False)
         coded = self._drain()
         begun = self._waiting
         if begun:
@@ -286,12 +287,17 @@ class AudioEncoder:
         self._take([np.zeros((self._layout.channels, samples), np.float32)])
         self._received += samples
         self._filled += samples
-        self.gap_s += samples / self._rate
 
-    def _end_gap(self) -> None:
+    def _end_gap(self, *, is_pause: bool = False) -> None:
         filled, self._filled = self._filled, 0
+        if not is_pause:
+            self._count_gap(filled, is_filled=True)
+
+    def _count_gap(self, samples: int, *, is_filled: bool) -> None:
+        self.gap_count += 1
+        self.gap_s += samples / self._rate
         if self._on_gap is not None:
-            self._on_gap(self._stream, filled / self._rate, True)
+            self._on_gap(self._stream, samples / self._rate, is_filled)
 
     def _break_off(self) -> None:
         """Take out of the resampler what it holds."""

@@ -12,7 +12,11 @@ CodedPacket: TypeAlias = "av.Packet[av.stream.Stream]"
 
 
 class Coded(NamedTuple):
-    """An access unit and the format of its stream from this unit on."""
+    """An access unit and the format of its stream from this unit on.
+
+    ``is_filler`` says that nothing was given for it: silence, or a repeated frame, while the stream pauses.
+    """
 
     format: StreamFormat
     unit: AccessUnit
+    is_filler: bool = False

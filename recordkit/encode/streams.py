@@ -22,7 +22,8 @@ from .bridge import Bridge
 from .captured import CaptureTimes
 from .coded import Coded, CodedPacket
 from .decode_times import Timed
-from .live import LivePictures, LiveSound
+from .live import LivePictures
+from .live_sound import LiveSound
 from .merging import Merger
 from .passthrough import Passthrough
 from .routing import FIRST_AUDIO, VIDEO
@@ -171,7 +172,7 @@ class Streams:
                 duration = to_ticks(media.samples, Fraction(1, media.sample_rate))
                 placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, EncodedUnit):
-                placed = self._unit(media, index, ticks, discontinuity)
+                placed = self._unit(media, given, index, ticks)
             else:
                 placed = self._packet(given, index, ticks, arrival)
         except MediaError as error:
@@ -221,7 +222,7 @@ class Streams:
                 if isinstance(way, LivePictures):
                     coded += way.code(media, place, discontinuity=discontinuity, shown_after=shown_after)
                 else:
-                    coded += way.code(media, place, discontinuity=discontinuity)
+                    coded += way.code(media, place, discontinuity=discontinuity, is_live=is_live)
             else:
                 coded += self._passed(media, index, place, shift, placed.item)
         except MediaError as error:
@@ -234,20 +235,21 @@ class Streams:
         """What lies before an item of stream ``index`` at ``place`` while streams pause."""
         ways = {one: way for one, way in tuple(self._ways.items()) if one not in self._given_up}
         audio = {one: way for one, way in ways.items() if isinstance(way, AudioEncoder | LiveSound)}
-        video = {one: way for one, way in ways.items() if isinstance(way, VideoEncoder)}
+        video = {one: way for one, way in ways.items() if isinstance(way, VideoEncoder | LivePictures)}
         way = self._ways.get(index)
-        if isinstance(way, AudioEncoder) and way.filled_s and place < (way.end or 0):
+        if isinstance(way, AudioEncoder | LiveSound) and way.filled_s and place < (way.end or 0):
             self.timeline.late_items += 1
             if not self._is_late_told:
                 self._is_late_told = True
                 log.warning("stream %d: audio came so late that silence stands in its place", index)
-        return self._bridge.before(index, place, audio, video, is_live=is_live)
+        laid = self._bridge.before(index, place, audio, video, is_live=is_live)
+        return [one._replace(is_filler=True) for one in laid]
 
     @property
     def filled_s(self) -> dict[int, float]:
         """How long each stream has gone on by itself since the last item that was given, in seconds."""
         ways = tuple(self._ways.items())
-        return {one: way.filled_s for one, way in ways if isinstance(way, AudioEncoder | VideoEncoder)}
+        return {one: way.filled_s for one, way in ways if isinstance(way, AudioEncoder | LiveSound | VideoEncoder)}
 
     def _reject(self, index: int, error: MediaError) -> None:
         """Leave an item out; raises the error once it ends the recording."""
@@ -343,26 +345,26 @@ class Streams:
     def _audio_settings(self, index: int) -> AudioSettings:
         return self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
 
-    def _unit(self, unit: EncodedUnit, index: int, ticks: int | None, discontinuity: bool) -> list[Placed[_Given]]:
+    def _unit(self, unit: EncodedUnit, given: _Given, index: int, ticks: int | None) -> list[Placed[_Given]]:
+        """Place a unit. Its time has been judged already, by its arrival, too."""
         way = self._live(unit, index)
-        discontinuity |= unit.discontinuity
+        given = given._replace(discontinuity=given.discontinuity or unit.discontinuity)
         placed: list[Placed[_Given]] = []
         if isinstance(way, LivePictures):
             if ticks is not None:
                 if unit.codec == "h264" and unit.is_entry:
                     way.times.learn(unit.data)
-                return self._in_decoding_order(index, way.times.put((unit, discontinuity), ticks))
+                return self._in_decoding_order(index, way.times.put((given, unit.duration), ticks))
             placed = self._in_decoding_order(index, way.times.flush())
-        given = _Given(unit, discontinuity, ticks is not None)
         return placed + self.timeline.put(index, given, ticks, unit.duration, keep_late=unit.is_video, trusted=True)
 
-    def _in_decoding_order(self, index: int, timed: list[Timed[tuple[EncodedUnit, bool]]]) -> list[Placed[_Given]]:
+    def _in_decoding_order(self, index: int, timed: list[Timed[tuple[_Given, int]]]) -> list[Placed[_Given]]:
         """Place live frames by their decoding times."""
         placed: list[Placed[_Given]] = []
-        for (unit, discontinuity), pts, dts, is_late in timed:
+        for (given, duration), pts, dts, is_late in timed:
             self.timeline.late_items += is_late
-            given = _Given(unit, discontinuity, True, pts - dts)
-            placed += self.timeline.put(index, given, dts, unit.duration, keep_late=True, trusted=True)
+            given = given._replace(shown_after=pts - dts)
+            placed += self.timeline.put(index, given, dts, duration, keep_late=True, trusted=True)
         return placed
 
     def _packet(self, given: _Given, index: int, ticks: int | None, arrival: int | None) -> list[Placed[_Given]]:

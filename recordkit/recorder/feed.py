@@ -177,7 +177,7 @@ class Feed:
         if isinstance(media, av.Packet):
             recorder.write_packet(media, item.stream, live=is_live, captured=item.captured)
         elif isinstance(media, EncodedUnit):
-            if not recorder.write_unit(media, item.stream) and given.live is not None:
+            if not recorder.write_unit(media, item.stream, live=is_live) and given.live is not None:
                 given.live.request_entry(is_video=media.is_video, stream=item.stream)
         else:
             recorder.write(media, item.stream, ticks=item.ticks, live=is_live, captured=item.captured)

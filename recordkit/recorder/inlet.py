@@ -100,7 +100,7 @@ class Inlet:
     def put(self, unit: EncodedUnit, stream: int) -> bool:
         """See Sink."""
         recorder = self._recorder_of((unit.is_video, stream), unit.ticks, is_entry=unit.is_entry)
-        return self._written(recorder, lambda: recorder.write_unit(unit, stream))
+        return self._written(recorder, lambda: recorder.write_unit(unit, stream, live=True))
 
     def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
         """See Sink."""

@@ -198,7 +198,7 @@ class Pipeline:
         if not self._may_begin():
             return True
         while self._pending:
-            (stream_format, unit), size = self._pending[0]
+            (stream_format, unit, is_filler), size = self._pending[0]
             if self._packager.format(unit.stream) != stream_format:
                 self._declare(stream_format, unit)
             try:
@@ -209,7 +209,7 @@ class Pipeline:
                 if laid is NotLaid.ENDED:
                     self._abandon_pending()
                     return True
-                self.tally.add(unit, laid.offset)
+                self.tally.add(unit, laid.offset, is_filler=is_filler)
             except MediaError as error:
                 # One unit that has no place in the file is no reason to lose all that follow.
                 self.refused_units += 1
@@ -229,7 +229,7 @@ class Pipeline:
         if not first or not self._opening.lets_go(first):
             return False
         for index in sorted(first):
-            self._declare(*first[index])
+            self._declare(first[index].format, first[index].unit)
         return True
 
     def _declare(self, stream_format: StreamFormat, unit: AccessUnit) -> None:

@@ -309,12 +309,14 @@ class Recorder(Logged):
         self._parts.streams.admit(packet, route.stream)
         return self._put(packet, route, live=live, captured=captured)
 
-    def write_unit(self, unit: EncodedUnit, stream: int = 0) -> bool:
+    def write_unit(self, unit: EncodedUnit, stream: int = 0, *, live: bool = False) -> bool:
         """Record a unit that a live source gives coded: kept as it is, or decoded and encoded anew.
 
         H.264 and H.265 are kept unless VideoSettings asks for something else, Opus where
         AudioSettings asks for it; the log tells the choice. Times are believed as they come.
-        ``stream`` numbers the audio stream. Gives False where the source had better be asked for
+        ``stream`` numbers the audio stream. ``live`` says that it comes as it is taken: what has not come
+        then will not come, so that silence and the last frame stand in for it, and where nothing is missing
+        (``discontinuity``) a while without audio is no gap. Gives False where the source had better be asked for
         a unit that a decoder can start from: the queue was full and this one was dropped, or an
         earlier one could not be decoded.
 
@@ -324,7 +326,7 @@ class Recorder(Logged):
         route = self._routing.unit(unit, stream)
         if unit.is_video and unit.captured is None and unit.data:
             unit = replace(unit, captured=Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL))
-        taken = self._put(unit, route)
+        taken = self._put(unit, route, live=live)
         return taken and (route.entry or not self._parts.streams.needs_entry(route.stream))
 
     def mark(self, name: str) -> None:

@@ -43,13 +43,14 @@ class Tally:
 
     @property
     def silent_s(self) -> float:
-        """How long no unit has come of the stream that has been silent longest; 0 before the first."""
+        """How long nothing was given of the stream that has been silent longest; 0 before the first unit."""
         laid = tuple(self._laid_s.values())
         return self._clock.monotonic() - min(laid) if laid else 0.0
 
-    def add(self, unit: AccessUnit, offset: int) -> None:
-        """Count a unit that was laid at byte ``offset`` of the recording."""
-        self._laid_s[unit.stream] = self._clock.monotonic()
+    def add(self, unit: AccessUnit, offset: int, *, is_filler: bool = False) -> None:
+        """Count a unit that was laid at byte ``offset`` of the recording; ``is_filler`` is that of ``Coded``."""
+        if not is_filler:
+            self._laid_s[unit.stream] = self._clock.monotonic()
         if self.first_pts is None or unit.pts < self.first_pts:
             self.first_pts = unit.pts
         self._ends[unit.stream] = unit.pts + unit.duration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import av
@@ -11,8 +12,9 @@ from recordkit.encode.bridge import STILL, Bridge
 from recordkit.encode.coded import Coded
 from recordkit.encode.merging import LAG
 from recordkit.encode.streams import Streams
-from recordkit.model import AccessUnit, Codec, StreamFormat
+from recordkit.model import AccessUnit, Codec, EncodedUnit, StreamFormat
 from recordkit.settings import AudioSettings, VideoSettings
+from tests.encode.live_units import pictures, sound
 
 VIDEO, AUDIO = 0, 1
 SECOND = 90_000
@@ -150,3 +152,60 @@ def test_audio_that_is_written_later_than_the_video_beside_it_is_not_lost() -> N
                 coded(streams, stream, time)
     streams.flush()
     assert (streams.gap_count, streams.timeline.late_items, streams.rejected_items) == (0, 0, 0)
+
+
+def live_talk(
+    codec: str, silent: tuple[float, float], still: tuple[float, float], *, lost: bool
+) -> list[EncodedUnit]:
+    """20 s of a live sender, in the order of arrival; no audio, and no video, in the spans of seconds given."""
+    (packet,) = sound("opus", 0.02)
+    audio = [replace(packet, ticks=number * SECOND // 50) for number in range(1000)]
+    units = []
+    for span, given in ((still, list(pictures(codec, 80, (64, 48), fps=4))), (silent, audio)):
+        begin, end = (round(second * SECOND) for second in span)
+        behind = next(number for number, unit in enumerate(given) if (unit.ticks or 0) >= end)
+        given[behind] = replace(given[behind], discontinuity=lost)
+        units += [unit for unit in given if not begin <= (unit.ticks or 0) < end]
+    return sorted(units, key=lambda unit: unit.ticks or 0)
+
+
+def coded_live(units: list[EncodedUnit], audio: AudioSettings) -> tuple[Streams, list[AccessUnit]]:
+    streams = Streams(VideoSettings(), [audio])
+    coded = []
+    for unit in units:
+        stream = VIDEO if unit.is_video else AUDIO
+        coded += streams.code(unit, stream, unit.ticks, discontinuity=False, arrival=unit.ticks)
+    return streams, [one.unit for one in coded + streams.flush()]
+
+
+@pytest.mark.parametrize("kept", ["aac", "opus"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_silence_for_a_live_sender_is_laid_while_it_lasts_and_is_a_gap_only_if_something_was_lost(
+    kept: str, lost: bool
+) -> None:
+    units = live_talk("vp8", (5, 17), (19, 19.1), lost=lost)
+    streams, coded = coded_live(units, AudioSettings(codec=kept))  # type: ignore[arg-type]
+    newest = 0
+    for unit in coded:
+        newest = max(newest, unit.dts)
+        assert newest - unit.dts < SECOND
+    audio = [unit for unit in coded if unit.stream == AUDIO]
+    assert max(after.pts - before.pts for before, after in pairwise(audio)) < SECOND // 20
+    assert audio[-1].pts - audio[0].pts == pytest.approx(20 * SECOND, abs=SECOND // 20)
+    assert not any(unit.discontinuity for unit in audio)
+    assert streams.gap_count == lost
+    assert streams.gap_s == pytest.approx(12 * lost, abs=0.05)
+    assert streams.timeline.late_items == 0
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+def test_the_last_frame_of_a_live_sender_stands_through_an_outage_of_everything(codec: str) -> None:
+    """A converter takes ten seconds without video beside audio that goes on for a new clock."""
+    streams, coded = coded_live(live_talk(codec, (5, 18), (5, 18), lost=True), AudioSettings())
+    video = [unit for unit in coded if unit.stream == VIDEO]
+    assert max(after.dts - before.dts for before, after in pairwise(video)) < 6 * SECOND
+    newest = 0
+    for unit in coded:
+        newest = max(newest, unit.dts)
+        assert newest - unit.dts < SECOND
+    assert streams.gap_count == 1

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import recordkit as rk
-from recordkit.encode.live import LivePictures, LiveSound
+from recordkit.encode.live import LivePictures
+from recordkit.encode.live_sound import LiveSound
 from recordkit.errors import MediaError
 from recordkit.model import Codec, EncodedUnit
 from recordkit.settings import AudioSettings, VideoSettings
@@ -162,38 +163,6 @@ def test_sound_of_any_coding_becomes_what_is_asked_for(tmp_path, codec, wanted):
     decoded(path)
     assert recording.streams[1].codec == wanted
     assert recording.duration_s == pytest.approx(2.0, abs=0.2)  # whole blocks, and priming
-
-
-def test_opus_is_kept_byte_for_byte_with_exact_durations():
-    units = list(sound("opus", 1.0))
-    way = LiveSound(AudioSettings(codec="opus"), 1)
-    coded = [one for unit in units for one in way.code(unit, unit.ticks, discontinuity=False)]
-    assert [one.unit.data for one in coded] == [unit.data for unit in units]
-    assert {one.unit.duration for one in coded} == {TICKS_PER_SECOND // 50}
-    assert not any(one.unit.discontinuity for one in coded)
-
-
-@pytest.mark.parametrize("codec", ["aac", "opus"])
-@pytest.mark.parametrize("gaps", ["silence", "mark"])
-def test_a_loss_of_sound_is_filled_or_marked_and_moves_nothing_behind_it(codec, gaps):
-    told = []
-    way = LiveSound(AudioSettings(codec=codec, gaps=gaps), 1, lambda *gap: told.append(gap))
-    units = list(sound("opus", 2.0))
-    coded = []
-    for number, unit in enumerate(units):
-        if number != 50:
-            coded += way.code(unit, 180_000 + unit.ticks, discontinuity=number == 51)
-    coded += way.flush()
-    assert [(stream, round(seconds, 3), filled) for stream, seconds, filled in told] == [
-        (1, 0.02, gaps == "silence")
-    ]
-    assert (way.gap_count, round(way.gap_s, 3)) == (1, 0.02)
-    marked = [one.unit.pts for one in coded if one.unit.discontinuity]
-    assert len(marked) == (gaps == "mark")
-    ends = [one.unit.pts + one.unit.duration for one in coded]
-    jumps = [after.unit.pts - end for end, after in zip(ends, coded[1:], strict=False) if after.unit.pts != end]
-    assert bool(jumps) == (gaps == "mark")
-    assert ends[-1] == pytest.approx(180_000 + 2 * TICKS_PER_SECOND, abs=2 * 1920)
 
 
 def test_a_long_outage_is_believed_at_once(tmp_path):

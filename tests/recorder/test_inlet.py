@@ -21,7 +21,8 @@ class Taker:
         self.final_output_path = SimpleNamespace(name=name)
         self.units, self.events, self.fault = [], [], fault
 
-    def write_unit(self, unit, stream):
+    def write_unit(self, unit, stream, *, live):
+        assert live
         if self.fault is not None:
             raise self.fault
         self.units.append((unit.codec, stream, unit.ticks))

@@ -190,7 +190,8 @@ class StreamReception:
         seconds = gap / TICKS_PER_SECOND
         # Sequence numbers without a hole, of a sender that lives: nothing moved, and nothing is missing.
         is_missing = unit.discontinuity or self._shared.signs.was_lifeless(unit.first.arrival_s - seconds)
-        if not self.is_audio and seconds > OUTAGE_S and is_missing:
+        is_gap = seconds > OUTAGE_S and is_missing
+        if is_gap and not self.is_audio:
             sink.note(EventKind.GAP, stream=self.index, seconds=seconds, filled=False)
         self.end_ticks = place + unit.duration
         encoded = EncodedUnit(
@@ -198,7 +199,7 @@ class StreamReception:
             unit.data,
             place,
             unit.is_entry,
-            unit.discontinuity,
+            unit.discontinuity or (is_gap and self.is_audio),
             unit.duration,
             captured=None if self.is_audio else self._taken.of(ticks, self._wall_ns),
         )

@@ -295,15 +295,26 @@ def test_nothing_stands_behind_a_loss_or_when_the_sender_is_gone(lives):
 
 @pytest.mark.parametrize("pause", [20, 21, 1500])
 def test_sound_that_is_not_sent_while_there_is_silence_is_no_loss(pause):
-    """Opus DTX (RFC 7587, 3.1.3): timestamps go on, sequence numbers do not."""
+    """Opus DTX (RFC 7587, 3.1.3): timestamps go on, sequence numbers do not; reports tell that the sender lives."""
     rig = Rig(video=False)
     spoken = [unit for number, unit in enumerate(talk(pause + 40)) if not 20 <= number < 20 + pause]
-    rig.run(of(rig.audio, spoken))
+    sent = of(rig.audio, spoken)
+    rig.run(sent[:20])
+    while sent[20][1].arrival_s - rig.clock.monotonic() > 5:
+        rig.until(rig.clock.monotonic() + 5)
+        rig.audio.lives()
+    rig.run(sent[20:])
     taker = rig.end()
     first = taker.sounds[0].ticks
     assert [unit.ticks - first for unit in taker.sounds] == [unit.ticks for unit in spoken]
     assert not any(unit.discontinuity for unit in taker.sounds)
     assert rig.reception.counters.lost_packets == 0
+
+
+def test_audio_behind_a_time_in_which_nothing_at_all_lived_tells_that_some_is_missing():
+    rig = Rig(video=False)
+    rig.run(of(rig.audio, [unit for number, unit in enumerate(talk(600)) if not 20 <= number < 520]))
+    assert [number for number, unit in enumerate(rig.end().sounds) if unit.discontinuity] == [20]
 
 
 def test_another_source_takes_over_without_mixing():
