@@ -18,6 +18,8 @@ from ..ticks import TICKS_PER_SECOND, to_ticks
 LONGEST_HOLD = 5 * TICKS_PER_SECOND
 """Multiplexes hold one stream back by 1 s, rarely by more (ISO/IEC 13818-1, 2.4.2.6)."""
 MOST_BYTES = 32 * 1024 * 1024
+_LEAST_RETURN = TICKS_PER_SECOND // 4
+"""A stream whose times go back so far begins anew, and with it the others: recordings laid end to end."""
 _REORDERED = 17
 """A frame is reordered by 16 at the most (H.264, A.3.1)."""
 _MOST_HELD = 1_000
@@ -39,7 +41,8 @@ def interleaved(
     """``packets`` by decoding time, those of one stream in their own order.
 
     A stream may stand ``longest_hold`` ticks behind another: so much is held, and ``most_bytes``. What is
-    further away, as behind a jump of the clock, keeps the order that it came in. Not for live sources.
+    further away, as behind a jump of the clock, keeps the order that it came in, as does what comes before and
+    behind a step back. Not for live sources.
     """
     queues: dict[int, _Queue] = {stream.index: deque() for stream in streams}
     each = list(queues.values())
@@ -55,9 +58,10 @@ def interleaved(
             ticks = before
         else:
             ticks = last[index] = to_ticks(dts, packet.time_base)
-            if abs(ticks - before) > longest_hold and before != -math.inf:
+            if before != -math.inf and not before - _LEAST_RETURN < ticks <= before + longest_hold:
                 yield from _drained(each)
                 held, newest = 0, -math.inf
+                last = {index: ticks}
             newest = max(newest, ticks)
         queues[index].append((ticks, number, size, packet))
         held += size

@@ -90,6 +90,34 @@ def test_what_comes_before_a_jump_of_the_clock_stays_before_it() -> None:
     assert {id(one) for one in found[:3]} == {id(one) for one in before}
 
 
+def test_recordings_laid_end_to_end_stay_one_behind_the_other() -> None:
+    part = [second(VIDEO, number / 25) for number in range(40)] + [
+        second(AUDIO, number / 50) for number in range(80)
+    ]
+    part.sort(key=lambda one: (one.dts or 0) + (one.stream is AUDIO) * TICKS_PER_SECOND // 2)
+    parts = [[second(one.stream, (one.dts or 0) / TICKS_PER_SECOND) for one in part] for _ in range(3)]
+    found = in_order([packet for one in parts for packet in one])
+    for number, one in enumerate(parts):
+        its = found[number * len(part) : (number + 1) * len(part)]
+        assert {id(packet) for packet in its} == {id(packet) for packet in one}
+
+
+def test_a_film_three_times_in_one_file_is_three_times_as_long_and_in_sync(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", seconds=2)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(clip.read_bytes() * 3)
+    recording = record(MediaFile(url=str(joined)), tmp_path / "out.ts")
+    assert recording.duration_s is not None
+    assert abs(recording.duration_s - 6) < 0.3
+    with av.open(str(tmp_path / "out.ts")) as container:
+        times = {stream.type: [] for stream in container.streams}
+        for packet in container.demux():
+            if packet.dts is not None and packet.time_base:
+                times[packet.stream.type].append(float(packet.dts * packet.time_base))
+    assert recording.counters.late_items == 0
+    assert abs(times["video"][-1] - times["audio"][-1]) < 0.2
+
+
 def test_a_packet_without_a_time_stays_behind_the_one_before_it() -> None:
     packets = [second(VIDEO, 1), FakePacket(VIDEO, None), second(VIDEO, 3), second(AUDIO, 2), second(AUDIO, 4)]
     assert [one.dts and one.dts // TICKS_PER_SECOND for one in in_order(packets)] == [1, None, 2, 3, 4]
