@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from .panel.camera import Camera as Camera
     from .panel.panel import RecordingPanel as RecordingPanel
+    from .panel.player import Player as Player
     from .plots.charts import (
         plot_file_growth as plot_file_growth,
         plot_flushes as plot_flushes,
@@ -102,6 +103,7 @@ _NAMES = {
     ),
     ".panel.camera": "Camera",
     ".panel.panel": "RecordingPanel",
+    ".panel.player": "Player",
     ".plots.charts": "plot_file_growth plot_flushes plot_memory plot_overview",
     ".reading.frame": "Frame",
     ".reading.video": "Frames Video open",

@@ -68,12 +68,13 @@ class Packager:
     """Lays access units as MP4 chunks. Not thread-safe; does no I/O and reads no clock.
 
     With ``fragmented`` the finished file stays as it grew, and has an index of its keyframes
-    (``mfra``) at its end. ``late_units`` is always 0: in MP4 no unit comes too late.
+    (``mfra``) at its end. ``origin`` is the tick that is shown at 0; that of the first unit if it is None.
+    ``late_units`` is always 0: in MP4 no unit comes too late.
     """
 
     packet_bytes = 1
 
-    def __init__(self, *, fragmented: bool = False) -> None:
+    def __init__(self, *, fragmented: bool = False, origin: int | None = None) -> None:
         self.late_units = 0
         self.order: tuple[int, ...] = ()
         self._fragmented = fragmented
@@ -81,6 +82,7 @@ class Packager:
         self._movie_due = True
         self._laid_bytes = 0
         self._number = 0
+        self._given_origin = origin
         self._shift = 0
         self._origin = 0
         self._plan: _Plan | None = None
@@ -148,8 +150,7 @@ class Packager:
             plan = self._planned(unit)
         self._plan = None
         if not self._laid_bytes:
-            self._shift = _MARGIN - unit.dts
-            self._origin = self._heard(unit) + self._shift
+            self._shift, self._origin = self._begun(unit)
         track, ticks = self._tracks.get(unit.stream), unit.dts + self._shift
         if track is None or unit.dts < track.least_dts or (track.is_video and not plan.cuts):
             raise _refusal(unit, track)
@@ -214,7 +215,7 @@ class Packager:
         """What comes before a unit: nothing, a new ``moov``, or the beginning of the file."""
         if not (due or self._movie_due):
             return b""
-        origin = self._origin if self._laid_bytes else self._heard(unit) + _MARGIN - unit.dts
+        origin = self._origin if self._laid_bytes else self._begun(unit)[1]
         heads = [
             track.head([entry if track is changed and entry is not None else track.entry]) for track in self._listed
         ]
@@ -222,6 +223,12 @@ class Packager:
             return fragmented_movie(heads, origin)
         spare = [index + 1 for index in range(MOST_STREAMS) if index not in self._tracks]
         return FRONT + fragmented_movie(heads, origin, spare)
+
+    def _begun(self, unit: AccessUnit) -> tuple[int, int]:
+        """How far ticks are shifted in a file that begins with ``unit``, and which tick is then shown first."""
+        if self._given_origin is not None:
+            return _MARGIN - self._given_origin, _MARGIN
+        return _MARGIN - unit.dts, self._heard(unit) + _MARGIN - unit.dts
 
     def _heard(self, unit: AccessUnit) -> int:
         """The tick at which the first of a stream's units is seen or heard: behind its priming."""

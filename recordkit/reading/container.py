@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import av
+from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
@@ -16,8 +18,9 @@ from ..bitstream.lengths import parse_configuration
 from ..demux import demux, is_decodable, open_media, reference_time_ns
 from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
-from ..ticks import fraction
+from ..ticks import TICKS_PER_SECOND, fraction
 from .index import Index, Unit, build
+from .sound import Heard, format_of, heard
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -46,6 +49,7 @@ class ContainerTrack:
         start = self._container.start_time
         self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
         self._places: dict[int | None, int] = {}
+        self._sound: tuple[InputContainer, Iterator[Heard], int] | None = None
         self.index = self._scan()
 
     @property
@@ -181,6 +185,42 @@ class ContainerTrack:
                     if frame.pts is not None and frame.pts * base > end + _AUDIO_LEAD_S:
                         return
 
+    def coded_audio(self, begin: int, end: int) -> Iterator[Heard]:
+        """Coded audio that is heard from ``begin`` on and before ``end``; reads on if that follows."""
+        if self._sound is None or not self._sound[2] <= begin <= self._sound[2] + TICKS_PER_SECOND:
+            self._close_sound()
+            container = open_media(self._path)
+            self._sound = container, self._from_time(container, begin), begin
+        container, following, _ = self._sound
+        for one in following:
+            self._sound = container, following, one.pts
+            if one.pts >= end:
+                # It is the first of what follows.
+                self._sound = container, chain([one], following), end
+                return
+            if one.pts >= begin:
+                yield one
+
+    @staticmethod
+    def _from_time(container: InputContainer, begin: int) -> Iterator[Heard]:
+        streams: list[AudioStream] = [one for one in container.streams.audio if is_decodable(one)][:1]
+        carried = format_of(streams[0]) if streams else None
+        if carried is None:
+            return
+        base = fraction(streams[0].time_base) or Fraction(1)
+        place = Fraction(begin, TICKS_PER_SECOND) - _AUDIO_LEAD_S
+        if container.start_time is not None and place > container.start_time * _MICROSECONDS:
+            container.seek(int(place / base), stream=streams[0])
+        for packet in demux(container, streams):
+            one = heard(packet, carried)
+            if one is not None:
+                yield one
+
+    def _close_sound(self) -> None:
+        if self._sound is not None:
+            self._sound[0].close()
+            self._sound = None
+
     def refresh(self) -> bool:
         """A container of this kind is complete when it can be read."""
         return False
@@ -191,6 +231,7 @@ class ContainerTrack:
 
     def close(self) -> None:
         """Close the file."""
+        self._close_sound()
         self._container.close()
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .index import Index
+from .sound import Heard
 
 if TYPE_CHECKING:
     import av
@@ -38,6 +39,12 @@ class Track(Protocol):
 
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
         """Decoded audio that covers what there is from ``begin`` to ``end``, in seconds of the file's clock."""
+
+    def coded_audio(self, begin: int, end: int) -> Iterator[Heard]:
+        """The coded frames of the first audio stream that are heard from ``begin`` on and before ``end``.
+
+        In ticks of the file's clock; nothing if MP4 has no place for it. Raises SourceError.
+        """
 
     def refresh(self) -> bool:
         """Look for what was written meanwhile; whether frames have been added."""

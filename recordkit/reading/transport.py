@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,7 @@ from ..mpegts.sync import PacketFramer
 from ..mpegts.tables import PAT_PID, PMT_PID, build_pat, build_pmt
 from ..ticks import TICKS_PER_SECOND, WRAP
 from .index import Index, Unit, build
+from .sound import Heard, SoundCutter
 from .store import Store
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class TransportTrack:
         self._scanned = 0
         self._codec: Codec | None = None
         self._pid = self._audio_pid = -1
+        self._audio_codec: Codec | None = None
         self._counter: PictureCounter | None = None
         self._units: list[Unit] = []
         self._audio: list[tuple[int, int]] = []
@@ -121,7 +124,8 @@ class TransportTrack:
         """The coded frames from unit ``first`` on."""
         index = self.index
         unit = first
-        for event in self._events(int(index.offset[first])):
+        tables = (self._pid, StreamFormat(self._codec or Codec.H264))
+        for event in self._events(int(index.offset[first]), *tables):
             if unit >= len(index.pts):
                 return
             if event.pts is None or (event.pts - int(index.pts[unit])) % WRAP:
@@ -129,29 +133,30 @@ class TransportTrack:
             yield _packet(event.data)
             unit += 1
 
-    def _events(self, begin: int) -> Iterator[PesEvent]:
-        """The video's PES packets from byte ``begin`` on, of a stream that is made of them alone."""
+    def _events(self, begin: int, pid: int, carried: StreamFormat, end: int | None = None) -> Iterator[PesEvent]:
+        """The PES packets of ``pid`` from byte ``begin`` to ``end``, of a stream that is made of them alone."""
         scanner, framer = Scanner(), PacketFramer()
-        tables = build_pmt([(self._pid, StreamFormat(self._codec or Codec.H264))], 0x1FFF, 0)
+        tables = build_pmt([(pid, carried)], 0x1FFF, 0)
         scanner.feed(bytes(section_packets(PAT_PID, build_pat(), 0) + section_packets(PMT_PID, tables, 0)))
-        at, size = begin, self._store.size
+        at, size = begin, self._store.size if end is None else min(end, self._store.size)
         while at < size:
             data = self._store.read(at, min(at + _GROUP_BYTES, size))
             if not data:
                 break
             at += len(data)
             for item in framer.feed(data):
-                yield from self._of_video(scanner, item)
+                yield from self._of_one(scanner, item, pid)
         for item in framer.close():
-            yield from self._of_video(scanner, item)
+            yield from self._of_one(scanner, item, pid)
         yield from (event for event in scanner.close() if isinstance(event, PesEvent))
 
-    def _of_video(self, scanner: Scanner, item: object) -> Iterator[PesEvent]:
+    @staticmethod
+    def _of_one(scanner: Scanner, item: object, pid: int) -> Iterator[PesEvent]:
         if not isinstance(item, tuple):
             return
         rows = item[1]
         pids = (rows[:, 1].astype(np.uint16) & 0x1F) << 8 | rows[:, 2]
-        for event in scanner.feed(rows[pids == self._pid].tobytes()):
+        for event in scanner.feed(rows[pids == pid].tobytes()):
             if isinstance(event, PesEvent):
                 yield event
 
@@ -172,6 +177,29 @@ class TransportTrack:
                     yield from cast("list[av.AudioFrame]", packet.decode())
                 except av.FFmpegError:
                     continue  # damaged, or cut at the edge of what was read
+
+    def coded_audio(self, begin: int, end: int) -> Iterator[Heard]:
+        """Coded audio that is heard from ``begin`` on and before ``end``."""
+        if self._audio_codec is None or not self._audio or begin > self._audio[-1][0] + TICKS_PER_SECOND:
+            return
+        # One PES packet earlier: a frame may begin in it and end in the next.
+        first = max(bisect_right(self._audio, begin, key=_time_of) - 2, 0)
+        behind = bisect_left(self._audio, end, key=_time_of) + 1
+        known = behind < len(self._audio)
+        # Of a PES packet that no other follows nobody knows where it ends: not far behind its beginning.
+        stop = self._audio[behind][1] if known else self._audio[-1][1] + _MOST_HEAD_BYTES
+        shift = None
+        cutter = SoundCutter(self._audio_codec)
+        # The tables only say that it is audio; what it is has been told.
+        carried = StreamFormat(Codec.AAC, sample_rate=48_000, channels=2)
+        for event in self._events(self._audio[first][1], self._audio_pid, carried, stop):
+            if event.pts is None or not event.complete:
+                continue
+            if shift is None:
+                shift = self._audio[first][0] - event.pts
+            for one in cutter.feed(event.data, event.pts + shift):
+                if begin <= one.pts < end:
+                    yield one
 
     def close(self) -> None:
         """Close the file."""
@@ -212,6 +240,7 @@ class TransportTrack:
             for mapped in event.program.streams:
                 if mapped.codec in ("aac", "mp3", "opus", "ac3", "eac3", "aac_latm") and self._audio_pid < 0:
                     self._audio_pid = mapped.pid
+                    self._audio_codec = Codec(mapped.codec) if mapped.codec in set(Codec) else None
                     self._head_bytes = min(event.offset + 204, _MOST_HEAD_BYTES)
 
     def _take_columns(self, columns: PesColumns) -> None:
@@ -265,6 +294,10 @@ class TransportTrack:
     def can_begin(self) -> bool:
         """Whether any frame is known to be a keyframe."""
         return any(unit.keyframe for unit in self._units)
+
+
+def _time_of(one: tuple[int, int]) -> int:
+    return one[0]
 
 
 def _packet(data: bytes) -> Packet:

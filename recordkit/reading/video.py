@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import LogError, SettingsError, SourceError
-from ..model import EventKind
+from ..model import Captured, EventKind
 from ..names import partial_of
 from ..telemetry.logfile import log_path, read_log
 from ..ticks import fraction
@@ -141,6 +141,29 @@ class Video(Sequence[Frame]):
         return times[-1] + (float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
 
     @property
+    def is_growing(self) -> bool:
+        """Whether somebody may still be writing it."""
+        return self._store is not None and self._store.is_growing
+
+    @property
+    def coded_count(self) -> int:
+        """How many coded frames there are, those that are never shown among them."""
+        return len(self._track.index.dts)
+
+    def time_of(self, number: int) -> float:
+        """When frame ``number`` is shown, in seconds of media. Raises IndexError."""
+        return self._media_times[number]
+
+    def taken(self, number: int) -> Captured | None:
+        """When frame ``number`` was taken; None if nothing says so. Raises IndexError."""
+        index = self._track.index
+        return index.captured.get(int(index.order[number]))
+
+    def showing(self, media_s: float) -> int:
+        """The number of the frame that is showing at ``media_s``, the first or last one outside of the video."""
+        return self._showing(media_s)
+
+    @property
     def frames(self) -> pd.DataFrame:
         """One row a frame, indexed by ``number``: times, keyframe, bytes, place in the file, what is lost before.
 
@@ -206,15 +229,19 @@ class Video(Sequence[Frame]):
                 there = ", ".join(repr(name) for name in names[:10]) or "none"
                 raise KeyError(f"{self.path} has no mark {when!r}: there are {there}")
             return self[self._showing(self._marks()[names.index(when)][1])]
+        return self[self.find(when)]
+
+    def find(self, when: float | datetime) -> int:
+        """The number of the frame that is showing at ``when``, as in ``at``. Raises IndexError."""
         if isinstance(when, datetime):
             import pandas as pd
 
             if when.tzinfo is None:
                 raise SettingsError("when", when, "give it a time zone, such as UTC")
-            return self[self._taken_at(pd.Timestamp(when))]
+            return self._taken_at(pd.Timestamp(when))
         if not len(self) or not 0 <= when <= self.duration_s:
             raise IndexError(f"{self.path} has no frame at {when} s: it ends at {self.duration_s:.3f} s")
-        return self[self._showing(when)]
+        return self._showing(when)
 
     def between(self, begin: float, end: float) -> Frames:
         """The frames that begin to be shown at ``begin`` seconds of media or later, and before ``end``."""

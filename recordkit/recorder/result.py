@@ -14,6 +14,7 @@ from ..telemetry.frames import Log, Logged
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .. import Player
     from ..reading.video import Video
 
 
@@ -81,6 +82,12 @@ class Recording(Logged):
     def open(self) -> Video:
         """Its frames by number and by time, as of ``recordkit.open``. Raises SourceError without video."""
         return open_video(self)
+
+    def play(self) -> Player:
+        """A player of it for a notebook's page, as of ``recordkit.Player``. Raises SourceError without video."""
+        from .. import Player
+
+        return Player(self)
 
     @property
     def frames(self) -> pd.DataFrame:

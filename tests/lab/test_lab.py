@@ -14,6 +14,7 @@ import recordkit as rk
 from ..judges import assert_decodes_in_silence, judge
 from .jupyter import ROOT, Notebook, running_browser, running_lab, write_notebook
 from .page_camera import PAGE_CAMERA, flash_to_beep_s
+from .watching import number_in_frame, of_view, step, until_view
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PANEL = "import recordkit as rk\npanel = rk.RecordingPanel({sources!r}, 'recordings')\npanel"
@@ -76,14 +77,14 @@ def cells(lab, opened, request):
     return run
 
 
-def seen(notebook, expression, timeout_s=40):
+def seen(notebook, expression, timeout_s=40, name="panel"):
     """Waits until ``expression`` is true in the kernel."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if notebook.ask(f"print(bool({expression}))") == "True":
             return
         time.sleep(0.2)
-    raise AssertionError(f"{expression} did not come true:\n" + notebook.ask("print(panel.error, panel.session)"))
+    raise AssertionError(f"{expression} did not come true:\n" + notebook.ask(f"print({name})"))
 
 
 @pytest.fixture
@@ -372,3 +373,42 @@ def test_a_refused_camera_is_told_in_words(cells, instead_of_the_device):
     notebook.find(".recordkit-camera").get_by_text("The browser was not allowed to use it").wait_for()
     notebook.find(".recordkit-badge").filter(has_text="failed").wait_for()
     notebook.find(".recordkit-note").get_by_text("The browser was not allowed").first.wait_for()
+
+
+@pytest.mark.judge
+def test_a_player_plays_steps_and_goes_where_code_sends_it(lab, cells):
+    rk.record(
+        rk.Synthetic(width=320, height=180, realtime=False, seconds=8), lab.folder / "played.ts", overwrite=True
+    )
+    notebook = cells("import recordkit as rk\nplayer = rk.Player('played.ts')\nplayer")
+    until_view(notebook, "view.first.number === 0")
+    assert number_in_frame(notebook) == 0
+    notebook.find(".recordkit-player").focus()
+    notebook.page.keyboard.press("Space")
+    until_view(notebook, "view.first.number > 15")
+    notebook.page.keyboard.press("Space")
+    until_view(notebook, "view.first.video.paused && !view.first.video.seeking")
+    # A moment, until the last frame that was decoded stands there.
+    notebook.page.wait_for_timeout(200)
+    at = number_in_frame(notebook)
+    assert at == of_view(notebook, "view.first.number")
+    assert [step(notebook, ",", at - one) for one in range(1, 9)] == [at - one for one in range(1, 9)]
+    assert [step(notebook, ".", at - 7 + one) for one in range(8)] == [at - 7 + one for one in range(8)]
+    notebook.page.keyboard.press("m")
+    notebook.find(".recordkit-player-marks button").wait_for()
+    # From code, and back again.
+    notebook.ask("player.at(4.05)")
+    until_view(notebook, "view.first.number === 120 && !view.first.video.seeking")
+    assert number_in_frame(notebook) == 120
+    seen(notebook, "player.number == 120 and abs(player.media_s - 4.05) < 0.04", name="player")
+    notebook.find(".recordkit-player-ticks button").click()
+    until_view(notebook, f"view.first.number === {at} && !view.first.video.seeking")
+    # One image a second, and nothing at all.
+    notebook.find(".recordkit-player-modes button:has-text('small')").click()
+    until_view(notebook, "!view.first.picture.hidden && view.first.picture.naturalWidth === 320")
+    assert number_in_frame(notebook) == at
+    # A page that has lost its kernel says so, and shows what it has.
+    notebook.find(".recordkit-player-modes button:has-text('full')").click()
+    notebook.restart()
+    notebook.find(".recordkit-player").get_by_text("The kernel is gone").wait_for()
+    assert notebook.faults == []

@@ -1,0 +1,229 @@
+"""One recording as a player needs it: opened as soon as there is something, and read for each page that looks."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MediaError, RecordkitError, SourceError
+from ..names import final_of, is_partial
+from ..reading.chunks import ChunkReader, Piece
+from ..reading.marking import Mark, MarksRead, mark_of
+from ..reading.video import Video
+from ..reading.video import open as open_video
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..background.session import Session
+    from ..reading.frame import Frame
+
+log = logging.getLogger("recordkit")
+
+MOST_READERS = 8
+"""Pages and views beside each other; the one that has not asked for longest begins anew when it asks again."""
+_LEAST_CHUNK, _MOST_CHUNK = 64 << 10, 1 << 20
+_JPEG_QUALITY = 82
+_WAITING = "Nothing can be shown yet: the first frame has not come."
+_DELETED = "This recording was deleted meanwhile. What was open can still be seen."
+_CODED = {"hevc": "H.265", "h264": "H.264", "vp9": "VP9", "vp8": "VP8", "av1": "AV1", "mpeg2video": "MPEG-2"}
+
+
+class Film:
+    """A recording to look at: ``source`` is what ``recordkit.open`` takes. One thread at a time.
+
+    Raises SourceError if there is nothing, and nobody is recording it either.
+    """
+
+    def __init__(self, source: Any, session: Session | None = None) -> None:  # noqa: ANN401 - as recordkit.open
+        self._source = source
+        self.session = session
+        given = getattr(source, "path", source)
+        self._video: Video | None = None
+        self._readers: OrderedDict[str, ChunkReader] = OrderedDict()
+        self._refusal = ""
+        self.marks: list[Mark] = []
+        self._is_deleted = self._is_complete = False
+        try:
+            self._open()
+        except SourceError:
+            if session is None or session.has_ended:
+                raise
+        self.path = self._video.path if self._video is not None else Path(given)
+        self._log = MarksRead(self.path)
+        self.read_marks()
+
+    @property
+    def title(self) -> str:
+        """The recording's name, as it is or will be."""
+        return self._final.name
+
+    @property
+    def _final(self) -> Path:
+        return self.path.with_name(final_of(self.path.name)) if is_partial(self.path.name) else self.path
+
+    @property
+    def video(self) -> Video:
+        """The frames. Raises SourceError as long as there are none."""
+        if self._video is None:
+            self._open()
+        if self._video is None:
+            raise SourceError(str(self.path), _WAITING)
+        return self._video
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether more may come."""
+        if self._video is None:
+            return self.session is not None and not self.session.has_ended
+        return self._video.is_growing
+
+    def _open(self) -> None:
+        self._video = open_video(self._source)
+
+    def refresh(self) -> int:
+        """Look for what was written meanwhile, the last of it once that has ended; how many frames there are."""
+        video = self.video
+        if not self._is_complete:
+            self._is_complete = not video.is_growing
+            video.refresh()
+        return len(video)
+
+    def status(self) -> dict[str, Any]:
+        """What a page is told: how much there is, what it is coded in, and what is amiss."""
+        try:
+            video = self.video
+            count = self.refresh()
+        except SourceError as error:
+            if self.is_growing:
+                return {"growing": True, "count": 0, "duration": 0.0, "words": _WAITING}
+            return {"growing": False, "count": 0, "duration": 0.0, "fault": str(error)}
+        reader: ChunkReader | None = None
+        try:
+            reader = ChunkReader(video)
+        except MediaError as error:
+            self._refusal = str(error)
+        width, height = self.size
+        return {
+            "growing": video.is_growing,
+            "count": count,
+            "duration": video.duration_s,
+            "fps": video.fps,
+            "width": width,
+            "height": height,
+            "video": "" if reader is None else reader.video_codec,
+            "audio": "" if reader is None else reader.audio_codec,
+            "audio_name": "" if reader is None else reader.audio_name.upper(),
+            "refusal": "" if reader is not None else self._refusal,
+            "words": self.amiss(),
+        }
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame."""
+        try:
+            frame = self.video[0].frame
+        except RecordkitError:
+            return 16, 9
+        turned = round(frame.rotation / 90) % 2
+        return (frame.height, frame.width) if turned else (frame.width, frame.height)
+
+    def amiss(self) -> str:
+        """What a page is to say of the file, in words; mostly nothing."""
+        if self._is_deleted or not (self.path.exists() or self._final.exists()):
+            self._is_deleted = True
+            return _DELETED
+        return ""
+
+    def piece(self, view: str, asked: dict[str, Any]) -> Piece:
+        """Chunks for a page: from the frame ``number`` on, or from ``unit``. Raises RecordkitError."""
+        self.refresh()
+        reader = self._reader(view)
+        limit = min(max(int(asked.get("bytes", 0)), _LEAST_CHUNK), _MOST_CHUNK)
+        number = self.asked_for(asked)
+        if number is not None:
+            reader.begin(number, audio=bool(asked.get("audio", True)), after=bool(asked.get("after")))
+            return reader.more(limit)
+        return reader.more(limit, int(asked.get("unit", 0)))
+
+    def asked_for(self, asked: dict[str, Any]) -> int | None:
+        """The frame that a question names, by its number (-1: the newest) or its time; None if it names none."""
+        video = self.video
+        if "media_s" in asked:
+            return video.showing(float(asked["media_s"]))
+        if "number" not in asked:
+            return None
+        number = int(asked["number"])
+        return max(len(video) + number if number < 0 else min(number, len(video) - 1), 0)
+
+    def _reader(self, view: str) -> ChunkReader:
+        reader = self._readers.get(view)
+        if reader is None:
+            reader = self._readers[view] = ChunkReader(self.video)
+            while len(self._readers) > MOST_READERS:
+                self._readers.popitem(last=False)
+        self._readers.move_to_end(view)
+        return reader
+
+    def let_go(self, view: str) -> None:
+        """A view was closed."""
+        self._readers.pop(view, None)
+
+    def image(self, number: int, width: int | None = None, *, kind: str = "jpeg") -> bytes:
+        """Frame ``number`` as an image, at most ``width`` pixels wide. Raises RecordkitError."""
+        from PIL import Image
+
+        frame = self.frame(number)
+        made = Image.fromarray(frame.image)
+        if width is not None and width < made.width:
+            made = made.resize((width, max(round(made.height * width / made.width), 1)))
+        data = io.BytesIO()
+        made.save(data, kind, quality=_JPEG_QUALITY)
+        return data.getvalue()
+
+    def frame(self, number: int) -> Frame:
+        """Frame ``number``, the nearest one there is. Raises MediaError without any."""
+        video = self.video
+        if not len(video):
+            raise MediaError("there is no frame yet")
+        return video[min(max(number, 0), len(video) - 1)]
+
+    def captured(self, number: int) -> pd.Timestamp | None:
+        """When frame ``number`` was taken (UTC); None if nothing says so."""
+        import pandas as pd
+
+        if self._video is None or not 0 <= number < len(self._video):
+            return None
+        taken = self._video.taken(number)
+        return None if taken is None else pd.Timestamp(taken.time_ns, unit="ns", tz="UTC")
+
+    def read_marks(self) -> bool:
+        """Look for marks that have come to the log; whether there are any."""
+        found = [self.add_mark(one) for one in self._log.more()]
+        return any(found)
+
+    def take_record(self, record: object) -> bool:
+        """A record as the recording's process tells it; whether it is a mark that was not known."""
+        found = mark_of(record)
+        return found is not None and self.add_mark(found)
+
+    def add_mark(self, mark: Mark) -> bool:
+        """Keep a mark in the order of time, once."""
+        if mark in self.marks:
+            return False
+        self.marks = sorted([*self.marks, mark], key=lambda one: one.media_s)
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._readers.clear()
+        if self._video is not None:
+            self._video.close()
+
+
+def coding(name: str) -> str:
+    """A coding as people call it."""
+    return _CODED.get(name, name)

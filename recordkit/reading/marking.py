@@ -1,0 +1,54 @@
+"""The marks of a recording's log, read on as it grows: what was read before is not read again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model import Event, EventKind
+from ..telemetry.logfile import LONGEST_LINE_BYTES, log_path, parse_line
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment that somebody noted: ``media_s`` in seconds of media, ``time_ns`` since the epoch in UTC."""
+
+    name: str
+    media_s: float
+    time_ns: int
+
+
+def mark_of(record: object) -> Mark | None:
+    """The mark that a record of a log is; None if it is none."""
+    if not isinstance(record, Event) or record.kind is not EventKind.MARK:
+        return None
+    media_s = record.fields.get("media_s")
+    if not isinstance(media_s, int | float):
+        return None
+    return Mark(str(record.fields.get("name", "")), float(media_s), record.time_ns)
+
+
+class MarksRead:
+    """The marks of the recording at ``path``; without a log there are none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = log_path(path)
+        self._read = 0
+        self._rest = b""
+
+    def more(self) -> list[Mark]:
+        """Those that were added since the last call."""
+        try:
+            if self._path.stat().st_size <= self._read:
+                return []
+            with os.fdopen(os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+                file.seek(self._read)
+                data = file.read()
+        except OSError:
+            return []
+        self._read += len(data)
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest if len(rest) < LONGEST_LINE_BYTES else b""
+        found = [mark_of(parse_line(line)) for line in lines if b'"mark"' in line]
+        return [one for one in found if one is not None]
