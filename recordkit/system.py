@@ -5,18 +5,30 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import mmap
+import logging
 import os
+import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Event
+
+log = logging.getLogger("recordkit")
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _M_MMAP_THRESHOLD = -3
 _LARGE_BLOCK_BYTES = 1024 * 1024
+_ALLOCATED_BYTES = 64 * 1024
+"""Room is reserved in pieces of this size: btrfs frees a piece once all of it is unused."""
+_PUNCH_HOLE_KEEP_SIZE = 3
+_GET_FLAGS, _SET_FLAGS, _NO_COPY_ON_WRITE = 0x80086601, 0x40086602, 0x00800000
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The errno values of a full disk or quota."""
+NO_HOLES = frozenset(
+    {errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV, errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTTY}
+)
+"""The errno values of a file system that frees no space in the middle of a file."""
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 """The errno values of a file system without locks (Lustre, NFS, some FUSE mounts)."""
 
@@ -66,12 +78,28 @@ class System:
         return os.open(path, flags | os.O_CLOEXEC, 0o666)
 
     def close(self, descriptor: int) -> None:
-        """Close a descriptor."""
-        os.close(descriptor)
+        """Close a descriptor. An error is only warned of: all that was promised has been synced before."""
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            log.warning("a file could not be closed: %s", error.strerror)
 
     def write_at(self, descriptor: int, data: memoryview, offset: int) -> int:
         """Write at ``offset``; returns the count of bytes written, which may be short."""
         return os.pwrite(descriptor, data, offset)
+
+    def store(self, descriptor: int, data: bytes | memoryview, offset: int) -> None:
+        """Write all of ``data`` at ``offset`` of a tail, into room that was allocated before.
+
+        Not through a mapping: where its file system finds no room for a page after all (btrfs), where
+        the disk fails or somebody cuts the file, touching a mapped page ends the process (SIGBUS).
+        """
+        view, done = memoryview(data), 0
+        while done < len(view):
+            count = os.pwrite(descriptor, view[done:], offset + done)
+            if not count:
+                raise OSError(errno.EIO, "the system takes no more bytes")
+            done += count
 
     def sync_data(self, descriptor: int) -> None:
         """Bring a file's data, and what is needed to read it back, to the disk."""
@@ -79,6 +107,10 @@ class System:
 
     def sync(self, descriptor: int) -> None:
         """Bring a file's data and metadata to the disk."""
+        os.fsync(descriptor)
+
+    def sync_tail(self, descriptor: int) -> None:
+        """Bring a tail, and the space that it gave back, to the disk."""
         os.fsync(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
@@ -94,25 +126,44 @@ class System:
             os.close(descriptor)
 
     def allocate(self, descriptor: int, size: int) -> None:
-        """Give the file ``size`` bytes of disk space; raises OSError (EOPNOTSUPP) if that is not supported."""
+        """Give the empty file ``size`` bytes of disk space of its own, however often it is written to.
+
+        Raises OSError (EOPNOTSUPP) if that is not supported.
+        """
         if not hasattr(os, "posix_fallocate"):
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-        os.posix_fallocate(descriptor, 0, size)
+        with suppress(OSError):
+            # What btrfs allocates is for the first write to each byte only, unless it writes in place.
+            flags = bytearray(struct.calcsize("l"))
+            fcntl.ioctl(descriptor, _GET_FLAGS, flags)
+            word = struct.unpack_from("i", flags)[0] | _NO_COPY_ON_WRITE
+            fcntl.ioctl(descriptor, _SET_FLAGS, struct.pack("l", word))
+        for at in range(0, size, _ALLOCATED_BYTES):
+            os.posix_fallocate(descriptor, at, min(_ALLOCATED_BYTES, size - at))
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut the file, or let it grow with zeros, to ``size`` bytes."""
         os.ftruncate(descriptor, size)
 
-    def punch(self, mapping: mmap.mmap, start: int, size: int) -> None:
-        """Give the disk space of whole pages of a mapped file back: they are zeros then, not to be written to.
+    def punch(self, descriptor: int, start: int, size: int) -> None:
+        """Give the disk space of whole pages of a file back: they are zeros then.
 
-        Its first page must not be one of them. Raises OSError (EOPNOTSUPP) if that is not supported.
+        Raises OSError (EOPNOTSUPP) if that is not supported.
         """
-        # What it says of the pages must be on the disk before they are zeros.
-        mapping.flush(0, mmap.PAGESIZE)
-        mapping.madvise(mmap.MADV_REMOVE, start, size)
-        # Others can have it only once the file system's journal is committed (ext4).
-        mapping.flush(0, mmap.PAGESIZE)
+        call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
+        if call is None:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        if call(descriptor, _PUNCH_HOLE_KEEP_SIZE, ctypes.c_longlong(start), ctypes.c_longlong(size)):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+    def has_holes(self, descriptor: int) -> bool:
+        """Whether ``punch`` frees space in this file, which is empty."""
+        try:
+            self.punch(descriptor, 0, os.sysconf("SC_PAGE_SIZE"))
+        except OSError:
+            return False
+        return True
 
     def inode_at(self, path: Path) -> int | None:
         """The inode that the name stands for, a link's being its own; None if there is none."""

@@ -1,7 +1,6 @@
 """What the tests of the write path steer: the clock, the file system, and ready-made access units."""
 
 import errno
-import mmap
 import os
 import random
 import threading
@@ -152,6 +151,7 @@ class FaultySystem(System):
     free: int | None = None
     room: int | None = None
     full: int = errno.ENOSPC
+    makes_holes: bool = True
     calls: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -216,6 +216,13 @@ class FaultySystem(System):
             self.room -= min(limit, len(data))
         return super().write_at(descriptor, data if limit is None else data[:limit], offset)
 
+    def store(self, descriptor: int, data: bytes | memoryview, offset: int) -> None:
+        self._called("store", len(data), offset, changes=False)
+        super().store(descriptor, data, offset)
+
+    def has_holes(self, descriptor: int) -> bool:
+        return self.makes_holes and System().has_holes(descriptor)
+
     def sync_data(self, descriptor: int) -> None:
         self._called("sync_data")
         super().sync_data(descriptor)
@@ -223,6 +230,10 @@ class FaultySystem(System):
     def sync(self, descriptor: int) -> None:
         self._called("sync")
         super().sync(descriptor)
+
+    def sync_tail(self, descriptor: int) -> None:
+        self._called("sync_tail")
+        super().sync_tail(descriptor)
 
     def sync_folder(self, folder: Path) -> None:
         self._called("sync_folder")
@@ -238,9 +249,11 @@ class FaultySystem(System):
             self.room += max(0, os.fstat(descriptor).st_size - size)
         super().truncate(descriptor, size)
 
-    def punch(self, mapping: mmap.mmap, start: int, size: int) -> None:
+    def punch(self, descriptor: int, start: int, size: int) -> None:
         self._called("punch", size, start)
-        super().punch(mapping, start, size)
+        if not self.makes_holes:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        super().punch(descriptor, start, size)
         if self.room is not None:
             self.room += size
 

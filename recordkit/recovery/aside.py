@@ -6,6 +6,7 @@ import os
 
 from ..errors import WriteError
 from ..system import System
+from ..writer.header import HEADER_BYTES
 from ..writer.output import Output
 from .files import Rejected, told, write_all
 from .names import rejected_path
@@ -24,7 +25,8 @@ def carry_out(plan: Plan, output: Output, descriptor: int, tail: int | None, sys
         # Whole, even where the file seems to have them: a sync that failed may have lost them.
         at = 0
         while at < one.bytes:
-            data = read_at(one.descriptor, one.start + at, min(CHUNK_BYTES, one.bytes - at))
+            lowered = room.lowered_bytes if room is not None and one.start - room.lowered_bytes >= HEADER_BYTES else 0
+            data = read_at(one.descriptor, one.start - lowered + at, min(CHUNK_BYTES, one.bytes - at))
             try:
                 write_all(system, descriptor, output.partial_path, data, one.offset + at)
             except WriteError as error:

@@ -5,28 +5,27 @@ At each moment a kill leaves every byte in the partial, durably, or in the tail,
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import WriteError
 from ..system import FULL, System
-from ..writer.header import HEADER_BYTES, moved_word, punch_unused, read_header
+from ..writer.header import HEADER_BYTES, give_back, lower, moved_word, read_header
 from .files import open_regular, told, write_all
 from .view import read_at
 
-_NO_HOLES = (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODEV, errno.EPERM, errno.EACCES)
-
 
 class Room:
-    """The tail at ``path``, of inode ``inode``, whose bytes are moved to the partial open as ``partial``."""
+    """The tail at ``path``, of inode ``inode``, whose bytes are moved to the partial open as ``partial``.
+
+    ``lowered_bytes`` is by how much its second slot was moved down in it.
+    """
 
     def __init__(self, path: Path, inode: int, partial: int, system: System) -> None:
         self.path = path
         self._inode, self._partial, self._system = inode, partial, system
-        self._given = 0
+        self._given = self._size = self.lowered_bytes = 0
 
     def make(self, upto: int) -> bool:
         """Give back what is unused, and what belongs before ``upto``: all that has a place elsewhere.
@@ -53,13 +52,12 @@ class Room:
             for slot in passed:
                 word, at = moved_word(slot, upto)
                 write_all(self._system, descriptor, self.path, word, at)
-        try:
-            with mmap.mmap(descriptor, 0) as mapping:
-                given = punch_unused(mapping, self._system)
-        except OSError as error:
-            if error.errno in _NO_HOLES:
-                return False
-            raise WriteError(self.path, 0, error, "giving space back") from error
+        with told(self.path, 0, "giving space back"):
+            self._size = self._size or os.fstat(descriptor).st_size
+            given = give_back(descriptor, self._size, self._system)
+            if given == self._given and (shift := lower(descriptor, self._system)):
+                self.lowered_bytes = shift
+                given = give_back(descriptor, self._size, self._system)
         more, self._given = given > self._given, given
         return more
 

@@ -18,6 +18,7 @@ the machine's own byte order (recovery happens on the machine that recorded)::
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from ..mpegts.laying import PACKET_BYTES
-from ..system import System
+from ..system import NO_HOLES, System
 from .identity import seam_digest
 
 MAGIC = b"RKTAIL\0\1"
@@ -42,6 +43,7 @@ OFFSET, VALID, MOVED, SEAM, DIGEST = 8, 9, 10, 11, 12
 _SEAM_BYTES = 4096
 _Bytes = bytes  # ``TailSlot`` has a field of that name
 _LARGEST = 1 << 60
+_COPIED_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +124,69 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
             TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved, seam, bytes(digest))
         )
     slots.sort(key=lambda slot: slot.offset)
-    is_sane &= all(one.end == other.offset for one, other in pairwise(slots))
+    is_sane &= all(one.end == other.seam for one, other in pairwise(slots))
     boot = boot_id()
     is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
     return TailHeader(inode, is_same_boot, is_sane, tuple(slots), packet_bytes)
 
 
-def punch_unused(mapping: mmap.mmap, system: System) -> int:
-    """Give the disk space of a mapped tail's whole pages back that hold nothing valid; how many bytes they are.
+def give_back(descriptor: int, size: int, system: System) -> int:
+    """Give the disk space of a tail of once ``size`` bytes back that holds nothing valid; how many bytes that is.
 
-    Those that were given back before count, too. Raises OSError.
+    What was given back before counts, too. Where no holes can be made the end is cut off. What the header
+    says is on the disk before, and the space is free for others when this returns. Raises OSError.
     """
-    header = read_header(mapping[:HEADER_BYTES])
+    header = read_header(os.pread(descriptor, HEADER_BYTES, 0))
+    if header is None:
+        return 0
+    # What it says of the pages must be on the disk before they are zeros.
+    system.sync_tail(descriptor)
     given = 0
-    for begin, end in () if header is None else header.unused(len(mapping)):
-        begin, end = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
-        if begin < end:
-            system.punch(mapping, begin, end - begin)
-            given += end - begin
+    try:
+        for begin, end in header.unused(size):
+            begin, end = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
+            if begin < end:
+                system.punch(descriptor, begin, end - begin)
+                given += end - begin
+    except OSError as error:
+        if error.errno not in NO_HOLES:
+            raise
+        end = max((slot.start + slot.bytes for slot in header.slots if slot.bytes), default=HEADER_BYTES)
+        if end < os.fstat(descriptor).st_size:
+            system.truncate(descriptor, end)
+        given = size - end
+    # Others can have it only once the file system's journal is committed (ext4).
+    system.sync_tail(descriptor)
     return given
+
+
+def lower(descriptor: int, system: System) -> int:
+    """Move what the second slot holds to the place of the first, which holds nothing valid: its end can be cut then.
+
+    Returns by how many bytes it was moved, 0 where there is nothing to do. A kill at any point leaves it in
+    one of the places, or in both. Raises OSError.
+    """
+    data = os.pread(descriptor, HEADER_BYTES, 0)
+    header = read_header(data)
+    needed = () if header is None else [slot for slot in header.slots if slot.bytes]
+    if header is None or not header.is_sane or [slot.number for slot in needed] != [1]:
+        return 0
+    (slot,) = needed
+    shift = int.from_bytes(data[WORD_BYTES : 2 * WORD_BYTES], sys.byteorder)
+    words = WORDS_PER_SLOT * WORD_BYTES
+
+    def copy(word: int) -> None:
+        value = data[word * WORD_BYTES + words : (word + 1) * WORD_BYTES + words]
+        system.store(descriptor, value, word * WORD_BYTES)
+
+    system.store(descriptor, bytes(WORD_BYTES), VALID * WORD_BYTES)
+    for at in range(slot.start, slot.start + slot.bytes, _COPIED_BYTES):
+        piece = os.pread(descriptor, min(_COPIED_BYTES, slot.start + slot.bytes - at), at)
+        system.store(descriptor, piece, at - shift)
+    for word in (OFFSET, SEAM, DIGEST, DIGEST + 1, MOVED, VALID):
+        copy(word)
+    system.store(descriptor, bytes(WORD_BYTES), VALID * WORD_BYTES + words)
+    return shift
 
 
 def moved_word(slot: TailSlot, upto: int) -> tuple[bytes, int]:

@@ -1,4 +1,4 @@
-"""The crash-proof buffer: two slots in a small file that is mapped, so that the kernel keeps its pages.
+"""The crash-proof buffer: two slots in memory, and in a small file whose pages the kernel keeps.
 
 ``header`` says how the file, ``talk.recording.tail``, is laid out: one page of header and two slots.
 
@@ -17,6 +17,7 @@ import mmap
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,12 @@ from .header import (
     WORD_BYTES,
     WORDS_PER_SLOT,
     boot_id,
-    punch_unused,
+    give_back,
+    lower,
     read_header,
     seam_words,
 )
-from .identity import holds
+from .identity import is_still
 from .output import Output
 
 log = logging.getLogger("recordkit")
@@ -65,35 +67,50 @@ class Filled:
         return self.used * self.packet_bytes
 
 
+Store = Callable[[memoryview | bytes, int], None]
+"""Writes bytes to a place of the tail's file. Raises OSError."""
+
+
 class Slot:
     """One of the two buffers: packets are laid into ``buffer`` and published by ``publish``.
 
-    ``offset`` is where its first byte belongs in the recording. The counts are those of the units
-    laid since the slot was opened, ``first_dts`` and ``end_dts`` the time they cover (ticks).
-    ``is_storing`` is true for the moment in which its pages are written to, which hangs with their disk.
+    ``offset`` is where its first byte belongs in the recording, ``number`` its place in the file. The counts
+    are those of the units laid since the slot was opened, ``first_dts`` and ``end_dts`` the time they cover
+    (ticks). ``is_storing`` is true for the moment in which the file is written to, which hangs with its disk.
+
+    Where it cannot be written to, ``on_loss`` is told, and the slot is kept in memory only until it is
+    opened again: what the file says of it stays true.
     """
 
     __slots__ = (
+        "_is_lost",
+        "_on_loss",
         "_rows",
-        "_words",
+        "_store_at",
+        "_stored_bytes",
         "audio_units",
         "buffer",
         "end_dts",
         "first_dts",
         "is_storing",
         "moved_bytes",
+        "number",
         "offset",
         "video_units",
     )
 
-    def __init__(self, words: int, number: int, rows: NDArray[np.uint8]) -> None:
-        self._words = words + number * WORDS_PER_SLOT * WORD_BYTES
+    def __init__(self, number: int, rows: NDArray[np.uint8], store: Store, on_loss: Callable[[OSError], None]) -> None:
+        self.number = number
+        self.is_storing = False
+        self._store_at, self._on_loss = store, on_loss
         self._rows = address(rows)
         self.buffer = Filled(rows)
         self.open(0)
 
     def open(self, offset: int, before: memoryview | None = None) -> None:
         """Empty the slot; what is laid from now on belongs at ``offset`` of the recording, behind ``before``."""
+        self._is_lost = False
+        self._stored_bytes = 0
         self._store(VALID, 0)
         self._store(MOVED, 0)
         for word, value in seam_words(before):
@@ -123,28 +140,42 @@ class Slot:
 
     def append(self, packets: int, count: int) -> None:
         """Copy ``count`` packets from the address ``packets`` behind those laid, and publish them."""
-        self._copy(self._rows + self.buffer.used_bytes, packets, count * self.buffer.packet_bytes)
+        ctypes.memmove(self._rows + self.buffer.used_bytes, packets, count * self.buffer.packet_bytes)
         self.buffer.used += count
         self.publish()
 
     def publish(self) -> None:
         """Let what has been laid count as valid: from here on a kill cannot lose it."""
-        self._store(VALID, self.buffer.used_bytes)
+        used = self.buffer.used_bytes
+        self._put(self.buffer.bytes[self._stored_bytes : used], self.start + self._stored_bytes)
+        self._stored_bytes = used
+        self._store(VALID, used)
 
     def note_moved(self, count: int) -> None:
         """The recording has the first ``count`` bytes: the slot need not hold them any more."""
         self._store(MOVED, count)
         self.moved_bytes = count
 
-    def _store(self, word: int, value: int) -> None:
-        self._copy(self._words + word * WORD_BYTES, value.to_bytes(WORD_BYTES, sys.byteorder), WORD_BYTES)
+    @property
+    def start(self) -> int:
+        """Where in the tail's file its first byte lies."""
+        return HEADER_BYTES + self.number * _slot_bytes(self.buffer.capacity * self.buffer.packet_bytes)
 
-    def _copy(self, target: int, source: int | bytes, count: int) -> None:
-        # By a call that lets the interpreter go: the pages are a file's, and where its disk hangs
-        # the store into one of them does.
+    def _store(self, word: int, value: int) -> None:
+        place = (word + self.number * WORDS_PER_SLOT) * WORD_BYTES
+        self._put(value.to_bytes(WORD_BYTES, sys.byteorder), place)
+
+    def _put(self, data: memoryview | bytes, at: int) -> None:
+        if self._is_lost:
+            return
         self.is_storing = True
-        ctypes.memmove(target, source, count)
-        self.is_storing = False
+        try:
+            self._store_at(data, at)
+        except OSError as error:
+            self._is_lost = True
+            self._on_loss(error)
+        finally:
+            self.is_storing = False
 
 
 def address(rows: NDArray[np.uint8]) -> int:
@@ -153,9 +184,9 @@ def address(rows: NDArray[np.uint8]) -> int:
 
 
 class Tail:
-    """The mapped file with its two slots; or private memory, where the file system cannot map one.
+    """The file with its two slots; or private memory alone, where the file system cannot keep one.
 
-    ``is_mapped`` says which. Raises DiskSpaceError where its space cannot be had,
+    ``is_kept`` says which. Raises DiskSpaceError where its space cannot be had,
     PartialExistsError where the tail of an earlier recording lies there that still holds bytes of
     it, OutputAccessError where the file cannot be made; nothing is left behind then.
     """
@@ -170,49 +201,107 @@ class Tail:
             path.unlink(missing_ok=True)
         packet_bytes = output.container.packet_bytes
         self._slot_bytes = slot_bytes = _slot_bytes(packets * packet_bytes)
-        size = tail_bytes(packets, packet_bytes)
-        self._map, self._inode = _mapped_file(path, size, system)
-        self.is_mapped = self._map is not None
-        memory = np.frombuffer(self._map if self._map is not None else bytearray(size), np.uint8)
-        words = memory[:HEADER_BYTES].view(np.uint64)
-        words[1], words[2], words[PACKET] = slot_bytes, output.inode, packet_bytes
-        memory[24:40] = np.frombuffer(boot_id(), np.uint8)
-        self.slots = tuple(
-            Slot(
-                address(memory),
-                number,
-                memory[start : start + packets * packet_bytes].reshape(packets, packet_bytes),
-            )
-            for number, start in enumerate(range(HEADER_BYTES, size - RESERVE_BYTES, slot_bytes))
-        )
-        self._given_bytes = 0
+        self._size = tail_bytes(packets, packet_bytes)
+        self._given_bytes = self._inode = 0
+        self._descriptor: int | None = None
+        self._has_warned = False
+        self._make(path)
+        header = np.zeros(HEADER_BYTES // WORD_BYTES, np.uint64)
+        header[1], header[2], header[PACKET] = slot_bytes, output.inode, packet_bytes
+        header[3:5] = np.frombuffer(boot_id(), np.uint64)
+        self._begin(header.tobytes()[len(MAGIC) :], len(MAGIC))
+        memory = np.zeros((SLOTS, packets, packet_bytes), np.uint8)
+        self.slots = tuple(Slot(number, rows, self._store, self._warn) for number, rows in enumerate(memory))
         # Last, so that a header half made is never taken for one.
-        memory[:8] = np.frombuffer(MAGIC, np.uint8)
+        self._begin(MAGIC, 0)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is laid survives the process."""
+        return self._descriptor is not None
 
     def give_back(self) -> int:
-        """Give the disk space of the pages back of which nothing is needed any more; how many bytes that was.
+        """Give the disk space back of which nothing is needed any more; how many bytes that was.
 
-        Nothing may be laid any more: without their disk space those pages cannot be touched. The
-        reserve goes first, so that there is room to begin with, however full the slots are.
+        Nothing may be laid any more: what is left has no room for it. The reserve goes first, so that
+        there is room to begin with, however full the slots are.
         """
         before = self._given_bytes
-        if self._map is not None:
+        if self._descriptor is not None:
             try:
-                self._given_bytes = punch_unused(self._map, self._system)
+                self._given_bytes = give_back(self._descriptor, self._size, self._system)
+                if self._given_bytes == before and lower(self._descriptor, self._system):
+                    first, second = self.slots
+                    first.number, second.number = second.number, first.number
+                    self._given_bytes = give_back(self._descriptor, self._size, self._system)
             except OSError as error:
                 log.warning("%s: gives no room back (%s)", self.path, error.strerror)
         return self._given_bytes - before
 
     def remove(self) -> None:
         """Remove the file: its bytes have a safe place in the recording."""
-        if self.is_mapped:
+        if self._descriptor is not None:
             self._output.remove(self.path, self._is_still_there)
 
+    def close(self) -> None:
+        """Give the file back, whether it was removed or not. May be called again."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            self._system.close(descriptor)
+
     def _is_still_there(self) -> bool:
-        found, mapping = self._system.inode_at(self.path), self._map
-        if found is None or found == self._inode or mapping is None:
-            return found is not None
-        return holds(self._system, self.path, len(mapping), lambda at, count: mapping[at : at + count])
+        return self._descriptor is not None and is_still(self._system, self.path, self._descriptor, self._inode)
+
+    def _make(self, path: Path) -> None:
+        try:
+            descriptor = self._system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        except OSError as error:
+            if error.errno in FULL:
+                raise DiskSpaceError(path, self._size, self._system.free_bytes(path.parent)) from error
+            raise OutputAccessError(path, f"cannot be made: {error.strerror}") from error
+        try:
+            self._inode = os.fstat(descriptor).st_ino
+            if not self._system.has_holes(descriptor):
+                # Its end alone can be given back: that must be enough for a slot, which makes room for the other.
+                self._size += self._slot_bytes
+            # Really allocated: what is laid must not need room on a disk that is full meanwhile.
+            self._system.allocate(descriptor, self._size)
+        except OSError as error:
+            if error.errno in FULL:
+                path.unlink(missing_ok=True)
+                self._system.close(descriptor)
+                raise DiskSpaceError(path, self._size, self._system.free_bytes(path.parent)) from error
+            log.warning(
+                "%s: this file system reserves no room for the crash-proof buffer (%s); a full disk would "
+                "now cost what was recorded since the last flush",
+                path.parent,
+                error.strerror,
+            )
+        self._descriptor = descriptor
+
+    def _begin(self, data: bytes, at: int) -> None:
+        """Write a part of the header; a file that cannot be written to is none."""
+        try:
+            self._store(data, at)
+        except OSError as error:
+            self.path.unlink(missing_ok=True)
+            self.close()
+            self._warn(error)
+
+    def _store(self, data: memoryview | bytes, at: int) -> None:
+        # Through the descriptor of the moment: of a tail that is closed nothing is kept.
+        if self._descriptor is not None:
+            self._system.store(self._descriptor, data, at)
+
+    def _warn(self, error: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "%s: the crash-proof buffer cannot be written to (%s); a kill of the process would now cost "
+                "what was recorded since the last flush",
+                self.path.parent,
+                error.strerror,
+            )
 
 
 def tail_bytes(packets: int, packet_bytes: int) -> int:
@@ -247,31 +336,3 @@ def _is_spent(output: Output) -> bool:
         return committed.st_ino == header.inode and committed.st_size >= end
     except OSError:
         return False
-
-
-def _mapped_file(path: Path, size: int, system: System) -> tuple[mmap.mmap | None, int]:
-    """The mapping, or None where the file system has none, and the file's inode."""
-    try:
-        descriptor = system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    except OSError as error:
-        if error.errno in FULL:
-            raise DiskSpaceError(path, size, system.free_bytes(path.parent)) from error
-        raise OutputAccessError(path, f"cannot be made: {error.strerror}") from error
-    try:
-        # Really allocated: touching a page of a sparse file on a full disk is a SIGBUS.
-        system.allocate(descriptor, size)
-        mapping = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        return mapping, os.fstat(descriptor).st_ino
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        if error.errno in FULL:
-            raise DiskSpaceError(path, size, system.free_bytes(path.parent)) from error
-        log.warning(
-            "%s: this file system cannot keep a mapped buffer (%s); a kill of the process would now cost "
-            "what was recorded since the last flush",
-            path.parent,
-            error.strerror,
-        )
-        return None, 0
-    finally:
-        system.close(descriptor)

@@ -274,15 +274,17 @@ class Writer:
         return Closed(path, self.file_bytes, self.committed, self.ended_because, self.error)
 
     def _let_go(self) -> None:
-        """Drop the mapping, which keeps memory, and the disk space of a tail that was removed."""
+        """Drop the slots' memory and the tail, which keeps the disk space of a file that was removed."""
         self._buffer.let_go()
+        if self._tail is not None:
+            self._tail.close()
         self._tail = None
 
     def _tell_what_is_lost(self) -> None:
         tail = self._tail
-        if tail is not None and not tail.is_mapped and self.laid_bytes > self.file_bytes:
+        if tail is not None and not tail.is_kept and self.laid_bytes > self.file_bytes:
             lost = self.laid_bytes - self.file_bytes
-            log.error("%s: without a mapped buffer, up to %s bytes are lost", self.temp_output_path, f"{lost:,}")
+            log.error("%s: without a crash-proof buffer, up to %s bytes are lost", self.temp_output_path, f"{lost:,}")
 
     def _next_job(self) -> tuple[Job, Tail] | None:
         with self._changed:

@@ -38,8 +38,8 @@ class FullDisk(FaultySystem):
         self.free_pages -= max(0, -(-(offset + count) // PAGE) - held)
         return count
 
-    def punch(self, mapping, offset, size):
-        super().punch(mapping, offset, size)
+    def punch(self, descriptor, offset, size):
+        super().punch(descriptor, offset, size)
         pages = set(range(offset // PAGE, (offset + size) // PAGE)) - self.holes
         self.holes |= pages
         self.free_pages += len(pages)

@@ -120,7 +120,7 @@ def test_a_disk_that_fails_while_room_is_made_leaves_all_to_be_recovered(tmp_pat
 def test_where_the_tail_gives_nothing_back_it_stays_with_the_partial(tmp_path):
     with rigged(tmp_path / "talk.ts") as rig:
         rig.system.room = 1000
-        rig.system.fail("punch", 1, errno.EOPNOTSUPP, lasting=True)
+        rig.system.fail("punch", 1, errno.EIO, lasting=True)
         rig.lay(40)
         with pytest.raises(WriteError) as caught:
             rig.writer.flush(GUARD_S)
@@ -131,12 +131,46 @@ def test_where_the_tail_gives_nothing_back_it_stays_with_the_partial(tmp_path):
         assert units_in(recovered(rig.partial, rig.tail)) == datas(rig.laid)
 
 
-def test_without_a_mapped_buffer_it_says_what_is_lost(tmp_path, caplog):
+@pytest.mark.parametrize("size", [7000, 40_000, 300_000])
+@pytest.mark.parametrize("filling", [0, 1])
+def test_where_no_holes_can_be_made_the_end_of_the_tail_is_cut_off(tmp_path, size, filling):
+    """Whichever of the slots is flushed first, and at each moment file and tail together are everything."""
+    with rigged(
+        tmp_path / "talk.ts", flush_threshold=1 << 20, prepare=lambda system: setattr(system, "makes_holes", False)
+    ) as rig:
+        if filling:
+            rig.lay(1, size)
+            rig.writer.flush(GUARD_S)
+        assert rig.tail.stat().st_size > 3 * (2 << 20)
+        rig.system.room = 1000
+        held = rig.system.hold("write", 1 + filling)
+        fill(rig, size)
+        wrong = []
+
+        def look():
+            if rig.tail.exists() and rig.partial.exists():
+                state = recovered(rig.partial, rig.tail)
+                if units_in(state[: len(state) // PACKET * PACKET]) != datas(rig.laid):
+                    wrong.append(len(rig.system.calls))
+
+        for name in ("write", "sync_data", "truncate", "sync", "rename"):
+            for nth in range(2 + filling if name == "write" else 1, 60):
+                rig.system.do(name, nth, look)
+        held.open()
+        assert rig.close(commit=True)
+        assert rig.writer.ended_because == DISK_FULL
+        assert rig.writer.committed
+        assert wrong == []
+        assert units_in(whole(rig.final)) == datas(rig.laid)
+        assert [one.name for one in tmp_path.iterdir()] == ["talk.ts"]
+
+
+def test_without_a_crash_proof_buffer_it_says_what_is_lost(tmp_path, caplog):
     path = tmp_path / "talk.ts"
     with rigged(path) as rig:
         pass
     path.unlink(missing_ok=True)
-    with rigged(path, prepare=lambda system: system.fail("allocate", 1, errno.EOPNOTSUPP)) as rig:
+    with rigged(path, prepare=lambda system: system.fail("store", 1, errno.EOPNOTSUPP)) as rig:
         rig.system.room = 1000
         rig.lay(10)
         assert rig.failure().errno == errno.ENOSPC

@@ -1,4 +1,4 @@
-"""The mapped buffer: its layout on disk, and the tails of earlier recordings."""
+"""The crash-proof buffer: its layout on disk, and the tails of earlier recordings."""
 
 import errno
 import hashlib
@@ -18,7 +18,7 @@ from ..steering import FaultySystem, read_tail
 
 def test_the_layout_on_disk(output):
     tail = Tail(output, 50, System())
-    assert tail.is_mapped
+    assert tail.is_kept
     data = output.tail_path.read_bytes()
     assert data[:8] == b"RKTAIL\0\1"
     slot_bytes = int.from_bytes(data[8:16], "little")
@@ -92,16 +92,27 @@ def test_all_of_the_file_is_allocated(output):
     tail.remove()
 
 
-def test_private_memory_where_nothing_can_be_mapped(output, caplog):
+def test_private_memory_where_the_file_cannot_be_written(output, caplog):
     system = FaultySystem()
-    system.fail("allocate", 1, errno.EOPNOTSUPP)
+    system.fail("store", 1, errno.EINVAL, lasting=True)
     tail = Tail(output, 50, system)
-    assert not tail.is_mapped
+    assert not tail.is_kept
     assert not output.tail_path.exists()
-    assert "cannot keep a mapped buffer" in caplog.text
+    assert "the crash-proof buffer cannot be written to (Invalid argument)" in caplog.text
     tail.slots[0].buffer.bytes[:3] = b"abc"
     tail.slots[1].publish()
     tail.remove()
+    assert tail.give_back() == 0
+
+
+def test_where_no_room_can_be_reserved_it_is_kept_all_the_same(output, caplog):
+    system = FaultySystem()
+    system.fail("allocate", 1, errno.EOPNOTSUPP)
+    tail = Tail(output, 50, system)
+    assert tail.is_kept
+    assert "reserves no room" in caplog.text
+    tail.slots[0].append(address(np.full((1, PACKET_BYTES), 0x47, np.uint8)), 1)
+    assert read_tail(output.tail_path).slots[0] == (0, b"\x47" * PACKET_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -174,18 +185,43 @@ def test_pages_that_hold_nothing_needed_are_given_back_and_the_rest_stays(output
     assert [slot.offset for slot in slots if slot.bytes] == [100 * PACKET_BYTES]
 
 
-def test_where_no_holes_can_be_made_nothing_is_given_back(output, caplog):
+def test_where_no_holes_can_be_made_the_end_is_cut_off(output):
+    system = FaultySystem(makes_holes=False)
+    tail = Tail(output, 100, system)
+    slot_bytes = int.from_bytes(output.tail_path.read_bytes()[8:16], "little")
+    first, second = tail.slots
+    packets = np.arange(100 * PACKET_BYTES, dtype=np.uint32).astype(np.uint8).reshape(100, PACKET_BYTES)
+    second.open(100 * PACKET_BYTES, memoryview(b"b" * 188))
+    for slot in (first, second):
+        slot.append(address(packets), 100)
+    second.note_moved(3 * PACKET_BYTES)
+    assert tail.give_back() >= RESERVE_BYTES + slot_bytes
+    assert output.tail_path.stat().st_size == 4096 + slot_bytes + 100 * PACKET_BYTES
+    assert tail.give_back() == 0
+    first.note_moved(100 * PACKET_BYTES)
+    before = read_header(output.tail_path.read_bytes()).slots[-1]
+    assert tail.give_back() == slot_bytes
+    assert output.tail_path.stat().st_size == 4096 + 100 * PACKET_BYTES
+    assert [slot.number for slot in tail.slots] == [1, 0]
+    header = read_header(output.tail_path.read_bytes())
+    (slot,) = header.slots
+    assert header.is_sane
+    assert (slot.number, slot.offset, slot.bytes, slot.seam_digest) == (
+        0, before.offset, before.bytes, before.seam_digest,
+    )
+    held = output.tail_path.read_bytes()[slot.start : slot.start + slot.bytes]
+    assert held == packets.tobytes()[3 * PACKET_BYTES :]
+    second.note_moved(100 * PACKET_BYTES)
+    assert tail.give_back() == 100 * PACKET_BYTES
+    assert output.tail_path.stat().st_size == 4096
+
+
+def test_a_file_system_that_gives_nothing_back_is_told_of(output, caplog):
     system = FaultySystem()
     tail = Tail(output, 50, system)
-    system.fail("punch", 1, errno.EOPNOTSUPP)
+    system.fail("punch", 1, errno.EIO)
     assert tail.give_back() == 0
     assert "gives no room back" in caplog.text
-
-
-def test_private_memory_gives_nothing_back(output):
-    system = FaultySystem()
-    system.fail("allocate", 1, errno.EOPNOTSUPP)
-    assert Tail(output, 50, system).give_back() == 0
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe"])
@@ -224,7 +260,7 @@ def test_a_tail_that_holds_nothing_is_replaced(output, what):
         output.tail_path.write_bytes(bytes(8192))
     elif what == "short":
         output.tail_path.write_bytes(b"RKTAIL\0\1")
-    assert Tail(output, 50, System()).is_mapped
+    assert Tail(output, 50, System()).is_kept
 
 
 @pytest.mark.parametrize(("size", "spent"), [(564, True), (563, False)])
@@ -233,7 +269,7 @@ def test_a_tail_whose_bytes_are_in_the_committed_file_is_replaced(output, size, 
     output.partial_path.replace(output.final_path)
     output.final_path.write_bytes(bytes(size))
     if spent:
-        assert Tail(output, 50, System()).is_mapped
+        assert Tail(output, 50, System()).is_kept
     else:
         with pytest.raises(PartialExistsError):
             Tail(output, 50, System())

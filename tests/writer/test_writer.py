@@ -2,8 +2,11 @@
 
 import errno
 import logging
+import os
 import re
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -399,12 +402,12 @@ def test_a_start_that_fails_leaves_nothing_and_may_be_tried_again(tmp_path, name
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENODEV, errno.EINVAL])
-def test_where_nothing_can_be_mapped_it_records_all_the_same_and_warns(tmp_path, number, caplog):
+def test_where_no_tail_can_be_written_it_records_all_the_same_and_warns(tmp_path, number, caplog):
     with recordkit_threads():
         rig = Rig(tmp_path / "talk.ts")
-        rig.system.fail("allocate", 1, number)
+        rig.system.fail("store", 1, number)
         rig.writer.start()
-        assert "cannot keep a mapped buffer" in caplog.text
+        assert "the crash-proof buffer cannot be written to" in caplog.text
         assert not rig.tail.exists()
         rig.lay(200)
         rig.close(commit=True)
@@ -582,12 +585,12 @@ def test_a_write_that_hangs_and_then_fails_wakes_who_waits_for_room(tmp_path):
         assert units_in(recovered(rig.partial, rig.tail)) == datas(rig.laid)
 
 
-@pytest.mark.parametrize("mapped", [True, False])
-def test_a_unit_larger_than_a_slot_goes_through_in_pieces(tmp_path, mapped):
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_unit_larger_than_a_slot_goes_through_in_pieces(tmp_path, kept):
     with recordkit_threads():
         rig = Rig(tmp_path / "talk.ts")
-        if not mapped:
-            rig.system.fail("allocate", 1, errno.EOPNOTSUPP)
+        if not kept:
+            rig.system.fail("store", 1, errno.EOPNOTSUPP)
         rig.writer.start()
         rig.lay(3)
         for _ in range(2):
@@ -672,14 +675,43 @@ def test_the_tail_has_everything_while_a_write_hangs(tmp_path):
         gate.open()
 
 
-def test_the_mapping_is_given_back_at_the_end(tmp_path):
+def test_the_tails_file_is_given_back_at_the_end(tmp_path):
+    def opened() -> list[str]:
+        names = []
+        for one in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):  # the descriptor of the list itself
+                names.append(os.readlink(one))  # noqa: PTH115 - a pipe's is no path
+        return names
+
     with rigged(tmp_path / "talk.ts") as rig:
         rig.lay()
-        with open("/proc/self/maps") as maps:  # noqa: PTH123
-            assert str(rig.tail) in maps.read()
+        assert str(rig.tail) in opened()
         rig.close(commit=True)
-        with open("/proc/self/maps") as maps:  # noqa: PTH123
-            assert str(rig.tail) not in maps.read()
+        assert not [one for one in opened() if one.startswith(str(rig.tail))]
+
+
+# A tail that cannot be written to any more.
+
+
+@pytest.mark.parametrize("nth", [9, 12, 13, 14, 15, 16, 25, 40])
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_store_that_fails_costs_nothing_but_the_promise_for_a_kill(tmp_path, nth, lasting, caplog):
+    """What the file says stays true: with the partial it is the beginning of what was laid, at each moment."""
+    with rigged(tmp_path / "talk.ts", prepare=lambda one: one.fail("store", nth, errno.ENOSPC, lasting=lasting)) as rig:
+        for number in range(60):
+            rig.lay(1, 3000)
+            if number % 10 == 9:
+                rig.writer.flush(GUARD_S)
+            if rig.tail.exists():
+                state = recovered(rig.partial, rig.tail)
+                units = units_in(state[: len(state) // PACKET * PACKET])
+                assert units == datas(rig.laid)[: len(units)]
+                assert len(units) >= number // 10 * 10
+        assert rig.close(commit=True)
+        assert rig.writer.committed
+        assert units_in(whole(rig.final)) == datas(rig.laid)
+        assert caplog.text.count("the crash-proof buffer cannot be written to") == 1
+        assert [one.name for one in tmp_path.iterdir()] == ["talk.ts"]
 
 
 def test_flush_and_close_from_many_threads_at_once(tmp_path):
