@@ -102,13 +102,12 @@ class OutputAccessError(OutputError, PermissionError):
 
 
 class DiskSpaceError(OutputError):
-    """There is too little room. Fields: ``needed_bytes``, ``free_bytes``."""
+    """There is too little room. Fields: ``needed_bytes``, ``free_bytes`` (None: not known)."""
 
-    def __init__(self, path: Path, needed_bytes: int, free_bytes: int) -> None:
+    def __init__(self, path: Path, needed_bytes: int, free_bytes: int | None) -> None:
+        has = "is full" if free_bytes is None else f"has {free_bytes:,}"
         super().__init__(
-            path,
-            f"needs {needed_bytes:,} bytes free to start, the disk has {free_bytes:,}; "
-            "make room or record elsewhere",
+            path, f"needs {needed_bytes:,} bytes free to start, the disk {has}; make room or record elsewhere"
         )
         self.needed_bytes = needed_bytes
         self.free_bytes = free_bytes

@@ -109,6 +109,11 @@ class System:
         """Bring a file's data and metadata to the disk."""
         os.fsync(descriptor)
 
+    def sync_empty(self, descriptor: int) -> None:
+        """Bring a file of no bytes yet to the disk, if the file system can."""
+        with suppress(OSError):
+            os.fsync(descriptor)
+
     def sync_tail(self, descriptor: int) -> None:
         """Bring a tail, and the space that it gave back, to the disk."""
         os.fsync(descriptor)
@@ -176,9 +181,23 @@ class System:
         """Remove the name ``path``."""
         os.unlink(path)  # noqa: PTH108
 
-    def link(self, source: Path, target: Path) -> None:
-        """Give the file a second name, which must be free; a link is not followed."""
-        os.link(source, target, follow_symlinks=False)
+    def link(self, source: Path, target: Path) -> bool:
+        """Give the file a second name, which must be free; a link is not followed. False where there are no links.
+
+        A file system without them says so by any errno (EPERM, EIO, ERANGE, ENOENT): both names are as they
+        were then. Raises FileExistsError where the name is taken.
+        """
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if not os.path.lexists(source):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source)) from error
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+            return False
+        return True
 
     def is_locked(self, path: Path) -> bool:
         """Whether somebody, in this process or another, holds the lock of ``path``; OSError for a link."""
@@ -192,10 +211,10 @@ class System:
             os.close(descriptor)
         return False
 
-    def free_bytes(self, folder: Path) -> int:
-        """Bytes that this user may still write on the folder's disk."""
+    def free_bytes(self, folder: Path) -> int | None:
+        """Bytes that this user may still write on the folder's disk; None if not told (ramfs, some FUSE)."""
         status = os.statvfs(folder)
-        return status.f_bavail * status.f_frsize
+        return status.f_bavail * status.f_frsize if status.f_blocks else None
 
     def rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
         """Rename atomically; without ``overwrite`` FileExistsError if the target's name is taken."""
@@ -204,17 +223,11 @@ class System:
         elif not self._rename_exclusively(source, target):
             # No such call here, or not on this file system. A hard link is only made if the
             # name is free; a crash between the two steps leaves both names on one complete file.
-            try:
-                target.hardlink_to(source)
-            except OSError as error:
-                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-                    raise
-                # Neither is supported (exFAT and the like): look first, and hope for that moment.
-                if os.path.lexists(target):
-                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-                source.replace(target)
-            else:
+            if self.link(source, target):
                 source.unlink()
+            else:
+                # Neither is supported: it has looked, and who records or recovers has the partial's lock.
+                source.replace(target)
 
     def _rename_exclusively(self, source: Path, target: Path) -> bool:
         """renameat2 with RENAME_NOREPLACE; False if the system does not support it."""

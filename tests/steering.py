@@ -265,11 +265,11 @@ class FaultySystem(System):
         self._called("unlink")
         super().unlink(path)
 
-    def link(self, source: Path, target: Path) -> None:
+    def link(self, source: Path, target: Path) -> bool:
         self._called("link")
-        super().link(source, target)
+        return super().link(source, target)
 
-    def free_bytes(self, folder: Path) -> int:
+    def free_bytes(self, folder: Path) -> int | None:
         self._called("free_bytes")
         free = self.free if self.room is None else self.room
         return super().free_bytes(folder) if free is None else free

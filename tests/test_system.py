@@ -5,6 +5,7 @@ import errno
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_where_nothing_can_be_allocated_it_says_so(tmp_path, monkeypatch):
 
 
 def failing(number):
-    def call(*_):
+    def call(*_, **__):
         raise OSError(number, os.strerror(number))
 
     return call
@@ -87,12 +88,16 @@ class Refusing(NoCalls):
     renameat2 = staticmethod(no_such_call)
 
 
-@pytest.fixture(params=["renameat2", "no renameat2", "refused", "no links either"])
+# A link that cannot be made says so by EPERM (exFAT), EIO (rclone), ERANGE (CryFS) or ENOENT (archivemount).
+NO_LINKS = [f"no links: {name}" for name in ("EPERM", "EIO", "ERANGE", "ENOENT")]
+
+
+@pytest.fixture(params=["renameat2", "no renameat2", "refused", *NO_LINKS])
 def system(request, monkeypatch):
     if request.param != "renameat2":
         monkeypatch.setattr(ctypes, "CDLL", Refusing if request.param == "refused" else NoCalls)
-    if request.param == "no links either":
-        monkeypatch.setattr(os, "link", failing(errno.EPERM))
+    if request.param.startswith("no links"):
+        monkeypatch.setattr(os, "link", failing(getattr(errno, request.param.split()[-1])))
     return System()
 
 
@@ -113,14 +118,29 @@ def test_a_rename_that_fails_gives_the_systems_error(tmp_path, system):
         system.rename(tmp_path / "a", tmp_path / "b", overwrite=False)
 
 
-def test_another_error_of_the_link_is_told(tmp_path, monkeypatch):
+def test_a_link_that_was_made_and_told_as_failed_takes_over_no_name(tmp_path, monkeypatch):
+    def made_and_failed(source, target, **_):
+        Path(target).write_bytes(Path(source).read_bytes())
+        raise OSError(errno.EIO, "")
+
     monkeypatch.setattr(ctypes, "CDLL", NoCalls)
-    monkeypatch.setattr(os, "link", failing(errno.EIO))
+    monkeypatch.setattr(os, "link", made_and_failed)
     (tmp_path / "a").write_bytes(b"a")
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(FileExistsError):
         System().rename(tmp_path / "a", tmp_path / "b", overwrite=False)
-    assert caught.value.errno == errno.EIO
     assert (tmp_path / "a").exists()
+
+
+def test_a_disk_that_tells_no_figures_has_no_known_room(tmp_path, monkeypatch):
+    assert System().free_bytes(tmp_path) > 0
+    told = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*told[:2], 0, 0, 0, *told[5:])))
+    assert System().free_bytes(tmp_path) is None
+
+
+def test_a_close_that_fails_is_only_warned_of(caplog):
+    System().close(9999)
+    assert "could not be closed: Bad file descriptor" in caplog.text
 
 
 @pytest.mark.parametrize(("answer", "given_back"), [(1, True), (0, False)])

@@ -6,7 +6,6 @@ moment ``recover`` can put it together: the tail has both names before the parti
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from ..writer.output import Output
 log = logging.getLogger("recordkit")
 
 _MOST_NAMES = 10_000
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def clear_the_way(final_path: Path, how: Literal["recover", "rename"], system: System) -> None:
@@ -91,14 +89,7 @@ def _taken(aside: Output) -> bool:
 def _move_to(output: Output, aside: Output, system: System, *, has_partial: bool) -> None:
     """Raises OSError; FileExistsError where one of the names is taken, with all at their old ones."""
     has_tail = os.path.lexists(output.tail_path)
-    linked = False
-    if has_tail:
-        try:
-            system.link(output.tail_path, aside.tail_path)
-            linked = True
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
+    linked = has_tail and system.link(output.tail_path, aside.tail_path)
     if has_partial:
         try:
             system.rename(output.partial_path, aside.partial_path, overwrite=False)

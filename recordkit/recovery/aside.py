@@ -6,7 +6,6 @@ import os
 
 from ..errors import WriteError
 from ..system import System
-from ..writer.header import HEADER_BYTES
 from ..writer.output import Output
 from .files import Rejected, told, write_all
 from .names import rejected_path
@@ -19,14 +18,14 @@ def carry_out(plan: Plan, output: Output, descriptor: int, tail: int | None, sys
     """Sets the cuts aside, durably; then puts the tail back and cuts. Raises WriteError."""
     room = None
     if tail is not None and plan.owns_tail and not plan.keeps_whole_tail:
-        room = Room(output.tail_path, os.fstat(tail).st_ino, descriptor, system)
+        room = Room(output.tail_path, tail, descriptor, system)
     with_room(lambda: set_aside(plan, output, os.fstat(descriptor).st_ino, system), room)
     for one in plan.overlays:
         # Whole, even where the file seems to have them: a sync that failed may have lost them.
         at = 0
         while at < one.bytes:
-            lowered = room.lowered_bytes if room is not None and one.start - room.lowered_bytes >= HEADER_BYTES else 0
-            data = read_at(one.descriptor, one.start - lowered + at, min(CHUNK_BYTES, one.bytes - at))
+            start = one.start if room is None else room.place_of(one.start)
+            data = read_at(one.descriptor, start + at, min(CHUNK_BYTES, one.bytes - at))
             try:
                 write_all(system, descriptor, output.partial_path, data, one.offset + at)
             except WriteError as error:

@@ -16,7 +16,7 @@ from ..writer.output import Output
 from .files import WITHOUT_LOCKS, open_regular
 from .names import output_of, unfinished
 from .outcome import Partial
-from .plan import make_plan
+from .plan import belongs, make_plan
 from .view import read_at
 
 _LOG_BYTES = 1024 * 1024
@@ -106,7 +106,8 @@ class _Found:
         if self.is_recording:
             # It grows while we look; what it has is what it has published.
             header = None if tail is None else read_header(read_at(tail, 0, HEADER_BYTES))
-            slots = () if header is None or header.inode != status.st_ino else header.slots
+            is_its = header is not None and tail is not None and belongs(partial, tail, header)
+            slots = header.slots if header is not None and is_its else ()
             self.recoverable_bytes = max([self.bytes, *(slot.end for slot in slots)])
             return
         plan = make_plan(partial, tail)

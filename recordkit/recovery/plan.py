@@ -63,7 +63,7 @@ def make_plan(descriptor: int, tail: int | None) -> Plan:
     plan = Plan(status.st_size)
     header = None
     if tail is not None:
-        header = _header(plan, descriptor, tail, status.st_ino)
+        header = _header(plan, descriptor, tail)
     file = View(descriptor, plan.size)
     slots = [] if header is None or tail is None else [_overlay(tail, slot) for slot in header.slots]
     whole = View(descriptor, plan.size, _without_holes(plan.size, slots))
@@ -112,7 +112,7 @@ def _plan_chunks(plan: Plan, descriptor: int, slots: list[Overlay], header: Tail
         _settle(plan, descriptor, file, slots, alone)
 
 
-def _header(plan: Plan, partial: int, tail: int, inode: int) -> TailHeader | None:
+def _header(plan: Plan, partial: int, tail: int) -> TailHeader | None:
     size = os.fstat(tail).st_size
     header = read_header(read_at(tail, 0, HEADER_BYTES))
     if header is None:
@@ -121,7 +121,7 @@ def _header(plan: Plan, partial: int, tail: int, inode: int) -> TailHeader | Non
         if any(not is_zero(data) for _, data in whole.chunks(0, size)):
             plan.cut(whole, "tail", 0, size, "a tail without a header that can be read")
         return None
-    if header.inode != inode and not _is_of_one_recording(partial, tail, header):
+    if not belongs(partial, tail, header):
         plan.problems.append("the tail that lies there belongs to another file; it was left alone")
         return None
     plan.uses_tail = plan.owns_tail = True
@@ -133,13 +133,17 @@ def _header(plan: Plan, partial: int, tail: int, inode: int) -> TailHeader | Non
     return header
 
 
-def _is_of_one_recording(partial: int, tail: int, header: TailHeader) -> bool:
-    """Whether the bytes say that a tail continues this file, as they do in a copy, which has other inodes.
+def belongs(partial: int, tail: int, header: TailHeader) -> bool:
+    """Whether a tail is of this file: by its inode, or by its bytes where that is another one.
 
+    It is in a copy, and on some file systems after each change of name, or once they have forgotten it.
     The last bytes before a slot are known by their digest; before the first slot of a recording there are
     none, and the file can only be the beginning of what that slot holds.
     """
-    file = View(partial, os.fstat(partial).st_size)
+    status = os.fstat(partial)
+    if header.inode == status.st_ino:
+        return True
+    file = View(partial, status.st_size)
     for slot in header.slots:
         if slot.seam_bytes and slot.seam <= file.size:
             if seam_digest(file.read(slot.seam - slot.seam_bytes, slot.seam)) == slot.seam_digest:

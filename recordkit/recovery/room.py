@@ -12,20 +12,22 @@ from pathlib import Path
 from ..errors import WriteError
 from ..system import FULL, System
 from ..writer.header import HEADER_BYTES, give_back, lower, moved_word, read_header
+from ..writer.identity import is_still
 from .files import open_regular, told, write_all
 from .view import read_at
 
 
 class Room:
-    """The tail at ``path``, of inode ``inode``, whose bytes are moved to the partial open as ``partial``.
+    """The tail at ``path``, open as ``tail``, whose bytes are moved to the partial open as ``partial``."""
 
-    ``lowered_bytes`` is by how much its second slot was moved down in it.
-    """
-
-    def __init__(self, path: Path, inode: int, partial: int, system: System) -> None:
+    def __init__(self, path: Path, tail: int, partial: int, system: System) -> None:
         self.path = path
-        self._inode, self._partial, self._system = inode, partial, system
-        self._given = self._size = self.lowered_bytes = 0
+        self._tail, self._partial, self._system = tail, partial, system
+        self._given = self._size = self._lowered_bytes = 0
+
+    def place_of(self, start: int) -> int:
+        """Where what lay at ``start`` of the tail lies now: its second slot may have been moved down."""
+        return start - self._lowered_bytes if start - self._lowered_bytes >= HEADER_BYTES else start
 
     def make(self, upto: int) -> bool:
         """Give back what is unused, and what belongs before ``upto``: all that has a place elsewhere.
@@ -37,7 +39,9 @@ class Room:
         except FileNotFoundError:
             return False
         try:
-            return os.fstat(descriptor).st_ino == self._inode and self._make(descriptor, upto)
+            with told(self.path, upto, "looking at it"):
+                is_ours = is_still(self._system, self.path, self._tail)
+            return is_ours and self._make(descriptor, upto)
         finally:
             self._system.close(descriptor)
 
@@ -56,7 +60,7 @@ class Room:
             self._size = self._size or os.fstat(descriptor).st_size
             given = give_back(descriptor, self._size, self._system)
             if given == self._given and (shift := lower(descriptor, self._system)):
-                self.lowered_bytes = shift
+                self._lowered_bytes = shift
                 given = give_back(descriptor, self._size, self._system)
         more, self._given = given > self._given, given
         return more

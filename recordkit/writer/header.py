@@ -161,17 +161,19 @@ def give_back(descriptor: int, size: int, system: System) -> int:
 
 
 def lower(descriptor: int, system: System) -> int:
-    """Move what the second slot holds to the place of the first, which holds nothing valid: its end can be cut then.
+    """Move what the second slot holds to the place of the first, which holds nothing valid, so that its end can go.
 
     Returns by how many bytes it was moved, 0 where there is nothing to do. A kill at any point leaves it in
     one of the places, or in both. Raises OSError.
     """
     data = os.pread(descriptor, HEADER_BYTES, 0)
     header = read_header(data)
-    needed = () if header is None else [slot for slot in header.slots if slot.bytes]
-    if header is None or not header.is_sane or [slot.number for slot in needed] != [1]:
+    if header is None or not header.is_sane:
         return 0
-    (slot,) = needed
+    needed = [slot for slot in header.slots if slot.bytes]
+    if [slot.number for slot in needed] != [1]:
+        return 0
+    slot = needed[0]
     shift = int.from_bytes(data[WORD_BYTES : 2 * WORD_BYTES], sys.byteorder)
     words = WORDS_PER_SLOT * WORD_BYTES
 

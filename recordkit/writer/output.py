@@ -70,7 +70,7 @@ class Output:
             raise OutputAccessError(folder, f"cannot be looked at: {error.strerror}") from error
         if not overwrite and os.path.lexists(self.final_path):
             raise OutputExistsError(self.final_path, "exists already: choose another name, or ask to overwrite it")
-        if free_bytes < needed_bytes:
+        if free_bytes is not None and free_bytes < needed_bytes:
             raise DiskSpaceError(self.final_path, needed_bytes, free_bytes)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +86,8 @@ class Output:
             raise OutputAccessError(folder, f"cannot be written to: {error.strerror}") from error
         self._descriptor = descriptor
         try:
+            # Until then some file systems (s3fs) forget the name once somebody else has looked at it.
+            self._system.sync_empty(descriptor)
             self.inode = os.fstat(descriptor).st_ino
             # Ours alone, by O_EXCL; another can hold the lock only for the moment of looking at it.
             if not lock(descriptor, fcntl.LOCK_EX):
@@ -94,6 +96,19 @@ class Output:
                     "for one that was left behind",
                     self.partial_path,
                 )
+            elif not self._system.is_locked(self.partial_path):
+                log.warning(
+                    "%s: this file system gives its locks to everybody; nothing keeps another program from taking "
+                    "this recording for one that was left behind",
+                    self.partial_path,
+                )
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.discard()
+            self.close()
+            raise OutputAccessError(folder, f"files cannot be locked there: {error.strerror}") from error
+        try:
             # That other may have been a recovery, which found an empty partial and cleared it away.
             taken_away = not self.is_named()
         except OSError as error:

@@ -116,7 +116,8 @@ class Room:
                 if not self._waits:
                     return
             try:
-                if self._system.free_bytes(self._output.final_path.parent) > 0:
+                # Where it is not known, the write will tell.
+                if self._system.free_bytes(self._output.final_path.parent) != 0:
                     return
             except OSError:
                 return  # the write will tell

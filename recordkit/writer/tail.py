@@ -99,7 +99,9 @@ class Slot:
         "video_units",
     )
 
-    def __init__(self, number: int, rows: NDArray[np.uint8], store: Store, on_loss: Callable[[OSError], None]) -> None:
+    def __init__(
+        self, number: int, rows: NDArray[np.uint8], store: Store, on_loss: Callable[[OSError], None]
+    ) -> None:
         self.number = number
         self.is_storing = False
         self._store_at, self._on_loss = store, on_loss

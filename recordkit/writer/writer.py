@@ -284,7 +284,9 @@ class Writer:
         tail = self._tail
         if tail is not None and not tail.is_kept and self.laid_bytes > self.file_bytes:
             lost = self.laid_bytes - self.file_bytes
-            log.error("%s: without a crash-proof buffer, up to %s bytes are lost", self.temp_output_path, f"{lost:,}")
+            log.error(
+                "%s: without a buffer on the disk, up to %s bytes are lost", self.temp_output_path, f"{lost:,}"
+            )
 
     def _next_job(self) -> tuple[Job, Tail] | None:
         with self._changed:

@@ -140,14 +140,23 @@ def test_where_moving_fails_at_any_point_all_is_still_recoverable(tmp_path, call
     dead(tmp_path / "talk.ts")
     system = FaultySystem()
     system.fail(call, 1, number)
-    if (call, number) == ("link", errno.EPERM):  # a file system without links
+    with pytest.raises(OutputAccessError):
         clear_the_way(tmp_path / "talk.ts", "rename", system)
-    else:
-        with pytest.raises(OutputAccessError):
-            clear_the_way(tmp_path / "talk.ts", "rename", system)
     rk.recover(tmp_path)
     (found,) = [name for name in names(tmp_path) if name in ("talk.ts", "talk (1).ts")]
     assert units_in(whole(tmp_path / found)) == DEAD_UNITS
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EIO, errno.ERANGE, errno.ENOENT])
+def test_where_no_links_can_be_made_it_is_moved_aside_all_the_same(tmp_path, number, monkeypatch):
+    def refused(*_, **__):
+        raise OSError(number, "")
+
+    dead(tmp_path / "talk.ts")
+    monkeypatch.setattr(os, "link", refused)
+    clear_the_way(tmp_path / "talk.ts", "rename", FaultySystem())
+    assert rk.recover(tmp_path / "talk (1).ts").ok
+    assert units_in(whole(tmp_path / "talk (1).ts")) == DEAD_UNITS
 
 
 class Stop(BaseException):

@@ -207,7 +207,10 @@ def test_where_no_holes_can_be_made_the_end_is_cut_off(output):
     (slot,) = header.slots
     assert header.is_sane
     assert (slot.number, slot.offset, slot.bytes, slot.seam_digest) == (
-        0, before.offset, before.bytes, before.seam_digest,
+        0,
+        before.offset,
+        before.bytes,
+        before.seam_digest,
     )
     held = output.tail_path.read_bytes()[slot.start : slot.start + slot.bytes]
     assert held == packets.tobytes()[3 * PACKET_BYTES :]

@@ -697,7 +697,9 @@ def test_the_tails_file_is_given_back_at_the_end(tmp_path):
 @pytest.mark.parametrize("lasting", [True, False])
 def test_a_store_that_fails_costs_nothing_but_the_promise_for_a_kill(tmp_path, nth, lasting, caplog):
     """What the file says stays true: with the partial it is the beginning of what was laid, at each moment."""
-    with rigged(tmp_path / "talk.ts", prepare=lambda one: one.fail("store", nth, errno.ENOSPC, lasting=lasting)) as rig:
+    with rigged(
+        tmp_path / "talk.ts", prepare=lambda one: one.fail("store", nth, errno.ENOSPC, lasting=lasting)
+    ) as rig:
         for number in range(60):
             rig.lay(1, 3000)
             if number % 10 == 9:
