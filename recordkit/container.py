@@ -92,6 +92,9 @@ class Packager(Protocol):
     def lay(self, unit: AccessUnit, memory: Any, /) -> None:  # noqa: ANN401 - each container lends its own kind
         """Lay ``unit`` at the end of memory that ``lend`` made; MediaError, with nothing laid, if it cannot be."""
 
+    def show(self, begin: int, end: int) -> bool:
+        """Let the finished file show only what lies between two ticks; False if this kind of file cannot."""
+
     def finish(self, file_bytes: int) -> Finish:
         """What makes a partial of ``file_bytes`` the final file."""
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError
 from ..version import __version__
+from .export import export
 from .frames import frames, image
 from .marks import marks
 from .partials import partials
@@ -36,6 +37,7 @@ app.command()(watch)
 app.command(no_args_is_help=True)(marks)
 app.command(no_args_is_help=True)(frames)
 app.command(no_args_is_help=True)(image)
+app.command(no_args_is_help=True)(export)
 app.command(no_args_is_help=True)(serve)
 app.command(no_args_is_help=True)(recover)
 app.command()(partials)

@@ -21,6 +21,7 @@ _SHOWN = 7
 """track_enabled, track_in_movie and track_in_preview (8.3.2)."""
 _UNDETERMINED = "und"
 _WHOLE = 1 << 16
+_EVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,24 @@ def fragmented_movie(tracks: Sequence[TrackHead], origin: int, spare: Sequence[i
     return box("moov", *parts, box("mvex", *extends, *announced))
 
 
-def whole_movie(tracks: Sequence[tuple[TrackHead, SampleTable]]) -> Lazy:
+def whole_movie(tracks: Sequence[tuple[TrackHead, SampleTable]], shown: tuple[int, int] | None = None) -> Lazy:
     """The movie of all samples. What is shown first, primings left out, is shown at zero.
 
-    Tracks that have no sample are left out: some players take them for a fault.
+    Of ``shown``, two ticks, only what lies between is shown. Tracks without a sample there are left out: some
+    players take them for a fault.
     """
-    used = [(track, table) for track, table in tracks if len(table)]
-    origin = min((_heard(track, table) for track, table in used), default=0)
+    first, last = shown or (-_EVER, _EVER)
+    used = []
+    for track, table in tracks:
+        begin, end = max(first, _heard(track, table)), min(last, _ended(track, table))
+        if len(table) and (begin < end or shown is None):
+            used.append((track, table, begin, end))
+    origin = min((begin for _, _, begin, _ in used), default=0)
     made, longest = [], 0
-    for track, table in used:
-        begins = _heard(track, table) - origin
-        lasts = max(0, scaled(table.end, track.rate, MOVIE_RATE) - _heard(track, table))
-        skipped = table.least_shown + track.priming - table.first_time
+    for track, table, begin, end in used:
+        begins, lasts = begin - origin, max(0, end - begin)
+        heard = table.least_shown + track.priming
+        skipped = (heard if begin > first else scaled(begin, MOVIE_RATE, track.rate)) - table.first_time
         edits = [(begins, -1, _WHOLE)] if begins else []
         edits.append((lasts, skipped, _WHOLE))
         longest = max(longest, begins + lasts)
@@ -85,10 +92,15 @@ def whole_movie(tracks: Sequence[tuple[TrackHead, SampleTable]]) -> Lazy:
     return lazy_box("moov", full_box("mvhd", version=version, timescale=MOVIE_RATE, duration=longest), *made)
 
 
-def finished(tracks: Sequence[tuple[TrackHead, SampleTable]], file_bytes: int, front: int = len(FTYP)) -> Finish:
+def finished(
+    tracks: Sequence[tuple[TrackHead, SampleTable]],
+    file_bytes: int,
+    front: int = len(FTYP),
+    shown: tuple[int, int] | None = None,
+) -> Finish:
     """What makes fragments of ``file_bytes`` a plain MP4; the ``free`` box of 16 bytes lies at ``front``."""
     size = (file_bytes - front).to_bytes(8)
-    return Finish(whole_movie(tracks).pieces(), ((front, b"\0\0\0\1mdat" + size),))
+    return Finish(whole_movie(tracks, shown).pieces(), ((front, b"\0\0\0\1mdat" + size),))
 
 
 def keyframe_index(tracks: Sequence[tuple[TrackHead, SampleTable]], head_bytes: int) -> bytes:
@@ -105,6 +117,10 @@ def keyframe_index(tracks: Sequence[tuple[TrackHead, SampleTable]], head_bytes: 
 def _heard(track: TrackHead, table: SampleTable) -> int:
     """The tick at which a track is first seen or heard."""
     return scaled(table.least_shown + track.priming, track.rate, MOVIE_RATE)
+
+
+def _ended(track: TrackHead, table: SampleTable) -> int:
+    return scaled(table.end, track.rate, MOVIE_RATE)
 
 
 def _track(

@@ -86,6 +86,7 @@ class Packager:
         self._shift = 0
         self._origin = 0
         self._plan: _Plan | None = None
+        self._shown: tuple[int, int] | None = None
 
     @property
     def streams(self) -> dict[int, StreamFormat]:
@@ -121,6 +122,11 @@ class Packager:
             known.format = stream_format
         self._movie_due = True
         self._plan = None
+
+    def show(self, begin: int, end: int) -> bool:
+        """Let the finished file show only what lies between two ticks (edit lists, ISO/IEC 14496-12, 8.6.6)."""
+        self._shown = begin, end
+        return not self._fragmented
 
     @property
     def _listed(self) -> list[StreamTrack]:
@@ -274,7 +280,8 @@ class Packager:
         tracks = [(track.head(track.entries), track.table) for track in self._listed]
         if self._fragmented:
             return Finish((keyframe_index(tracks, VIDEO_HEAD_BYTES),))
-        return finished(tracks, file_bytes)
+        shown = None if self._shown is None else (self._shown[0] + self._shift, self._shown[1] + self._shift)
+        return finished(tracks, file_bytes, shown=shown)
 
 
 def _bare(unit: AccessUnit, codec: Codec) -> bytes:

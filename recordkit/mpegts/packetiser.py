@@ -125,6 +125,10 @@ class Packetiser:
         """Memory to lay into: ``rows`` is uint8, shape (packets, 188), C-contiguous."""
         return PacketBuffer(rows)
 
+    def show(self, begin: int, end: int) -> bool:
+        """A transport stream has no word for units that are decoded and not shown."""
+        return False
+
     def finish(self, file_bytes: int) -> Finish:
         """What makes a partial of ``file_bytes`` the final file: null packets, if it is very short."""
         missing = padding(file_bytes)

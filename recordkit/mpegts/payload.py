@@ -96,6 +96,23 @@ class Payload:
             parts.append(self._raw.data[start + shift : stop + shift].tobytes())
         return b"".join(parts)
 
+    def joined(self, memory: npt.NDArray[np.uint8]) -> memoryview:
+        """A copy of all bytes, in ``memory`` if they fit."""
+        data, sizes, total = self._raw.data, np.diff(self.sums), int(self.sums[-1])
+        made = memory[:total] if total <= len(memory) else np.empty(total, np.uint8)
+        usual = int(sizes.max(initial=1))
+        full = sizes == usual
+        if usual <= min(len(made), len(data)):
+            # Payloads of one size, which nearly all have, are copied at once.
+            source = np.ndarray((len(data) - usual + 1,), f"V{usual}", data, 0, (1,))
+            target = np.ndarray((len(made) - usual + 1,), f"V{usual}", made, 0, (1,))
+            target[self.sums[:-1][full]] = source[self._first[full]]
+        for place in np.flatnonzero(~full).tolist():
+            begin, first = int(self.sums[place]), int(self._first[place])
+            end = int(self.sums[place + 1])
+            made[begin:end] = data[first : first + end - begin]
+        return made.data
+
     def start_codes(self) -> Positions:
         """The positions of 00 00 01, ascending, whatever packets they lie in."""
         codes = self._raw.start_codes

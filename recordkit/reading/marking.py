@@ -6,8 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import SettingsError
 from ..model import Event, EventKind
 from ..telemetry.logfile import LONGEST_LINE_BYTES, log_path, parse_line
+from ..values import seconds
+
+_TIME = seconds(0, 1e12, "give seconds of media, or the name of a mark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +56,18 @@ class MarksRead:
         self._rest = rest if len(rest) < LONGEST_LINE_BYTES else b""
         found = [mark_of(parse_line(line)) for line in lines if b'"mark"' in line]
         return [one for one in found if one is not None]
+
+
+def mark_at(path: Path, name: str, value: object) -> float:
+    """Seconds of media: ``value`` itself, or the mark of that name. Raises SettingsError for setting ``name``."""
+    if not isinstance(value, str):
+        return _TIME(name, value)
+    marks = MarksRead(path).more()
+    for mark in marks:
+        if mark.name == value:
+            return mark.media_s
+    try:
+        return _TIME(name, value)
+    except SettingsError:
+        there = ", ".join(repr(mark.name) for mark in marks[:10]) or "none"
+        raise SettingsError(name, value, f"{path.name} has no such mark: there are {there}") from None

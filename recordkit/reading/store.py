@@ -28,6 +28,9 @@ class Store(Protocol):
     def read(self, begin: int, end: int) -> bytes:
         """The bytes from ``begin`` to ``end``, fewer at the end of all. Raises SourceError."""
 
+    def read_into(self, begin: int, memory: memoryview) -> int:
+        """The same into ``memory``; how many bytes. Raises SourceError."""
+
     def close(self) -> None:
         """Give back what is open. May be called again."""
 
@@ -90,6 +93,23 @@ class FileStore:
             if self._places(self._header()) == self._places(header):
                 return data
         raise SourceError(self.name, "is written faster than it can be read here")
+
+    def read_into(self, begin: int, memory: memoryview) -> int:
+        """The bytes from ``begin`` on into ``memory``, as many as there are; their count."""
+        if self._tail is not None:
+            data = self.read(begin, begin + len(memory))
+            memory[: len(data)] = data
+            return len(data)
+        done = 0
+        while done < len(memory):
+            try:
+                count = os.preadv(self._file, [memory[done:]], begin + done)
+            except OSError as error:
+                raise SourceError(self.name, f"cannot be read: {error.strerror}") from error
+            if not count:
+                break
+            done += count
+        return done
 
     def close(self) -> None:
         """Close the files."""

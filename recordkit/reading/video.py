@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LogError, SettingsError, SourceError
-from ..model import Captured, EventKind
+from ..errors import SettingsError, SourceError
+from ..model import Captured
 from ..names import partial_of
-from ..telemetry.logfile import log_path, read_log
 from ..ticks import fraction
 from .container import ContainerTrack
 from .decoder import FrameDecoder
 from .frame import Frame
+from .marking import MarksRead
 from .store import FileStore
 from .track import Track
 from .transport import TransportTrack
+from .transport_units import is_transport_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,6 @@ _POLL_S = 0.1
 _NEAR = 8
 """Frames so near to each other, and so many, are decoded in order."""
 _AHEAD_BYTES = 64 * 1024 * 1024
-_SYNC_BYTE, _PACKET_SIZES = 0x47, (188, 192, 204)
 
 
 class Frames(Sequence[Frame]):
@@ -405,18 +405,7 @@ class Video(Sequence[Frame]):
         return lost
 
     def _marks(self) -> list[tuple[str, float, int]]:
-        try:
-            _, records = read_log(log_path(self.path))
-        except LogError:
-            return []
-        found = []
-        for one in records:
-            if getattr(one, "kind", None) is EventKind.MARK:
-                fields = getattr(one, "fields", {})
-                media_s = fields.get("media_s")
-                if isinstance(media_s, int | float):
-                    found.append((str(fields.get("name", "")), float(media_s), one.time_ns))
-        return found
+        return [(mark.name, mark.media_s, mark.time_ns) for mark in MarksRead(self.path).more()]
 
 
 def _block(path: str, first: int, last: int, shape: tuple[int, ...], _: object) -> npt.NDArray[np.uint8]:
@@ -461,23 +450,11 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
     tail = partial.with_suffix(".tail")
     if not path.exists() and partial.exists():
         path = partial
-    if path.is_file() and (path == partial or _is_transport_stream(path)):
+    if path.is_file():
         store = FileStore(path, tail if path == partial else None)
-        track = TransportTrack(store, is_growing=store.is_growing)
-        if track.has_video and track.is_simple and track.can_begin:
-            return Video(path, track, store)
+        if path == partial or is_transport_stream(store):
+            track = TransportTrack(store, is_growing=store.is_growing)
+            if track.has_video and track.is_simple and track.can_begin:
+                return Video(path, track, store)
         store.close()
     return Video(path, ContainerTrack(text if not path.is_file() else str(path)), None)
-
-
-def _is_transport_stream(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            head = file.read(8 * max(_PACKET_SIZES))
-    except OSError as error:
-        raise SourceError(str(path), f"cannot be opened: {error.strerror}") from error
-    return any(
-        len(head) > begin + size and all(byte == _SYNC_BYTE for byte in head[begin::size])
-        for size in _PACKET_SIZES
-        for begin in (0, 4)
-    )

@@ -1,0 +1,67 @@
+"""Which file a source is read from: its final one, or its partial and tail while it is written."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+from ..names import TAIL_SUFFIX, is_partial, partial_of, stem_of
+from .store import Store
+
+
+def located(source: Any) -> tuple[Path, Path | None]:  # noqa: ANN401 - whatever has a path
+    """The file of ``source`` (a path, a Recording or a Session), and its tail if it is a partial.
+
+    Raises SourceError if it has no file, or none is there.
+    """
+    given = getattr(source, "path", source)
+    if given is None:
+        raise SourceError(repr(source), "has no file: no media came")
+    if not isinstance(given, str | os.PathLike):
+        raise SourceError(repr(source), "give a path, a Recording or a Session")
+    path = Path(os.fspath(given)).expanduser()
+    partial = path.with_name(partial_of(path.name))
+    if not path.exists() and partial.exists():
+        path = partial
+    if path.is_dir():
+        raise SourceError(str(path), "is a folder: name a file in it")
+    tail = path.with_name(stem_of(path.name) + TAIL_SUFFIX)
+    return path, tail if is_partial(path.name) and tail.exists() else None
+
+
+class StoredFile(io.RawIOBase):
+    """What a store holds by now, as a file to read: what is written meanwhile is left out."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+        self._size = store.size
+        self._at = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """The place."""
+        return self._at
+
+    def read(self, count: int = -1) -> bytes:
+        """The next bytes. Raises SourceError."""
+        end = self._size if count < 0 else min(self._size, self._at + count)
+        data = self._store.read(self._at, end) if self._at < end else b""
+        self._at += len(data)
+        return data

@@ -1,0 +1,201 @@
+"""The coded units of a transport stream or an MP4, one by one, as a recording takes them."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+import av
+
+from ..demux import DemuxedPacket, demux, is_decodable, open_media
+from ..encode.coded import Coded
+from ..encode.passthrough import Passthrough, passthrough_codec
+from ..errors import MediaError, SourceError
+from ..model import Codec
+from ..ticks import TICKS_PER_SECOND, to_ticks
+from .located import StoredFile, located
+from .store import FileStore
+from .transport_units import NotSimpleError, TransportUnits, is_transport_stream
+
+log = logging.getLogger("recordkit")
+
+_TRANSPORT_STREAM, _MP4 = "mpegts", "mov"
+_LARGEST_STEP_BACK = TICKS_PER_SECOND
+_MICROSECONDS = Fraction(1, av.time_base)
+_REORDERED = 2 * TICKS_PER_SECOND
+"""So much of several streams is put into the order of time, for files that do not have it."""
+
+
+class Units(Protocol):
+    """All that is coded in a file, in the order in which it is decoded."""
+
+    shown: tuple[int, int] | None
+    """What is shown of it, in ticks, if that is not all; known once all units have come."""
+
+    @property
+    def count(self) -> int:
+        """How many streams there are, as far as that is known by now."""
+
+    zero: int | None
+    """The tick from which seconds of media count; None: the first of any stream."""
+
+    def __iter__(self) -> Iterator[Coded]:
+        """Each unit and its format, once more from the beginning."""
+
+
+class Source:
+    """A file whose units are read, several times if need be. Close it when it is done with.
+
+    What is written behind its end meanwhile is left out. With ``audio_alone`` video may be of any coding, and
+    is left out if it cannot be recorded. Raises SourceError if it cannot be opened, or is neither a transport
+    stream nor an MP4.
+    """
+
+    def __init__(self, source: object, *, audio_alone: bool = False) -> None:
+        self.path, self.tail = located(source)
+        self._store = FileStore(self.path, self.tail)
+        self._audio_alone = audio_alone
+        self.size = self._store.size
+        self._is_simple = is_transport_stream(self._store)
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether it is being written, or was left as a partial."""
+        return self.tail is not None
+
+    def units(self) -> Units:
+        """Its units, to be read once."""
+        if self._is_simple:
+            return TransportUnits(self._store, self.size)
+        media = self.path if self.tail is None else StoredFile(self._store)
+        container = open_media(media)  # type: ignore[arg-type]
+        name = container.format.name.split(",")[0]
+        if name not in (_TRANSPORT_STREAM, _MP4):
+            kind = container.format.long_name
+            container.close()
+            raise SourceError(
+                str(self.path),
+                f"is {kind}: MPEG-TS and MP4 can be exported; recordkit record FILE OUTPUT records any other",
+            )
+        return ContainerUnits(container, self.path, audio_alone=self._audio_alone)
+
+    def fall_back(self, error: NotSimpleError) -> None:
+        """From now on libavformat takes it apart."""
+        log.info("%s: %s; it is taken apart the long way", self.path, error)
+        self._is_simple = False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+
+class ContainerUnits:
+    """What libavformat finds in a file. Raises SourceError, MediaError."""
+
+    def __init__(self, container: av.container.InputContainer, path: Path, *, audio_alone: bool) -> None:
+        self.shown: tuple[int, int] | None = None
+        start = container.start_time
+        self.zero: int | None = None if start is None else to_ticks(start, _MICROSECONDS)
+        self._container, self._path = container, path
+        self._sorted = container.format.name != _TRANSPORT_STREAM
+        self._ways: dict[int, Passthrough] = {}
+        self._configs: dict[int, bytes] = {}
+        wanted: list[av.VideoStream | av.AudioStream] = []
+        for stream in container.streams:
+            if not isinstance(stream, av.VideoStream | av.AudioStream) or not is_decodable(stream):
+                log.warning("%s: stream %d (%s) is left out", path, stream.index, stream.type)
+            elif not audio_alone or stream.type == "audio" or passthrough_codec(stream) is not None:
+                wanted.append(stream)
+        self._streams = wanted
+
+    def __iter__(self) -> Iterator[Coded]:
+        with self._container:
+            for index, stream in enumerate(self._streams):
+                self._admit(stream, index)
+            yield from self._in_order() if self._sorted else self._all()
+
+    @property
+    def count(self) -> int:
+        """How many streams are read."""
+        return len(self._streams)
+
+    def _admit(self, stream: av.VideoStream | av.AudioStream, index: int) -> None:
+        codec = passthrough_codec(stream)
+        if codec is None:
+            name = stream.codec_context.name
+            raise MediaError(
+                f"{name} in {self._path.name} has no place in what recordkit writes: recordkit record FILE OUTPUT "
+                "encodes it anew",
+                index,
+            )
+        self._ways[stream.index] = Passthrough(stream, index, stream.language, self._altered)
+        if codec in (Codec.AAC, Codec.OPUS):
+            self._configs[index] = stream.codec_context.extradata or b""
+
+    def _altered(self, what: str) -> None:
+        log.info("%s: %s", self._path, what)
+
+    def _all(self) -> Iterator[Coded]:
+        last: dict[int, int] = {}
+        hidden, begin, end = False, 0, None
+        numbers = {stream.index: number for number, stream in enumerate(self._streams)}
+        for packet in demux(self._container, self._streams):
+            if not packet.size:
+                continue
+            way, number = self._ways[packet.stream_index], numbers[packet.stream_index]
+            way.look(packet)
+            dts, pts = self._times(packet, last, number, way)
+            if packet.is_discard:
+                hidden = True
+            else:
+                at = dts if pts is None else pts
+                begin = at if end is None else min(begin, at)
+                end = max(end if end is not None else at, at + way.step(packet))
+            for coded in way.units(packet, dts, pts, discontinuity=False):
+                config = self._configs.get(number)
+                if config and coded.format.config != config:
+                    coded = coded._replace(format=replace(coded.format, config=config))
+                yield coded
+        if hidden and end is not None:
+            self.shown = begin, end
+
+    def _times(
+        self, packet: DemuxedPacket, last: dict[int, int], number: int, way: Passthrough
+    ) -> tuple[int, int | None]:
+        """When a packet is decoded and shown; it is decoded behind the one before it."""
+        base = packet.time_base
+        stated = packet.dts if packet.dts is not None else packet.pts
+        before = last.get(number)
+        dts = to_ticks(stated, base) if stated is not None else 0 if before is None else before + way.step(packet)
+        if before is not None and dts <= before:
+            if before - dts > _LARGEST_STEP_BACK:
+                raise MediaError(
+                    f"the times of {self._path.name} go back by {(before - dts) / TICKS_PER_SECOND:.1f} s: "
+                    "recordkit record FILE OUTPUT gives it times that go on",
+                    number,
+                )
+            dts = before + 1
+        last[number] = dts
+        return dts, None if packet.pts is None else to_ticks(packet.pts, base)
+
+    def _in_order(self) -> Iterator[Coded]:
+        waiting: list[tuple[int, int, Coded]] = []
+        numbers = count()
+        newest: dict[int, int] = {}
+        for coded in self._all():
+            unit = coded.unit
+            heapq.heappush(waiting, (unit.dts, next(numbers), coded))
+            newest[unit.stream] = unit.dts
+            complete = min(newest.values()) if len(newest) == len(self._streams) else None
+            while waiting and (
+                unit.dts - waiting[0][0] > _REORDERED or (complete is not None and waiting[0][0] <= complete)
+            ):
+                yield heapq.heappop(waiting)[2]
+        while waiting:
+            yield heapq.heappop(waiting)[2]

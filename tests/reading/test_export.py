@@ -1,0 +1,259 @@
+"""``rk.export``: every unit is the source's, clips begin where they are asked to, and bad input is told."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import recordkit as rk
+from recordkit.reading.essence import Essence
+from recordkit.reading.marking import MarksRead
+from recordkit.writer.whole import SUFFIX, WholeFile
+from tests.judges import assert_decodes_in_silence, run
+from tests.media import make_clip
+from tests.steering import FaultySystem
+
+OPTIONS = {"g": "30", "bf": "2", "preset": "veryfast"}
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds with B-frames, a keyframe a second."""
+    return make_clip(tmp_path_factory.mktemp("film") / "film.mp4", seconds=4, options=OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def talk(film: Path) -> Path:
+    """The same as a recording, with a mark at about two seconds."""
+    path = film.with_name("talk.ts")
+    with rk.Recorder(path, sample_interval=0) as recorder, av.open(str(film)) as container:
+        for number, packet in enumerate(container.demux()):
+            if packet.size:
+                recorder.write_packet(packet)
+            if number == 150:
+                recorder.mark("here")
+    return path
+
+
+@pytest.fixture(scope="module")
+def foreign(film: Path) -> Path:
+    """A transport stream of ffmpeg's: several frames of audio in a PES packet."""
+    path = film.with_name("foreign.ts")
+    assert run("ffmpeg", "-v", "error", "-i", film, "-c", "copy", "-muxdelay", "0", path).returncode == 0
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def hashes(path: Path, kind: str) -> list[str]:
+    """ffmpeg's hash of every packet, of video without delimiters and parameter sets, which MP4 has elsewhere."""
+    filters = ("-bsf:v", "h264_mp4toannexb,filter_units=remove_types=7-9") if kind == "v" else ()
+    if kind == "a" and path.suffix == ".ts":
+        filters = ("-bsf:a", "aac_adtstoasc")
+    done = run(
+        "ffmpeg", "-v", "error", "-i", path, "-map", f"0:{kind}", "-c", "copy", *filters, "-f", "framehash", "-"
+    )
+    assert done.returncode == 0, done.stderr
+    return [line.split(",")[5].strip() for line in done.stdout.splitlines() if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("kind", ["film", "talk", "foreign"])
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])
+def test_every_unit_is_the_source_s(kind: str, suffix: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    source: Path = request.getfixturevalue(kind)
+    before = source.read_bytes()
+    made = rk.export(source, tmp_path / f"copy{suffix}")
+    assert made.path == tmp_path / f"copy{suffix}"
+    assert made.bytes == made.path.stat().st_size
+    assert hashes(made.path, "v") == hashes(source, "v")
+    assert hashes(made.path, "a") == hashes(source, "a")
+    assert made.units == len(hashes(source, "v")) + len(hashes(source, "a"))
+    assert rk.verify(made.path, decode=True).ok
+    assert_decodes_in_silence(made.path)
+    assert abs(made.duration_s - 4) < 0.1
+    assert source.read_bytes() == before
+    assert names(tmp_path) == [made.path.name]
+
+
+def test_ffmpeg_s_own_copy_has_the_same_hashes(talk: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs.mp4"
+    assert run("ffmpeg", "-v", "error", "-i", talk, "-c", "copy", theirs).returncode == 0
+    ours = rk.export(talk, tmp_path / "ours.mp4").path
+    assert hashes(ours, "v") == hashes(theirs, "v")
+    assert hashes(ours, "a") == hashes(theirs, "a")
+
+
+def test_a_clip_is_shown_exactly(talk: Path, tmp_path: Path) -> None:
+    made = rk.export(talk, tmp_path / "clip.mp4", start=1.5, end=3.25)
+    assert made.encoded == 0
+    with rk.open(talk) as whole:
+        begins_s = whole.at(1.5).media_s
+        expected = whole.between(begins_s, 3.25)
+        images = [frame.frame.to_ndarray() for frame in expected]
+    assert (made.begins_s, made.duration_s) == pytest.approx((begins_s, 3.25 - begins_s), abs=1e-4)
+    with av.open(str(made.path)) as container:
+        found = [frame.to_ndarray() for frame in container.decode(video=0)]
+        assert container.duration == pytest.approx(made.duration_s * 1e6, abs=100)
+    assert len(found) == len(images)
+    assert all(np.array_equal(one, two) for one, two in zip(found, images, strict=True))
+
+
+def test_an_exact_clip_encodes_only_up_to_the_next_keyframe(talk: Path, film: Path, tmp_path: Path) -> None:
+    for source, suffix in ((talk, ".mp4"), (talk, ".ts"), (film, ".mp4"), (film, ".ts")):
+        made = rk.export(source, tmp_path / f"{source.stem}{suffix}", start=1.5, end=3.25, exact=True)
+        assert 13 <= made.encoded <= 16
+        assert made.begins_s == pytest.approx(1.5, abs=0.04)
+        assert_decodes_in_silence(made.path)
+        with rk.open(source) as whole, rk.open(made.path) as clip:
+            first = whole.at(1.5).number
+            for number in range(0, 50, 7):
+                one, two = whole[first + number].image.astype(int), clip[number].image.astype(int)
+                off = np.abs(one - two).mean()
+                assert off < 8 if number < made.encoded else off == 0, (made.path, number, off)
+
+
+def test_nothing_is_encoded_where_a_clip_begins_with_a_keyframe(film: Path, tmp_path: Path) -> None:
+    made = rk.export(film, tmp_path / "clip.mp4", start=1, exact=True)
+    assert made.encoded == 0
+    assert made.duration_s == pytest.approx(3, abs=0.03)
+
+
+def test_a_clip_of_a_transport_stream_begins_with_the_keyframe_before(talk: Path, tmp_path: Path) -> None:
+    made = rk.export(talk, tmp_path / "clip.ts", start=1.5)
+    assert made.begins_s == pytest.approx(1, abs=0.03)
+    assert rk.verify(made.path, decode=True).ok
+
+
+def test_marks_are_times(talk: Path, tmp_path: Path) -> None:
+    at = MarksRead(talk).more()[0].media_s
+    made = rk.export(talk, tmp_path / "clip.mp4", start="here", end="3.5")
+    with rk.open(talk) as whole:
+        assert made.begins_s == pytest.approx(whole.at("here").media_s, abs=1e-4)
+    assert at - 0.034 < made.begins_s <= at
+    assert made.duration_s == pytest.approx(3.5 - made.begins_s, abs=1e-3)
+
+
+def test_the_audio_alone(talk: Path, film: Path, tmp_path: Path) -> None:
+    for source in (talk, film):
+        made = rk.export(source, tmp_path / f"{source.stem}.m4a")
+        assert hashes(made.path, "a") == hashes(source, "a")
+        assert [one.type for one in av.open(str(made.path)).streams] == ["audio"]
+        clip = rk.export(source, tmp_path / f"{source.stem}.clip.m4a", start=1, end=2)
+        assert clip.duration_s == pytest.approx(1)
+
+
+def test_what_is_being_recorded_is_exported_as_far_as_it_is_there(tmp_path: Path) -> None:
+    for suffix in (".ts", ".mp4"):
+        path = tmp_path / f"live{suffix}"
+        with rk.Recorder(path, audio=None, sample_interval=0, flush_interval=3600) as recorder:
+            for number, frame in enumerate(rk.Synthetic(128, 96, fps=10, seconds=3, audio=False).frames()):
+                recorder.write(frame)
+                if number == 14:
+                    recorder.flush()
+            while recorder.counters.video_units < 30:
+                threading.Event().wait(0.01)
+            made = rk.export(path, tmp_path / f"by now{suffix}.mp4")
+            assert made.units == 30
+            assert made.duration_s == pytest.approx(3)
+        assert rk.verify(path).ok
+
+
+def test_nothing_is_left_of_an_export_that_fails(
+    talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Essence, "first_difference", lambda *_: 7)
+    with pytest.raises(rk.MediaError, match="unit 7 of the copy is not the source's"):
+        rk.export(talk, tmp_path / "copy.mp4")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "error", "words"),
+    [
+        ("copy.mkv", {}, rk.OutputNameError, "choose a name that ends in"),
+        ("copy.recording.mp4", {}, rk.OutputNameError, "unfinished"),
+        ("there.mp4", {}, rk.OutputExistsError, "exists already"),
+        ("folder.mp4", {}, rk.OutputNameError, "is a folder"),
+        ("copy.mp4", {"start": 7}, rk.SettingsError, "ends at 4.0"),
+        ("copy.mp4", {"start": 1, "end": 9}, rk.SettingsError, "ends at 4.0"),
+        ("copy.mp4", {"start": 2, "end": 2}, rk.SettingsError, "behind the start"),
+        ("copy.mp4", {"start": "nowhere"}, rk.SettingsError, "no such mark: there are 'here'"),
+        ("copy.mp4", {"start": -1}, rk.SettingsError, "give seconds"),
+    ],
+)
+def test_bad_input_is_told(
+    target: str, options: dict[str, object], error: type[Exception], words: str, talk: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "there.mp4").write_bytes(b"mine")
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(error, match=words):
+        rk.export(talk, tmp_path / target, **options)
+    assert names(tmp_path) == ["folder.mp4", "there.mp4"]
+    assert (tmp_path / "there.mp4").read_bytes() == b"mine"
+
+
+def test_sources_that_cannot_be_exported_are_told(tmp_path: Path) -> None:
+    with pytest.raises(rk.SourceError, match="cannot be opened"):
+        rk.export(tmp_path / "none.ts", tmp_path / "a.mp4")
+    with pytest.raises(rk.SourceError, match="is a folder"):
+        rk.export(tmp_path, tmp_path / "a.mp4")
+    with pytest.raises(rk.SourceError, match="is Matroska"):
+        rk.export(make_clip(tmp_path / "a.mkv", seconds=1), tmp_path / "a.mp4")
+    with pytest.raises(rk.MediaError, match=r"mpeg4 in a\.avi\.mp4 has no place"):
+        rk.export(make_clip(tmp_path / "a.avi.mp4", video="mpeg4", seconds=1), tmp_path / "a.mp4")
+    with pytest.raises(rk.MediaError, match="has nothing that goes into"):
+        rk.export(make_clip(tmp_path / "mute.mp4", audio=(), seconds=1), tmp_path / "a.m4a")
+    assert not (tmp_path / "a.mp4").exists()
+
+
+def test_two_exports_to_one_name_and_what_a_killed_one_left(talk: Path, tmp_path: Path) -> None:
+    left = tmp_path / f"copy.mp4{SUFFIX}"
+    left.write_bytes(b"half of it")
+    system = FaultySystem()
+    with WholeFile(tmp_path / "copy.mp4", system) as file:
+        assert left.read_bytes() == b""
+        file.write(b"new")
+        with pytest.raises(rk.OutputBusyError, match="is being exported right now"):
+            rk.export(talk, tmp_path / "copy.mp4")
+    assert names(tmp_path) == []
+    assert rk.export(talk, tmp_path / "copy.mp4").bytes > 0
+
+
+@pytest.mark.parametrize("call", ["write", "sync", "rename", "sync_folder"])
+def test_a_call_that_fails_leaves_no_file_with_the_final_name(call: str, tmp_path: Path) -> None:
+    system = FaultySystem()
+    system.fail(call, 1, 5)
+
+    def make() -> None:
+        with WholeFile(tmp_path / "copy.mp4", system) as file:
+            file.write(b"bytes")
+            file.commit()
+
+    with pytest.raises(rk.WriteError, match="failed at byte"):
+        make()
+    assert not list(tmp_path.glob(f"*{SUFFIX}"))
+    assert (tmp_path / "copy.mp4").exists() == (call == "sync_folder")
+
+
+def test_a_name_that_is_taken_meanwhile_stays_with_its_owner(tmp_path: Path) -> None:
+    system = FaultySystem()
+    system.do("sync", 1, lambda: (tmp_path / "a.mp4").write_bytes(b"mine") and None)
+    with WholeFile(tmp_path / "a.mp4", system) as file, pytest.raises(rk.OutputExistsError, match="meanwhile"):
+        file.commit()
+    assert (tmp_path / "a.mp4").read_bytes() == b"mine"
+    assert names(tmp_path) == ["a.mp4"]
+
+
+def test_a_long_time_scale_of_audio_stays_exact(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4", video=None, seconds=3, sample_rate=44_100)
+    made = rk.export(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    with av.open(str(tmp_path / "a.mp4")) as one, av.open(str(made.path)) as two:
+        times = [[packet.pts for packet in each.demux() if packet.size] for each in (one, two)]
+        assert times[0] == times[1]
+        assert one.streams.audio[0].time_base == two.streams.audio[0].time_base
