@@ -26,6 +26,7 @@ class Codec(StrEnum):
     MP2 = "mp2"
     AC3 = "ac3"
     EAC3 = "eac3"
+    DTS = "dts"
     OPUS = "opus"
 
     @property

@@ -55,6 +55,8 @@ def frame_columns(codec: Codec, data: Bytes, at: Positions) -> FrameColumns | No
         return _adts(words)
     if codec is Codec.OPUS:
         return _opus(data, at, words)
+    if codec is Codec.DTS:
+        return None  # its header is longer
     if codec in (Codec.AC3, Codec.EAC3):
         # Where AC-3 has a checksum E-AC-3 has a length, which is the same of most frames.
         mask = _AC3_WITHOUT_CRC if codec is Codec.AC3 else _AC3_HEADER

@@ -19,6 +19,7 @@ from .audio import (
     parse_opus_control_header,
 )
 from .columns import Bytes, Positions, frame_columns
+from .dts import DTS_HEADER_BYTES, DtsHeader, parse_dts
 from .h264 import parse_h265_sps, parse_sps
 
 _START_CODE = b"\0\0\1"
@@ -29,12 +30,18 @@ _H265_LAYER = 0x3F << 3
 """nuh_layer_id in the header of a NAL unit."""
 _LONGEST_SPS_BYTES = 512
 _HEADER_BYTES = 7
-"""The longest of the headers that are stepped along."""
+"""The longest of the headers that are stepped along, DTS aside."""
 
-_Parse = Callable[[bytes, int], AdtsHeader | Mp3Header | Ac3Header | None]
+_Parse = Callable[[bytes, int], AdtsHeader | Mp3Header | Ac3Header | DtsHeader | None]
 
 
-_PARSERS: dict[Codec, _Parse] = {Codec.AAC: parse_adts, Codec.AC3: parse_ac3, Codec.EAC3: parse_ac3}
+_PARSERS: dict[Codec, _Parse] = {
+    Codec.AAC: parse_adts,
+    Codec.AC3: parse_ac3,
+    Codec.EAC3: parse_ac3,
+    Codec.DTS: parse_dts,
+}
+_SYNCS: dict[Codec, bytes] = {Codec.AC3: b"\x0b", Codec.EAC3: b"\x0b", Codec.DTS: b"\x7f"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +157,7 @@ class AudioFrameColumns:
 
 
 class AudioFrameCounter:
-    """Counts frames of AAC in ADTS, MPEG audio, AC-3 and E-AC-3, or Opus with control headers.
+    """Counts frames of AAC in ADTS, MPEG audio, AC-3, E-AC-3 and DTS, or Opus with control headers.
 
     Frames may reach from one piece into the next (Opus excepted, where they do not).
     ``sample_rate`` (Hz) and ``channels`` are those of the newest frame, ``layer`` is that of MPEG audio;
@@ -163,7 +170,8 @@ class AudioFrameCounter:
         self.layer = 0
         self._codec = codec
         self._parse: _Parse = _PARSERS.get(codec, parse_mp3)
-        self._sync = b"\x0b" if self._parse is parse_ac3 else b"\xff"
+        self._sync = _SYNCS.get(codec, b"\xff")
+        self._header_bytes = DTS_HEADER_BYTES if codec is Codec.DTS else _HEADER_BYTES
         self._rest = b""
         self._in_sync = False
         self._joining = True  # until the first frame, which may lie inside the first piece
@@ -180,7 +188,7 @@ class AudioFrameCounter:
             return self._feed_opus(data)
         data = self._rest + data
         at = frames = samples = lost = 0
-        while at + _HEADER_BYTES <= len(data):
+        while at + self._header_bytes <= len(data):
             header = self._parse(data, at)
             if header is None or not self._is_confirmed(data, at + header.frame_length):
                 found = data.find(self._sync, at + 1)
@@ -232,11 +240,11 @@ class AudioFrameCounter:
 
     def _is_confirmed(self, data: bytes, following: int) -> bool:
         """Out of sync, a header counts only if another follows its frame, or nothing does yet."""
-        if self._in_sync or following + _HEADER_BYTES > len(data):
+        if self._in_sync or following + self._header_bytes > len(data):
             return True
         return self._parse(data, following) is not None
 
-    def _note(self, header: AdtsHeader | Mp3Header | Ac3Header) -> None:
+    def _note(self, header: AdtsHeader | Mp3Header | Ac3Header | DtsHeader) -> None:
         self.sample_rate = header.sample_rate
         self.channels = header.channels or self.channels
         if isinstance(header, Mp3Header):

@@ -21,6 +21,7 @@ from ..bitstream.audio import (
     parse_audio_specific_config,
     parse_mp3,
 )
+from ..bitstream.dts import DtsHeader, dts_configuration, parse_dts
 from ..bitstream.h264 import FramedUnit, ParameterSetFramer
 from ..bitstream.sei import Orientation
 from ..errors import MediaError
@@ -29,12 +30,18 @@ from ..ticks import to_ticks
 from .coded import Coded
 from .orientation import Turning
 
-_PARSERS: dict[Codec, Callable[[bytes], AdtsHeader | Mp3Header | Ac3Header | None]] = {
+_PARSERS: dict[Codec, Callable[[bytes], AdtsHeader | Mp3Header | Ac3Header | DtsHeader | None]] = {
     Codec.AAC: parse_adts,
     Codec.MP3: parse_mp3,
     Codec.MP2: parse_mp3,
     Codec.AC3: parse_ac3,
     Codec.EAC3: parse_ac3,
+    Codec.DTS: parse_dts,
+}
+_CONFIGURATIONS: dict[Codec, Callable[[bytes], bytes]] = {
+    Codec.AC3: ac3_configuration,
+    Codec.EAC3: ac3_configuration,
+    Codec.DTS: dts_configuration,
 }
 
 
@@ -169,8 +176,9 @@ class SoundFramer:
                 f"a packet of {self._codec} without a header, and nothing else says what is in it", self._index
             )
         self._follow(header.sample_rate, header.channels)
-        if self._format is not None and isinstance(header, Ac3Header) and not self._format.config:
-            self._format = replace(self._format, config=ac3_configuration(data))
+        configured = _CONFIGURATIONS.get(self._codec)
+        if self._format is not None and configured is not None and not self._format.config:
+            self._format = replace(self._format, config=configured(data))
         return unit
 
     def _follow(self, rate: int, channels: int) -> None:

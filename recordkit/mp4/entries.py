@@ -19,7 +19,7 @@ from .boxes import Box, BoxError, box, boxes, full_head
 _OPUS_PRE_SKIP = 312
 """Samples at 48 kHz that libopus needs to settle, where nobody says how many (RFC 7845, 4.2)."""
 _PLAIN_MAPPINGS = 2
-_AAC_OBJECT, _MPEG1_AUDIO, _MPEG2_AUDIO = 0x40, 0x6B, 0x69
+_AAC_OBJECT, _MPEG1_AUDIO, _MPEG2_AUDIO, _DTS_AUDIO = 0x40, 0x6B, 0x69, 0xA9
 _AUDIO_STREAM = 0x15
 _VISUAL = Struct(">6xH16xHHIII H32sHh")
 _AUDIO = Struct(">6xH8xHHII")
@@ -71,6 +71,8 @@ def sample_entry(stream_format: StreamFormat, sets: bytes = b"") -> Entry:
         case Codec.MP3 | Codec.MP2:
             object_type = _MPEG1_AUDIO if stream_format.sample_rate >= 32_000 else _MPEG2_AUDIO
             return _audio("mp4a", stream_format, _esds(object_type, b""))
+        case Codec.DTS:
+            return _audio("mp4a", stream_format, _esds(_DTS_AUDIO, b""))
         case Codec.OPUS:
             return _audio("Opus", stream_format, _dops(stream_format))
 
@@ -200,6 +202,7 @@ class Described:
 
 
 _AUDIO_KINDS = {"Opus": Codec.OPUS, ".mp3": Codec.MP3, "ac-3": Codec.AC3, "ec-3": Codec.EAC3}
+_OBJECTS = {_AAC_OBJECT: Codec.AAC, _MPEG1_AUDIO: Codec.MP3, _MPEG2_AUDIO: Codec.MP3, _DTS_AUDIO: Codec.DTS}
 _VIDEO_KINDS = {"avc1": Codec.H264, "avc3": Codec.H264, "hvc1": Codec.H265, "hev1": Codec.H265}
 
 
@@ -237,7 +240,7 @@ def _read_audio(data: bytes, entry: Box) -> Described:
         payload = data[one.start : one.end]
         if one.kind == "esds":
             object_type, config = _read_esds(payload)
-            codec = {_AAC_OBJECT: Codec.AAC, _MPEG1_AUDIO: Codec.MP3, _MPEG2_AUDIO: Codec.MP3}.get(object_type)
+            codec = _OBJECTS.get(object_type)
         elif one.kind in ("dac3", "dec3"):
             config = payload
         elif one.kind == "dOps" and len(payload) >= 11:

@@ -16,6 +16,7 @@ _USUAL_DURATIONS = {
     Codec.MP2: 1152,
     Codec.AC3: 1536,
     Codec.EAC3: 1536,
+    Codec.DTS: 512,
 }
 _MPEG1_LEAST_RATE = 32_000
 _USUAL_VIDEO_DURATION = MOVIE_RATE // 30

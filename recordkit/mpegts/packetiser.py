@@ -116,7 +116,7 @@ class Packetiser:
 
     def _stream_id(self, codec: Codec) -> int:
         """stream_id (table 2-22): 0xE0 and on for video, 0xC0 and on for audio, 0xBD for private data."""
-        if codec in (Codec.OPUS, Codec.AC3, Codec.EAC3):
+        if codec in (Codec.OPUS, Codec.AC3, Codec.EAC3, Codec.DTS):
             return 0xBD
         earlier = sum(stream.is_video is codec.is_video for stream in self._streams.values())
         return (0xE0 | earlier & 0x0F) if codec.is_video else (0xC0 | earlier & 0x1F)

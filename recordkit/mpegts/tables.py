@@ -17,7 +17,7 @@ PROGRAM_NUMBER = 1
 TRANSPORT_STREAM_ID = 1
 _ONE_PROGRAM = MappingProxyType({PROGRAM_NUMBER: PMT_PID})
 
-_REGISTRATION, _LANGUAGE, _TELETEXT, _SUBTITLING, _EXTENSION = 0x05, 0x0A, 0x56, 0x59, 0x7F
+_REGISTRATION, _LANGUAGE, _TELETEXT, _SUBTITLING, _DTS, _EXTENSION = 0x05, 0x0A, 0x56, 0x59, 0x7B, 0x7F
 
 STREAM_TYPES: dict[int, str] = {
     0x01: "mpeg1video",
@@ -35,6 +35,9 @@ STREAM_TYPES: dict[int, str] = {
     0x81: Codec.AC3,
     0x86: "scte35",
     0x87: Codec.EAC3,
+    # Blu-ray's and FFmpeg's, and the one that others use.
+    0x82: Codec.DTS,
+    0x8A: Codec.DTS,
 }
 """stream_type (table 2-34) to the coding's name; a private stream is named by its descriptors."""
 
@@ -43,6 +46,7 @@ _OWN_TYPES = {
     Codec.H265: 0x24,
     Codec.AAC: 0x0F,
     Codec.OPUS: 0x06,
+    Codec.DTS: 0x06,
     # ATSC A/52, annexes A and G: more readers know these than DVB's private data with a descriptor.
     Codec.AC3: 0x81,
     Codec.EAC3: 0x87,
@@ -54,9 +58,9 @@ _REGISTERED = {
     b"AC-3": Codec.AC3,
     b"EAC3": Codec.EAC3,
     b"AC-4": "ac4",
-    b"DTS1": "dts",
-    b"DTS2": "dts",
-    b"DTS3": "dts",
+    b"DTS1": Codec.DTS,
+    b"DTS2": Codec.DTS,
+    b"DTS3": Codec.DTS,
 }
 
 
@@ -106,9 +110,18 @@ def _descriptors(stream: StreamFormat) -> bytes:
         descriptors += registration(b"Opus") + bytes([_EXTENSION, 2, 0x80, stream.channels])
     elif stream.codec in _REGISTRATIONS:
         descriptors += registration(_REGISTRATIONS[stream.codec])
+    elif stream.codec is Codec.DTS:
+        descriptors += _dts_descriptors(stream.config)
     if stream.language is not None:
         descriptors += bytes([_LANGUAGE, 4]) + stream.language.lower().encode("ascii") + b"\0"
     return descriptors
+
+
+def _dts_descriptors(config: bytes) -> bytes:
+    """What DVB's readers look for, and what others do, which names the samples of a frame (512, 1024, 2048)."""
+    blocks = (int.from_bytes(config) >> 23 & 0x7F) + 1
+    identifier = b"DTS1" if blocks <= 16 else b"DTS2" if blocks <= 32 else b"DTS3"
+    return registration(identifier) + (bytes([_DTS, len(config)]) + config if config else b"")
 
 
 def build_pat(version: int = 0, programs: Mapping[int, int] = _ONE_PROGRAM) -> bytes:
@@ -139,11 +152,11 @@ _OF_DVB = {
     _SUBTITLING: "dvb_subtitle",
     0x6A: Codec.AC3,
     0x7A: Codec.EAC3,
-    0x7B: "dts",
+    _DTS: Codec.DTS,
     0x7C: Codec.AAC,
 }
 """The codings that a descriptor of EN 300 468 (6.1, annex D) names in private streams, by its tag."""
-_OF_DVB_EXTENSION = {0x0E: "dts", 0x0F: "dts", 0x15: "ac4", 0x20: "ttml", 0x21: "dts", 0x80: Codec.OPUS}
+_OF_DVB_EXTENSION = {0x0E: Codec.DTS, 0x0F: Codec.DTS, 0x15: "ac4", 0x20: "ttml", 0x21: Codec.DTS, 0x80: Codec.OPUS}
 """Likewise by the tag behind that of the extension descriptor (6.4); Opus is not DVB's."""
 
 

@@ -238,7 +238,7 @@ class TransportTrack:
             self._head_bytes = min(event.offset + 204, _MOST_HEAD_BYTES) if self._codec is not None else 0
         if self._audio_pid < 0 and self._pid in [mapped.pid for mapped in event.program.streams]:
             for mapped in event.program.streams:
-                if mapped.codec in ("aac", "mp3", "opus", "ac3", "eac3", "aac_latm") and self._audio_pid < 0:
+                if mapped.codec in ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm") and self._audio_pid < 0:
                     self._audio_pid = mapped.pid
                     self._audio_codec = Codec(mapped.codec) if mapped.codec in set(Codec) else None
                     self._head_bytes = min(event.offset + 204, _MOST_HEAD_BYTES)

@@ -293,7 +293,7 @@ class Recorder(Logged):
         live: bool = False,
         captured: CapturedLike | None = None,
     ) -> bool:
-        """Record a packet that is coded already (H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, Opus) as it is.
+        """Record a packet that is coded already (H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, DTS, Opus) as it is.
 
         ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
         stream; without it they are numbered as they appear. ``live`` and ``captured`` are as for ``write``.

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 
 from ..bitstream.audio import parse_adts, parse_mp3, parse_opus_control_header
+from ..bitstream.dts import parse_dts
 from ..mpegts.batch import Batch, Index
 from ..mpegts.laying import section_packets
 from ..mpegts.pes_header import parse_pes_header
@@ -124,6 +125,8 @@ def _coding(unit: bytes) -> tuple[int, bytes]:
         return _video(data), b""
     if data.startswith(b"\x0b\x77"):
         return (_AC3, registration(b"AC-3")) if len(data) > 5 and data[5] >> 3 <= 10 else (_EAC3, b"")
+    if parse_dts(data) is not None:
+        return _PRIVATE, registration(b"DTS1")
     if stream_id & 0xE0 == 0xC0:
         if parse_adts(data) is not None:
             return _AAC, b""

@@ -15,6 +15,7 @@ import av
 from av.video.frame import VideoFrame
 
 from ..bitstream.audio import parse_adts
+from ..bitstream.dts import parse_dts
 from ..bitstream.language import three_letters
 from ..demux import DemuxedPacket, demux, open_media
 from ..encode.filtering import FrameFilter
@@ -59,7 +60,7 @@ def _audio(name: str, value: Any) -> bool | str:  # noqa: ANN401 - whatever a ca
 class MediaFile:
     """Records ``url``: a path, a URL, or a device together with its ``format`` (``"v4l2"``, ``"lavfi"``).
 
-    Streams in H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3 or Opus are passed through, all others decoded.
+    Streams in H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, DTS or Opus are passed through, all others decoded.
     ``transcode`` decodes the video too where it need not be (``transcode_audio`` the audio), ``fps`` gives
     frames at that rate and so decodes them. ``options`` go to libavformat as they are.
 
@@ -194,9 +195,7 @@ class MediaFile:
             if passed[index] and packet.size and index not in begun:
                 begun.add(index)
                 if _is_bare(packet):
-                    log.info(
-                        "%s: stream %d (aac) is decoded: its packets do not say what is in them", self.url, index
-                    )
+                    log.info("%s: stream %d is decoded: its packets do not say what is in them", self.url, index)
                     passed[index] = False
             if passed[index]:
                 # What an edit list hides, and nothing else needs, is no part of the film.
@@ -236,8 +235,13 @@ class _SourceClock:
 
 
 def _is_bare(packet: DemuxedPacket) -> bool:
-    """Whether a packet of AAC has no header, and its container has none for all: RealMedia has its own way."""
+    """Whether a packet does not say what is in it, as transport streams want it, and its container does not either.
+
+    RealMedia has its own way of AAC; DTS may come without the core that all decoders know, or in other words.
+    """
     context = packet.stream.codec_context
+    if context.codec.canonical_name == "dts":
+        return parse_dts(bytes(packet)) is None
     return context.name == "aac" and not context.extradata and parse_adts(bytes(packet)) is None
 
 

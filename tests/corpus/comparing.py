@@ -223,7 +223,7 @@ def _shape_words(stream: Stream) -> str:
 
 _NAMES = {"mpeg1video": "mpeg2video", "mp1": "mp3", "mp2": "mp3"}
 """What one stream type stands for."""
-_WITH_UNITS = frozenset({"h264", "hevc", "aac", "mp3", "ac3", "eac3", "opus"})
+_WITH_UNITS = frozenset({"h264", "hevc", "aac", "mp3", "ac3", "eac3", "dts", "opus"})
 
 
 def verify_disagreements(source: Probe, done: dict[str, Any]) -> dict[str, str]:

@@ -130,6 +130,7 @@ def mapped(type_: int, descriptors: str):
         ("7F 02 0E 00", "dts", None),
         ("7F 02 06 00", "private", None),
         ("05 04 44545331", "dts", None),
+        ("05 04 44545333", "dts", None),
         ("52 01 07", "private", None),
         ("", "private", None),
         ("6A", "private", None),

@@ -231,6 +231,7 @@ CODINGS = {
     "opus": "libopus",
     "ac3": "ac3",
     "eac3": "eac3",
+    "dts": "dca -strict -2",
 }
 
 

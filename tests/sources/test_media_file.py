@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import subprocess
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -338,3 +339,55 @@ def test_audio_of_broadcasts_has_its_place_in_an_mp4_too(coder: str, codec: Code
     assert recording.streams[1].codec is codec
     assert coded_packets(recording.path, "audio") == coded_packets(clip, "audio")
     assert verify(recording.path, decode=True).ok
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("suffix", ["ts", "mp4"])
+@pytest.mark.parametrize("given", ["mkv", "ts"])
+def test_dts_is_passed_through(given: str, suffix: str, tmp_path: Path) -> None:
+    # There is no encoder of it in PyAV.
+    clip = tmp_path / f"clip.{given}"
+    way = "-f lavfi -i anoisesrc=d=0.5:r=48000:a=0.1 -ac 2 -c:a dca -strict -2 -metadata:s:a language=deu"
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", *way.split(), str(clip)], check=True)
+    recording = record(MediaFile(url=str(clip)), tmp_path / f"out.{suffix}")
+    assert recording.path is not None
+    assert coded_packets(recording.path, "audio") == coded_packets(clip, "audio")
+    with av.open(str(recording.path)) as container:
+        stream = container.streams.audio[0]
+        assert (stream.codec_context.codec.canonical_name, stream.language) == ("dts", "deu")
+        assert stream.codec_context.layout.nb_channels == 2
+    (found,) = verify(recording.path, decode=True).streams
+    assert (found.codec, found.sample_rate, found.channels) == ("dts", 48_000, 2)
+    assert found.access_units == len(coded_packets(clip, "audio"))
+
+
+@pytest.mark.judge
+def test_dts_of_another_order_of_bytes_is_decoded(tmp_path: Path) -> None:
+    raw = subprocess.run(
+        [
+            "ffmpeg",
+            "-nostdin",
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "anoisesrc=d=0.5:r=48000",
+            "-ac",
+            "2",
+            "-c:a",
+            "dca",
+            "-strict",
+            "-2",
+            "-f",
+            "dts",
+            "-",
+        ],
+        capture_output=True,
+        check=True,
+    ).stdout
+    turned = bytearray(len(raw))
+    turned[::2], turned[1::2] = raw[1::2], raw[::2]
+    (tmp_path / "turned.dts").write_bytes(turned)
+    recording = record(MediaFile(url=str(tmp_path / "turned.dts")), tmp_path / "out.ts")
+    assert recording.streams[1].codec is Codec.AAC
