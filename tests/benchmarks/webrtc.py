@@ -119,6 +119,18 @@ class Deaf:
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
         pass
 
+    def sent(self, packets: int, besides: int, ssrc: int) -> None:
+        pass
+
+    def goodbye(self, sources: list[int]) -> None:
+        pass
+
+    def learn(self, parameter_sets: bytes) -> None:
+        pass
+
+    def lives(self) -> None:
+        pass
+
 
 class FirstPicture(MediaStreamTrack):
     """A track whose sound is kept back until the first picture is in the file.

@@ -17,7 +17,8 @@ from .clock import Sync
 from .description import parameter_sets
 from .frames import FrameClocks, FrameReader
 from .reception import Reception
-from .stream import Sink, StreamReception
+from .sink import Sink
+from .stream import StreamReception
 from .tap import Tap, is_remote
 
 log = logging.getLogger("recordkit")

@@ -8,7 +8,8 @@ from ...model import EventKind, Received
 from ...system import Clock
 from .assembly import Unit
 from .signs import Signs
-from .stream import Shared, Sink, StreamReception
+from .sink import Sink
+from .stream import Shared, StreamReception
 
 SILENCE_TOLD_S = 10.0
 """So long nothing at all has come before that is told: a camera may have been unplugged, or the network is gone."""

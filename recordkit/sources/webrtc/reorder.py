@@ -55,6 +55,11 @@ class Reorder(Generic[T]):
         """Whether a packet waits for one before it."""
         return bool(self._waiting)
 
+    @property
+    def reached(self) -> int:
+        """The highest number that has come, unwrapped; 0 before the first."""
+        return self._highest
+
     def misses_for(self, now_s: float) -> float:
         """Seconds for which packets have waited for one before them, 0 if none do."""
         return now_s - next(iter(self._waiting.values()))[1] if self._waiting else 0.0

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
-
-from av.audio.frame import AudioFrame
-from av.video.frame import VideoFrame
 
 from ...encode.routing import FIRST_AUDIO, VIDEO
-from ...model import EncodedUnit, EventKind, Field, Received
+from ...model import EncodedUnit, EventKind, Received
 from ...system import Clock
 from ...ticks import TICKS_PER_SECOND
 from .assembly import Assembly, MediaPacket, PictureAssembly, SoundAssembly, Unit
@@ -20,7 +16,9 @@ from .clock import JointClock, Sync
 from .fruitless import Fruitless, reason
 from .keyframes import KeyframeRequests
 from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
+from .sent import SentPackets
 from .signs import OUTAGE_S, Signs
+from .sink import Sink
 
 STANDS_S = 4.0
 """So often a frame that stands is told again: before a stream counts as silent."""
@@ -30,26 +28,6 @@ _RETRANSMITTED_S = 0.3
 _OUT_OF_ORDER_S = 0.1
 _BEHIND_S = 0.4
 """So far behind the present it is placed, so that it is before the next frame, however late that comes."""
-
-
-class Sink(Protocol):
-    """Who takes what arrives: a Recorder that drops what overflows, or a bounded queue before one.
-
-    Called in the event loop, so nothing of it may wait. ``stream`` numbers the audio streams from
-    0. It raises nothing: who records knows best what to do about a recording that failed.
-    """
-
-    def put(self, unit: EncodedUnit, stream: int) -> bool:
-        """Take a unit; False where the sender is to be asked for one that a decoder can start from."""
-        ...
-
-    def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
-        """Take a frame, of a track that gives nothing else, for ``ticks``; False where it was dropped."""
-        ...
-
-    def note(self, kind: EventKind, **fields: Field) -> None:
-        """Hear of an event."""
-        ...
 
 
 @dataclass(slots=True)
@@ -91,6 +69,9 @@ class StreamReception:
         self._refused = False
         self._keyframes: KeyframeRequests | None = None
         self._fruitless = Fruitless()
+        self._sent = SentPackets()
+        self._is_over = self._is_missing_told = False
+        self._missing_at_end = 0
         self._codec = ""
         self._shown_s = self._told_s = 0.0
 
@@ -111,6 +92,7 @@ class StreamReception:
                 refused_units=self._refused_units,
                 keyframe_requests=self._keyframes.count if self._keyframes is not None else 0,
                 refused_packets=self._choice.refused_packets,
+                lost_packets=self._missing_at_end,
             )
         )
 
@@ -148,6 +130,16 @@ class StreamReception:
         self.lives()
         self.clock.report(ntp, timestamp, ssrc)
 
+    def sent(self, packets: int, besides: int, ssrc: int) -> None:
+        """Take from a sender report how many packets were sent, see SentPackets."""
+        if ssrc == self._ssrc:
+            self._sent.report(packets, self._reorder.reached, besides, self._shared.clock.monotonic())
+
+    def goodbye(self, sources: list[int]) -> None:
+        """Sources have ended: nothing of them is on its way."""
+        self._is_over |= self._ssrc in sources
+        self.lives()
+
     def lives(self) -> None:
         """The sender lives, though nothing of this stream came."""
         self._shared.signs.lives(self._shared.clock.monotonic())
@@ -160,9 +152,10 @@ class StreamReception:
         if not self._reorder.is_waiting:
             self._take_units(self._assembly.poll(now_s))
         self._look_whether_fruitless(now_s)
+        missing = self._look_for_missing(now_s)
         if self._shared.is_open and not self.is_audio and not self._shared.signs.is_lifeless(now_s):
             requests = self._requests(now_s)
-            if requests.is_due(now_s, needs_entry=self._needs_entry) and self.request_keyframe():
+            if requests.is_due(now_s, needs_entry=self._needs_entry or missing > 0) and self.request_keyframe():
                 requests.asked(now_s)
         if now_s - self._told_s >= STANDS_S and not (self._needs_entry or self._reorder.is_waiting):
             self._stand(now_s, behind_s=_BEHIND_S)
@@ -177,6 +170,7 @@ class StreamReception:
         if self._fruitless.is_due_at_end():
             self._tell_fruitless()
         now_s = self._shared.clock.monotonic()
+        self._count_missing(now_s)
         if may_stand and self._assembly.dropped == dropped and now_s - self._shown_s >= _STOOD_S:
             self._stand(now_s)
         self._shared.remove(self)
@@ -254,6 +248,7 @@ class StreamReception:
         if outage_s:
             self._shared.sink.note(EventKind.RECONNECT, seconds=outage_s)
         self.last_arrival_s = packet.arrival_s
+        self._is_over = False
         if packet.data:
             self._fruitless.packet(packet.arrival_s)
         self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
@@ -264,11 +259,32 @@ class StreamReception:
         if self._ssrc is not None:
             self._hand_on(self._reorder.flush())
             self._take_units(self._assembly.flush())
+            self._count_missing(packet.arrival_s)
             self._before += _counted(self._reorder)
             self._reorder = Reorder(self._window_s)
+            self._sent, self._is_over = SentPackets(), False
             # Its first pictures refer to nothing that came from the source before.
             self._assembly.interrupt()
         self._ssrc = packet.ssrc
+
+    def _look_for_missing(self, now_s: float) -> int:
+        """Tell of packets that were sent behind the last that came: how many there are now."""
+        missing = self._sent.missing(self._reorder.reached, now_s)
+        part = f"the end of {self._part}"
+        if missing and not self._is_missing_told:
+            because = f"{self._part}: by its report the sender has sent {missing} packets more than came"
+            self._shared.sink.note(EventKind.DEGRADED, part=part, because=because)
+        elif self._is_missing_told and not missing:
+            self._shared.sink.note(EventKind.RESTORED, part=part)
+        self._is_missing_told = missing > 0
+        return missing
+
+    def _count_missing(self, now_s: float) -> None:
+        """Nothing more will come of the source: what it has sent behind the last that came is lost."""
+        missing = self._sent.missing(self._reorder.reached, now_s, is_over=self._is_over)
+        self._missing_at_end += missing
+        if missing:
+            self._shared.sink.note(EventKind.GAP, stream=self.index, packets=missing, filled=False)
 
     def _hand_on(self, packets: list[InOrder[MediaPacket]]) -> None:
         for packet, lost_before in packets:

@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 
 from aiortc import MediaStreamTrack, RTCRtpReceiver
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
-from aiortc.rtp import RtcpSrPacket
+from aiortc.rtp import RtcpByePacket, RtcpSrPacket
 
 from ...errors import TapError
 from ...system import Clock
@@ -36,6 +36,8 @@ _CODECS = "_RTCRtpReceiver__codecs"
 _DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
 _SOURCES = "_RTCRtpReceiver__remote_streams"
 _RETRANSMITTING = "_RTCRtpReceiver__rtx_ssrc"
+_RETURN_S = 2.0
+"""So long after its goodbye a source may return, or another follow it, before the track ends."""
 _MOST_FRAMES = 30
 """So many decoded frames wait for somebody who reads the track besides; then none are decoded."""
 _NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
@@ -50,6 +52,14 @@ class Listening(Protocol):
 
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
         """Take a sender report."""
+        ...
+
+    def sent(self, packets: int, besides: int, ssrc: int) -> None:
+        """Take from the report how many packets were sent, and ``besides`` for retransmission as far as known."""
+        ...
+
+    def goodbye(self, sources: list[int]) -> None:
+        """Know that sources (SSRC) have ended: nothing of them is on its way."""
         ...
 
     def learn(self, parameter_sets: bytes) -> None:
@@ -151,8 +161,8 @@ class Tap:
         """Ask the sender for a keyframe now; False if its source is not known yet."""
         return self._stand_in is not None and self._stand_in.request_keyframe()
 
-    def sign(self, packet: object) -> None:
-        """Take a sign of life: aiortc's packet of RTCP, or anything else."""
+    def sign(self, packet: object, besides: int = 0) -> None:
+        """Take a sign of life: aiortc's packet of RTCP, or anything else; ``besides`` is as in Listening."""
         listening = self._listening
         if listening is None:
             return
@@ -160,6 +170,9 @@ class Tap:
             if isinstance(packet, RtcpSrPacket):
                 info = packet.sender_info
                 listening.report(info.ntp_timestamp, info.rtp_timestamp, packet.ssrc)
+                listening.sent(info.packet_count, besides, packet.ssrc)
+            elif isinstance(packet, RtcpByePacket):
+                listening.goodbye(packet.sources)
             else:
                 listening.lives()
         except Exception as error:  # noqa: BLE001 - as for packets
@@ -201,14 +214,20 @@ class _StandIn:
         self._is_paused = True
 
         self._send_pli = private(receiver, "_send_rtcp_pli", callable)
-        sources = private(receiver, _SOURCES, lambda sources: isinstance(sources, dict))
-        retransmitting = getattr(receiver, _RETRANSMITTING, {})
-        self._ssrc = next((one for one in reversed(sources) if one not in retransmitting), None)
+        self._sources = private(receiver, _SOURCES, lambda sources: isinstance(sources, dict))
+        self._retransmitting: dict[int, int] = getattr(receiver, _RETRANSMITTING, {})
+        self._ssrc = next((one for one in reversed(self._sources) if one not in self._retransmitting), None)
         self._asking: set[asyncio.Future[None]] = set()
+
+        self._handle = handle
+        self._leaving: asyncio.TimerHandle | None = None
 
         async def handle_rtcp(packet: object) -> None:
             self._sign(packet)
-            await handle(packet)
+            if isinstance(packet, RtcpByePacket) and self.taps:
+                self._leave(packet)
+            else:
+                await handle(packet)
 
         receiver._handle_rtcp_packet = handle_rtcp  # type: ignore[method-assign]
         on_consent_check(receiver, self._sign)
@@ -226,6 +245,9 @@ class _StandIn:
         """What aiortc calls with each packet: whether to ask for a keyframe, and a frame to decode."""
         codec = self._codecs[packet.payload_type]
         self._ssrc = packet.ssrc
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
         name = codec.name.lower()
         asks = False
         for tap in tuple(self.taps):
@@ -261,8 +283,29 @@ class _StandIn:
             _drain(self._track)
 
     def _sign(self, packet: object) -> None:
+        besides = self._sent_besides(packet.ssrc) if isinstance(packet, RtcpSrPacket) else 0
         for tap in tuple(self.taps):
-            tap.sign(packet)
+            tap.sign(packet, besides)
+
+    def _leave(self, packet: RtcpByePacket) -> None:
+        """The source says goodbye: the track ends unless media goes on, or another source follows (RFC 3550, 8.2).
+
+        aiortc would end it for any source that ever was one of this receiver.
+        """
+        if self._ssrc not in packet.sources or self._leaving is not None:
+            return
+
+        def end() -> None:
+            self._leaving = None
+            self._asking.add(asking := asyncio.ensure_future(self._handle(packet)))
+            asking.add_done_callback(self._asking.discard)
+
+        self._leaving = asyncio.get_running_loop().call_later(_RETURN_S, end)
+
+    def _sent_besides(self, ssrc: int) -> int:
+        """How many packets were sent to retransmit those of a source (RFC 4588, 4), padding among them."""
+        others = [other for other, of in self._retransmitting.items() if of == ssrc]
+        return sum(self._sources[other].packets_expected for other in others if other in self._sources)
 
     async def _read(self) -> Any:  # noqa: ANN401 - as aiortc's own
         self._is_read = True

@@ -317,6 +317,61 @@ def test_audio_behind_a_time_in_which_nothing_at_all_lived_tells_that_some_is_mi
     assert [number for number, unit in enumerate(rig.end().sounds) if unit.discontinuity] == [20]
 
 
+def with_reports(stream, pairs, *, ssrc=1, before=17):
+    """What arrives for ``pairs``: all of them counted by a report a second, even those that are None."""
+    sent = 0
+    for pair in pairs:
+        sent += 1
+        if pair is not None:
+            yield pair
+        if sent % 90 == 0:
+            stream.sent(before + sent, 0, ssrc)
+    stream.sent(before + sent, 0, ssrc)
+
+
+def test_packets_that_are_lost_behind_the_last_that_came_are_told_while_it_stands_and_counted_at_the_end():
+    rig = Rig(audio=False)
+    pairs = of(rig.video, film(121))
+    lost = [pair if number < 361 else None for number, pair in enumerate(pairs)]
+    for pair in with_reports(rig.video, lost):
+        rig.run([pair])
+    asked = len(rig.asked_s)
+    for second in range(1, 5):
+        rig.until(104 + second)
+        rig.video.sent(17 + 363, 0, 1)
+    taker = rig.end()
+    told = [(kind, fields) for kind, fields in taker.events if kind is not EventKind.KEYFRAME]
+    assert [kind for kind, _ in told] == [EventKind.DEGRADED, EventKind.GAP]
+    assert "2 packets more than came" in told[0][1]["because"]
+    assert told[1][1] == {"stream": 0, "packets": 2, "filled": False}
+    assert len(rig.asked_s) > asked
+    counters = rig.reception.counters
+    assert (counters.packets, counters.lost_packets, counters.dropped_units) == (361, 2, 1)
+
+
+def test_packets_that_seemed_lost_at_the_end_are_counted_once_when_others_follow():
+    rig = Rig(audio=False)
+    pairs = of(rig.video, film(151, keys=(0, 130)))
+    later = [(stream, replace(packet, arrival_s=packet.arrival_s + 3)) for stream, packet in pairs[363:]]
+    lost = [pair if number < 361 else None for number, pair in enumerate(pairs[:363])]
+    for pair in with_reports(rig.video, lost):
+        rig.run([pair])
+    rig.run(later)
+    kinds = [kind for kind, _ in rig.end().events]
+    assert kinds == [EventKind.DEGRADED, EventKind.RECONNECT, EventKind.RESTORED]
+    assert rig.reception.counters.lost_packets == 2
+
+
+def test_a_source_that_says_goodbye_lets_know_at_once_what_is_missing():
+    rig = Rig(audio=False)
+    pairs = of(rig.video, film(120))
+    for pair in with_reports(rig.video, [*pairs, None, None, None]):
+        rig.run([pair])
+    rig.video.goodbye([1])
+    rig.end()
+    assert rig.reception.counters.lost_packets == 3
+
+
 def test_another_source_takes_over_without_mixing():
     rig = Rig(audio=False)
     rig.run(of(rig.video, film(30)))

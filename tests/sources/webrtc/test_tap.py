@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
 from aiortc.rtcrtpreceiver import RemoteStreamTrack, TimestampMapper
+from aiortc.rtp import RtcpByePacket
 
 from recordkit.errors import TapError
 from recordkit.sources.synthetic import Synthetic
@@ -26,6 +27,7 @@ class Ear:
     def __init__(self, fault=None):
         self.packets, self.reports, self.fault, self.asks = [], [], fault, False
         self.signs, self.sets = 0, []
+        self.counts, self.goodbyes = [], []
 
     def packet(self, packet):
         self.packets.append(packet)
@@ -36,6 +38,12 @@ class Ear:
 
     def report(self, ntp, timestamp, ssrc):
         self.reports.append((ntp, timestamp, ssrc))
+
+    def sent(self, packets, besides, ssrc):
+        self.counts.append((packets, besides, ssrc))
+
+    def goodbye(self, sources):
+        self.goodbyes.append(sources)
 
     def lives(self):
         self.signs += 1
@@ -321,3 +329,35 @@ def test_a_time_that_goes_back_is_what_makes_thirteen_hours_elsewhere():
     mapper = TimestampMapper()
     hours = [mapper.map(stamp) / 90_000 / 3600 for stamp in (3000, 6000, 3000, 9000)]
     assert hours[-1] > 13
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_goodbye_ends_the_track_only_if_its_source_is_the_one_and_nothing_follows(monkeypatch, returns):
+    """RFC 3550, 8.2: a source whose identifier collides says goodbye and goes on under another."""
+    monkeypatch.setattr("recordkit.sources.webrtc.tap._RETURN_S", 0.05)
+
+    async def run():
+        async with small_video() as (media, track, receiver):
+            ear, ended = Ear(), asyncio.Event()
+            tap = Tap(track, ear, print, receiver=receiver)
+            track.add_listener("ended", ended.set)
+            media.begin()
+            await until(lambda: len(ear.packets) > 10 and ear.counts)
+            ssrc = ear.packets[0].ssrc
+            assert ear.counts[0][::2] == (pytest.approx(len(ear.packets), abs=40), ssrc)
+            await receiver._handle_rtcp_packet(RtcpByePacket(sources=[ssrc + 1]))
+            await receiver._handle_rtcp_packet(RtcpByePacket(sources=[ssrc]))
+            assert ear.goodbyes == [[ssrc + 1], [ssrc]]
+            heard = len(ear.packets)
+            if returns:
+                await until(lambda: len(ear.packets) > heard + 20)
+                tap.poll()
+                assert not ended.is_set()
+            else:
+                await media.close()
+                while not ended.is_set():
+                    tap.poll()
+                    await asyncio.sleep(0.01)
+            tap.close()
+
+    asyncio.run(run())

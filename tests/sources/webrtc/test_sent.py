@@ -1,0 +1,77 @@
+"""Packets behind the last that came, as the counts of sender reports tell of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from recordkit.sources.webrtc.sent import SETTLED_S, SentPackets
+
+LONG_S = 100.0
+
+
+def told(reports: list[tuple[int, int, int]]) -> SentPackets:
+    """Reports a second apart: packets sent, the highest number that came, packets sent besides."""
+    sent = SentPackets()
+    for at, report in enumerate(reports):
+        sent.report(report[0], report[1], report[2], float(at))
+    return sent
+
+
+@pytest.mark.parametrize("before", [0, 40, 4_000_000_000])
+def test_what_was_sent_before_anybody_listened_is_not_missing(before: int) -> None:
+    reports = [(before + count & 0xFFFFFFFF, 1000 + count, 0) for count in range(30, 300_000_000, 50_000_000)]
+    sent = told(reports)
+    assert sent.missing(reports[-1][1], LONG_S) == 0
+    last = reports[-1]
+    sent.report(last[0] + 3, last[1], 0, 10.0)
+    assert sent.missing(last[1], LONG_S) == 3
+
+
+def test_a_first_report_says_nothing_and_neither_does_one_behind_which_nothing_came() -> None:
+    assert told([]).missing(10, LONG_S) == 0
+    assert told([(100, 10, 0)]).missing(10, LONG_S) == 0
+    assert told([(100, 10, 0), (110, 10, 0)]).missing(10, LONG_S) == 0
+
+
+def test_packets_that_the_report_overtook_have_time_to_come() -> None:
+    sent = told([(100, 10, 0), (200, 110, 0), (300, 205, 0)])
+    assert sent.missing(205, 2.0 + SETTLED_S / 2) == 0
+    assert sent.missing(205, 2.0 + SETTLED_S / 2, is_over=True) == 5
+    assert sent.missing(208, 2.0 + SETTLED_S) == 2
+    assert sent.missing(230, LONG_S) == 0
+
+
+def test_reports_of_a_source_that_sends_nothing_say_the_same_for_ever() -> None:
+    reports = [(100, 10, 0), (200, 110, 0), (300, 205, 0)]
+    sent = told(reports + [reports[-1]] * 50)
+    assert sent.missing(205, 2.0 + SETTLED_S) == 5
+
+
+@pytest.mark.parametrize("counts_besides", [False, True])
+def test_retransmission_and_padding_are_not_missing_media(counts_besides: bool) -> None:
+    """Browsers count what they send on their source for retransmission (RFC 4588), others do not."""
+    reports = []
+    for number in range(1, 20):
+        besides = 7 + number * 3
+        reports.append((50 + number * 100 + besides * counts_besides, number * 100, besides))
+    assert told(reports).missing(1900, LONG_S) == 0
+    # Probes go on while nothing moves.
+    sent, _, besides = reports[-1]
+    still = [(sent + more * counts_besides, 1900, besides + more) for more in range(30)]
+    assert told(reports + still).missing(1900, LONG_S) == 0
+    lost = [(sent + 4, 1900, besides)] * 2
+    assert told(reports + lost).missing(1900, LONG_S) == 4
+
+
+def test_packets_that_were_lost_before_others_came_are_not_counted_again() -> None:
+    # The first report came when 20 packets were lost right before it.
+    sent = told([(100, 80, 0), (200, 200, 0), (300, 300, 0), (303, 300, 0)])
+    assert sent.missing(300, LONG_S) == 3
+
+
+def test_a_source_that_counts_anew_is_learned_anew() -> None:
+    sent = told([(1000, 10, 0), (1100, 110, 0), (1200, 210, 0), (5, 215, 0)])
+    assert sent.missing(215, LONG_S) == 0
+    sent.report(105, 315, 0, 10.0)
+    sent.report(207, 415, 0, 11.0)
+    assert sent.missing(415, LONG_S) == 2
