@@ -71,6 +71,11 @@ class Orientation:
         turns = -math.atan2(b, a) / math.tau
         return cls(round(turns * _TURN) % _TURN, is_flipped)
 
+    @classmethod
+    def of_degrees(cls, anticlockwise: float) -> Orientation:
+        """Rotated by so much."""
+        return cls(round(anticlockwise / 360 * _TURN) % _TURN)
+
     def message(self, codec: Codec) -> bytes:
         """The SEI NAL unit that says so until another one does (H.264 D.1.27, H.265 D.2.26), without start code."""
         flags_and_rotation = self.is_flipped << 17 | self.rotation  # no cancel flag, no vertical flip

@@ -21,7 +21,11 @@ _MATRIX = struct.Struct("=9i")
 
 def orientation_of(frame: VideoFrame) -> Orientation | None:
     """How ``frame`` is to be turned; None if nothing is said of it."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV 18 has no names for some of what stands beside frames, EXIF for one, and shows nothing then.
+        return Orientation.of_degrees(frame.rotation) if frame.rotation else None
     return Orientation.of_matrix(_MATRIX.unpack(bytes(data))) if isinstance(data, SideData) else None
 
 

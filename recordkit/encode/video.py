@@ -18,6 +18,7 @@ from ..settings import VideoSettings
 from ..ticks import TICKS_PER_SECOND
 from .coded import Coded, CodedPacket
 from .deinterlace import Deinterlacer, Shown
+from .mastering import mastering_of
 from .orientation import Turned, Turning
 
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
@@ -49,6 +50,7 @@ class VideoEncoder:
         self._on_altered = on_altered
         self._is_tagged = False
         self._most_bits = 8
+        self._is_mastering_told = False
         self._reformatter = VideoReformatter()
         self._kind: tuple[object, ...] = ()
         self._progressive = Deinterlacer(on_altered)
@@ -137,7 +139,7 @@ class VideoEncoder:
         else:
             picture.pict_type = PictureType.NONE
         self._group_frames += 1
-        context, stream_format = self._opened(picture)
+        context, stream_format = self._opened(picture, frame)
         if self._last_ticks is not None:
             # How long a picture will be shown is told by the next one; the last step is the best guess.
             self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
@@ -219,7 +221,7 @@ class VideoEncoder:
             if picture.colorspace == _UNSPECIFIED:
                 picture.colorspace = _assumed_matrix(picture.height)
 
-    def _opened(self, picture: VideoFrame) -> tuple[av.VideoCodecContext, StreamFormat]:
+    def _opened(self, picture: VideoFrame, source: VideoFrame) -> tuple[av.VideoCodecContext, StreamFormat]:
         if self._context is not None and self._format is not None:
             return self._context, self._format
         context = av.VideoCodecContext.create("libx264", "w")
@@ -232,11 +234,15 @@ class VideoEncoder:
         context.color_trc = int(picture.color_trc)
         if self._settings.pixel_aspect is not None:
             context.sample_aspect_ratio = self._settings.pixel_aspect
+        mastering = mastering_of(source)
+        if mastering.lost and not self._is_mastering_told and self._on_altered is not None:
+            self._is_mastering_told = True
+            self._on_altered(f"what {' and '.join(mastering.lost)} says of each frame is left out")
         options = {
             "preset": self._settings.preset,
             "tune": "zerolatency",
             "forced-idr": "1",
-            "x264-params": "aud=1:repeat-headers=1:annexb=1:scenecut=0",
+            "x264-params": ":".join(("aud=1:repeat-headers=1:annexb=1:scenecut=0", *mastering.options)),
         }
         if self._settings.bit_rate is None:
             options["crf"] = str(self._settings.crf)
