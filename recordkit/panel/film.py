@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, RecordkitError, SourceError
-from ..names import final_of, is_partial
+from ..names import final_of, is_partial, partial_of
 from ..reading.chunks import ChunkReader, Piece
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.video import Video
@@ -133,7 +133,9 @@ class Film:
 
     def amiss(self) -> str:
         """What a page is to say of the file, in words; mostly nothing."""
-        if self._is_deleted or not (self.path.exists() or self._final.exists()):
+        final = self._final
+        names = (self.path, final, final.with_name(partial_of(final.name)))
+        if self._is_deleted or not any(one.exists() for one in names):
             self._is_deleted = True
             return _DELETED
         return ""

@@ -20,16 +20,17 @@ background:#6b7280;font-size:13px;line-height:20px;white-space:nowrap}
 .recordkit-badge[data-state=stopped]{background:#1a7f37}.recordkit-badge[data-state=failed]{background:#7a0019}
 .recordkit-head{display:flex;margin:3px 0;flex-wrap:wrap;gap:4px 14px;align-items:center;font-size:14px}
 .recordkit-head code,.recordkit-note code{background:transparent;color:inherit;overflow-wrap:anywhere}
-.recordkit-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(104px,1fr));gap:6px;margin:4px 0}
+.recordkit-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(116px,1fr));gap:6px;margin:4px 0}
 .recordkit-tile{border:1px solid var(--jp-border-color2,#8884);border-radius:5px;padding:4px 9px;min-width:0}
 .recordkit-tile span{display:block;font-size:11px;opacity:.75}
-.recordkit-tile b{font-size:16px;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
+.recordkit-tile b{font-size:15px;letter-spacing:-.01em;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
 .recordkit-tile[data-warn=yes]{border-color:#d55e00}.recordkit-tile[data-warn=yes] b{color:#d55e00}
 .recordkit-note{border-left:4px solid #d55e00;background:#d55e0018;padding:5px 10px;margin:3px 0;border-radius:3px;
 overflow-wrap:anywhere}
 .recordkit-note[data-kind=good]{border-color:#1a7f37;background:#1a7f3718}
 .recordkit-panel img{max-width:100%;height:auto}
 .recordkit-panel .recordkit-charts{flex-flow:row wrap;gap:4px 8px}
+.recordkit-panel .recordkit-charts img{flex:1 1 400px;min-width:0;height:auto}
 .recordkit-panel .recordkit-row{flex-flow:row wrap;gap:4px 8px;align-items:center}
 .recordkit-panel button:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 """
@@ -85,9 +86,10 @@ def finished(recording: Recording) -> str:
     if recording.path is None:
         return notes(["No media came, so that no file was made."])
     path = recording.path
-    # Resolved by the front end against the notebook, in whose folder its kernel runs.
+    # Resolved by the front end against the notebook, in whose folder its kernel runs. Without "download"
+    # JupyterLab opens it as text, which it is not.
     near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    link = f'<a href="{quote(near.as_posix())}" target="_blank" rel="noopener">{escape(str(near))}</a>'
+    link = f'<a href="{quote(near.as_posix())}" download="{escape(path.name)}">{escape(str(near))}</a>'
     return (
         f'<div class="recordkit-note" data-kind="good" role="status">Committed: {link}</div>'
         + recording._repr_html_()

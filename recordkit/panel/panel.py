@@ -27,6 +27,7 @@ from .cells import predecessor
 from .form import Form, Sources
 from .leftovers import Leftovers, recording_now
 from .parts import button, close_all, put, row
+from .player import Player
 from .presence import Presence
 from .watched import Watched
 
@@ -69,6 +70,7 @@ class RecordingPanel:
         self._is_closing = False
         self._watched: Watched | None = None
         self._follower: threading.Thread | None = None
+        self._player: Player | None = None
         # The widgets outlive every name that a notebook gives the panel; they must not keep it.
         own, one_start = weakref.ref(self), threading.Lock()
         self._form = Form(sources, self.folder)
@@ -83,6 +85,9 @@ class RecordingPanel:
         self._start_button.on_click(lambda _: _act(own, RecordingPanel.start, one_start))
         self._stop_button.on_click(lambda _: _act(own, RecordingPanel.stop))
         self._mark_button.on_click(lambda _: _act(own, RecordingPanel.mark))
+        self._mark_name.add_class("recordkit-mark-name")
+        self._mark_button.add_class("recordkit-mark")
+        self._stage = widgets.VBox([])
         self._presence = Presence()
         self._head, self._tiles, self._alerts = (widgets.HTML() for _ in range(3))
         self._address, self._message = widgets.HTML(), widgets.HTML()
@@ -95,6 +100,7 @@ class RecordingPanel:
         self.widget = widgets.VBox(
             [
                 widgets.HTML(page.style()),
+                self._stage,
                 self._form.box,
                 buttons,
                 self._presence,
@@ -216,6 +222,8 @@ class RecordingPanel:
 
     def _take_down(self) -> None:
         self._closed.set()
+        if self._player is not None:
+            self._player.close()
         self._leftovers.close()
         self._finalizer()
 
@@ -245,6 +253,16 @@ class RecordingPanel:
 
     def _watch(self, session: Session) -> None:
         self._watched = Watched(session)
+        try:
+            player = Player(session)
+        except RecordkitError as error:
+            # It has ended before anything could be seen.
+            log.debug("%s: no player: %s", session.path, error)
+            return
+        earlier, self._player = self._player, player
+        self._stage.children = [player]
+        if earlier is not None:
+            earlier.close()
 
     def _run(self, session: Session) -> None:
         try:

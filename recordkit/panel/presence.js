@@ -27,16 +27,25 @@ export default {
       timer = null;
       say("");
     };
+    // Enter in the mark's name does what the button beside it does.
+    const entered = (event) => {
+      if (event.key !== "Enter" || !(event.target instanceof Element) || !event.target.closest(".recordkit-mark-name")) return;
+      const panel = event.target.closest(".recordkit-panel");
+      if (panel === el.closest(".recordkit-panel")) panel.querySelector("button.recordkit-mark")?.click();
+    };
     document.addEventListener("click", clicked);
+    document.addEventListener("keydown", entered, true); // before the field, which keeps it to itself
     model.on("msg:custom", answered);
     const forget = whenKernelGoes(model, () => {
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
+      document.removeEventListener("keydown", entered, true);
       say(ALONE);
     });
     return () => {
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
+      document.removeEventListener("keydown", entered, true);
       model.off("msg:custom", answered);
       forget();
     };

@@ -133,10 +133,15 @@ def test_start_watch_and_stop_by_the_buttons(lab, cells):
     # Both charts and the figures go on changing.
     for place in (*(f"document.querySelectorAll('.recordkit-charts img')[{one}].src" for one in range(2)), ON_DISK):
         changed(notebook, place, notebook.page.evaluate(place))
-    button(notebook, "Mark").click()
+    # What is recorded is seen, and the mark stands on its time line at once.
+    until_view(notebook, "view.isFollowing && view.first.number > 0 && view.first.video.currentTime > 0")
+    notebook.find(".recordkit-mark-name input").fill("a question")
+    notebook.find(".recordkit-mark-name input").press("Enter")
+    notebook.find(".recordkit-player-marks button:has-text('a question')").wait_for()
     button(notebook, "Stop").click()
     badge.filter(has_text="stopped").wait_for()
     notebook.page.get_by_text("Committed:").wait_for()
+    until_view(notebook, "!view.first.status.growing && view.liveButton.hidden")
     path = lab.folder / "recordings" / "recording-1.ts"
     assert rk.verify(path, decode=True).ok
     assert_decodes_in_silence(path)
