@@ -47,6 +47,7 @@ class Film:
         self._refusal = ""
         self.marks: list[Mark] = []
         self._is_deleted = self._is_complete = False
+        self.was_growing = False
         try:
             self._open()
         except SourceError:
@@ -139,6 +140,18 @@ class Film:
             self._is_deleted = True
             return _DELETED
         return ""
+
+    @property
+    def size_bytes(self) -> int:
+        """How large its file is; 0 if it is gone."""
+        try:
+            return next(one for one in (self.path, self._final) if one.exists()).stat().st_size
+        except (OSError, StopIteration):
+            return 0
+
+    def keyframe(self, number: int) -> int:
+        """The keyframe that frame ``number`` needs, which is found without decoding others."""
+        return self.video.keyframe_of(number)
 
     def piece(self, view: str, asked: dict[str, Any]) -> Piece:
         """Chunks for a page: from the frame ``number`` on, or from ``unit``. Raises RecordkitError."""

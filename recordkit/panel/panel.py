@@ -24,7 +24,9 @@ from ..values import PathLike, named
 from ..values import path as read_path
 from . import page
 from .cells import predecessor
+from .film import Film
 from .form import Form, Sources
+from .kept import Kept
 from .leftovers import Leftovers, recording_now
 from .parts import button, close_all, put, row
 from .player import Player
@@ -88,7 +90,8 @@ class RecordingPanel:
         self._mark_name.add_class("recordkit-mark-name")
         self._mark_button.add_class("recordkit-mark")
         self._stage = widgets.VBox([])
-        self._presence = Presence()
+        self._kept = Kept()
+        self._presence = Presence(self._kept.identity)
         self._head, self._tiles, self._alerts = (widgets.HTML() for _ in range(3))
         self._address, self._message = widgets.HTML(), widgets.HTML()
         # Not an HTML widget: only in an output does the front end resolve a link to a file.
@@ -189,10 +192,15 @@ class RecordingPanel:
         stands = "nothing recorded yet" if session is None else repr(session)[1:-1]
         return f"<RecordingPanel {self.folder}, {stands}>"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> object:  # noqa: ANN401 - IPython's own
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - IPython's own
         # What is shown must live as long as it is shown, whether it has a name or not.
         self.widget.recordkit_panel = self
-        return self.widget._repr_mimebundle_(**kwargs)
+        # Not the widgets' own text, which is a style sheet and more.
+        return self.widget._repr_mimebundle_(**kwargs) | {"text/plain": repr(self)}
+
+    def _ipython_display_(self) -> None:
+        """Two outputs: the panel, and what a saved notebook keeps of it."""
+        self._kept.show(self._repr_mimebundle_(), repr(self), [])
 
     def _take_over(self, earlier: RecordingPanel) -> None:
         with earlier._lock:
@@ -311,7 +319,18 @@ class RecordingPanel:
             # Last: a file that somebody has spoiled meanwhile must not keep the panel locked.
             if self.recording is not None:
                 self._finished.append_display_data(_html(page.finished(self.recording)))
+                self._keep(self.recording)
         self._leftovers.look()
+
+    def _keep(self, recording: Recording) -> None:
+        """What was recorded is what a saved notebook shows of this panel."""
+        try:
+            film = Film(recording)
+        except RecordkitError as error:
+            log.debug("%s: no card: %s", recording.path, error)
+            return
+        self._kept.update([film])
+        film.close()
 
     def _show_state(self, state: str | None = None, words: str = "") -> None:
         session = self.session

@@ -60,6 +60,11 @@ function button(label, face, act) {
   return one;
 }
 
+// The card that a saved notebook keeps is for viewers without this.
+function hidesKept(identity) {
+  return made("style", "", { textContent: identity ? `[data-recordkit="${identity}"]{display:none}` : "" });
+}
+
 // Questions to the kernel and their answers; another view's are passed over.
 class Line {
   constructor(model, wait) {
@@ -644,7 +649,7 @@ class View {
     const right = made("span", "recordkit-player-right", {}, this.muteButton, this.volume, this.meter, speed, modes, marking,
       button("This frame as an image", "image", () => this.saveImage()), button("Full screen (f)", "full", () => this.fullScreen()));
     const controls = made("div", "recordkit-player-controls", {}, this.playButton, ...steps, this.liveButton, places, right);
-    el.append(stage, line, controls, this.marks);
+    el.append(stage, line, controls, this.marks, hidesKept(this.model.get("kept")));
     this.pressed = (event) => this.key(event);
     el.addEventListener("keydown", this.pressed);
     this.draw();

@@ -18,6 +18,7 @@ from ..background.session import Session
 from ..errors import RecordkitError, SettingsError, SourceError
 from ..reading.marking import Mark
 from .film import Film
+from .kept import Kept
 from .presence import page_side
 
 log = logging.getLogger("recordkit")
@@ -51,6 +52,7 @@ class Player(anywidget.AnyWidget):
     mode = traitlets.Enum(_MODES, "full").tag(sync=True)
     marks_shown: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     shifts: traitlets.List[float] = traitlets.List().tag(sync=True)
+    kept = traitlets.Unicode("").tag(sync=True)
     number = traitlets.Int(-1)
     media_s = traitlets.Float(0.0)
     captured = traitlets.Any(None, allow_none=True)
@@ -71,7 +73,10 @@ class Player(anywidget.AnyWidget):
             film.session.follow(self._heard_of(film)) for film in self._films if film.session is not None
         ]
         self._is_moving = False
-        super().__init__(titles=[film.title for film in self._films], mode=mode, shifts=self._shifts())
+        self._kept = Kept()
+        super().__init__(
+            titles=[film.title for film in self._films], mode=mode, shifts=self._shifts(), kept=self._kept.identity
+        )
         self._show_marks()
         self.on_msg(self._from_page)
         self.observe(self._moved, "number")
@@ -131,6 +136,13 @@ class Player(anywidget.AnyWidget):
                 "number": pd.Series(numbers, dtype="int64"),
             }
         )
+
+    def __repr__(self) -> str:
+        return f"<Player of {', '.join(self.titles)}>"
+
+    def _ipython_display_(self) -> None:
+        """Two outputs: the player, and what a saved notebook keeps of it."""
+        self._kept.show(self._repr_mimebundle_(), repr(self), self._films)
 
     def close(self) -> None:
         """Let go of the recordings, and take the player down. May be called again."""
@@ -212,8 +224,13 @@ class Player(anywidget.AnyWidget):
 
     def _extent(self, film: Film) -> dict[str, Any]:
         """How much there is by now."""
-        if film.is_growing and film.read_marks():
-            self._show_marks()
+        is_growing = film.is_growing
+        if is_growing or film.was_growing:
+            if film.read_marks():
+                self._show_marks()
+            if film.was_growing and not is_growing:
+                self._kept.update(self._films)
+            film.was_growing = is_growing
         video = film.video
         return {
             "count": len(video),

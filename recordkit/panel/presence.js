@@ -7,6 +7,10 @@ const ALONE =
 
 export default {
   render({ model, el }) {
+    // The card that a saved notebook keeps is for viewers without this.
+    const hides = document.createElement("style");
+    hides.textContent = `[data-recordkit="${model.get("kept")}"]{display:none}`;
+    el.before(hides);
     el.setAttribute("role", "status");
     let asked = 0;
     let timer = null;
@@ -43,6 +47,7 @@ export default {
       say(ALONE);
     });
     return () => {
+      hides.remove();
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
       document.removeEventListener("keydown", entered, true);

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import traitlets
 
 _HERE = Path(__file__).parent
 
@@ -16,12 +17,17 @@ def page_side(name: str) -> str:
 
 
 class Presence(anywidget.AnyWidget):
-    """Answers the page's question that follows each click; without an answer the page says that it waits."""
+    """Answers the page's question that follows each click; without an answer the page says that it waits.
+
+    ``kept`` is the card of a saved notebook, which the page hides.
+    """
 
     _esm = page_side("presence.js")
 
-    def __init__(self) -> None:
-        super().__init__()
+    kept = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(self, kept: str = "") -> None:
+        super().__init__(kept=kept)
         self.on_msg(self._asked)
 
     def _asked(self, _: object, message: dict[str, Any], buffers: object) -> None:

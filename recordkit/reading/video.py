@@ -150,6 +150,12 @@ class Video(Sequence[Frame]):
         """How many coded frames there are, those that are never shown among them."""
         return len(self._track.index.dts)
 
+    def keyframe_of(self, number: int) -> int:
+        """The frame at which decoding begins for frame ``number``; itself if that one is never shown."""
+        index = self._track.index
+        shown = int(index.number[index.entry[index.order[number]]])
+        return shown if shown >= 0 else number
+
     def time_of(self, number: int) -> float:
         """When frame ``number`` is shown, in seconds of media. Raises IndexError."""
         return self._media_times[number]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import RecordkitError, RecoveryError
 from ..model import FlushRecord
+from ..plots.cards import Listed
 from ..system import NO_LOCKS, Clock, System
 from ..telemetry.logfile import log_path, parse_line
 from ..values import PathLike, named
@@ -31,7 +32,7 @@ def partials(folder: PathLike, *, _clock: Clock | None = None, _system: System |
     """
     folder = read_path("folder", folder)
     clock, system = _clock or Clock(), _system or System()
-    return [_partial(output_of(path, system), clock, system) for path in unfinished(folder)]
+    return Listed(_partial(output_of(path, system), clock, system) for path in unfinished(folder))
 
 
 def _partial(output: Output, clock: Clock, system: System) -> Partial:

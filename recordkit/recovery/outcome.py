@@ -7,7 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..plots.cards import Tone, card
 from ..telemetry.words import size_text, time_text
+
+_MOST_SHOWN = 10
 
 
 class Outcome(StrEnum):
@@ -71,6 +74,24 @@ class Partial:
         problem = "" if self.problem is None else f", {self.problem}"
         return f"<Partial {self.path}, {size_text(self.recoverable_bytes)} recoverable, {stands}{problem}>"
 
+    def _repr_html_(self) -> str:
+        if self.is_recording:
+            verdict, tone = "being recorded", Tone.PLAIN
+        elif self.problem is not None or not self.recoverable_bytes:
+            verdict, tone = "cannot be recovered as it is", Tone.BAD
+        else:
+            verdict, tone = "unfinished", Tone.WARN
+        rows = [
+            (
+                "can be recovered",
+                f"{size_text(self.recoverable_bytes)}, of which {size_text(self.tail_bytes)} in the tail",
+            ),
+            ("last written", f"{time_text(self.age_s)} ago"),
+            ("becomes", self.final_path.name),
+            ("problem", self.problem or ""),
+        ]
+        return card(self.path.name, verdict, tone, rows)
+
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values that JSON can carry."""
         return asdict(self) | {"path": str(self.path), "final_path": str(self.final_path)}
@@ -106,6 +127,22 @@ class Recovery:
         figures = f", {time_text(self.duration_s)}, {size_text(self.bytes)}" if self.bytes else ""
         tried = ", dry run" if self.dry_run else ""
         return f"<Recovery {self.path}, {self.outcome}{where}{figures}{tried}>"
+
+    def _repr_html_(self) -> str:
+        tone = Tone.GOOD if self.ok else Tone.PLAIN if self.outcome is Outcome.RECORDING else Tone.BAD
+        kept = f"{time_text(self.duration_s)}, {size_text(self.bytes)}" if self.bytes else ""
+        tail = f"{size_text(self.tail_bytes)}, {time_text(self.tail_s)}" if self.tail_bytes else ""
+        rows = [
+            ("from", self.path.name),
+            ("kept", kept),
+            ("out of the tail", tail),
+            ("cut", f"{size_text(self.cut_bytes)}, {self.cuts[0].reason}" if self.cuts else ""),
+            ("set aside in", "" if self.rejected_path is None else self.rejected_path.name),
+            ("what", self.message),
+            *(("problem", one) for one in self.problems[:_MOST_SHOWN]),
+        ]
+        title = (self.final_path or self.path).name
+        return card(title, f"{self.outcome}{', dry run' if self.dry_run else ''}", tone, rows)
 
     @property
     def ok(self) -> bool:

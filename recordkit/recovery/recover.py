@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import RecordkitError, RecoveryError, StillRecordingError
 from ..mpegts.packetiser import padding
+from ..plots.cards import Listed
 from ..system import System
 from ..values import PathLike, named
 from ..values import path as read_path
@@ -58,9 +59,9 @@ def recover(
     if output is not None:
         return repair(path, read_path("output", output), dry_run=dry_run, on_progress=on_progress, system=system)
     if path.is_dir():
-        return [
+        return Listed(
             recover_one(one, dry_run=dry_run, on_progress=on_progress, system=system) for one in unfinished(path)
-        ]
+        )
     return _recover(output_of(path, system), dry_run, on_progress, system)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SourceError
 from ..names import SUFFIXES
+from ..plots.cards import Tone, card
 from ..telemetry.words import count_text, size_text, time_text
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike, named
@@ -21,6 +22,9 @@ from .facts import StreamFacts
 
 _CHUNK_BYTES = 54 * 153_408
 """Some 8 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied."""
+
+_MOST_SHOWN = 10
+"""Problems that a card lists."""
 
 MP4_SUFFIX = SUFFIXES[1]
 
@@ -114,9 +118,26 @@ class Verification:
         figures = f"{time_text(self.duration_s)}, {size_text(self.bytes)}"
         return f"<Verification {self.path}, {streams}, {figures}, {verdict}>"
 
+    def _repr_html_(self) -> str:
+        kinds = count_text(len(self.problems), "kind")
+        verdict = "valid" if self.ok else f"{kinds} of problems"
+        rows = [
+            ("streams", " and ".join(one.codec for one in self.streams) or "none"),
+            ("length", f"{time_text(self.duration_s)}, {size_text(self.bytes)}, {self.bit_rate / 1e6:.2f} Mbit/s"),
+            ("read", "every frame was decoded" if self.decoded else "headers and times; nothing was decoded"),
+            *(("problem", _problem_text(one)) for one in self.problems[:_MOST_SHOWN]),
+            *(("note", _problem_text(one)) for one in self.notes[:_MOST_SHOWN]),
+        ]
+        return card(Path(self.path).name, verdict, Tone.GOOD if self.ok else Tone.BAD, rows)
+
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values that JSON can carry."""
         return asdict(self)
+
+
+def _problem_text(problem: Problem) -> str:
+    times = f" ({problem.count:,} times)" if problem.count > 1 else ""
+    return f"{problem.kind}{times}: {problem.detail}"
 
 
 @named

@@ -1,0 +1,45 @@
+"""Cards of results: what they say, without a style sheet, in colours that can be read."""
+
+import pytest
+
+import recordkit as rk
+from recordkit.plots.cards import Listed, Tone, card
+from tests.media import make_clip
+
+
+def luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("tone", Tone)
+def test_white_words_can_be_read_on_each_tone(tone):
+    assert 1.05 / (luminance(tone.value) + 0.05) >= 4.5
+
+
+def test_a_card_says_what_it_is_told_and_nothing_that_is_html():
+    html = card("<talk>.ts", "valid & whole", Tone.GOOD, [("length", "0:10"), ("empty", "")], "<img>")
+    assert "&lt;talk&gt;.ts" in html
+    assert "valid &amp; whole" in html
+    assert "0:10" in html
+    assert "empty" not in html
+    assert html.endswith("<img></div>")
+    assert "<style" not in html
+
+
+def test_verify_recover_and_partials_show_themselves(tmp_path):
+    path = make_clip(tmp_path / "clip.ts", seconds=1)
+    good = rk.verify(path)._repr_html_()
+    assert "clip.ts" in good
+    assert Tone.GOOD.value in good
+    path.write_bytes(b"x" * 4000)
+    assert Tone.BAD.value in rk.verify(path)._repr_html_()
+    assert "none found" in rk.partials(tmp_path)._repr_html_()
+    (tmp_path / "lost.recording.ts").write_bytes(make_clip(tmp_path / "other.ts", seconds=1).read_bytes())
+    listed = rk.partials(tmp_path)
+    assert isinstance(listed, Listed)
+    assert "lost.recording.ts" in listed._repr_html_()
+    found = rk.recover(tmp_path)
+    assert "recovered" in found._repr_html_()
+    assert Tone.GOOD.value in found[0]._repr_html_()
