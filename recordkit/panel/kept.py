@@ -25,7 +25,8 @@ log = logging.getLogger("recordkit")
 
 MOST_BYTES = 100_000
 """Of a card: a saved notebook holds it for each player."""
-_FRAMES, _WIDTH, _QUALITY = 6, 160, 70
+_FRAMES, _WIDTH, _QUALITY = 6, 152, 70
+_SHORT_S = 12.0
 _LARGEST_VERIFIED = 64_000_000
 """Bytes of a file that is judged for its card; of a larger one that would be waited for."""
 
@@ -75,13 +76,21 @@ def _card(film: Film, most_bytes: int) -> str:
     verdict, tone = _verdict(film)
     made = card(film.title, verdict, tone, rows)
     strip, room = "", most_bytes - len(made) - 200
-    for number in [round(place * (count - 1) / _FRAMES) for place in range(_FRAMES)] if count else []:
+    for number in _places(film, count, duration_s):
         figure = _figure(film, number)
         if len(strip) + len(figure) > room:
             break
         strip += figure
     below = f'<div style="display:flex;flex-wrap:wrap;gap:6px;margin-top:8px">{strip}</div>' if strip else ""
     return card(film.title, verdict, tone, rows, below)
+
+
+def _places(film: Film, count: int, duration_s: float) -> list[int]:
+    """Frames spread over the recording; of a longer one keyframes, for which nothing else has to be decoded."""
+    spread = [round(place * (count - 1) / _FRAMES) for place in range(_FRAMES)] if count else []
+    if duration_s > _SHORT_S:
+        spread = [film.keyframe(number) for number in spread]
+    return list(dict.fromkeys(spread))
 
 
 def _verdict(film: Film) -> tuple[str, Tone]:
@@ -102,14 +111,14 @@ def _figure(film: Film, number: int) -> str:
     from PIL import Image
 
     try:
-        image = Image.fromarray(film.frame(film.keyframe(number)).image)
+        image = Image.fromarray(film.frame(number).image)
     except RecordkitError as error:
         log.debug("%s: no image of frame %d: %s", film.title, number, error)
         return ""
     image.thumbnail((_WIDTH, _WIDTH))
     data = io.BytesIO()
     image.save(data, "jpeg", quality=_QUALITY)
-    when = time_text(film.video.time_of(film.keyframe(number)))
+    when = time_text(film.video.time_of(number))
     source = base64.b64encode(data.getvalue()).decode("ascii")
     return (
         '<figure style="margin:0;text-align:center;font-size:12px">'

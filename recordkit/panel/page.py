@@ -20,10 +20,10 @@ background:#6b7280;font-size:13px;line-height:20px;white-space:nowrap}
 .recordkit-badge[data-state=stopped]{background:#1a7f37}.recordkit-badge[data-state=failed]{background:#7a0019}
 .recordkit-head{display:flex;margin:3px 0;flex-wrap:wrap;gap:4px 14px;align-items:center;font-size:14px}
 .recordkit-head code,.recordkit-note code{background:transparent;color:inherit;overflow-wrap:anywhere}
-.recordkit-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(116px,1fr));gap:6px;margin:4px 0}
-.recordkit-tile{border:1px solid var(--jp-border-color2,#8884);border-radius:5px;padding:4px 9px;min-width:0}
+.recordkit-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(102px,1fr));gap:6px;margin:4px 0}
+.recordkit-tile{border:1px solid var(--jp-border-color2,#8884);border-radius:5px;padding:4px 7px;min-width:0}
 .recordkit-tile span{display:block;font-size:11px;opacity:.75}
-.recordkit-tile b{font-size:15px;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
+.recordkit-tile b{font-size:14px;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
 .recordkit-tile[data-warn=yes]{border-color:#d55e00}.recordkit-tile[data-warn=yes] b{color:#d55e00}
 .recordkit-note{border-left:4px solid #d55e00;background:#d55e0018;padding:5px 10px;margin:3px 0;border-radius:3px;
 overflow-wrap:anywhere}

@@ -200,7 +200,7 @@ class RecordingPanel:
 
     def _ipython_display_(self) -> None:
         """Two outputs: the panel, and what a saved notebook keeps of it."""
-        self._kept.show(self._repr_mimebundle_(), repr(self), [])
+        self._kept.show(self._repr_mimebundle_(), f"<RecordingPanel {self.folder}>", [])
 
     def _take_over(self, earlier: RecordingPanel) -> None:
         with earlier._lock:

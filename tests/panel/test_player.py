@@ -190,3 +190,38 @@ def test_a_recording_that_grows_is_followed_to_its_end(made, tmp_path):
     assert (content["over"], content["growing"], content["count"]) == (True, False, 60)
     assert ask(player, "look")[0]["words"] == ""
     assert player.marks["name"].tolist() == ["late"]
+
+
+def test_what_a_saved_notebook_keeps_is_a_card_with_frames_and_no_script(recording, made, monkeypatch):
+    shown = []
+    monkeypatch.setattr("recordkit.panel.kept.display", lambda *what, **how: shown.append((what, how)))
+    player = made(recording)
+    player._ipython_display_()
+    (card,), _ = shown[0]
+    assert f'data-recordkit="{player.kept}"' in card.data
+    assert card.data.count("<img") == 6
+    assert len(card.data) < 150_000
+    for words in ("talk.ts", "valid", "90 frames", "the end"):
+        assert words in card.data
+    assert "<style" not in card.data
+    (bundle,), how = shown[1]
+    assert how["raw"]
+    assert bundle["text/plain"] == "<Player of talk.ts>"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_a_recording_of_a_session_is_shown_from_its_first_frame_on(made, tmp_path):
+    session = rk.start(rk.Synthetic(width=160, height=90), tmp_path / "live.ts")
+    player = made(session)
+    status, _ = ask(player, "open")
+    assert status["growing"]
+    while not status["count"]:
+        assert status["words"] == "Nothing can be shown yet: the first frame has not come."
+        assert not session.wait(0.1)
+        status, _ = ask(player, "open")
+    assert status["video"].startswith("avc1.")
+    session.mark("here")
+    session.stop()
+    assert [one["name"] for one in player.marks_shown] == ["here"]
+    status, _ = ask(player, "look")
+    assert (status["growing"], status["count"]) == (False, session.recording.counters.video_units)
