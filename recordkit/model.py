@@ -7,7 +7,7 @@ back at 33 bits); other times carry their unit as a suffix.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .errors import MediaError
@@ -64,9 +64,10 @@ class StreamFormat:
 
     ``width`` and ``height`` are in pixels (video), ``sample_rate`` in Hz and ``channels`` a count
     (audio); ``language`` is an ISO 639-2 code of three letters, or None. ``config`` is what a decoder
-    is told beforehand: the AudioSpecificConfig of AAC, the OpusHead of Opus; empty where it says
-    nothing beyond the other fields. Parameter sets of video travel in the access units. ``priming`` is
-    how many samples at the beginning are decoded and not heard.
+    is told beforehand, as far as it is known: the parameter sets of video as an Annex B byte stream, the
+    AudioSpecificConfig of AAC, the OpusHead of Opus; empty if it says nothing beyond the other fields.
+    Parameter sets travel in the access units as well. Formats that differ in their ``config`` alone are equal.
+    ``priming`` is how many samples at the beginning are decoded and not heard.
 
     Raises MediaError where a value cannot be carried.
     """
@@ -77,7 +78,7 @@ class StreamFormat:
     sample_rate: int = 0
     channels: int = 0
     language: str | None = None
-    config: bytes = b""
+    config: bytes = field(default=b"", repr=False, compare=False)
     priming: int = 0
 
     def __post_init__(self) -> None:
@@ -94,13 +95,18 @@ class StreamFormat:
 
 @dataclass(frozen=True, slots=True)
 class AccessUnit:
-    """One coded picture or audio frame of an elementary stream.
+    """One coded video or audio frame in its elementary form, which is the same for every container.
 
-    ``prefix`` stands before ``data`` in the elementary stream (delimiter, parameter sets, ADTS
-    header); it is kept apart so that a large picture is not copied to put six bytes before it.
-    ``pts``, ``dts`` and ``duration`` are ticks. ``discontinuity`` says that media is missing
-    before this unit. ``start_trim`` and ``end_trim`` are samples at 48 kHz at the beginning and end of an
-    Opus unit that are decoded and not heard. ``captured`` is when a frame was taken, as far as anybody says.
+    H.264 and H.265 are an Annex B byte stream without access unit delimiter, AAC is raw, Opus the bare packet.
+    ``prefix`` stands before the ``data`` of video (parameter sets and other NAL units); it is kept apart so that
+    a large frame is not copied to put a few bytes before it. ``pts``, ``dts`` and ``duration`` are ticks.
+    ``discontinuity`` says that media is missing before this unit. ``start_trim`` and ``end_trim`` are samples at
+    48 kHz at the beginning and end of an Opus unit that are decoded and not heard. ``captured`` is when a frame
+    was taken, as far as anybody says.
+
+    ``header`` is what a transport stream puts before the unit, and no other container does, as the source had
+    it (delimiter, ADTS header); if it is empty, a transport stream makes its own. ``nal_starts`` are the offsets
+    in ``data`` of all its NAL units, behind their start codes, from whoever knows them; empty if nobody does.
     """
 
     stream: int
@@ -114,6 +120,8 @@ class AccessUnit:
     start_trim: int = 0
     end_trim: int = 0
     captured: Captured | None = None
+    header: bytes = b""
+    nal_starts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dts > self.pts:

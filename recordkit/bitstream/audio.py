@@ -146,6 +146,23 @@ def parse_adts(data: bytes, at: int = 0) -> AdtsHeader | None:
     return AdtsHeader(length, header_length, AAC_RATES[rate_index], channels, AAC_SAMPLES * ((header & 3) + 1))
 
 
+def aac_config(sample_rate: int, channels: int) -> bytes:
+    """The AudioSpecificConfig of AAC-LC (14496-3, 1.6.2.1); b"" if the rate (Hz) or the channels are not tabled."""
+    if sample_rate not in AAC_RATES or channels not in AAC_CHANNELS:
+        return b""
+    return (2 << 11 | AAC_RATES.index(sample_rate) << 7 | AAC_CHANNELS.index(channels) << 3).to_bytes(2)
+
+
+def adts_config(data: bytes) -> bytes:
+    """The AudioSpecificConfig (14496-3, 1.6.2.1) of a frame that begins with an ADTS header.
+
+    Returns b"" if the channels are stated inside the frame only (channel configuration 0).
+    """
+    header = int.from_bytes(data[:4])
+    profile, rate_index, channels = header >> 14 & 3, header >> 10 & 15, header >> 6 & 7
+    return (profile + 1 << 11 | rate_index << 7 | channels << 3).to_bytes(2) if channels else b""
+
+
 def opus_control_header(payload_length: int, start_trim: int = 0, end_trim: int = 0) -> bytes:
     """The header before an Opus packet in a transport stream, for one packet to an access unit.
 

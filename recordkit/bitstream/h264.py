@@ -1,7 +1,7 @@
 """NAL units of H.264 (ISO/IEC 14496-10) and H.265 (ISO/IEC 23008-2) as Annex B byte streams.
 
-ISO/IEC 13818-1 (2.14.1, 2.17.1) wants each access unit to begin with an access unit delimiter; a
-receiver that joins at a random access point needs the parameter sets there as well.
+A receiver that joins at a random access point needs the parameter sets there. Access unit delimiters, which
+only a transport stream wants, are known here and put before no unit.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = [
     "ParameterSetFramer",
     "SequenceParameterSet",
     "annexb_parameter_sets",
+    "delimiter_bytes",
     "first_slice",
-    "is_delimiter_first",
     "nal_units",
     "parse_h265_sps",
     "parse_sps",
@@ -42,6 +42,8 @@ _H265_RASL = (8, 9)
 _H265_IDR = (19, 20)
 _LARGEST_PARAMETER_SET_ID = 255
 _SLICE_HEAD_BYTES = 16
+_LONGEST_DELIMITER = 16
+"""A delimiter has one or two bytes of header and one of its own; zeros may follow."""
 
 
 def _nal_starts(data: bytes) -> Iterator[int]:
@@ -55,7 +57,10 @@ def _nal_starts(data: bytes) -> Iterator[int]:
 def _nal_end(data: bytes, start: int) -> int:
     """The end of the NAL unit that begins at ``start``, without the zeros that follow it."""
     end = data.find(_START_CODE, start)
-    end = len(data) if end < 0 else end
+    return _trimmed(data, start, len(data) if end < 0 else end)
+
+
+def _trimmed(data: bytes, start: int, end: int) -> int:
     while end > start and data[end - 1] == 0:
         end -= 1
     return end
@@ -66,8 +71,13 @@ def nal_units(data: bytes, codec: Codec = Codec.H264) -> Iterator[tuple[int, int
 
     Reads lazily: a caller that stops early spares the search through the rest.
     """
-    for start in _nal_starts(data):
-        yield _nal_type(data[start], codec), start, _nal_end(data, start)
+    starts = _nal_starts(data)
+    start = next(starts, 0)
+    while start:
+        following = next(starts, 0)
+        end = following - 3 if following else len(data) - 3 * data.endswith(_START_CODE)
+        yield _nal_type(data[start], codec), start, _trimmed(data, start, end)
+        start = following
 
 
 def _nal_type(first_byte: int, codec: Codec) -> int:
@@ -111,34 +121,37 @@ def annexb_parameter_sets(data: bytes, codec: Codec = Codec.H264) -> bytes:
     return b"".join(_LONG_START_CODE + nal for _, nal in _leading_parameter_sets(data, codec))
 
 
-def is_delimiter_first(data: bytes, codec: Codec = Codec.H264) -> bool:
-    """Whether the access unit begins with an access unit delimiter."""
+def delimiter_bytes(data: bytes, codec: Codec = Codec.H264) -> int:
+    """How many bytes of an access unit are the delimiter that it begins with; 0 if it begins with none.
+
+    The beginning of the unit is enough. A delimiter with nothing behind it counts as none.
+    """
     start = 4 if data.startswith(_LONG_START_CODE) else 3 if data.startswith(_START_CODE) else 0
     if not start or start >= len(data):
-        return False
-    return _nal_type(data[start], codec) == (_H265_AUD if codec is Codec.H265 else _H264_AUD)
+        return 0
+    if _nal_type(data[start], codec) != (_H265_AUD if codec is Codec.H265 else _H264_AUD):
+        return 0
+    behind = data.find(_START_CODE, start, start + _LONGEST_DELIMITER)
+    return max(0, behind - (data[behind - 1] == 0))
 
 
 @dataclass(frozen=True, slots=True)
 class FramedUnit:
-    """How an access unit is written: ``prefix``, then its bytes from ``skip`` on.
+    """How an access unit is written: ``prefix`` are the parameter sets that it lacks, before its own bytes.
 
-    ``skip`` is 0 but for the rare unit that brings a delimiter and lacks parameter sets: they
-    have to come between the two, so the delimiter moves into ``prefix``. ``random_access`` says
-    whether a decoder can start here, ``is_idr`` that nothing behind it refers to what is before it.
-    ``is_leading`` says that a decoder which starts at the frame before cannot decode it (RASL of H.265;
-    H.264 does not tell).
+    ``random_access`` says whether a decoder can start here, ``is_idr`` that nothing behind it refers to what is
+    before it. ``is_leading`` says that a decoder which starts at the frame before cannot decode it (RASL of
+    H.265; H.264 does not tell).
     """
 
     prefix: bytes
-    skip: int
     random_access: bool
     is_idr: bool = False
     is_leading: bool = False
 
 
 class ParameterSetFramer:
-    """Puts the access unit delimiter and the parameter sets where a transport stream needs them.
+    """Puts the parameter sets before the access units that lack them.
 
     ``codec`` is H264 or H265; ``extradata_annexb`` are an encoder's parameter sets as an Annex B
     byte stream. The newest parameter sets seen are remembered, at most one per layer, type and id.
@@ -150,7 +163,6 @@ class ParameterSetFramer:
         self.width = 0
         self.height = 0
         self._codec = codec
-        self._delimiter = H265_DELIMITER if codec is Codec.H265 else H264_DELIMITER
         self._sps_type = _H265_SPS if codec is Codec.H265 else _H264_SPS
         self._pps_type = _H265_PPS if codec is Codec.H265 else _H264_PPS
         self._sets: dict[tuple[int, int, int], bytes] = {}
@@ -174,7 +186,7 @@ class ParameterSetFramer:
         return self._sps_type in types and self._pps_type in types
 
     def frame(self, data: bytes, random_access: bool) -> FramedUnit:
-        """How to write one access unit (Annex B).
+        """How to write one access unit (Annex B without delimiter).
 
         ``random_access`` is the caller's keyframe flag. It counts only for H.264 pictures that
         are no IDR: an intra picture, or one behind a recovery point, is believed to be a keyframe
@@ -182,12 +194,9 @@ class ParameterSetFramer:
         access point.
         """
         codec = self._codec
-        delimited = -1  # where the NAL unit behind the unit's own delimiter begins
         has_sps = has_pps = recovery = intra = is_idr = is_leading = False
-        for number, start in enumerate(_nal_starts(data)):
+        for start in _nal_starts(data):
             nal_type = _nal_type(data[start], codec)
-            if delimited == 0:
-                delimited = start - (4 if data[start - 4] == 0 else 3)
             if _is_slice(nal_type, codec):
                 intra = self._is_random_access(data, start, nal_type, random_access, recovery)
                 is_idr = nal_type in (_H265_IDR if codec is Codec.H265 else (_H264_IDR,))
@@ -198,15 +207,11 @@ class ParameterSetFramer:
                 is_base = not _layer(data, start, codec)
                 has_sps |= is_base and nal_type == self._sps_type
                 has_pps |= is_base and nal_type == self._pps_type
-            elif number == 0 and start <= 4 and is_delimiter_first(data, codec):
-                delimited = 0
             elif nal_type == _H264_SEI and codec is Codec.H264:
                 recovery |= recovery_point(data[start : _nal_end(data, start)]) is not None
         intra = intra and self.ready
         lacking = intra and not (has_sps and has_pps)
-        skip = delimited if delimited > 0 and lacking else 0
-        prefix = self._delimiter if delimited < 0 or lacking else b""
-        return FramedUnit(prefix + self._block if lacking else prefix, skip, intra, is_idr, is_leading)
+        return FramedUnit(self._block if lacking else b"", intra, is_idr, is_leading)
 
     def _is_random_access(self, data: bytes, start: int, nal_type: int, flag: bool, recovery: bool) -> bool:
         if self._codec is Codec.H265:

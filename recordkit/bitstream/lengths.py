@@ -54,16 +54,39 @@ def _sets(data: bytes, at: int, count: int) -> tuple[list[bytes], int]:
     return found, at
 
 
-def with_start_codes(data: bytes, length_bytes: int) -> bytes:
-    """One access unit with a start code in place of each length. Raises MediaError if the lengths lie."""
-    parts = []
+def lay_start_codes(data: memoryview) -> tuple[int, ...]:
+    """Put a start code in place of each length of four bytes; returns where the NAL units begin.
+
+    Raises MediaError if the lengths lie.
+    """
+    starts: list[int] = []
     at, end = 0, len(data)
+    while at < end:
+        length = int.from_bytes(data[at : at + 4])
+        data[at : at + 4] = _START_CODE
+        starts.append(at + 4)
+        at += 4 + length
+    if at != end:
+        raise MediaError(f"a frame is damaged: its NAL units have {at:,} bytes, and it has {end:,}")
+    return tuple(starts)
+
+
+def with_start_codes(data: bytes, length_bytes: int) -> tuple[bytes, tuple[int, ...]]:
+    """One access unit with a start code in place of each length, and where its NAL units begin in that.
+
+    Raises MediaError if the lengths lie.
+    """
+    parts: list[bytes] = []
+    starts: list[int] = []
+    at, end, laid = 0, len(data), 0
     while at + length_bytes <= end:
         length = int.from_bytes(data[at : at + length_bytes])
         at += length_bytes
         if length > end - at:
             raise MediaError(f"a packet is damaged: it has {end - at:,} of {length:,} bytes of a NAL unit")
         if length:
-            parts.append(data[at : at + length])
+            parts += (_START_CODE, data[at : at + length])
+            starts.append(laid + len(_START_CODE))
+            laid += len(_START_CODE) + length
         at += length
-    return _START_CODE + _START_CODE.join(parts) if parts else b""
+    return b"".join(parts), tuple(starts)

@@ -13,9 +13,6 @@ from av.audio.frame import AudioFrame
 from ..bitstream.audio import (
     AAC_SAMPLES,
     OPUS_RATE,
-    AudioSpecificConfig,
-    adts_header,
-    opus_control_header,
     parse_audio_specific_config,
 )
 from ..errors import MediaError
@@ -58,9 +55,9 @@ class AudioEncoder:
         self._on_gap = on_gap
         self._on_altered = on_altered
         self._settings = settings
+        self._is_opus = settings.codec == "opus"
         self._stream = stream
         self._context: av.AudioCodecContext | None = None
-        self._config: AudioSpecificConfig | None = None
         self._format: StreamFormat | None = None
         self._rate = 0
         self._block = AAC_SAMPLES
@@ -127,7 +124,7 @@ class AudioEncoder:
                 coded += self._pad_block()
             coded += self._units(self._context.encode(None))
             # What an AAC encoder puts first is a whole block, which is there already.
-            self._begin = None if self._config is None else self._position
+            self._begin = None if self._is_opus else self._position
             self._open(self._layout)
         except av.FFmpegError as error:
             raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
@@ -199,15 +196,14 @@ class AudioEncoder:
 
     def _follow(self, frame: AudioFrame, ticks: int) -> list[Coded]:
         """Make ready for frames like ``frame``, of another kind than those before; the first is at ``ticks``."""
-        is_opus = self._settings.codec == "opus"
-        layout = coded_layout(frame.layout, asked=self._settings.channels, most=2 if is_opus else 6)
+        layout = coded_layout(frame.layout, asked=self._settings.channels, most=2 if self._is_opus else 6)
         if layout.is_mixed and self._on_altered is not None:
             source = f"{frame.layout.nb_channels} channels ({frame.layout.name})"
             self._on_altered(f"its {source} are mixed to {layout.name}: {self._settings.codec} is given no more")
         if self._context is None:
             rate = self._settings.sample_rate or frame.sample_rate
-            self._rate = OPUS_RATE if is_opus or rate not in AAC_RATES else rate
-            self._block = OPUS_BLOCK if is_opus else AAC_SAMPLES
+            self._rate = OPUS_RATE if self._is_opus or rate not in AAC_RATES else rate
+            self._block = OPUS_BLOCK if self._is_opus else AAC_SAMPLES
             self._anchor = ticks
             self._open(layout)
             return []
@@ -219,32 +215,36 @@ class AudioEncoder:
         last = self._units(self._context.encode(None))
         # Two encoders overlap by what the new one puts first. Of AAC that is a whole block, so the old one's
         # last is the one to keep; of Opus it is less than what would have to be left out of the new one.
-        coded += [] if is_opus else last
-        self._begin = None if is_opus else self._position
+        coded += [] if self._is_opus else last
+        self._begin = None if self._is_opus else self._position
         self._blocks = [_widened(block, self._layout, layout, self._rate) for block in self._blocks]
         self._open(layout)
         return coded
 
     def _open(self, layout: CodedLayout) -> None:
-        is_opus = self._settings.codec == "opus"
         self._layout = layout
-        context = av.AudioCodecContext.create("libopus" if is_opus else "aac", "w")
+        context = av.AudioCodecContext.create("libopus" if self._is_opus else "aac", "w")
         context.sample_rate, context.layout = self._rate, layout.name
-        context.format = "flt" if is_opus else "fltp"
+        context.format = "flt" if self._is_opus else "fltp"
         # The bit rate is that of two channels.
         context.bit_rate = self._settings.bit_rate * max(2, layout.channels) // 2
         context.time_base = Fraction(1, self._rate)
         context.open()
-        self._config = None if is_opus else parse_audio_specific_config(context.extradata or b"")
-        if self._config is None and not is_opus:
+        config = context.extradata or b""
+        if not self._is_opus and parse_audio_specific_config(config) is None:
             raise MediaError("the AAC encoder gave no configuration", self._stream)
         self._context = context
         language = self._settings.language
-        codec = Codec.OPUS if is_opus else Codec.AAC
+        codec = Codec.OPUS if self._is_opus else Codec.AAC
         # libavcodec's AAC encoder begins a block early; of Opus the packager knows.
-        primed = 0 if is_opus else AAC_SAMPLES
+        primed = 0 if self._is_opus else AAC_SAMPLES
         self._format = StreamFormat(
-            codec, sample_rate=self._rate, channels=layout.channels, language=language, priming=primed
+            codec,
+            sample_rate=self._rate,
+            channels=layout.channels,
+            language=language,
+            config=config,
+            priming=primed,
         )
 
     def _take_rest(self) -> None:
@@ -316,7 +316,7 @@ class AudioEncoder:
         sound = np.concatenate(self._blocks, axis=1)
         coded = []
         whole = sound.shape[1] // self._block * self._block
-        packed = self._config is None
+        packed = self._is_opus
         for at in range(0, whole, self._block):
             block = np.ascontiguousarray(sound[:, at : at + self._block])
             if packed:
@@ -340,7 +340,6 @@ class AudioEncoder:
                 continue
             if self._begin is not None and packet.pts < self._begin:
                 continue
-            data = bytes(packet)
             base = Fraction(1, self._rate)
             time = to_ticks(packet.pts, base)
             start_trim, end_trim = self._trims(packet.pts)
@@ -350,10 +349,7 @@ class AudioEncoder:
                 stream=self._stream,
                 pts=self._anchor + time,
                 dts=self._anchor + time,
-                data=data,
-                prefix=adts_header(self._config, len(data))
-                if self._config
-                else opus_control_header(len(data), start_trim, end_trim),
+                data=bytes(packet),
                 discontinuity=self._discontinuity,
                 duration=to_ticks(packet.pts + self._block, base) - time,
                 start_trim=start_trim,
@@ -368,7 +364,7 @@ class AudioEncoder:
 
         The coder's own come first (pre-skip, RFC 7845, 4.2), silence that fills the last block up comes last.
         """
-        if self._config is not None:
+        if not self._is_opus:
             return 0, 0
         start_trim = max(0, -begin)
         end_trim = max(0, begin + self._block - self._end) if self._end is not None else 0

@@ -10,7 +10,7 @@ from ..bitstream.captured import HEAD_BYTES, RANKS, captured_in, captured_nal
 from ..bitstream.h264 import first_slice
 from ..errors import SettingsError
 from ..model import Captured, CapturedBy
-from .coded import Coded
+from .coded import Coded, with_message
 
 if TYPE_CHECKING:
     CapturedLike = datetime | int | Captured
@@ -75,11 +75,4 @@ class CaptureTimes:
         if beside is None or beside.by is CapturedBy.SOURCE or not self._embeds:
             return coded
         message = _START_CODE + captured_nal(beside, codec)
-        at = first_slice(unit.data, codec)
-        return coded._replace(
-            unit=replace(
-                unit,
-                prefix=unit.prefix + unit.data[:at] + message,
-                data=unit.data[at:] if at else unit.data,
-            )
-        )
+        return coded._replace(unit=with_message(unit, message, first_slice(unit.data, codec)))

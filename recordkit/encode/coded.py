@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import av
@@ -20,3 +21,16 @@ class Coded(NamedTuple):
     format: StreamFormat
     unit: AccessUnit
     is_filler: bool = False
+
+
+def without_head(unit: AccessUnit, size: int) -> AccessUnit:
+    """``unit`` without the first ``size`` bytes, whole NAL units, of its data."""
+    if not size:
+        return unit
+    starts = tuple(start - size for start in unit.nal_starts if start > size)
+    return replace(unit, data=unit.data[size:], nal_starts=starts)
+
+
+def with_message(unit: AccessUnit, message: bytes, at: int) -> AccessUnit:
+    """``unit`` with the NAL units ``message`` (Annex B) at ``at`` in its data, where its first slice begins."""
+    return replace(without_head(unit, at), prefix=unit.prefix + unit.data[:at] + message)

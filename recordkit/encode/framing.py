@@ -1,4 +1,7 @@
-"""Coded frames and audio made fit for a transport stream, one stream at a time."""
+"""Coded frames and audio brought into their elementary form, one stream at a time.
+
+Parameter sets come to where a decoder can start, and what a container puts before units comes off.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,19 @@ from ..bitstream.audio import (
     OPUS_RATE,
     AdtsHeader,
     Mp3Header,
-    adts_header,
-    opus_control_header,
+    adts_config,
     opus_samples,
     parse_adts,
     parse_audio_specific_config,
     parse_mp3,
 )
 from ..bitstream.dts import DtsHeader, dts_configuration, parse_dts
-from ..bitstream.h264 import FramedUnit, ParameterSetFramer
+from ..bitstream.h264 import FramedUnit, ParameterSetFramer, delimiter_bytes
 from ..bitstream.sei import Orientation
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..ticks import to_ticks
-from .coded import Coded
+from .coded import Coded, without_head
 from .orientation import Turning
 
 _PARSERS: dict[Codec, Callable[[bytes], AdtsHeader | Mp3Header | Ac3Header | DtsHeader | None]] = {
@@ -38,17 +40,19 @@ _PARSERS: dict[Codec, Callable[[bytes], AdtsHeader | Mp3Header | Ac3Header | Dts
     Codec.EAC3: parse_ac3,
     Codec.DTS: parse_dts,
 }
-_CONFIGURATIONS: dict[Codec, Callable[[bytes], bytes]] = {
+CONFIGURATIONS: dict[Codec, Callable[[bytes], bytes]] = {
+    Codec.AAC: adts_config,
     Codec.AC3: ac3_configuration,
     Codec.EAC3: ac3_configuration,
     Codec.DTS: dts_configuration,
 }
+"""What makes a stream's configuration from a frame with its header."""
 
 
 class PictureFramer:
-    """Makes coded pictures fit for a transport stream, and follows their size.
+    """Brings coded frames into their elementary form, and follows their size.
 
-    ``skipped_units`` counts pictures before the first from which a decoder can start, and those behind it that
+    ``skipped_units`` counts frames before the first from which a decoder can start, and those behind it that
     refer to what is before it (open groups of pictures). ``on_altered`` is told of these.
     """
 
@@ -83,13 +87,17 @@ class PictureFramer:
         self._turning.turn(orientation)
 
     def framed(self, unit: AccessUnit, *, is_key_picture: bool) -> Coded | None:
-        """The unit with its delimiter and parameter sets; None where no decoder could start yet."""
+        """The unit with the parameter sets that it lacks; None if no decoder could start yet."""
         has_begun = bool(self._format.width)
-        # Where nothing else is there to begin with, any intra frame does.
+        delimiter = 0 if unit.header else delimiter_bytes(unit.data, self._codec)
+        if delimiter:
+            unit = replace(without_head(unit, delimiter), header=unit.data[:delimiter])
+        # If nothing else is there to begin with, any intra frame does.
         framed = self._framer.frame(unit.data, is_key_picture or not has_begun)
         size = (self._framer.width, self._framer.height)
         if framed.random_access and size != (self._format.width, self._format.height):
-            self._format = replace(self._format, width=size[0], height=size[1])
+            config = self._framer.parameter_sets
+            self._format = replace(self._format, width=size[0], height=size[1], config=config)
         if not self._format.width:
             self.skipped_units += 1
             return None
@@ -102,8 +110,7 @@ class PictureFramer:
             return None
         elif self._leading:
             self._tell_leading()
-        data = unit.data[framed.skip :] if framed.skip else unit.data
-        unit = replace(unit, data=data, prefix=framed.prefix, random_access=framed.random_access)
+        unit = replace(unit, prefix=framed.prefix, random_access=framed.random_access)
         return Coded(self._format, self._turning.turned(unit))
 
     def _leads(self, framed: FramedUnit, unit: AccessUnit) -> bool:
@@ -122,7 +129,7 @@ class PictureFramer:
 
 
 class SoundFramer:
-    """Makes coded sound fit for a transport stream, and follows what its headers say of it."""
+    """Brings coded audio into its elementary form, and follows what its headers say of it."""
 
     def __init__(
         self, codec: Codec, context: av.AudioCodecContext, language: str | None, index: int | None = None
@@ -134,14 +141,15 @@ class SoundFramer:
         self._header: tuple[int, int] | None = None
         self._format: StreamFormat | None = None
         rate, channels = context.sample_rate, context.layout.nb_channels
+        config = context.extradata or b"" if self._config is not None else b""
         if codec is Codec.OPUS:
-            rate, channels = OPUS_RATE, channels or 2
+            rate, channels, config = OPUS_RATE, channels or 2, _opus_head(context.extradata or b"")
         if rate and channels:
-            self._set(rate, channels)
+            self._set(rate, channels, config)
 
     def framed(self, unit: AccessUnit, new_extradata: bytes = b"") -> Coded:
-        """The unit with its header. Raises MediaError for one that cannot be told from garbage."""
-        unit = self._with_header(unit, new_extradata)
+        """The unit without its header. Raises MediaError for one that cannot be told from garbage."""
+        unit = self._bare(unit, new_extradata)
         if self._format is None:
             raise MediaError(f"the parameters of the {self._codec} were not found", self._index)
         return Coded(self._format, unit)
@@ -158,30 +166,29 @@ class SoundFramer:
         header = _PARSERS[self._codec](data)
         return 0 if header is None else to_ticks(header.samples, Fraction(1, header.sample_rate))
 
-    def _with_header(self, unit: AccessUnit, new_extradata: bytes) -> AccessUnit:
+    def _bare(self, unit: AccessUnit, new_extradata: bytes) -> AccessUnit:
         data = unit.data
         if self._codec is Codec.OPUS:
-            duration = self.length(data)
-            prefix = opus_control_header(len(data), unit.start_trim, unit.end_trim)
-            return replace(unit, prefix=prefix, duration=duration or unit.duration)
+            return replace(unit, duration=self.length(data) or unit.duration)
         if self._codec is Codec.AAC and new_extradata:
             self._config = parse_audio_specific_config(new_extradata)
             if self._config is not None:
-                self._set(self._config.sample_rate, self._config.channels)
-        if self._codec is Codec.AAC and self._config is not None:
-            return replace(unit, prefix=adts_header(self._config, len(data)))
-        header = _PARSERS[self._codec](data)
+                self._set(self._config.sample_rate, self._config.channels, new_extradata)
+        # No raw frame begins like an ADTS header: it would be over at once (14496-3, table 4.85, ID_END).
+        header = None if self._config is not None and data[0] != 0xFF else _PARSERS[self._codec](data)
+        if header is None and self._config is not None:
+            return unit
         if header is None:
             raise MediaError(
                 f"a packet of {self._codec} without a header, and nothing else says what is in it", self._index
             )
-        self._follow(header.sample_rate, header.channels)
-        configured = _CONFIGURATIONS.get(self._codec)
-        if self._format is not None and configured is not None and not self._format.config:
-            self._format = replace(self._format, config=configured(data))
+        self._follow(header.sample_rate, header.channels, data)
+        if isinstance(header, AdtsHeader):
+            size = header.header_length
+            return replace(unit, data=data[size:], header=data[:size])
         return unit
 
-    def _follow(self, rate: int, channels: int) -> None:
+    def _follow(self, rate: int, channels: int, data: bytes) -> None:
         """Take over what a header says, if it says something else than the one before, or nothing else is known.
 
         The container may know better than a single header: with SBR the rate is twice the core's.
@@ -189,7 +196,17 @@ class SoundFramer:
         header, self._header = self._header, (rate, channels)
         if self._format is None or header not in (None, self._header):
             # AAC of channel configuration 0 has its channels inside (ISO/IEC 14496-3, 1.6.3.5).
-            self._set(rate, channels or 2)
+            self._set(rate, channels or 2, b"")
+        configured = CONFIGURATIONS.get(self._codec)
+        if self._format is not None and configured is not None and not self._format.config:
+            self._format = replace(self._format, config=configured(data))
 
-    def _set(self, rate: int, channels: int) -> None:
-        self._format = StreamFormat(self._codec, sample_rate=rate, channels=channels, language=self._language)
+    def _set(self, rate: int, channels: int, config: bytes) -> None:
+        self._format = StreamFormat(
+            self._codec, sample_rate=rate, channels=channels, language=self._language, config=config
+        )
+
+
+def _opus_head(extradata: bytes) -> bytes:
+    """``extradata`` if it says how much of the beginning is not heard (RFC 7845, 5.1), else nothing."""
+    return extradata if extradata.startswith(b"OpusHead") and any(extradata[10:12]) else b""

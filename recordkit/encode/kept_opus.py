@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from ..bitstream.audio import OPUS_RATE, opus_control_header, opus_samples
+from ..bitstream.audio import OPUS_RATE, opus_samples
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..settings import AudioSettings
@@ -108,6 +108,5 @@ class KeptOpus:
             self._on_gap(self._index, ticks / TICKS_PER_SECOND, is_filled)
 
     def _unit(self, data: bytes, place: int, duration: int, *, discontinuity: bool = False) -> Coded:
-        prefix = opus_control_header(len(data))
-        unit = AccessUnit(self._index, place, place, data, prefix, discontinuity=discontinuity, duration=duration)
+        unit = AccessUnit(self._index, place, place, data, discontinuity=discontinuity, duration=duration)
         return Coded(self._format, unit)

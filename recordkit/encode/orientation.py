@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 
 import av
 from av.sidedata.sidedata import SideData
@@ -12,7 +11,7 @@ from av.video.frame import VideoFrame
 from ..bitstream.h264 import first_slice, nal_units
 from ..bitstream.sei import Orientation, has_orientation
 from ..model import AccessUnit, Codec
-from .coded import CodedPacket
+from .coded import CodedPacket, with_message
 
 _SEI = {Codec.H264: 6, Codec.H265: 39}
 _START_CODE = b"\0\0\0\1"
@@ -94,4 +93,4 @@ class Turning:
             for kind, start, end in nal_units(head, self._codec)
         ):
             return unit
-        return replace(unit, prefix=unit.prefix + head + message, data=unit.data[at:] if at else unit.data)
+        return with_message(unit, message, at)

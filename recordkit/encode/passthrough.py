@@ -1,4 +1,4 @@
-"""Packets that are coded already: framed for a transport stream, and otherwise left as they are."""
+"""Packets that are coded already: brought into their elementary form, and otherwise left as they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from struct import Struct
 import av
 
 from ..bitstream.audio import parse_audio_specific_config
+from ..bitstream.h264 import delimiter_bytes
 from ..bitstream.language import three_letters
 from ..bitstream.lengths import parse_configuration, with_start_codes
 from ..demux import is_encrypted
@@ -20,6 +21,8 @@ from .orientation import orientation_beside
 from .pixel_aspect import PixelAspect
 
 _TRIMS = Struct("<II")
+_HEAD_BYTES = 32
+"""A delimiter and the start code behind it are in so many bytes."""
 _LONGEST_PRIMING = TICKS_PER_SECOND // 10
 _NAMES = {codec.value: codec for codec in Codec}
 
@@ -114,14 +117,13 @@ class Passthrough:
             return []
         if not packet.is_discard:
             self._is_primed = False
-        data, new_extradata = bytes(packet), _new_extradata(packet)
+        new_extradata = _new_extradata(packet)
         if self._framer is not None and new_extradata:
             configuration = parse_configuration(new_extradata, self._codec)
             if configuration is not None:
                 self._length_bytes, new_extradata = configuration
             self._framer.learn(self._with_aspect(new_extradata))
-        if self._length_bytes:
-            data = self._with_aspect(with_start_codes(data, self._length_bytes))
+        header, data, starts = self._parts(packet)
         start_trim, end_trim = _trims(packet) if self._codec is Codec.OPUS else (0, 0)
         unit = AccessUnit(
             stream=self._index,
@@ -133,11 +135,24 @@ class Passthrough:
             start_trim=start_trim,
             end_trim=end_trim,
             captured=captured,
+            header=header,
+            nal_starts=starts,
         )
         if self._sound is not None:
             return [self._sound.framed(unit, new_extradata)]
         framed = self._framer.framed(unit, is_key_picture=packet.is_keyframe) if self._framer is not None else None
         return [] if framed is None else [framed]
+
+    def _parts(self, packet: CodedPacket) -> tuple[bytes, bytes, tuple[int, ...]]:
+        """The delimiter before a frame, its bytes (Annex B; or those of audio), and its NAL units if known."""
+        if self._length_bytes:
+            data, starts = with_start_codes(bytes(packet), self._length_bytes)
+            return (b"", data, starts) if self._aspect is None else (b"", self._aspect.rewritten(data), ())
+        if self._framer is None:
+            return b"", bytes(packet), ()
+        view = memoryview(packet)
+        size = delimiter_bytes(bytes(view[:_HEAD_BYTES]), self._codec)
+        return bytes(view[:size]), bytes(view[size:]), ()
 
     def _is_hidden(self, packet: CodedPacket) -> bool:
         """Whether an edit list hides ``packet``, and the recording can do without it (ISO/IEC 14496-12, 8.6.6)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -12,6 +13,8 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
+from ..bitstream.h264 import annexb_parameter_sets
+from ..bitstream.lengths import lay_start_codes
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec, StreamFormat
 from ..settings import VideoSettings
@@ -242,7 +245,8 @@ class VideoEncoder:
             "preset": self._settings.preset,
             "tune": "zerolatency",
             "forced-idr": "1",
-            "x264-params": ":".join(("aud=1:repeat-headers=1:annexb=1:scenecut=0", *mastering.options)),
+            # With lengths it says where the NAL units begin: nobody has to search for that.
+            "x264-params": ":".join(("repeat-headers=1:annexb=0:scenecut=0", *mastering.options)),
         }
         if self._settings.bit_rate is None:
             options["crf"] = str(self._settings.crf)
@@ -259,11 +263,16 @@ class VideoEncoder:
         for packet in packets:
             if packet.pts is None:
                 continue
+            starts = lay_start_codes(memoryview(packet))
+            data = bytes(packet)
+            if not stream_format.config:
+                stream_format = self._format = replace(stream_format, config=annexb_parameter_sets(data))
             unit = AccessUnit(
                 stream=self._stream,
                 pts=packet.pts,
                 dts=packet.pts,
-                data=bytes(packet),
+                data=data,
+                nal_starts=starts,
                 random_access=packet.is_keyframe,
                 discontinuity=discontinuity,
                 duration=self._step,

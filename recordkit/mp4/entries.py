@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
-from ..bitstream.audio import AAC_CHANNELS, AAC_RATES, OPUS_RATE
+from ..bitstream.audio import OPUS_RATE, aac_config
 from ..bitstream.h264 import nal_units
 from ..bitstream.sps import SequenceParameterSet, parse_h265_sps, parse_sps, unescape
 from ..errors import MediaError
@@ -62,7 +62,7 @@ def sample_entry(stream_format: StreamFormat, sets: bytes = b"") -> Entry:
         case Codec.H265:
             return _visual("hvc1", stream_format, *_hvcc(sets))
         case Codec.AAC:
-            config = stream_format.config or _aac_config(stream_format)
+            config = stream_format.config or _aac_config(stream_format.sample_rate, stream_format.channels)
             return _audio("mp4a", stream_format, _esds(_AAC_OBJECT, config))
         case Codec.AC3:
             return _audio("ac-3", stream_format, box("dac3", stream_format.config))
@@ -135,12 +135,11 @@ def _hvcc(sets: bytes) -> tuple[bytes, int, int]:
     return box("hvcC", *parts), sps.width if sps else 0, sps.height if sps else 0
 
 
-def _aac_config(stream_format: StreamFormat) -> bytes:
-    """An AudioSpecificConfig of AAC-LC (14496-3, 1.6.2.1)."""
-    rate, channels = stream_format.sample_rate, stream_format.channels
-    if rate not in AAC_RATES or channels not in AAC_CHANNELS:
+def _aac_config(rate: int, channels: int) -> bytes:
+    config = aac_config(rate, channels)
+    if not config:
         raise MediaError(f"AAC with {rate} Hz and {channels} channels needs its AudioSpecificConfig")
-    return (2 << 11 | AAC_RATES.index(rate) << 7 | AAC_CHANNELS.index(channels) << 3).to_bytes(2)
+    return config
 
 
 def _descriptor(tag: int, *payload: bytes) -> bytes:

@@ -12,7 +12,7 @@ from ..model import Codec
 _START_CODE = b"\0\0\1"
 _PACK_LENGTH = Struct(">I").pack_into
 LENGTH_BYTES = 4
-_ZERO_ONE = 0x0100
+_NOT_THE_ONE = np.uint16(0xFEFF)
 _NUMPY_PAYS = 2048
 """From so many bytes on, comparing words costs less than a search for three bytes."""
 _DELIMITERS = {Codec.H264: (0x1F, 9), Codec.H265: (0x7E, 35 << 1)}
@@ -34,9 +34,7 @@ def _starts(data: bytes) -> list[int]:
         return found
     # A start code has, aligned to two bytes, either its zeros in one word or a zero and the one.
     words = np.frombuffer(data, "<u2", len(data) // 2)
-    hits = words == 0
-    hits |= words == _ZERO_ONE
-    for word in hits.nonzero()[0].tolist():
+    for word in ((words & _NOT_THE_ONE) == 0).nonzero()[0].tolist():
         at = 2 * word
         if data[at + 1]:
             at -= 1
@@ -45,11 +43,14 @@ def _starts(data: bytes) -> list[int]:
     return found
 
 
-def cuts(data: bytes, codec: Codec) -> list[Cut]:
-    """The NAL units of an Annex B byte stream; delimiters, which MP4 has no use for, left out (-15, 5.2.2)."""
+def cuts(data: bytes, codec: Codec, starts: Sequence[int] = ()) -> list[Cut]:
+    """The NAL units of an Annex B byte stream; delimiters, which MP4 has no use for, left out (-15, 5.2.2).
+
+    ``starts`` says where they begin, behind their start codes; if it is empty they are searched for.
+    """
     mask, delimiter = _DELIMITERS[codec]
     found: list[Cut] = []
-    starts = _starts(data)
+    starts = starts or _starts(data)
     if len(starts) == 1 and data[-1] and data[starts[0]] & mask != delimiter:
         return [(data, starts[0], len(data))]
     for place, start in enumerate(starts, 1):

@@ -15,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bitstream.audio import parse_adts
 from ..container import Finish, Memory, listed
 from ..errors import MediaError
-from ..model import AccessUnit, Codec, StreamFormat
+from ..model import AccessUnit, StreamFormat
 from .entries import Entry, media_rate, priming, sample_entry
 from .movie import (
     FRONT,
@@ -53,13 +52,12 @@ VIDEO_HEAD_BYTES = _VIDEO.size
 
 
 class _Plan(NamedTuple):
-    """How a unit is laid: what comes before it, its NAL units (video) or bytes (audio), and its size."""
+    """How a unit is laid: what comes before it, the NAL units of video, and its size."""
 
     unit: AccessUnit
     front: bytes
     cuts: Sequence[Cut]
     size: int
-    data: bytes = b""
     sets: bytes = b""
     entry: Entry | None = None
 
@@ -140,8 +138,7 @@ class Packager:
         """How many bytes ``lay`` needs for ``unit`` at the most, ``moov`` and heads included."""
         track = self._tracks.get(unit.stream)
         if not self._movie_due and (track is None or not track.is_video):
-            # As framed for a transport stream it is a little longer.
-            return len(unit.data) + len(unit.prefix) + VIDEO_HEAD_BYTES
+            return len(unit.data) + VIDEO_HEAD_BYTES
         plan = self._plan = self._planned(unit)
         return len(plan.front) + VIDEO_HEAD_BYTES + plan.size
 
@@ -151,68 +148,49 @@ class Packager:
         Raises MediaError, with nothing laid, for a stream that was not declared, a DTS that does
         not increase, or video that is no Annex B byte stream.
         """
-        plan = self._plan
+        plan, track = self._plan, self._tracks.get(unit.stream)
         if plan is None or plan.unit is not unit:
             plan = self._planned(unit)
         self._plan = None
-        if not self._laid_bytes:
-            self._shift, self._origin = self._begun(unit)
-        track, ticks = self._tracks.get(unit.stream), unit.dts + self._shift
         if track is None or unit.dts < track.least_dts or (track.is_video and not plan.cuts):
             raise _refusal(unit, track)
+        if not self._laid_bytes:
+            self._shift, self._origin = self._begun(unit)
         if plan.entry is not None:
             track.sets = plan.sets
             track.enter(plan.entry)
-        at, begin = memory.used, memory.used
+        at = begin = memory.used
         if plan.front:
             at += len(plan.front)
             memory.bytes[begin:at] = plan.front
             self._movie_due = False
-        time, shift, duration = track.place(unit, ticks)
-        # A time before the recording's is exact only in the finished file's tables.
-        track.laid = max(time, track.laid + 1)
+        time, shift, duration = track.place(unit, unit.dts + self._shift)
         data = self._lay_head(plan, track, at, (track.laid, shift, duration), memory.bytes)
         end = data + plan.size
         if track.is_video:
             lay_cuts(plan.cuts, memory.bytes, data)
         else:
-            memory.bytes[data:end] = plan.data
-        track.table.add(
-            self._laid_bytes + data - begin,
-            plan.size,
-            time,
-            shift,
-            duration,
-            unit.random_access or not track.is_video,
-            track.description,
-        )
-        track.least_dts, track.time, track.expected, track.last_duration = (
-            unit.dts + 1,
-            time,
-            time + duration,
-            duration,
-        )
+            memory.bytes[data:end] = unit.data
+        is_keyframe = unit.random_access or not track.is_video
+        offset = self._laid_bytes + data - begin
+        track.table.add(offset, plan.size, time, shift, duration, is_keyframe, track.description)
         self._laid_bytes += end - begin
         memory.used = end
 
     def _planned(self, unit: AccessUnit) -> _Plan:
         track = self._tracks.get(unit.stream)
-        if track is None:
-            return _Plan(unit, b"", [], len(unit.data))
-        if not track.is_video:
-            data = _bare(unit, track.codec)
-            return _Plan(unit, self._front(unit) if self._movie_due else b"", _NO_CUTS, len(data), data)
-        found = (
-            cuts(unit.prefix, track.codec) + cuts(unit.data, track.codec)
-            if unit.prefix
-            else cuts(unit.data, track.codec)
-        )
+        if track is None or not track.is_video:
+            due = track is not None and self._movie_due
+            return _Plan(unit, self._front(unit) if due else b"", _NO_CUTS, len(unit.data))
+        found = cuts(unit.data, track.codec, unit.nal_starts)
+        if unit.prefix:
+            found = cuts(unit.prefix, track.codec) + found
         if unit.random_access:
             sets = parameter_sets(found, track.codec)
             if sets and sets != track.sets:
                 entry = sample_entry(track.format, sets)
                 front = self._front(unit, track, entry, due=True)
-                return _Plan(unit, front, found, length_of(found), b"", sets, entry)
+                return _Plan(unit, front, found, length_of(found), sets, entry)
         return _Plan(unit, self._front(unit) if self._movie_due else b"", found, length_of(found))
 
     def _front(
@@ -282,22 +260,6 @@ class Packager:
             return Finish((keyframe_index(tracks, VIDEO_HEAD_BYTES),))
         shown = None if self._shown is None else (self._shown[0] + self._shift, self._shown[1] + self._shift)
         return finished(tracks, file_bytes, shown=shown)
-
-
-def _bare(unit: AccessUnit, codec: Codec) -> bytes:
-    """A unit of audio without what goes before it in a transport stream."""
-    data = unit.data
-    if codec is Codec.OPUS:
-        return data  # behind its control header, which is the prefix
-    if codec is not Codec.AAC:
-        return unit.prefix + data if unit.prefix else data
-    if unit.prefix:
-        return data  # behind its ADTS header
-    if data[0] == 0xFF:
-        header = parse_adts(data)
-        if header is not None and header.frame_length == len(data):
-            return data[header.header_length :]
-    return data
 
 
 def _refusal(unit: AccessUnit, track: StreamTrack | None) -> MediaError:

@@ -41,6 +41,9 @@ class StreamTrack:
         is_low = self.codec is Codec.MP3 and self.rate < _MPEG1_LEAST_RATE
         self.usual_duration = 0 if self.is_video else 576 if is_low else _USUAL_DURATIONS[self.codec]
         self.last_duration = self.usual_duration or _USUAL_VIDEO_DURATION
+        self._twice_rate = 2 * self.rate
+        self._told_duration = 0
+        self._duration = self.last_duration
 
     @property
     def entry(self) -> Entry:
@@ -66,15 +69,30 @@ class StreamTrack:
         """When a unit is decoded, how much later it is shown and how long, in the track's own units.
 
         Ticks are coarser than the samples of audio: a unit that begins within one of where the one
-        before it ends begins right there.
+        before it ends begins right there. ``laid`` is what its chunk says: a time before the recording's is
+        exact only in the finished file's tables.
         """
+        self.least_dts = unit.dts + 1
+        duration = unit.duration
         if self.is_video:
-            step = ticks - self.time if len(self.table) else self.last_duration
-            return ticks, unit.pts - unit.dts, unit.duration if unit.duration > 0 else step
-        time = scaled(ticks, MOVIE_RATE, self.rate)
-        if abs(time - self.expected) <= 1:
-            time = self.expected
-        duration = scaled(unit.duration, MOVIE_RATE, self.rate) if unit.duration > 0 else self.last_duration
-        if abs(duration - self.usual_duration) <= 1:
-            duration = self.usual_duration
-        return max(time, self.time + 1), 0, max(1, duration)
+            time = ticks
+            if duration <= 0:
+                duration = ticks - self.time if len(self.table) else self.last_duration
+        else:
+            time = (ticks * self._twice_rate + MOVIE_RATE) // (2 * MOVIE_RATE)
+            if -1 <= time - self.expected <= 1:
+                time = self.expected
+            if time <= self.time:
+                time = self.time + 1
+            if duration != self._told_duration:
+                self._told_duration = duration
+                self._duration = self._exact(duration)
+            duration = self._duration
+        self.laid = time if time > self.laid else self.laid + 1
+        self.time, self.expected, self.last_duration = time, time + duration, duration
+        return time, unit.pts - unit.dts if self.is_video else 0, duration
+
+    def _exact(self, ticks: int) -> int:
+        """How long a unit of audio is that has this duration (0 or less: not known), in samples."""
+        duration = scaled(ticks, MOVIE_RATE, self.rate) if ticks > 0 else self.last_duration
+        return self.usual_duration if abs(duration - self.usual_duration) <= 1 else max(1, duration)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model import AccessUnit, StreamFormat
+from .framing import framing
 from .tables import FIRST_STREAM_PID
 
 PACKET_BYTES = 188
@@ -40,8 +41,8 @@ _FIELDS = ("", "H", "", "HIH")
 """How adaptation fields are packed, by the number of values: length and flags, then the PCR."""
 _PES_HEADERS = {_PTS_ALONE: "IHHBBHH", _PTS_AND_DTS: "IHHBBHHBHH"}
 """How PES headers are packed (2.4.3.6): stream_id, lengths and flags, then 3, 15 and 15 bits of each time."""
-_LONGEST_PREFIX = 128
-"""A longer one is joined to the unit: the headers and the prefix must fit into one packet."""
+_LONGEST_FRONT = 128
+"""A longer one is joined to the unit: the headers and what is put before the unit must fit into one packet."""
 _PAYLOADS = np.dtype((np.void, PAYLOAD_BYTES))
 _PACKETS = np.dtype([("head", np.uint32), ("payload", _PAYLOADS)])
 
@@ -84,6 +85,7 @@ class ElementaryStream:
         "_start_code",
         "continuity",
         "format",
+        "framed",
         "head",
         "is_video",
         "jumps_after",
@@ -94,7 +96,7 @@ class ElementaryStream:
 
     def __init__(self, index: int, stream_format: StreamFormat, stream_id: int) -> None:
         self.pid = FIRST_STREAM_PID + index
-        self.format = stream_format
+        self.take(stream_format)
         self.is_video = stream_format.codec.is_video
         self.most_bytes = sys.maxsize if self.is_video else 0xFFFF - 16
         self._start_code = 0x100 | stream_id
@@ -107,44 +109,49 @@ class ElementaryStream:
         self._run: NDArray[np.uint32] = np.frombuffer(b"".join(self._bodies[:16]) * (_RUN // 16 + 1), np.uint32)
         self._layouts: dict[tuple[int, int, int], _Layout] = {}
 
-    def _layout(self, field: int, times: int, prefix: int) -> _Layout:
+    def take(self, stream_format: StreamFormat) -> None:
+        """From the next unit on the stream has this format."""
+        self.format = stream_format
+        self.framed = framing(stream_format)
+
+    def _layout(self, field: int, times: int, front: int) -> _Layout:
         """How a first packet is packed.
 
         ``field`` is the number of values in its adaptation field, ``times`` the flags of its PES
-        header, ``prefix`` is bytes.
+        header, ``front`` the bytes that are put before the unit.
         """
-        front = f">I{_FIELDS[field]}"
-        headers = f"{front}{_PES_HEADERS[times]}{prefix}s"
+        before = f">I{_FIELDS[field]}"
+        headers = f"{before}{_PES_HEADERS[times]}{front}s"
         room = PACKET_BYTES - calcsize(headers)
-        made = self._layouts[field, times, prefix] = Struct(f"{headers}{room}s").pack_into, calcsize(front), room
+        made = self._layouts[field, times, front] = Struct(f"{headers}{room}s").pack_into, calcsize(before), room
         return made
 
-    def lay(self, unit: AccessUnit, buffer: PacketBuffer, field: tuple[int, ...]) -> None:
-        """Lay the unit's packets, the first with ``field`` as the values of its adaptation field."""
-        data, prefix, pts, dts = unit.data, unit.prefix, unit.pts, unit.dts
-        size = len(data) + len(prefix)
-        if len(prefix) > _LONGEST_PREFIX:
-            data, prefix = prefix + data, b""
+    def lay(self, unit: AccessUnit, front: bytes, buffer: PacketBuffer, field: tuple[int, ...]) -> None:
+        """Lay the unit's packets, ``front`` before its data; ``field`` are the values of its adaptation field."""
+        data, pts, dts = unit.data, unit.pts, unit.dts
+        size = len(data) + len(front)
+        if len(front) > _LONGEST_FRONT:
+            data, front = front + data, b""
         laid, at, counter = buffer.bytes, buffer.used * PACKET_BYTES, self.continuity
         head = self.head | UNIT_START | (FIELD if field else 0) | counter
         times = _PTS_ALONE if pts == dts else _PTS_AND_DTS
-        key = len(field), times, len(prefix)
-        pack_into, front, room = self._layouts.get(key) or self._layout(*key)
+        key = len(field), times, len(front)
+        pack_into, before, room = self._layouts.get(key) or self._layout(*key)
         # struct cuts off what of the data has no room. PES_packet_length is left open only where it must be.
         if pts == dts:
             pack_into(
                 laid, at, head, *field, self._start_code, size + 8 if size <= 0xFFFF - 8 else 0, times, 5,
-                0x21 | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE, prefix, data,
+                0x21 | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE, front, data,
             )  # fmt: skip
         else:
             pack_into(
                 laid, at, head, *field, self._start_code, size + 13 if size <= 0xFFFF - 13 else 0, times, 10,
                 0x31 | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE,
-                0x11 | dts >> 29 & 14, 1 | dts >> 14 & 0xFFFE, 1 | dts << 1 & 0xFFFE, prefix, data,
+                0x11 | dts >> 29 & 14, 1 | dts >> 14 & 0xFFFE, 1 | dts << 1 & 0xFFFE, front, data,
             )  # fmt: skip
         row, left, counter = buffer.used + 1, len(data) - room, (counter + 1) & 15
         if left < 0:
-            _stuff(laid[at : at + PACKET_BYTES], front, -left)
+            _stuff(laid[at : at + PACKET_BYTES], before, -left)
         while left >= _NUMPY_PAYS * PAYLOAD_BYTES:
             run = min(left // PAYLOAD_BYTES, _RUN)
             # The headers after the payloads: they fall into cache lines that are at hand by then.

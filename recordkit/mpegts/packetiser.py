@@ -17,6 +17,7 @@ from ..container import Finish, listed
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..ticks import TICKS_PER_SECOND
+from .framing import most_framing
 from .laying import (
     FIELD,
     NEVER,
@@ -96,7 +97,7 @@ class Packetiser:
         elif known.format.codec is not stream_format.codec:
             raise MediaError(f"cannot change from {known.format.codec} to {stream_format.codec}", index)
         else:
-            known.format = stream_format
+            known.take(stream_format)
         ordered = sorted(self._streams.values(), key=lambda stream: stream.pid)
         pcr_stream = self._pcr_stream
         if pcr_stream is None or self._clock == NEVER:
@@ -140,17 +141,20 @@ class Packetiser:
         paced = gap if 0 < gap <= LONGEST_PACED_GAP else 0
         tables = len(self._tables) // PACKET_BYTES * (paced // _TABLES_PACE + 2)
         # 32 bytes: the longest PES header (19) and adaptation field (8) that we lay, and some.
-        unit_packets = (len(unit.data) + len(unit.prefix) + 32) // PAYLOAD_BYTES + 1
+        unit_packets = (len(unit.data) + most_framing(unit) + 32) // PAYLOAD_BYTES + 1
         return unit_packets + tables + paced // PCR_INTERVAL + 2
 
     def lay(self, unit: AccessUnit, buffer: PacketBuffer) -> None:
         """Lay ``unit`` at the end of ``buffer``, which must have room for ``packets_for(unit)``.
 
         Raises MediaError, with nothing laid, for a stream that was not declared, a DTS that does
-        not increase, or an audio unit that no PES packet can hold.
+        not increase, or an audio unit that its header or a PES packet cannot hold.
         """
         stream, dts = self._streams.get(unit.stream), unit.dts
-        if stream is None or dts < stream.least_dts or len(unit.data) + len(unit.prefix) > stream.most_bytes:
+        if stream is None or dts < stream.least_dts:
+            raise _refusal(unit, stream)
+        front = stream.framed(unit)
+        if len(unit.data) + len(front) > stream.most_bytes:
             raise _refusal(unit, stream)
         time, new_base, jump = dts - LEAD, False, 0
         if time < self._clock:
@@ -182,7 +186,7 @@ class Packetiser:
                 self._pcr_due = time + PCR_INTERVAL
         elif new_base:
             self._lay_pcr(time, buffer, jump)
-        stream.lay(unit, buffer, field)
+        stream.lay(unit, front, buffer, field)
 
     def _pace(self, time: int, buffer: PacketBuffer) -> None:
         """Lay the PCRs and tables that fall due before ``time``, in the order of their times."""

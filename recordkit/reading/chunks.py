@@ -181,15 +181,25 @@ class ChunkReader:
 
     def _unit(self, packet: Packet, unit: int) -> AccessUnit:
         index, data = self._track.index, bytes(packet)
+        starts: tuple[int, ...] = ()
         if self._lengths:
-            data = with_start_codes(data, self._lengths)
-        is_key = bool(index.keyframe[unit])
-        if is_key and self._sets and not parameter_sets(cuts(data, self._format.codec), self._format.codec):
-            data = self._sets + data
+            data, starts = with_start_codes(data, self._lengths)
+        is_key, codec, prefix = bool(index.keyframe[unit]), self._format.codec, b""
+        if is_key and self._sets and not parameter_sets(cuts(data, codec, starts), codec):
+            prefix = self._sets
         dts, pts = self._ticks(index.dts, unit), self._ticks(index.pts, unit)
         # Shown until the next one, however long that takes: a page stops at a hole.
         following = self._ticks(index.dts, unit + 1) - dts if unit + 1 < len(index.dts) else 0
-        return AccessUnit(_VIDEO, max(pts, dts), dts, data, random_access=is_key, duration=max(following, 0))
+        return AccessUnit(
+            _VIDEO,
+            max(pts, dts),
+            dts,
+            data,
+            prefix,
+            random_access=is_key,
+            duration=max(following, 0),
+            nal_starts=starts,
+        )
 
     def _note(self, piece: Piece, unit: int) -> None:
         index = self._track.index
@@ -248,7 +258,7 @@ class ChunkReader:
         packet = next(self._track.packets(unit), None)
         data = b"" if packet is None else bytes(packet)
         if self._lengths:
-            data = with_start_codes(data, self._lengths)
+            data, _ = with_start_codes(data, self._lengths)
         return parameter_sets(cuts(data, self._format.codec), self._format.codec) or self._sets
 
     def _first_sound(self) -> StreamFormat | None:

@@ -51,7 +51,7 @@ def of_unit(unit: AccessUnit, codec: Codec) -> int:
     """Of an access unit."""
     if codec.is_video:
         return of_bytes(unit.prefix + unit.data if unit.prefix else unit.data, codec)
-    return crc32(unit.data) if unit.prefix else of_bytes(unit.data, codec)
+    return crc32(unit.data)
 
 
 def of_sample(sample: memoryview, codec: Codec) -> int:

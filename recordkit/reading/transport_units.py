@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..bitstream.ac3 import ac3_configuration, parse_ac3
+from ..bitstream.ac3 import parse_ac3
 from ..bitstream.audio import OPUS_RATE, opus_samples, parse_adts, parse_mp3, parse_opus_control_header
 from ..bitstream.counter import PictureCounter
+from ..bitstream.h264 import delimiter_bytes
 from ..bitstream.language import three_letters
 from ..encode.coded import Coded
+from ..encode.framing import CONFIGURATIONS
 from ..errors import RecordkitError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemEvent, ProblemKind, TablesEvent
@@ -31,6 +33,7 @@ _HARMLESS = frozenset(
     {ProblemKind.PCR_GAP, ProblemKind.PCR_BACK, ProblemKind.DTS_BEHIND_PCR, ProblemKind.DTS_FAR_BEHIND_PCR}
 )
 _OTHER_MEDIA = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "aac_latm", "vvc", "dts", "ac4"})
+_HEAD_BYTES = 32
 _CODECS = {str(codec): codec for codec in Codec}
 
 
@@ -151,10 +154,10 @@ class _Stream:
             # Before the first keyframe no decoder could start.
             self._has_begun |= row.keyframe
             if self._has_begun:
-                yield Coded(
-                    self._format,
-                    AccessUnit(self._index, row.pts, row.dts, row.data, random_access=row.keyframe),
-                )
+                size = delimiter_bytes(row.data[:_HEAD_BYTES], self.codec)
+                header, data = row.data[:size], row.data[size:]
+                unit = AccessUnit(self._index, row.pts, row.dts, data, random_access=row.keyframe, header=header)
+                yield Coded(self._format, unit)
             return
         yield from self._sound(row)
 
@@ -166,9 +169,10 @@ class _Stream:
                 raise NotSimpleError(f"audio at byte {row.offset:,} is not made of whole frames")
             data = row.data[begin:end]
             if self._format is None or self._stated != (rate, channels):
-                self._follow(rate, channels, data)
+                self._follow(rate, channels, row.data[at:end])
             ticks = samples * TICKS_PER_SECOND // rate
-            unit = AccessUnit(self._index, pts, dts, data, row.data[at:begin], random_access=True, duration=ticks)
+            header = row.data[at:begin]
+            unit = AccessUnit(self._index, pts, dts, data, random_access=True, duration=ticks, header=header)
             at, pts, dts, self._last = end, pts + ticks, dts + ticks, dts
             if self._format is not None:
                 yield Coded(self._format, unit)
@@ -193,9 +197,10 @@ class _Stream:
             raise NotSimpleError(f"no {self.codec} at byte {row.offset:,}")
         return at, at + found.frame_length, found.samples, found.sample_rate, found.channels
 
-    def _follow(self, rate: int, channels: int, data: bytes) -> None:
+    def _follow(self, rate: int, channels: int, framed: bytes) -> None:
         self._stated = rate, channels
-        config = ac3_configuration(data) if self.codec in (Codec.AC3, Codec.EAC3) else b""
+        configured = CONFIGURATIONS.get(self.codec)
+        config = b"" if configured is None else configured(framed)
         language = three_letters(self._mapped.language)
         self._format = StreamFormat(
             self.codec, sample_rate=rate, channels=channels or 2, language=language, config=config

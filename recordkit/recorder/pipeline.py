@@ -199,7 +199,8 @@ class Pipeline:
             return True
         while self._pending:
             (stream_format, unit, is_filler), size = self._pending[0]
-            if self._packager.format(unit.stream) != stream_format:
+            known = self._packager.format(unit.stream)
+            if known != stream_format or known.config != stream_format.config:
                 self._declare(stream_format, unit)
             try:
                 laid = self._writer.lay(unit)

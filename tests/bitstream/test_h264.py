@@ -13,7 +13,7 @@ from recordkit.bitstream.h264 import (
     H265_DELIMITER,
     ParameterSetFramer,
     annexb_parameter_sets,
-    is_delimiter_first,
+    delimiter_bytes,
     nal_units,
     parse_h265_sps,
     parse_sps,
@@ -117,44 +117,35 @@ def test_parameter_sets_of_a_unit():
     assert annexb_parameter_sets(IDR + SETS) == b"", "behind the first slice they belong to no one"
 
 
-def test_delimiter_first():
-    assert is_delimiter_first(H264_DELIMITER)
-    assert is_delimiter_first(b"\0\0\1\x09\x10")
-    assert is_delimiter_first(H265_DELIMITER, Codec.H265)
-    for data in (b"", b"\0\0\1", IDR, b"\x09\xf0"):
-        assert not is_delimiter_first(data)
+def test_how_long_a_delimiter_is():
+    for delimiter in (H264_DELIMITER, b"\0\0\1\x09\x10", b"\0\0\1\x09\x10\0"):
+        assert delimiter_bytes(delimiter + IDR) == len(delimiter)
+        assert delimiter_bytes(delimiter + b"\0\0\1\x65") == len(delimiter) - (delimiter[-1] == 0)
+        assert delimiter_bytes(delimiter) == 0, "a unit of a delimiter alone would be none"
+    assert delimiter_bytes(H265_DELIMITER + IDR, Codec.H265) == len(H265_DELIMITER)
+    for data in (b"", b"\0\0\1", IDR, b"\x09\xf0", H265_DELIMITER + IDR):
+        assert delimiter_bytes(data) == 0
 
 
 def written(framer: ParameterSetFramer, data: bytes, flag: bool = False) -> tuple[bytes, bool]:
     unit = framer.frame(data, flag)
-    return unit.prefix + data[unit.skip :], unit.random_access
-
-
-def test_framer_puts_a_delimiter_first():
-    framer = ParameterSetFramer(Codec.H264, SETS)
-    assert written(framer, INTER) == (H264_DELIMITER + INTER, False)
-    assert written(framer, H264_DELIMITER + INTER) == (H264_DELIMITER + INTER, False)
+    return unit.prefix + data, unit.random_access
 
 
 def test_framer_puts_parameter_sets_before_an_idr():
     framer = ParameterSetFramer(Codec.H264, SETS)
-    wanted = H264_DELIMITER + SETS + IDR, True
-    assert written(framer, IDR) == wanted
-    assert written(framer, SETS + IDR) == wanted
-    assert written(framer, H264_DELIMITER + SETS + IDR) == wanted
-    for delimiter in (H264_DELIMITER, b"\0\0\1\x09\x10"):
-        assert written(framer, delimiter + IDR) == wanted
-    assert framer.frame(H264_DELIMITER + SETS + IDR, False).skip == 0
+    assert written(framer, INTER) == (INTER, False)
+    assert written(framer, IDR) == written(framer, SETS + IDR) == (SETS + IDR, True)
 
 
 def test_framer_learns_parameter_sets():
     framer = ParameterSetFramer(Codec.H264)
     assert not framer.ready
-    assert written(framer, IDR) == (H264_DELIMITER + IDR, False), "nobody can decode it"
+    assert written(framer, IDR) == (IDR, False), "nobody can decode it"
     written(framer, SETS + IDR)
     assert framer.ready
     assert (framer.width, framer.height) == (480, 270)
-    assert written(framer, IDR) == (H264_DELIMITER + SETS + IDR, True)
+    assert written(framer, IDR) == (SETS + IDR, True)
     larger = encoded("libx264", 640, 360)[0]
     written(framer, larger)
     assert (framer.width, framer.height) == (640, 360)
@@ -165,10 +156,10 @@ def test_framer_believes_a_keyframe_flag_only_for_intra_pictures():
     framer = ParameterSetFramer(Codec.H264, SETS)
     intra = b"\0\0\0\1\x41\x88\x84" + bytes(50)  # first_mb_in_slice 0, slice_type 7
     recovery = b"\0\0\0\1\x06\x06\x01\xc4\x80" + INTER
-    assert written(framer, intra, True) == (H264_DELIMITER + SETS + intra, True)
+    assert written(framer, intra, True) == (SETS + intra, True)
     assert written(framer, recovery, True)[1]
     for unit, flag in ((intra, False), (recovery, False), (INTER, True)):
-        assert written(framer, unit, flag) == (H264_DELIMITER + unit, False)
+        assert written(framer, unit, flag) == (unit, False)
     assert written(framer, IDR, False)[1]
 
 
@@ -177,12 +168,12 @@ def test_framer_of_h265():
     framer = ParameterSetFramer(Codec.H265)
     data, random_access = written(framer, first)
     assert random_access
-    assert data == H265_DELIMITER + first
+    assert data == first
     assert (framer.width, framer.height) == (320, 180)
     assert [kind for kind, _, _ in nal_units(framer.parameter_sets, Codec.H265)] == [32, 33, 34]
-    assert written(framer, second, True) == (H265_DELIMITER + second, False)
+    assert written(framer, second, True) == (second, False)
     bare = first[first.index(framer.parameter_sets) + len(framer.parameter_sets) :]
-    assert written(framer, bare)[0].startswith(H265_DELIMITER + framer.parameter_sets)
+    assert written(framer, bare)[0].startswith(framer.parameter_sets)
 
 
 def test_framed_stream_decodes():
@@ -216,4 +207,4 @@ def test_parameter_sets_of_another_layer_stay_beside_those_of_the_base_layer() -
     slices = b"\0\0\0\1" + first_of(
         unit, 19 if any(k == 19 for k, *_ in nal_units(unit, Codec.H265)) else 20, Codec.H265
     )
-    assert framer.frame(second + slices, True).prefix == H265_DELIMITER + sets + second
+    assert framer.frame(second + slices, True).prefix == sets + second

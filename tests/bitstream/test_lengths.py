@@ -35,7 +35,8 @@ def test_sets_and_frames_are_those_that_ffmpeg_finds(codec: Codec, tmp_path: Pat
         for number, packet in enumerate(container.demux(stream)):
             if not packet.size:
                 continue
-            mine = with_start_codes(bytes(packet), record.length_bytes)
+            mine, starts = with_start_codes(bytes(packet), record.length_bytes)
+            assert [start for _, start, _ in nal_units(mine, codec)] == list(starts)
             theirs = nals(b"".join(map(bytes, bitstream.filter(packet))), codec)
             # The filter puts the sets before the first keyframe, behind its messages.
             sets = nals(record.parameter_sets, codec) if number == 0 else []
@@ -57,7 +58,10 @@ def test_a_damaged_record_is_read_as_far_as_it_goes(rest: bytes, codec: Codec) -
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=5), st.sampled_from([1, 2, 4]))
 def test_each_length_becomes_a_start_code(units: list[bytes], length_bytes: int) -> None:
     data = b"".join(len(unit).to_bytes(length_bytes) + unit for unit in units)
-    assert with_start_codes(data, length_bytes) == b"".join(b"\0\0\0\1" + unit for unit in units)
+    made, starts = with_start_codes(data, length_bytes)
+    assert made == b"".join(b"\0\0\0\1" + unit for unit in units)
+    whole = [unit for unit in units if unit]
+    assert [made[start : start + len(unit)] for start, unit in zip(starts, whole, strict=True)] == whole
 
 
 def test_a_length_that_reaches_beyond_the_packet_is_refused() -> None:

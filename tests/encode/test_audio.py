@@ -9,10 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from recordkit.bitstream.audio import parse_adts
+from recordkit.bitstream.audio import parse_adts, parse_audio_specific_config
 from recordkit.encode.audio import LONGEST_SILENCE_S, AudioEncoder
 from recordkit.encode.coded import Coded
 from recordkit.errors import SettingsError
+from recordkit.mpegts.framing import framing
 from recordkit.settings import AAC_RATES, AudioSettings
 
 TICKS = 90_000
@@ -45,15 +46,16 @@ def assert_contiguous(coded: list[Coded]) -> None:
         assert following.unit.pts == one.unit.pts + one.unit.duration
 
 
-def test_units_carry_adts_headers_and_exact_times() -> None:
+def test_units_are_raw_and_have_exact_times() -> None:
     coded = encode(AudioEncoder(AudioSettings(), 1), [180_000 + 1800 * number for number in range(50)])
     assert coded[0].unit.pts == 180_000 - 1920  # the encoder's priming, 1024 samples
     assert_contiguous(coded)
     for one in coded:
-        header = parse_adts(one.unit.prefix + one.unit.data)
-        assert header is not None
-        assert header.frame_length == len(one.unit.prefix) + len(one.unit.data)
-        assert (header.sample_rate, header.channels) == (48_000, 2)
+        assert parse_adts(one.unit.data) is None
+        assert one.unit.header == one.unit.prefix == b""
+        config = parse_audio_specific_config(one.format.config)
+        assert config is not None
+        assert (config.object_type, config.sample_rate, config.channels) == (2, 48_000, 2)
     # 48,000 samples in units of 1024, after one of priming.
     assert len(coded) == -(-48_000 // 1024) + 1
 
@@ -159,7 +161,7 @@ def heard(coded: list[Coded]) -> list[list[int]]:
     decoder = av.AudioCodecContext.create("aac", "r")
     pieces = []
     for one in coded:
-        frames = decoder.decode(av.Packet(one.unit.prefix + one.unit.data))
+        frames = decoder.decode(av.Packet(framing(one.format)(one.unit) + one.unit.data))
         pieces += [frame.to_ndarray() for frame in frames]
     pieces = [piece for piece in pieces if len(piece) == len(pieces[-1])]
     last = np.concatenate(pieces, axis=1)[:, -14_000:-2_000] * np.hanning(12_000)

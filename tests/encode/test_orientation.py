@@ -140,3 +140,13 @@ def test_frames_that_were_encoded_are_let_go_of_at_once():
         assert left <= 2, "the one that is repeated, and what it was made of"
     finally:
         gc.enable()
+
+
+def test_what_is_told_of_nal_units_stays_true() -> None:
+    turning = Turning(Codec.H264)
+    turning.turn(Orientation(16_384))
+    sets = b"\0\0\0\1\x67sets"
+    unit = turning.turned(AccessUnit(0, 0, 0, sets + SLICE + SLICE, nal_starts=(4, 13, 13 + len(SLICE))))
+    assert unit.prefix.startswith(sets)
+    assert unit.data == SLICE + SLICE
+    assert unit.nal_starts == (4, 4 + len(SLICE))

@@ -15,6 +15,7 @@ from recordkit.encode.framing import PictureFramer, SoundFramer
 from recordkit.encode.routing import Routing
 from recordkit.errors import MediaError
 from recordkit.model import AccessUnit, Codec
+from recordkit.mpegts.framing import framing
 from recordkit.recorder.recorder import Recorder
 from tests.media import make_clip
 
@@ -39,6 +40,26 @@ def test_what_the_container_does_not_know_is_read_from_the_header() -> None:
     assert (coded.format.sample_rate, coded.format.channels, coded.format.language) == (48_000, 2, "eng")
 
 
+@pytest.mark.parametrize("beside", [b"", bytes.fromhex("1190")])
+def test_a_header_comes_off_and_is_kept_beside_the_unit(beside: bytes) -> None:
+    wire = bytes.fromhex("fff94c8001bfd8") + b"abc0123"  # MPEG-2, a buffer fullness of its own
+    wire = wire[:3] + (int.from_bytes(wire[3:6]) & ~(0x1FFF << 5) | len(wire) << 5).to_bytes(3) + wire[6:]
+    coded = framer().framed(unit(wire), beside)
+    assert (coded.unit.header, coded.unit.data) == (wire[:7], b"abc0123")
+    assert coded.format.config == bytes.fromhex("1190"), "AAC-LC, 48 kHz, stereo"
+    assert framing(coded.format)(coded.unit) + coded.unit.data == wire
+
+
+def test_a_delimiter_comes_off_and_is_kept_beside_the_unit() -> None:
+    sets = bytes.fromhex("000000016742c015d901e08fea10000003001000000303c0f162e480 0000000168cb83cb20")
+    delimiter, slices = bytes.fromhex("000000010910"), b"\0\0\1\x65\x88\x84abc"
+    coded = PictureFramer(Codec.H264).framed(unit(delimiter + sets + slices), is_key_picture=True)
+    assert coded is not None
+    assert (coded.unit.header, coded.unit.prefix, coded.unit.data) == (delimiter, b"", sets + slices)
+    assert coded.format.config == sets
+    assert framing(coded.format)(coded.unit) + coded.unit.data == delimiter + sets + slices
+
+
 def test_a_header_that_changes_changes_the_format() -> None:
     sound = framer()
     found = [sound.framed(unit(data)).format for data in (adts(4, 2), adts(4, 2), adts(7, 1))]
@@ -49,8 +70,8 @@ def test_a_new_configuration_is_that_of_the_headers_from_then_on() -> None:
     sound = framer()
     first = sound.framed(unit(b"abc"), bytes.fromhex("1210"))  # AAC-LC, 44.1 kHz, stereo
     second = sound.framed(unit(b"abc"), bytes.fromhex("1388"))  # AAC-LC, 22.05 kHz, mono
-    assert first.unit.prefix == adts(4, 2)[:7]
-    assert second.unit.prefix == adts(7, 1)[:7]
+    assert (first.unit.data, first.unit.header) == (second.unit.data, second.unit.header) == (b"abc", b"")
+    assert (first.format.config, second.format.config) == (bytes.fromhex("1210"), bytes.fromhex("1388"))
     assert (second.format.sample_rate, second.format.channels) == (22_050, 1)
 
 

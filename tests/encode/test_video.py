@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
+from recordkit.bitstream.h264 import annexb_parameter_sets, nal_units
 from recordkit.encode.coded import Coded
 from recordkit.encode.video import VideoEncoder
 from recordkit.errors import MediaError, SettingsError
@@ -52,13 +53,17 @@ def test_each_frame_gives_its_unit_at_once_and_keeps_its_time() -> None:
     assert encoder.flush() == []
 
 
-def test_a_unit_begins_with_a_delimiter_and_an_idr_with_its_parameter_sets() -> None:
+def test_an_idr_begins_with_its_parameter_sets_and_each_unit_says_where_its_nal_units_are() -> None:
     encoder = VideoEncoder(FAST, 0)
-    first, second = (encoder.encode(picture(), ticks)[0].unit for ticks in (0, 3000))
-    assert nal_types(first.data)[:3] == [NAL_AUD, NAL_SPS, NAL_PPS]
+    coded = [encoder.encode(picture(), ticks)[0] for ticks in (0, 3000)]
+    first, second = (one.unit for one in coded)
+    assert nal_types(first.data)[:2] == [NAL_SPS, NAL_PPS]
+    for one in coded:
+        assert one.format.config == annexb_parameter_sets(first.data)
+        assert one.unit.nal_starts == tuple(start for _, start, _ in nal_units(one.unit.data))
     assert NAL_IDR in nal_types(first.data)
     assert first.random_access
-    assert nal_types(second.data)[0] == NAL_AUD
+    assert NAL_AUD not in nal_types(first.data) + nal_types(second.data)
     assert not second.random_access
 
 

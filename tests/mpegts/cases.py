@@ -9,14 +9,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 
-from recordkit.bitstream.audio import opus_control_header
 from recordkit.model import AccessUnit, StreamFormat
 from recordkit.ticks import TICKS_PER_SECOND, WRAP
 
 from .units import (
     AAC,
-    AUD,
-    AUD_H265,
     AUDIO,
     H264,
     H265,
@@ -87,21 +84,21 @@ def packet_edges() -> Iterator[Step]:
 
 def every_size_with_pcr() -> Iterator[Step]:
     yield Declare(VIDEO, H264)
-    for size in range(1, 800):
+    for size in range(2, 800):
         yield bare(size, START + size * 3000, size)
 
 
 def every_size_without_pcr() -> Iterator[Step]:
     yield Declare(VIDEO, H264)
     yield Declare(AUDIO, AAC)
-    for size in range(1, 800):
+    for size in range(2, 800):
         yield bare(size, START + size * 20, size, AUDIO, discontinuity=size % 7 == 0)
 
 
 def every_size_with_dts() -> Iterator[Step]:
     yield Declare(VIDEO, H264)
-    for size in range(1, 600):
-        unit = bare(size, START + size * 3000, size, random_access=size % 50 == 1)
+    for size in range(2, 600):
+        unit = bare(size, START + size * 3000, size, random_access=size % 50 == 2)
         yield replace(unit, pts=unit.dts + 6000)
 
 
@@ -151,14 +148,13 @@ def opus() -> Iterator[Step]:
     sounds = []
     for number, size in enumerate((3, 80, 160, 254, 255, 256, 510, 700)):
         dts = START + number * 1800
-        sounds.append(AccessUnit(AUDIO, dts, dts, content(AUDIO, number, size), opus_control_header(size)))
+        sounds.append(AccessUnit(AUDIO, dts, dts, content(AUDIO, number, size)))
     yield from mixed(video(4), sounds)
 
 
 def h265() -> Iterator[Step]:
     yield Declare(VIDEO, H265)
-    for unit in video(6, group=4):
-        yield replace(unit, prefix=AUD_H265 + unit.prefix[len(AUD) :])
+    yield from video(6, group=4)
 
 
 def audio_only() -> Iterator[Step]:
@@ -177,7 +173,8 @@ def long_prefixes() -> Iterator[Step]:
     yield Declare(VIDEO, H264)
     for number, size in enumerate((127, 128, 129, 155, 156, 161, 162, 163, 184, 185, 500)):
         prefix = content(9, number, size)
-        yield picture(number, START + number * 3600, 100, idr=number % 3 == 0, prefix=prefix)
+        header, prefix = prefix[:6], prefix[6:]
+        yield picture(number, START + number * 3600, 100, idr=number % 3 == 0, header=header, prefix=prefix)
 
 
 def rates() -> Iterator[Step]:

@@ -11,7 +11,7 @@ from recordkit.mpegts.laying import PACKET_BYTES, PacketBuffer
 from recordkit.mpegts.packetiser import Packetiser
 
 from .reader import Packet, Pes, Section, read_packets, read_pes, read_pmt, read_section, runs, unwrapped
-from .units import Declare, Step
+from .units import Declare, Step, on_the_wire
 
 PAT, PMT = 0x0000, 0x1000
 SECOND = 90_000
@@ -236,16 +236,17 @@ def fields_alone_carry_a_pcr(laid: Laid) -> None:
 
 def pes_lengths(laid: Laid) -> None:
     for unit, pes in laid.pairs:
-        size = 3 + (10 if pes.dts_sent else 5) + len(unit.prefix) + len(unit.data)
+        wire = on_the_wire(unit, laid.formats[unit.stream])
+        size = 3 + (10 if pes.dts_sent else 5) + len(wire)
         assert pes.length == (size if size <= 0xFFFF else 0)
         assert pes.length or laid.formats[unit.stream].codec.is_video
         assert pes.aligned
 
 
 def units_are_whole(laid: Laid) -> None:
-    """Each unit's bytes, its prefix (delimiter, parameter sets, headers) first, and all of it in one place."""
+    """Each unit's bytes behind its header (delimiter, ADTS, Opus) and its prefix, and all of it in one place."""
     for unit, pes in laid.pairs:
-        assert pes.data == unit.prefix + unit.data
+        assert pes.data == on_the_wire(unit, laid.formats[unit.stream])
         places = [packet.index for packet in pes.packets]
         assert places == list(range(places[0], places[0] + len(places)))
     starts = [pes.first.index for _, pes in laid.pairs]

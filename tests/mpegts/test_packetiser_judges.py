@@ -7,7 +7,6 @@ import av
 import numpy as np
 import pytest
 
-from recordkit.bitstream.audio import adts_header, opus_control_header, parse_audio_specific_config
 from recordkit.bitstream.h264 import ParameterSetFramer
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.ticks import WRAP, to_ticks
@@ -49,8 +48,7 @@ def pictures(codec: Codec) -> list[AccessUnit]:
     for packet in packets:
         framed = framer.frame(bytes(packet), packet.is_keyframe)
         pts, dts = packet.pts * 3600, packet.dts * 3600
-        data = bytes(packet)[framed.skip :]
-        units.append(AccessUnit(VIDEO, pts, dts, data, framed.prefix, framed.random_access))
+        units.append(AccessUnit(VIDEO, pts, dts, bytes(packet), framed.prefix, framed.random_access))
     return units
 
 
@@ -70,16 +68,10 @@ def sounds(codec: Codec) -> list[AccessUnit]:
         frame.sample_rate, frame.pts, frame.time_base = 48_000, index * size, Fraction(1, 48_000)
         packets += context.encode(frame)
     packets += context.encode(None)
-    config = parse_audio_specific_config(context.extradata or b"") if codec is Codec.AAC else None
     units = []
     for packet in packets:
-        data, prefix = bytes(packet), b""
-        if config is not None:
-            prefix = adts_header(config, len(data))
-        elif codec is Codec.OPUS:
-            prefix = opus_control_header(len(data))
         time = to_ticks(packet.pts, Fraction(1, 48_000))
-        units.append(AccessUnit(AUDIO, time, time, data, prefix, random_access=True))
+        units.append(AccessUnit(AUDIO, time, time, bytes(packet), random_access=True))
     return units
 
 

@@ -17,6 +17,7 @@ H265 = StreamFormat(Codec.H265, 1280, 720)
 AAC = StreamFormat(Codec.AAC, sample_rate=48_000, channels=2)
 MP3 = StreamFormat(Codec.MP3, sample_rate=48_000, channels=2)
 MP3_LOW = StreamFormat(Codec.MP3, sample_rate=24_000, channels=1)
+AC3 = StreamFormat(Codec.AC3, sample_rate=48_000, channels=2)
 OPUS = StreamFormat(Codec.OPUS, sample_rate=48_000, channels=2)
 AUD = bytes.fromhex("0000000109f0")
 AUD_H265 = bytes.fromhex("00000001460150")
@@ -43,22 +44,37 @@ def content(stream: int, number: int, size: int) -> bytes:
 def picture(
     number: int, dts: int, size: int = 400, *, stream: int = VIDEO, idr: bool = False, delay: int = 0, **fields
 ) -> AccessUnit:
-    """A picture of ``size`` bytes of slices behind its delimiter, and its parameter sets if it is an IDR."""
-    prefix = AUD + (PARAMETER_SETS if idr else b"")
+    """A frame of ``size`` bytes of slices, its parameter sets before it if it is an IDR."""
+    prefix = PARAMETER_SETS if idr else b""
     data = bytes([0, 0, 0, 1, 0x65 if idr else 0x41]) + content(stream, number, size)
     made = AccessUnit(stream, dts + delay, dts, data, prefix, random_access=idr)
     return replace(made, **fields)
 
 
 def sound(number: int, dts: int, size: int = 200, *, stream: int = AUDIO, **fields) -> AccessUnit:
-    """An AAC frame behind its ADTS header."""
-    made = AccessUnit(stream, dts, dts, content(stream, number, size), adts_header(_ADTS, size), True)
+    """An AAC frame."""
+    made = AccessUnit(stream, dts, dts, content(stream, number, size), random_access=True)
     return replace(made, **fields)
 
 
 def bare(number: int, dts: int, size: int, stream: int = VIDEO, **fields) -> AccessUnit:
-    """A unit of exactly ``size`` bytes and no prefix."""
-    return AccessUnit(stream, dts, dts, content(stream, number, size), **fields)
+    """A unit that has exactly ``size`` bytes on the wire, 2 or more: one of them is its own header."""
+    made = content(stream, number, size)
+    return AccessUnit(stream, dts, dts, made[1:], header=made[:1], **fields)
+
+
+def on_the_wire(unit: AccessUnit, stream_format: StreamFormat) -> bytes:
+    """A unit's bytes as a transport stream has them: behind the header that its codec asks for."""
+    header, size = unit.header, len(unit.data)
+    if not header and stream_format.codec is Codec.H264:
+        header = AUD
+    elif not header and stream_format.codec is Codec.H265:
+        header = AUD_H265
+    elif not header and stream_format.codec is Codec.AAC:
+        header = adts_header(_ADTS, size)
+    elif not header and stream_format.codec is Codec.OPUS:
+        header = b"\x7f\xe0" + b"\xff" * (size // 255) + bytes([size % 255])
+    return header + unit.prefix + unit.data
 
 
 def video(

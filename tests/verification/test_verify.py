@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from recordkit.bitstream.audio import adts_header, opus_control_header, parse_audio_specific_config
-from recordkit.bitstream.h264 import ParameterSetFramer
+from recordkit.bitstream.h264 import H264_DELIMITER, H265_DELIMITER, ParameterSetFramer
 from recordkit.errors import SourceError
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.laying import PacketBuffer
@@ -26,6 +26,7 @@ from recordkit.verification.verify import PictureSize, verify
 from ..mpegts.builder import Stream, pes, section_packets, with_crc
 
 START = 90_000
+DELIMITERS = {Codec.H264: H264_DELIMITER, Codec.H265: H265_DELIMITER}
 
 
 def pictures(count: int, width: int = 320, height: int = 180, first: int = 0, codec: Codec = Codec.H264):
@@ -49,8 +50,9 @@ def pictures(count: int, width: int = 320, height: int = 180, first: int = 0, co
     for packet in packets:
         framed = framer.frame(bytes(packet), packet.is_keyframe)
         pts, dts = (START + (first + time) * 3600 for time in (packet.pts, packet.dts))
-        data = bytes(packet)[framed.skip :]
-        units.append(AccessUnit(0, pts, dts, data, framed.prefix, framed.random_access))
+        units.append(
+            AccessUnit(0, pts, dts, bytes(packet), framed.prefix, framed.random_access, header=DELIMITERS[codec])
+        )
     return units
 
 
@@ -78,13 +80,13 @@ def sounds(count: int, codec: Codec = Codec.AAC, stream: int = 1):
     units = []
     for index, packet in enumerate(packets[:count]):
         data = bytes(packet)
-        prefix = b""
+        header = b""
         if codec is Codec.AAC:
-            prefix = adts_header(config, len(data))
+            header = adts_header(config, len(data))
         elif codec is Codec.OPUS:
-            prefix = opus_control_header(len(data))
+            header = opus_control_header(len(data))
         time = START + index * context.frame_size * 90_000 // 48_000
-        units.append(AccessUnit(stream, time, time, data, prefix, True))
+        units.append(AccessUnit(stream, time, time, data, random_access=True, header=header))
     return units
 
 
@@ -271,7 +273,7 @@ def test_frames_whose_times_were_laid_in_another_order(tmp_path):
 def test_malformed_audio(tmp_path):
     units = sounds(20)
     damaged = units[7]
-    units[7] = AccessUnit(1, damaged.pts, damaged.dts, damaged.data, b"\0" * 7)
+    units[7] = AccessUnit(1, damaged.pts, damaged.dts, damaged.data, header=b"\0" * 7)
     found = checked(tmp_path, laid(pictures(10), units))
     assert kinds(found) == ["malformed audio"]
     assert found.streams[1].access_units == 19
@@ -320,8 +322,7 @@ def doubled(units: list[AccessUnit]) -> list[AccessUnit]:
     """Each second unit joined to the one before it."""
     joined = []
     for first, second in zip(units[::2], units[1::2], strict=False):
-        data = first.data + second.prefix + second.data
-        joined.append(AccessUnit(first.stream, first.pts, first.dts, data, first.prefix, first.random_access))
+        joined.append(replace(first, data=first.data + second.header + second.prefix + second.data))
     return joined
 
 
