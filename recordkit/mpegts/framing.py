@@ -13,8 +13,8 @@ from ..bitstream.h264 import H264_DELIMITER, H265_DELIMITER
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 
-_NEAR_THE_LIMIT = 8000
-"""Up to so many bytes the length of an AAC frame surely has a place in its header (13 bits, 1.A.2.2)."""
+_MOST_ADTS_BYTES = (1 << 13) - 1 - 7
+"""The length of an AAC frame has 13 bits in its header, and counts the header (14496-3, 1.A.2.2)."""
 
 Framing = Callable[[AccessUnit], bytes]
 """Returns what stands before the ``data`` of a unit: its header, and behind that the ``prefix`` of video.
@@ -66,7 +66,9 @@ def _with_adts(stream_format: StreamFormat) -> Framing:
             return unit.header
         if config is None:
             raise MediaError("its AudioSpecificConfig has no place in ADTS: let it be encoded anew", unit.stream)
+        if size > _MOST_ADTS_BYTES:
+            raise MediaError(f"an AAC frame of {size:,} bytes is too long for ADTS", unit.stream)
         # Only the length is another one from header to header.
-        return (empty + (size << 13)).to_bytes(7) if size < _NEAR_THE_LIMIT else adts_header(config, size)
+        return (empty + (size << 13)).to_bytes(7)
 
     return framed
