@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import recordkit as rk
+from recordkit.sources.readback import read_back
 
 from ..judges import assert_decodes_in_silence, judge
 from .jupyter import ROOT, Notebook, running_browser, running_lab, write_notebook
@@ -312,7 +313,10 @@ def test_a_cell_that_holds_the_interpreter_costs_no_frame(lab, cells):
     units, dropped, lost, duration_s = map(float, recording.split())
     assert (dropped, lost) == (0, 0)
     assert duration_s > 20
-    assert abs(units - duration_s * 30) <= 15
+    # By their numbers: on a busy machine the sender's video may lie behind its audio when it is stopped.
+    back = read_back(lab.folder / "held.ts", fps=30)
+    assert (back.lost, back.repeated, back.unreadable, back.out_of_order) == (0, 0, 0, 0)
+    assert back.last_number - back.first_number + 1 == units > 300
     assert rk.verify(lab.folder / "held.ts").ok
 
 
