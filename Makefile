@@ -53,7 +53,7 @@ torture: $(VENV)/.all
 
 fuzz: $(VENV)/.all
 	$(BIN)/python -m pip install --quiet --editable ".[fuzz]"
-	set -e; for target in scanner tail flush_log recover repair; do \
+	set -e; for target in scanner chunks tail flush_log recover repair; do \
 		$(BIN)/python -m tests.fuzz $$target --seconds $(FUZZ_SECONDS) --scratch recordings/fuzz; done
 
 corpus: $(VENV)/.all

@@ -5,6 +5,11 @@ import signal
 import sys
 
 import pytest
+from hypothesis import settings
+
+# The same inputs in each run; `make fuzz` looks for new ones.
+settings.register_profile("seeded", derandomize=True)
+settings.load_profile("seeded")
 
 
 def pytest_configure() -> None:

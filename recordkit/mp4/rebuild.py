@@ -45,7 +45,9 @@ class Rebuilder:
                 self._tracks.setdefault(track.number, _Rebuilt(track)).now = track
         elif isinstance(event, ChunkEvent):
             for sample in event.samples:
-                one = self._tracks[sample.track]
+                one = self._tracks.get(sample.track)
+                if one is None or not one.now.entries:
+                    continue  # nothing says how it is decoded
                 one.table.add(
                     sample.offset + self._shift,
                     sample.size,

@@ -16,7 +16,7 @@ from .boxes import FORMS, HEADER_BYTES, full_head, head_bytes
 
 PIECE_ROWS = 16_384
 _LARGEST = 0xFFFF_FFFF
-_LEAST = -(1 << 31)
+_BOUNDS = {"I": (0, _LARGEST), "i": (-(1 << 31), (1 << 31) - 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class Runs:
             return
         self._last, self._length = value, 1
         self.counts.append(1)
-        self.values.append(min(max(value, _LEAST if self.values.typecode == "i" else 0), _LARGEST))
+        least, most = _BOUNDS[self.values.typecode]
+        self.values.append(min(max(value, least), most))
 
     def copy(self) -> Runs:
         """The same, to be continued in another way."""

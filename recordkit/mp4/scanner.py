@@ -136,6 +136,8 @@ class Scanner:
         except BoxError as error:
             self._ledger.problem(ProblemKind.LOST_BOXES, begin, str(error))
             self._lost, self._fragment = True, None
+            # The search goes on behind where this began, or it would find the same moof for ever.
+            del pending[:1]
         return view[taken:]
 
     def _begin_box(self, begin: int, kind: str, header: int, size: int) -> None:

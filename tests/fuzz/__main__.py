@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-_INSTRUMENTED = [f"recordkit.{one}" for one in ("mpegts", "recovery", "telemetry.logfile", "writer.header")]
+_INSTRUMENTED = [f"recordkit.{one}" for one in ("mpegts", "mp4", "recovery", "telemetry.logfile", "writer.header")]
 _LONGEST_ONE_S = 20
 _MOST_GROWTH_KB = 200 * 1024
 """One input may raise the peak of resident memory by no more."""

@@ -7,10 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from recordkit.model import Codec
 from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 
+from ..mp4 import laying as chunk_laying
+from ..mp4 import real
+from ..mp4.cases import CASES as CHUNK_CASES
 from ..mpegts.cases import CASES
 from ..mpegts.conformance import lay
 from ..recovery.material import PACKET, unit_starts
@@ -26,6 +30,16 @@ def streams() -> Iterator[bytes]:
         yield data[:_LONGEST_BYTES]
         if len(data) > _LONGEST_BYTES:
             yield data[-_LONGEST_BYTES:]
+
+
+def movies() -> Iterator[bytes]:
+    """Short recordings as MP4, growing and finished, and the beginning of each case."""
+    for codec in (Codec.H264, Codec.H265):
+        laid = chunk_laying.lay(chunk_laying.recording(real.video(codec, 64, 48, 12), real.audio(Codec.AAC))[:26])
+        yield laid.partial
+        yield laid.whole
+    for case in CHUNK_CASES:
+        yield chunk_laying.lay(case.steps).partial[:_LONGEST_BYTES]
 
 
 def tails() -> Iterator[bytes]:
@@ -75,4 +89,11 @@ def partials() -> Iterator[bytes]:
         yield size.to_bytes(2) + file
 
 
-SEEDS = {"scanner": streams, "tail": tails, "flush_log": logs, "recover": partials, "repair": streams}
+SEEDS = {
+    "scanner": streams,
+    "chunks": movies,
+    "tail": tails,
+    "flush_log": logs,
+    "recover": partials,
+    "repair": streams,
+}

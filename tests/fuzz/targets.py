@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import recordkit as rk
+from recordkit.mp4.rebuild import Rebuilder
+from recordkit.mp4.report import Event, MovieEvent
+from recordkit.mp4.scanner import Scanner as ChunkScanner
 from recordkit.mpegts.scanner import Scanner
 from recordkit.recovery.outcome import Outcome
 from recordkit.telemetry.logfile import read_log
@@ -37,6 +40,27 @@ def scanner(data: bytes) -> None:
     assert events == again, f"in pieces of {size} bytes it gives other events"
     assert whole.report == pieces.report
     assert whole.report.bytes == len(data)
+
+
+def _comparable(event: Event) -> object:
+    return (event.offset, event.end, event.samples) if isinstance(event, MovieEvent) else event
+
+
+def chunks(data: bytes) -> None:
+    """The scanner of MP4, fed whole and in pieces: the same events, and none may raise; then what recovery does."""
+    whole, pieces = ChunkScanner(payload=True), ChunkScanner(payload=True)
+    events = [*whole.feed(data), *whole.close()]
+    size = max((7, 100, 4096, 1 << 16)[len(data) % 4], len(data) // 2000)
+    again = [event for at in range(0, len(data), size) for event in pieces.feed(data[at : at + size])]
+    again += pieces.close()
+    # Movies are compared by what they lead to: their tables are arrays.
+    assert [_comparable(one) for one in events] == [_comparable(one) for one in again], f"in pieces of {size} bytes"
+    assert whole.report == pieces.report
+    assert whole.report.bytes == len(data)
+    assert 0 <= whole.report.usable_end <= len(data)
+    rebuilder = Rebuilder()
+    for event in events:
+        rebuilder.take(event)
 
 
 def tail(data: bytes) -> None:
@@ -125,5 +149,5 @@ def repair(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (scanner, tail, flush_log, recover, repair)
+    one.__name__: one for one in (scanner, chunks, tail, flush_log, recover, repair)
 }

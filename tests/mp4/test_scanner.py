@@ -216,6 +216,18 @@ def test_fragments_of_others_that_broke_off_are_finished(clip, name):
         assert frames[:-3] == [bytes(frame.planes[0]) for frame in original.decode(video=0)][: len(frames) - 3]
 
 
+@pytest.mark.parametrize("piece", [1, 7, 1 << 16])
+def test_a_fragment_whose_size_is_damaged_costs_itself_alone(small, piece):
+    intact = [event for event in scan(small.whole)[1] if isinstance(event, ChunkEvent)]
+    data = bytearray(small.whole)
+    data[intact[5].offset] = 0x7F
+    report, events, _ = scan(bytes(data), piece)
+    assert [event.offset for event in events if isinstance(event, ChunkEvent)] == [
+        event.offset for event in intact if event is not intact[5]
+    ]
+    assert report.problem_counts[ProblemKind.LOST_BOXES] == 1
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_damage_is_too_much(small, data):

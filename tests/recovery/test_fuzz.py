@@ -74,7 +74,7 @@ def holds(lying: Lying, found: rk.Recovery, old: bytes, slots) -> None:
         assert not missing or (source == "slot" and data in left), (source, start, missing[:5])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     cut=places,
     steps=mutations,
@@ -123,7 +123,7 @@ def test_no_byte_is_lost(cut, steps, first, second, slot_steps, aligned, boot, h
             assert not lying.rejected.exists()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(header=st.binary(max_size=200), size=st.integers(0, 9000), data=st.sampled_from([0, 5000, len(DATA)]))
 def test_any_tail(header, size, data):
     data = DATA[:data]
@@ -140,7 +140,7 @@ def test_any_tail(header, size, data):
             assert lying.tail.read_bytes() == before
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None)
 @given(steps=mutations, is_media=st.booleans())
 def test_any_file_can_be_repaired(steps, is_media):
     hurt = mutated(DATA if is_media else b"", steps)

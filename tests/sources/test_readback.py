@@ -79,7 +79,7 @@ def mono(source: Synthetic) -> np.ndarray:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(64, 400), st.integers(48, 300))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 def test_every_number_is_read_at_every_size(number: int, width: int, height: int) -> None:
     frame = Painter(Synthetic(width=width, height=height)).paint(number)
     assert read_frame_number(frame) == number
@@ -130,7 +130,7 @@ def test_beeps_are_found_within_a_millisecond(rate: int) -> None:
 
 
 @given(st.integers(0, 47_700), st.floats(0.05, 1.0))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 def test_beeps_are_found_from_any_start_and_level(cut: int, gain: float) -> None:
     sound = mono(Synthetic(video=False, channels=1, seconds=3.5))[cut:] * np.float32(gain)
     assert find_beeps(sound, 48_000) == pytest.approx([n - cut / 48_000 for n in (1, 2, 3)], abs=0.001)
@@ -212,7 +212,7 @@ def test_a_shift_of_the_sound_is_measured(tmp_path: Path, shift_ms: int, name: s
 
 
 @given(st.lists(st.integers(0, 59), max_size=8), st.lists(st.integers(0, 59), max_size=4), st.data())
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None)
 def test_numbers_are_counted_like_a_set_would(gone: list[int], twice: list[int], data: st.DataObject) -> None:
     order = data.draw(st.permutations([n for n in range(60) if n not in gone] + twice))
     numbers, seen, repeated, late = _Numbers(), set(), 0, 0

@@ -120,7 +120,7 @@ def test_ten_seconds_are_three_hundred_pictures_and_480000_samples() -> None:
     st.floats(0.001, 1.5),
     st.sampled_from([8000, 11_025, 22_050, 44_100, 48_000]),
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 def test_counts_times_and_order_are_exact(fps: Fraction, seconds: float, rate: int) -> None:
     source = Synthetic(fps=fps, seconds=seconds, sample_rate=rate, channels=1, **TINY)
     exact = Fraction(seconds).limit_denominator(1_000_000)
@@ -212,7 +212,7 @@ def test_any_size_can_be_painted_and_read(width: int, height: int, number: int) 
 
 
 @given(st.integers(64, 8192), st.integers(48, 8192))
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 def test_the_marks_lie_inside_and_apart(width: int, height: int) -> None:
     cells, flash = layout(width, height)
     assert len(cells) == 48
@@ -226,7 +226,7 @@ def test_the_marks_lie_inside_and_apart(width: int, height: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 47))
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 def test_no_single_wrong_bit_makes_another_number(number: int, bit: int) -> None:
     word = encode_number(number) ^ 1 << bit
     assert word != encode_number(word >> 16)
