@@ -5,9 +5,11 @@ already encoded. The names below are loaded when they are first used, so that ``
 costs next to nothing.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .printable import PrintableFilter as _PrintableFilter
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -128,6 +130,8 @@ _NAMES = {
     ".telemetry.frames": "Log plain read_flush_log read_flush_logs",
     ".verification.verify": "Verification verify",
 }
+logging.getLogger(__name__).addFilter(_PrintableFilter())
+
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = sorted(_HOMES)
@@ -141,4 +145,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "import_module"})
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "import_module", "logging"})

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from struct import Struct
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import av
 from av.container import InputContainer
@@ -20,6 +20,12 @@ log = logging.getLogger("recordkit")
 
 LONGEST_SILENCE_S = 30.0
 """After so long without a byte, or without one that makes sense, a source is held for dead."""
+
+MOST_PIXELS = 139_264 * 256
+"""The largest frame of any level (ITU-T H.264, A.3, and H.265, A.4: level 6.2, 8K). A decoder refuses what claims
+to be larger: a file of 4 kB can say that its frames have a gigabyte each."""
+_MOST_THREADS = 4
+"""Each thread of a decoder holds a frame more."""
 
 _LONGEST_ANALYSIS_S = 1.5
 """So long the beginning of what comes live is looked at for streams; libavformat takes 7 s, and FLV a minute and a
@@ -37,6 +43,9 @@ _REFERENCE_TIME = Struct("=qi")
 """AVProducerReferenceTime: microseconds since the epoch, and flags."""
 _TAGS: Mapping[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """PyAV 19 no longer takes this, and replaces what is not UTF-8 by itself."""
+
+_BOUNDS: Mapping[str, str] = {"max_pixels": str(MOST_PIXELS)}
+T = TypeVar("T", bound="av.VideoCodecContext")
 
 DemuxedPacket: TypeAlias = "av.Packet[Any]"
 
@@ -80,11 +89,21 @@ def _opened(url: str | BinaryIO, kind: str | None, options: dict[str, str]) -> I
         mode="r",
         format=kind,
         # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
-        options=options,
+        options={**_BOUNDS, **options},
         timeout=(LONGEST_SILENCE_S, LONGEST_SILENCE_S),
         **_TAGS,
     )
+    for stream in container.streams:
+        if isinstance(stream, av.VideoStream) and is_decodable(stream):
+            bounded(stream.codec_context)
     return container
+
+
+def bounded(decoder: T) -> T:
+    """``decoder``, which refuses frames of more than ``MOST_PIXELS``, and holds no more of them than it must."""
+    decoder.options = {**decoder.options, **_BOUNDS}
+    decoder.thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
+    return decoder
 
 
 def _is_timeless(kind: av.ContainerFormat) -> bool:

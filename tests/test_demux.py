@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,11 @@ from typing import Any
 import av
 import pytest
 
+import recordkit as rk
 from recordkit import demux as demuxing
 from recordkit.demux import demux, open_media
 from recordkit.errors import SourceError
+from recordkit.verification.decoding import _libav_errors
 from tests.media import make_clip
 
 
@@ -184,3 +189,41 @@ def test_of_a_file_without_times_the_frame_rate_counts_and_is_told(tmp_path, cap
     with open_media(tmp_path / "raw.h264") as container:
         assert len([packet for packet in container.demux() if packet.size]) == 20
     assert "its frame rate counts" in caplog.text
+
+
+# Files that claim more than can be held.
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says how large it is."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "is_refused"), [(8192, 4352, False), (8192, 4353, True), (16000, 16000, True)]
+)
+def test_a_frame_larger_than_any_level_has_is_refused(
+    tmp_path: Path, width: int, height: int, is_refused: bool
+) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(claiming(width, height))
+    with open_media(path) as container:
+        stream = container.streams.video[0]
+        with _libav_errors() as logs:
+            for packet in demux(container, [stream]):
+                with suppress(av.FFmpegError):
+                    assert packet.decode() == []
+    assert any("exceeds specified max pixel count" in message for *_, message in logs) == is_refused
+
+
+def test_decoders_of_our_own_making_are_bounded_too(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts")
+    with rk.open(clip) as video:
+        decoder = video._track.decoder()
+    assert decoder.options["max_pixels"] == str(demuxing.MOST_PIXELS)
+    assert 1 <= decoder.thread_count <= 4

@@ -17,7 +17,7 @@ PACKAGE = Path(recordkit.__file__).parent
 
 FLOORS: list[set[str]] = [
     # the ground: errors, the clock and what the system gives
-    {"errors", "system", "ticks", "version"},
+    {"errors", "printable", "system", "ticks", "version"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
     {"model", "values", "budget", "demux", "names"},
     {"container", "intake", "bitstream", "telemetry"},

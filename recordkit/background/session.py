@@ -8,13 +8,13 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..errors import RecordkitError, StateError, WorkerError
 from ..model import FlushRecord
+from ..printable import for_page
 from ..recorder.result import Recording
 from ..settings import mark_name
 from ..system import Clock
@@ -244,7 +244,9 @@ class Session(Logged):
         }
         if self.error is not None:
             rows["error"] = str(self.error)
-        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+        cells = "".join(
+            f"<tr><th>{for_page(name)}</th><td>{for_page(value)}</td></tr>" for name, value in rows.items()
+        )
         return f'<table style="color:inherit;background:transparent">{cells}</table>'
 
     # Its beginning and its end.

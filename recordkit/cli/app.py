@@ -21,7 +21,7 @@ from .partials import partials
 from .record import record
 from .recover import recover
 from .serve import serve
-from .shared import FAULT, INTERRUPTED, USAGE
+from .shared import FAULT, INTERRUPTED, USAGE, terminal
 from .verify import verify
 from .watch import watch
 
@@ -50,9 +50,9 @@ def run(argv: Sequence[str], console: Console | None = None, errors: Console | N
     recovered, or a recording that was looked at has crashed; 2: bad arguments; 130: interrupted, the
     partial was left.
     """
-    errors = errors or Console(stderr=True, soft_wrap=True)
+    errors = errors or terminal(stderr=True, soft_wrap=True)
     try:
-        app(list(argv), prog_name="recordkit", obj=console or Console())
+        app(list(argv), prog_name="recordkit", obj=console or terminal())
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else FAULT
     except SettingsError as error:
@@ -84,7 +84,7 @@ def options(
     if version:
         context.obj.print(f"recordkit {__version__}", highlight=False)
         raise typer.Exit
-    handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+    handler = RichHandler(console=terminal(stderr=True), show_path=False, markup=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     if verbose:
         logging.getLogger("recordkit").setLevel(logging.INFO)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import SettingsError
-from .report import printable
+from ..printable import printable
 
 _FIRST = 20
 

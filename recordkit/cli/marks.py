@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..model import EventKind
-from .report import printable, time_text
+from ..printable import printable
+from .report import time_text
 from .shared import print_json
 
 

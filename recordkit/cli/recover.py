@@ -15,10 +15,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError, StillRecordingError
+from ..printable import printable
 from ..system import System
 from ..telemetry.words import count_text
-from .report import printable
-from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json
+from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json, terminal
 
 if TYPE_CHECKING:
     from ..recovery.measure import Progress as ProgressCallback
@@ -106,7 +106,7 @@ def _recover_path(path: Path, dry_run: bool, output: Path | None, found: list[Re
     except RecordkitError as error:
         found.append(Recovery(path, None, Outcome.FAILED, str(error), dry_run))
         return
-    errors = Console(stderr=True)
+    errors = terminal(stderr=True)
     # Only while the work goes on: while it shows, it takes over what is printed.
     with Progress(
         TextColumn("{task.description}", markup=False),
@@ -156,4 +156,4 @@ def _tell_interruption(paths: Sequence[Path], dry_run: bool, output: Path | None
         f"{count_text(done, 'recording')} done; the others can still be recovered. To go on: ",
         (f"recordkit recover {printable(shlex.join(words))}", "bold"),
     )
-    Console(stderr=True, soft_wrap=True).print(line)
+    terminal(stderr=True, soft_wrap=True).print(line)

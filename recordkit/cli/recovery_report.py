@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..names import final_of
+from ..printable import printable
 from ..recovery.outcome import Cut, Outcome, Partial, Recovery
 from ..telemetry.words import size_text, span_text
-from .report import age_text, printable, time_text
+from .report import age_text, time_text
 
 MOST_CUTS = 8
 _WIDE = 100

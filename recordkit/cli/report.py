@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ..printable import printable
 from ..recorder.result import Recording
 from ..sources.readback import Readback
 from ..telemetry.watch import Watched, WatchedState
@@ -178,11 +179,6 @@ def age_text(seconds: float) -> str:
         if seconds / size < most:
             return f"{seconds / size:.1f} {unit}" if seconds / size < 10 else f"{seconds / size:.0f} {unit}"
     return f"{seconds / 86400:,.0f} d"
-
-
-def printable(text: str) -> str:
-    """``text`` with nothing in it that a terminal would obey or could not show; file names may hold anything."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _known(value: T | None, words: Callable[[T], str]) -> str:

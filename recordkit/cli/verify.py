@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from ..errors import SourceError
 from ..sources.readback import read_back
 from ..verification.verify import verify as verify_file
 from .report import readback_text, verification_report
-from .shared import FAULT, advance, print_json
+from .shared import FAULT, advance, print_json, terminal
 
 
 def verify(
@@ -35,7 +35,8 @@ def verify(
     console: Console = context.obj
     documents: list[dict[str, Any]] = []
     all_ok = True
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn())
+    with Progress(*columns, console=terminal(stderr=True), transient=True, disable=as_json) as progress:
         for path in paths:
             task = progress.add_task(path.name, total=None)
             try:

@@ -12,6 +12,7 @@ import av
 from av.video.frame import VideoFrame
 
 from ..bitstream.h264_still import StillFrames
+from ..demux import MOST_PIXELS
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec, EncodedUnit
 from ..settings import VideoSettings
@@ -24,8 +25,6 @@ from .video import VideoEncoder
 log = logging.getLogger("recordkit")
 
 _KEPT = {"h264": Codec.H264, "hevc": Codec.H265}
-_MOST_PIXELS = 139_264 * 256
-"""The largest picture of H.264 (A.3.1, level 6.2): a few bytes of a sender must not cost gigabytes."""
 _MOST_INSIDE = 64
 """More frames than any decoder holds."""
 _STEP = TICKS_PER_SECOND // 30
@@ -174,7 +173,7 @@ class LivePictures:
                 # In order and at once; what is damaged is an error, not a picture.
                 decoder.thread_count = 1
                 flags = {} if self.times.reorders else {"flags": "low_delay"}
-                decoder.options = {**flags, "err_detect": "explode", "max_pixels": str(_MOST_PIXELS)}
+                decoder.options = {**flags, "err_detect": "explode", "max_pixels": str(MOST_PIXELS)}
             packet = av.Packet(unit.data)
             packet.pts, packet.dts = place + shown_after, place
             packet.time_base = Fraction(1, TICKS_PER_SECOND)

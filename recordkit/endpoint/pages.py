@@ -6,12 +6,12 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Self
 
 from aiohttp import web
 
+from ..printable import for_page
 from ..recorder.state import State
 from ..telemetry.words import count_text, size_text, time_text
 from .publisher import Publisher, Stage
@@ -103,10 +103,10 @@ def _rows(rows: Sequence[Row]) -> str:
 def _row(row: Row) -> str:
     dot = "on" if row.state == "recording" else ""
     drops = f'<span class="drops">{row.drops:,}</span>' if row.drops else "0"
-    why = f'<span class="why">{escape(row.reason[:1].upper() + row.reason[1:])}.</span>' if row.reason else ""
+    why = f'<span class="why">{for_page(row.reason[:1].upper() + row.reason[1:])}.</span>' if row.reason else ""
     return (
-        f'<li><span class="name">{escape(row.stream)}<span class="file">{escape(row.file_name)}</span></span>'
-        f'<span class="state {row.state.split()[0]}"><span class="dot {dot}"></span>{escape(row.state)}</span>'
+        f'<li><span class="name">{for_page(row.stream)}<span class="file">{for_page(row.file_name)}</span></span>'
+        f'<span class="state {row.state.split()[0]}"><span class="dot {dot}"></span>{for_page(row.state)}</span>'
         f'<span class="figure">{time_text(row.duration_s)}<small>duration</small></span>'
         f'<span class="figure">{size_text(row.file_bytes)}<small>on disk</small></span>'
         f'<span class="figure">{drops}<small>dropped</small></span>{why}</li>'

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 import logging
-from html import escape
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from IPython.display import HTML, DisplayHandle, display
 
 from ..errors import RecordkitError
 from ..plots.cards import Tone, card
+from ..printable import for_page
 from ..telemetry.words import count_text, size_text, time_text
 from ..verification.verify import verify
 from .film import Film
@@ -122,7 +122,7 @@ def _figure(film: Film, number: int) -> str:
     source = base64.b64encode(data.getvalue()).decode("ascii")
     return (
         '<figure style="margin:0;text-align:center;font-size:12px">'
-        f'<img alt="the frame at {escape(when)}" width="{image.width}" height="{image.height}" '
+        f'<img alt="the frame at {for_page(when)}" width="{image.width}" height="{image.height}" '
         f'style="display:block;border-radius:3px" src="data:image/jpeg;base64,{source}">'
-        f"<figcaption>{escape(when)}</figcaption></figure>"
+        f"<figcaption>{for_page(when)}</figcaption></figure>"
     )

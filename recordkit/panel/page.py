@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from ..printable import for_page
 from ..recorder.result import Recording
 
 CSS = """
@@ -43,11 +43,11 @@ def style() -> str:
 
 def head(state: str, words: str, path: str | None) -> str:
     """The badge with the state, and beside it what is going on."""
-    name = f"<code>{escape(path)}</code>" if path else ""
+    name = f"<code>{for_page(path)}</code>" if path else ""
     return (
-        f'<div class="recordkit-head" role="status"><span class="recordkit-badge" data-state="{escape(state)}">'
-        f"{'● ' if state in ('recording', 'degraded') else ''}{escape(state)}</span>"
-        f"<span>{escape(words)}</span>{name}</div>"
+        f'<div class="recordkit-head" role="status"><span class="recordkit-badge" data-state="{for_page(state)}">'
+        f"{'● ' if state in ('recording', 'degraded') else ''}{for_page(state)}</span>"
+        f"<span>{for_page(words)}</span>{name}</div>"
     )
 
 
@@ -56,8 +56,8 @@ def tiles(figures: Iterable[tuple[str, str, bool]]) -> str:
     return (
         '<div class="recordkit-tiles">'
         + "".join(
-            f'<div class="recordkit-tile" data-warn="{"yes" if is_bad else "no"}"><span>{escape(name)}</span>'
-            f"<b>{escape(value)}</b></div>"
+            f'<div class="recordkit-tile" data-warn="{"yes" if is_bad else "no"}"><span>{for_page(name)}</span>'
+            f"<b>{for_page(value)}</b></div>"
             for name, value, is_bad in figures
         )
         + "</div>"
@@ -68,7 +68,7 @@ def notes(messages: Iterable[str], *, good: bool = False) -> str:
     """Messages in boxes of their own: alerts and errors, or good news."""
     kind, role = ("good", "status") if good else ("bad", "alert")
     return "".join(
-        f'<div class="recordkit-note" data-kind="{kind}" role="{role}">{escape(message)}</div>'
+        f'<div class="recordkit-note" data-kind="{kind}" role="{role}">{for_page(message)}</div>'
         for message in messages
     )
 
@@ -76,7 +76,7 @@ def notes(messages: Iterable[str], *, good: bool = False) -> str:
 def listening(url: str) -> str:
     """The address that a publisher sends to."""
     return (
-        f'<div class="recordkit-note" data-kind="good" role="status">Publish to <code>{escape(url)}</code>, '
+        f'<div class="recordkit-note" data-kind="good" role="status">Publish to <code>{for_page(url)}</code>, '
         "with a NAME of your own</div>"
     )
 
@@ -89,16 +89,16 @@ def finished(recording: Recording) -> str:
     # Resolved by the front end against the notebook, in whose folder its kernel runs. Without "download"
     # JupyterLab opens it as text, which it is not.
     near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    link = f'<a href="{quote(near.as_posix())}" download="{escape(path.name)}">{escape(str(near))}</a>'
+    link = f'<a href="{quote(near.as_posix())}" download="{for_page(path.name)}">{for_page(str(near))}</a>'
     return (
         f'<div class="recordkit-note" data-kind="good" role="status">Committed: {link}</div>'
         + recording._repr_html_()
         + "<p>Next: <code>panel.recording.flushes</code> is every flush as a DataFrame, "
-        f"<code>rk.verify({escape(repr(str(near)))})</code> judges the file, "
+        f"<code>rk.verify({for_page(repr(str(near)))})</code> judges the file, "
         "<code>rk.plot_overview(panel.recording)</code> draws it.</p>"
     )
 
 
 def leftover(name: str, words: str) -> str:
     """One line about an unfinished recording."""
-    return f'<span class="recordkit-head">Unfinished: <code>{escape(name)}</code> {escape(words)}</span>'
+    return f'<span class="recordkit-head">Unfinished: <code>{for_page(name)}</code> {for_page(words)}</span>'

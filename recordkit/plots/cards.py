@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from html import escape
 from typing import TypeVar
+
+from ..printable import for_page
 
 T = TypeVar("T")
 
@@ -25,8 +26,8 @@ def card(title: str, verdict: str, tone: Tone, rows: Iterable[tuple[str, str]] =
     """A name, a verdict and rows of what is known, as HTML; ``below`` is HTML that follows them."""
     cell = "text-align:left;padding:2px 14px 2px 0;background:transparent;vertical-align:top"
     body = "".join(
-        f'<tr style="background:transparent"><th scope="row" style="{cell};font-weight:600">{escape(name)}</th>'
-        f'<td style="{cell};overflow-wrap:anywhere">{escape(words)}</td></tr>'
+        f'<tr style="background:transparent"><th scope="row" style="{cell};font-weight:600">{for_page(name)}</th>'
+        f'<td style="{cell};overflow-wrap:anywhere">{for_page(words)}</td></tr>'
         for name, words in rows
         if words
     )
@@ -35,7 +36,7 @@ def card(title: str, verdict: str, tone: Tone, rows: Iterable[tuple[str, str]] =
         '<div style="max-width:1000px;color:inherit;background:none;border:1px solid #8888;border-radius:6px;'
         'padding:8px 12px;margin:2px 0">'
         '<div style="display:flex;flex-wrap:wrap;gap:4px 12px;align-items:center">'
-        f'<b style="overflow-wrap:anywhere">{escape(title)}</b>{badge(verdict, tone)}</div>'
+        f'<b style="overflow-wrap:anywhere">{for_page(title)}</b>{badge(verdict, tone)}</div>'
         f"{table if body else ''}{below}</div>"
     )
 
@@ -44,7 +45,7 @@ def badge(words: str, tone: Tone) -> str:
     """A verdict in its colour."""
     return (
         f'<span style="background:{tone.value};color:#fff;border-radius:10px;padding:1px 10px;font-size:12px;'
-        f'font-weight:600;white-space:nowrap">{escape(words)}</span>'
+        f'font-weight:600;white-space:nowrap">{for_page(words)}</span>'
     )
 
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..model import EventKind, StreamFormat
+from ..printable import for_page
 from ..telemetry.frames import Log
 from ..telemetry.words import count_text, size_text, span_text, time_text
 
@@ -214,8 +214,8 @@ def _table(recording: Ended) -> str:
     cell = 'style="text-align:left;padding:2px 14px 2px 0;background:transparent;vertical-align:top'
     rows = "".join(
         f'<tr style="background:transparent">'
-        f'<th scope="row" {cell};font-weight:600;opacity:0.7">{escape(name)}</th>'
-        f'<td {cell};overflow-wrap:anywhere">{escape(words)}</td></tr>'
+        f'<th scope="row" {cell};font-weight:600;opacity:0.7">{for_page(name)}</th>'
+        f'<td {cell};overflow-wrap:anywhere">{for_page(words)}</td></tr>'
         for name, words in _facts(recording)
         if words
     )

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.lengths import parse_configuration
-from ..demux import demux, is_decodable, open_media, reference_time_ns
+from ..demux import bounded, demux, is_decodable, open_media, reference_time_ns
 from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
 from ..ticks import TICKS_PER_SECOND, fraction
@@ -116,7 +116,7 @@ class ContainerTrack:
         context.extradata = source.extradata
         if source.width:
             context.width, context.height = source.width, source.height
-        return context
+        return bounded(context)
 
     def packets(self, first: int) -> Iterator[Packet]:
         """The coded frames from unit ``first`` on."""

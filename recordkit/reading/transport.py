@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.counter import PictureCounter
-from ..demux import demux, open_media
+from ..demux import bounded, demux, open_media
 from ..errors import SourceError
 from ..model import Captured, Codec, StreamFormat
 from ..mpegts.laying import section_packets
@@ -118,7 +118,7 @@ class TransportTrack:
         context = av.CodecContext.create(str(self._codec), "r")
         if not isinstance(context, VideoCodecContext):
             raise SourceError(self.name, f"there is no decoder for {self._codec}")
-        return context
+        return bounded(context)
 
     def packets(self, first: int) -> Iterator[Packet]:
         """The coded frames from unit ``first`` on."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from html import escape
 from typing import TYPE_CHECKING, Any
 
+from ..printable import for_page
 from ..telemetry.words import size_text, time_text
 from .state import State
 
@@ -37,7 +37,7 @@ class _Line:
         from IPython.display import display
 
         plain = line(recorder)
-        shown = {"text/plain": plain, "text/html": f"<code>{escape(plain)}</code>"}
+        shown = {"text/plain": plain, "text/html": f"<code>{for_page(plain)}</code>"}
         if self._handle is None:
             self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

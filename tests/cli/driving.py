@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import subprocess
 
-from rich.console import Console
-
 from recordkit.cli import run
+from recordkit.cli.shared import terminal
 
 SYNTHETIC = ["record", "--source", "synthetic", "--size", "64x48", "--preset", "ultrafast", "--fast"]
 
@@ -16,8 +15,8 @@ def call(*argv: object, width: int = 120) -> tuple[int, str, str]:
     shown, errors = io.StringIO(), io.StringIO()
     code = run(
         [str(argument) for argument in argv],
-        Console(file=shown, width=width),
-        Console(file=errors, width=120, soft_wrap=True),
+        terminal(file=shown, width=width),
+        terminal(file=errors, width=120, soft_wrap=True),
     )
     return code, shown.getvalue(), errors.getvalue()
 

@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from recordkit.cli import FAULT, USAGE, run
-from recordkit.cli.report import age_text, printable, watch_table
+from recordkit.cli.report import age_text, watch_table
 from recordkit.errors import LogError
 from recordkit.model import EventKind
+from recordkit.printable import printable
 from recordkit.system import System
 from recordkit.telemetry.logfile import LogFile, log_path
 from recordkit.telemetry.watch import Watched, WatchedState, WatchState, scan

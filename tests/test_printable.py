@@ -1,0 +1,41 @@
+"""Text of strangers: nothing of it steers a terminal, forges a line of a log or breaks out of a page."""
+
+import io
+import logging
+from pathlib import Path
+
+import pytest
+from rich.table import Table
+from rich.text import Text
+
+from recordkit.cli.shared import terminal
+from recordkit.printable import for_page, printable
+
+NASTY = "a\x1b]0;title\x07\x1b[2J\r\n\x9b31m\u202egpj.\udcff[/]:smile:"
+SHOWN = "a\ufffd]0;title\ufffd\ufffd[2J\ufffd\ufffd\ufffd31m\ufffdgpj.\ufffd[/]:smile:"
+
+
+def test_what_can_be_shown_stays():
+    assert printable("snö 1") == "snö 1"
+    assert printable(NASTY) == SHOWN
+    assert for_page(NASTY + '<b>"') == SHOWN + "&lt;b&gt;&quot;"
+
+
+@pytest.mark.parametrize("argument", [NASTY, Path(NASTY), ValueError(NASTY)])
+def test_a_log_message_is_one_line_of_text(caplog, argument):
+    logging.getLogger("recordkit").warning("%s: %d %s", argument, 3, 2.5)
+    assert caplog.messages == [f"{SHOWN}: 3 2.5"]
+
+
+def test_whatever_is_printed_cannot_steer_the_terminal():
+    out = io.StringIO()
+    console = terminal(file=out, width=100, force_terminal=True)
+    table = Table("name")
+    table.add_row(NASTY.replace("\n", ""))
+    for one in (NASTY, Text(NASTY, "bold"), table):
+        console.print(one)
+    text = out.getvalue()
+    assert "[/]" in text
+    assert ":smile:" in text
+    for bad in ("\x1b]0", "\x1b[2J", "\x07", "\x9b", "\u202e", "\r"):
+        assert bad not in text
