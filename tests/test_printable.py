@@ -8,6 +8,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+import recordkit
 from recordkit.cli.shared import terminal
 from recordkit.printable import for_page, printable
 
@@ -39,3 +40,14 @@ def test_whatever_is_printed_cannot_steer_the_terminal():
     assert ":smile:" in text
     for bad in ("\x1b]0", "\x1b[2J", "\x07", "\x9b", "\u202e", "\r"):
         assert bad not in text
+
+
+def test_there_is_one_way_into_a_page_and_one_onto_a_terminal():
+    for path in Path(recordkit.__file__).parent.rglob("*.py"):
+        text = path.read_text()
+        if path.name != "printable.py":
+            assert "import html" not in text, path
+            assert "from html import" not in text, path
+        if path.parts[-2:] != ("cli", "shared.py"):
+            assert " Console(" not in text, path
+            assert "=Console(" not in text, path

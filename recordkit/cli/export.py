@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .report import printable
+from ..printable import printable
 
 
 def export(
