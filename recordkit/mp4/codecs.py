@@ -33,7 +33,7 @@ def codec_string(stream_format: StreamFormat, sets: bytes = b"") -> str:
         return f"mp4a.40.{stream_format.config[0] >> 3 if stream_format.config else _AAC_LC}"
     if codec is Codec.MP3:
         return "mp4a.6B" if stream_format.sample_rate >= _MPEG1_LEAST_RATE else "mp4a.69"
-    return _NAMES[codec]
+    return _NAMES.get(codec, str(codec))
 
 
 def _hevc(sps: bytes) -> str:

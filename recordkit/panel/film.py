@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MediaError, RecordkitError, SourceError
-from ..names import final_of, is_partial, partial_of
+from ..names import final_of, is_partial, partial_of, stem_of
 from ..reading.chunks import ChunkReader, Piece
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.video import Video
 from ..reading.video import open as open_video
+from .form import free_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,6 @@ _LEAST_CHUNK, _MOST_CHUNK = 64 << 10, 1 << 20
 _JPEG_QUALITY = 82
 _WAITING = "Nothing can be shown yet: the first frame has not come."
 _DELETED = "This recording was deleted meanwhile. What was open can still be seen."
-_CODED = {"hevc": "H.265", "h264": "H.264", "vp9": "VP9", "vp8": "VP8", "av1": "AV1", "mpeg2video": "MPEG-2"}
 
 
 class Film:
@@ -153,6 +153,11 @@ class Film:
         """The keyframe that frame ``number`` needs, which is found without decoding others."""
         return self.video.keyframe_of(number)
 
+    def clip_path(self) -> Path:
+        """A free name beside the recording for a clip of it."""
+        final = self._final
+        return final.with_name(free_name(final.parent, f"{stem_of(final.name)}-clip-1", ".mp4"))
+
     def piece(self, view: str, asked: dict[str, Any]) -> Piece:
         """Chunks for a page: from the frame ``number`` on, or from ``unit``. Raises RecordkitError."""
         self.refresh()
@@ -239,6 +244,6 @@ class Film:
             self._video.close()
 
 
-def coding(name: str) -> str:
-    """A coding as people call it."""
-    return _CODED.get(name, name)
+def shown_path(path: Path) -> str:
+    """A path as a notebook's reader knows it: from the kernel's folder on, if it lies in there."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

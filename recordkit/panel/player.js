@@ -26,6 +26,7 @@ const PATHS = {
   mute: "M3 9v6h4l5 5V4L7 9zm18.4 0L20 7.6l-2.5 2.5L15 7.6 13.6 9l2.5 2.5-2.5 2.5 1.4 1.4 2.5-2.5 2.5 2.5 1.4-1.4-2.5-2.5z",
   full: "M5 14H3v7h7v-2H5zM3 10h2V5h5V3H3zm16 9h-5v2h7v-7h-2zM14 3v2h5v5h2V3z",
   image: "M21 5v14H3V5zm-2 2H5v8l4-4 4 4 2-2 4 4z",
+  clip: "M9.6 7.6A3.6 3.6 0 1 0 7.6 9.6L10 12l-2.4 2.4a3.6 3.6 0 1 0 2 2L12 14l7 7h3v-1zM6 8a2 2 0 1 1 0-4 2 2 0 0 1 0 4m0 12a2 2 0 1 1 0-4 2 2 0 0 1 0 4M19 3l-6 6 2 2 7-7V3z",
   flag: "M6 3v18h2v-7h10l-2.5-4L18 6H8V3z",
 };
 
@@ -607,7 +608,8 @@ class View {
     this.line_.addEventListener("input", () => this.goTime(Number(this.line_.value)));
     this.loadedBar = made("div", "recordkit-player-loaded");
     this.ticks = made("div", "recordkit-player-ticks");
-    const line = made("div", "recordkit-player-line", {}, this.loadedBar, this.line_, this.ticks);
+    this.cut = made("div", "recordkit-player-cut", { hidden: true });
+    const line = made("div", "recordkit-player-line", {}, this.loadedBar, this.cut, this.line_, this.ticks);
     this.playButton = button("Play (space)", "play", () => this.toggle());
     this.liveButton = made("button", "recordkit-player-live", { type: "button", title: "Go to what is recorded now", hidden: true }, made("i"), "live");
     this.liveButton.addEventListener("click", () => this.follow(true));
@@ -644,10 +646,11 @@ class View {
     const marking = made("span", "recordkit-player-marking", {}, button("Mark this frame (m)", "flag", () => this.mark()), this.markName);
     this.marks = made("div", "recordkit-player-marks");
     this.marks.setAttribute("aria-label", "Marks");
+    this.clipButton = button("A clip from here on", "clip", () => this.clip());
     const steps = [button("One frame back (comma)", "back", () => this.stepBy(-1)), button("One frame on (full stop)", "forth", () => this.stepBy(1))];
     const places = made("span", "recordkit-player-places", {}, this.time, this.frame, this.when);
     const right = made("span", "recordkit-player-right", {}, this.muteButton, this.volume, this.meter, speed, modes, marking,
-      button("This frame as an image", "image", () => this.saveImage()), button("Full screen (f)", "full", () => this.fullScreen()));
+      button("This frame as an image", "image", () => this.saveImage()), this.clipButton, button("Full screen (f)", "full", () => this.fullScreen()));
     const controls = made("div", "recordkit-player-controls", {}, this.playButton, ...steps, this.liveButton, places, right);
     el.append(stage, line, controls, this.marks, hidesKept(this.model.get("kept")));
     this.pressed = (event) => this.key(event);
@@ -698,6 +701,7 @@ class View {
       End: () => (this.isGrowing() ? this.follow(true) : this.goTime(this.duration())),
       m: () => this.mark(),
       f: () => this.fullScreen(),
+      ...(this.clipFrom !== undefined && { Escape: () => this.setClip(undefined) }),
     };
     if (!(event.key in acts)) return;
     event.preventDefault();
@@ -825,6 +829,28 @@ class View {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  // The first press says from where, the second to where; Escape takes it back.
+  async clip() {
+    const here = this.first.media_s;
+    if (this.clipFrom === undefined) return this.setClip(here);
+    const [start, end] = [Math.min(this.clipFrom, here), Math.max(this.clipFrom, here)];
+    this.setClip(undefined);
+    if (end - start < 0.001) return this.first.say("A clip needs two places: go on, and press again.", "fault");
+    this.first.say("The clip is being made …");
+    const answer = await this.line.ask({ ask: "clip", start, end });
+    if (answer.fault || answer.lost) this.first.say(answer.fault || WAITING, "fault");
+    else this.first.say(`Saved: ${answer.path}`);
+  }
+
+  setClip(from) {
+    this.clipFrom = from;
+    const words = from === undefined ? "A clip from here on" : `A clip from ${clock(from)} to here (Escape: none)`;
+    this.clipButton.title = words;
+    this.clipButton.setAttribute("aria-label", words);
+    this.clipButton.setAttribute("aria-pressed", String(from !== undefined));
+    this.draw();
+  }
+
   fullScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else this.el.requestFullscreen?.();
@@ -900,6 +926,12 @@ class View {
     this.loadedBar.style.left = buffered.length && !first.isImages ? share(buffered.start(0) + this.shift(0)) : "0";
     this.loadedBar.style.width = buffered.length && !first.isImages ? share(first.end() - buffered.start(0)) : "0";
     this.el.style.setProperty("--played", share(now));
+    this.cut.hidden = this.clipFrom === undefined;
+    if (!this.cut.hidden) {
+      const [from, to] = [this.clipFrom + this.shift(0), now].sort((one, other) => one - other);
+      this.cut.style.left = share(from);
+      this.cut.style.width = share(to - from);
+    }
     const face = this.isPlaying ? "pause" : "play";
     if (this.playButton.dataset.face !== face) {
       this.playButton.dataset.face = face;

@@ -16,8 +16,9 @@ import traitlets
 
 from ..background.session import Session
 from ..errors import RecordkitError, SettingsError, SourceError
+from ..reading.export import export
 from ..reading.marking import Mark
-from .film import Film
+from .film import Film, shown_path
 from .kept import Kept
 from .presence import page_side
 
@@ -202,6 +203,9 @@ class Player(anywidget.AnyWidget):
             return content, [piece.data, *piece.tables]
         if ask == "image":
             return self._image(film, message)
+        if ask == "clip":
+            made = export(film.path, film.clip_path(), start=float(message["start"]), end=float(message["end"]))
+            return {"path": shown_path(made.path)}, []
         if ask == "mark":
             self.mark(str(message.get("name") or "mark"))
             return {}, []

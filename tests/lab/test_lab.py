@@ -118,6 +118,15 @@ def test_every_notebook_runs_without_a_fault(name, opened):
         ".filter((cell) => cell.type === 'code').map((cell) => cell.executionCount)"
     )
     assert all(counts)
+    # What is meant to be an image is one.
+    outputs = notebook.page.evaluate(
+        "() => [...window.jupyterapp.shell.currentWidget.content.model.cells]"
+        ".flatMap((cell) => cell.toJSON().outputs || []).map((one) => [Object.keys(one.data || {}), one.data])"
+    )
+    assert not [data for kinds, data in outputs if "<Figure" in str(data) and "image/png" not in kinds]
+    assert not [
+        data for kinds, data in outputs if "text/html" in kinds and "<style" in str(data["text/html"])[:200]
+    ]
 
 
 @pytest.mark.judge

@@ -140,6 +140,16 @@ def test_it_is_made_of_whatever_has_frames(recording, made, tmp_path):
     assert (both.titles, both.shifts) == (["talk.ts", "talk.ts"], [0.0, 0.0])
 
 
+def test_a_clip_is_made_beside_the_recording(made, recording, tmp_path):
+    copy = tmp_path / "talk.ts"
+    shutil.copy(recording.path, copy)
+    player = made(copy)
+    assert ask(player, "clip", start=0.5, end=1.5)[0]["path"].endswith("talk-clip-1.mp4")
+    assert ask(player, "clip", start=0.5, end=1.5)[0]["path"].endswith("talk-clip-2.mp4")
+    assert rk.verify(tmp_path / "talk-clip-1.mp4").ok
+    assert "behind the start" in ask(player, "clip", start=1.5, end=0.5)[0]["fault"]
+
+
 def test_what_no_page_can_play_is_shown_as_images(made, tmp_path):
     player = made(make_clip(tmp_path / "old.avi", video="mpeg4", seconds=1))
     status, _ = ask(player, "open")
