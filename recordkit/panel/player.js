@@ -17,6 +17,8 @@ const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const WAITING = "Waiting for the kernel: it is busy with a cell. What is shown goes on when that has ended.";
 const ALONE = "The kernel is gone: what has been loaded can still be watched. Run this cell again to go on.";
 
+const DAMAGED = "Damaged here: bytes of the file are missing, and what is shown may be wrong.";
+
 const PATHS = {
   play: "M8 5v14l11-7z",
   pause: "M6 5h4v14H6zM14 5h4v14h-4z",
@@ -117,7 +119,7 @@ class Film {
     this.numbers = []; // of the frames that are loaded, and when each is shown
     this.times = [];
     this.captured = [];
-    this.keys = [];
+    this.flags = []; // 1: a keyframe, 2: damaged
     this.loaded = [];
     this.wanted = null; // where to begin anew: a number, or a time
     this.goal = null; // the frame that is to be shown
@@ -145,9 +147,15 @@ class Film {
     else for (const event of ["timeupdate", "seeked"]) this.video.addEventListener(event, () => this.shows(this.video.currentTime));
   }
 
-  say(words, kind = "") {
-    this.words.textContent = words;
+  // With ``held_ms`` it stands for so long, whatever else is to be said.
+  say(words, kind = "", held_ms = 0) {
+    const now = performance.now();
+    if (!held_ms && now < (this.heldUntil ?? 0)) return;
+    if (held_ms) this.heldUntil = now + held_ms;
+    if (this.words.textContent !== words) this.words.textContent = words;
     this.words.dataset.kind = kind;
+    clearTimeout(this.quiet);
+    if (held_ms) this.quiet = setTimeout(() => this.say(this.note || ""), held_ms + 100);
   }
 
   // What the page waits for, or why it cannot show anything: never only a spinner.
@@ -187,7 +195,7 @@ class Film {
 
   update(answer) {
     Object.assign(this.status, answer);
-    if (answer.words !== undefined && !answer.fault) this.say(answer.words || this.note || "");
+    if (answer.words !== undefined && !answer.fault && !this.isDamaged) this.say(answer.words || this.note || "");
     this.player.draw();
   }
 
@@ -223,7 +231,7 @@ class Film {
     }
     // Somebody has gone elsewhere meanwhile: what came is of no use.
     if (this.wanted !== wanted) return;
-    const [data, numbers, times, captured, keys] = answer.buffers.map((one) => one.buffer.slice(one.byteOffset, one.byteOffset + one.byteLength));
+    const [data, numbers, times, captured, flags] = answer.buffers.map((one) => one.buffer.slice(one.byteOffset, one.byteOffset + one.byteLength));
     if (isNew) {
       this.wanted = null;
       await this.renew();
@@ -234,7 +242,7 @@ class Film {
     const wasGrowing = this.status.growing;
     this.update(answer);
     if (data && data.byteLength) {
-      this.note_frames(new Int32Array(numbers), new Float64Array(times), new Float64Array(captured), new Uint8Array(keys), data.byteLength);
+      this.noteFrames(new Int32Array(numbers), new Float64Array(times), new Float64Array(captured), new Uint8Array(flags), data.byteLength);
       if (!(await this.append(data))) return;
       this.settle();
     }
@@ -244,8 +252,8 @@ class Film {
     else if (this.status.growing && this.player.isFollowing && this.next >= answer.units) await this.player.rest(POLL_MS);
   }
 
-  note_frames(numbers, times, captured, keys, bytes) {
-    const rows = [...numbers].map((number, at) => [number, times[at], captured[at], keys[at]]);
+  noteFrames(numbers, times, captured, flags, bytes) {
+    const rows = [...numbers].map((number, at) => [number, times[at], captured[at], flags[at]]);
     if (!rows.length) return;
     this.loaded.push({ end: Math.max(...times), bytes });
     rows.sort((one, other) => one[0] - other[0]);
@@ -254,7 +262,7 @@ class Film {
       while (at > 0 && this.numbers[at - 1] > row[0]) at--;
       while (at < this.numbers.length && this.numbers[at] < row[0]) at++;
       const known = this.numbers[at] === row[0] ? 1 : 0;
-      [this.numbers, this.times, this.captured, this.keys].forEach((list, column) => list.splice(at, known, row[column]));
+      [this.numbers, this.times, this.captured, this.flags].forEach((list, column) => list.splice(at, known, row[column]));
     }
   }
 
@@ -262,7 +270,7 @@ class Film {
     this.numbers = [];
     this.times = [];
     this.captured = [];
-    this.keys = [];
+    this.flags = []; // 1: a keyframe, 2: damaged
     this.loaded = [];
   }
 
@@ -318,12 +326,12 @@ class Film {
   async evict(kept_s) {
     const limit = this.video.currentTime - kept_s;
     let at = -1;
-    for (let place = 0; place < this.times.length && this.times[place] <= limit; place++) if (this.keys[place]) at = place;
+    for (let place = 0; place < this.times.length && this.times[place] <= limit; place++) if (this.flags[place] & 1) at = place;
     if (at <= 0 || this.buffer.updating) return;
     const end = this.times[at];
     this.buffer.remove(0, end - 0.001);
     await this.updated();
-    for (const list of [this.numbers, this.times, this.captured, this.keys]) list.splice(0, at);
+    for (const list of [this.numbers, this.times, this.captured, this.flags]) list.splice(0, at);
     this.loaded = this.loaded.filter((one) => one.end >= end);
   }
 
@@ -428,6 +436,11 @@ class Film {
     const at = this.nearest(time);
     if (at < 0 || this.isImages || this.player.mode !== "full") return;
     this.show(this.numbers[at], this.times[at], this.captured[at]);
+    const isDamaged = Boolean(this.flags[at] & 2);
+    if (isDamaged !== Boolean(this.isDamaged)) {
+      this.isDamaged = isDamaged;
+      this.say(isDamaged ? DAMAGED : this.note || "", isDamaged ? "fault" : "");
+    }
   }
 
   show(number, media_s, captured) {
@@ -816,13 +829,13 @@ class View {
     const name = this.markName.value.trim() || "mark";
     this.report(true);
     const answer = await this.line.ask({ ask: "mark", name });
-    if (answer.fault) this.first.say(answer.fault, "fault");
+    if (answer.fault) this.first.say(answer.fault, "fault", 6000);
     else this.markName.value = "";
   }
 
   async saveImage() {
     const answer = await this.line.ask({ ask: "image", kind: "png", number: Math.max(this.first.number, 0) });
-    if (answer.fault || answer.lost) return this.first.say(answer.fault || WAITING, "fault");
+    if (answer.fault || answer.lost) return this.first.say(answer.fault || WAITING, "fault", 6000);
     const stem = this.model.get("titles")[0].replace(/\.[^.]*$/, "");
     const link = made("a", "", { href: URL.createObjectURL(new Blob([answer.buffers[0]], { type: "image/png" })), download: `${stem}-${String(answer.number).padStart(6, "0")}.png` });
     link.click();
@@ -835,11 +848,11 @@ class View {
     if (this.clipFrom === undefined) return this.setClip(here);
     const [start, end] = [Math.min(this.clipFrom, here), Math.max(this.clipFrom, here)];
     this.setClip(undefined);
-    if (end - start < 0.001) return this.first.say("A clip needs two places: go on, and press again.", "fault");
-    this.first.say("The clip is being made …");
+    if (end - start < 0.001) return this.first.say("A clip needs two places: go on, and press again.", "fault", 4000);
+    this.first.say("The clip is being made …", "", 60000);
     const answer = await this.line.ask({ ask: "clip", start, end });
-    if (answer.fault || answer.lost) this.first.say(answer.fault || WAITING, "fault");
-    else this.first.say(`Saved: ${answer.path}`);
+    if (answer.fault || answer.lost) this.first.say(answer.fault || WAITING, "fault", 6000);
+    else this.first.say(`Saved: ${answer.path}`, "", 6000);
   }
 
   setClip(from) {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
+KEYFRAME, DAMAGED = 1, 2
 _VIDEO, _AUDIO = 0, 1
 _MOST_UNITS = 4096
 """After so many the packager begins anew at a keyframe: it keeps tables of all that it has laid."""
@@ -47,8 +48,9 @@ _HEAD_S = 10
 class Piece:
     """Some chunks: ``data`` is MP4, with its ``moov`` in front if it ``is_fresh``.
 
-    ``numbers``, ``times`` (seconds of media) and ``captured`` (milliseconds since the epoch, or NaN) are of its
-    frames, in decoding order. ``first`` and ``next`` are units; ``is_over`` says that the file ends here.
+    ``numbers``, ``times`` (seconds of media), ``captured`` (milliseconds since the epoch, or NaN) and ``flags``
+    (KEYFRAME and DAMAGED) are of its frames, in decoding order. ``first`` and ``next`` are units; ``is_over``
+    says that the file ends here.
     """
 
     first: int
@@ -59,12 +61,12 @@ class Piece:
     numbers: array[int] = field(default_factory=lambda: array("i"))
     times: array[float] = field(default_factory=lambda: array("d"))
     captured: array[float] = field(default_factory=lambda: array("d"))
-    keyframes: bytearray = field(default_factory=bytearray)
+    flags: bytearray = field(default_factory=bytearray)
 
     @property
     def tables(self) -> list[bytes]:
         """The columns, as a page reads them."""
-        return [self.numbers.tobytes(), self.times.tobytes(), self.captured.tobytes(), bytes(self.keyframes)]
+        return [self.numbers.tobytes(), self.times.tobytes(), self.captured.tobytes(), bytes(self.flags)]
 
 
 class ChunkReader:
@@ -189,16 +191,12 @@ class ChunkReader:
             prefix = self._sets
         dts, pts = self._ticks(index.dts, unit), self._ticks(index.pts, unit)
         # Shown until the next one, however long that takes: a page stops at a hole.
-        following = self._ticks(index.dts, unit + 1) - dts if unit + 1 < len(index.dts) else 0
+        number = int(index.number[unit])
+        following = int(index.order[number + 1]) if 0 <= number < len(index) - 1 else None
+        lasts = 0 if following is None else self._ticks(index.pts, following) - pts
+        shown = max(pts, dts)
         return AccessUnit(
-            _VIDEO,
-            max(pts, dts),
-            dts,
-            data,
-            prefix,
-            random_access=is_key,
-            duration=max(following, 0),
-            nal_starts=starts,
+            _VIDEO, shown, dts, data, prefix, random_access=is_key, duration=max(lasts, 0), nal_starts=starts
         )
 
     def _note(self, piece: Piece, unit: int) -> None:
@@ -210,7 +208,7 @@ class ChunkReader:
         piece.numbers.append(number)
         piece.times.append(self._video.time_of(number))
         piece.captured.append(float("nan") if taken is None else taken.time_ns / 1e6)
-        piece.keyframes.append(bool(index.keyframe[unit]))
+        piece.flags.append(KEYFRAME * bool(index.keyframe[unit]) | DAMAGED * index.is_affected(number))
 
     def _audible(self, until: int, *, is_over: bool) -> list[AccessUnit]:
         """Audio up to a little ahead of ``until``, holes filled with silence."""

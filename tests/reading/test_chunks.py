@@ -1,6 +1,7 @@
 """A recording as MP4 chunks: every frame of it, from any frame on, with its audio and at its times."""
 
 import io
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -11,7 +12,7 @@ from recordkit.errors import MediaError
 from recordkit.model import Codec
 from recordkit.mp4.report import ChunkEvent
 from recordkit.mp4.scanner import Scanner
-from recordkit.reading.chunks import ChunkReader, silent_frame
+from recordkit.reading.chunks import DAMAGED, KEYFRAME, ChunkReader, silent_frame
 from recordkit.sources.marks import read_frame_number
 from tests.media import make_clip
 
@@ -59,7 +60,7 @@ def test_all_of_it_at_its_times(video):
     assert np.allclose(times, video.frames["media_s"])
     samples = [one for event in Scanner().feed(data) if isinstance(event, ChunkEvent) for one in event.samples]
     assert sum(one.duration for one in samples if one.track == 2) == pytest.approx(FRAMES / 30 * 48_000, rel=0.02)
-    assert [key for one in pieces for key in one.keyframes] == video.frames["keyframe"].tolist()
+    assert [bool(flags & KEYFRAME) for one in pieces for flags in one.flags] == video.frames["keyframe"].tolist()
 
 
 def test_from_any_frame_on(video):
@@ -130,3 +131,33 @@ def test_its_tables_do_not_grow_for_ever(video, monkeypatch):
     assert [number for one in pieces for number in one.numbers] == list(range(FRAMES))
     fresh = b"".join(one.data for one in pieces if one.first >= 120)
     assert [read_frame_number(one) for one in frames_in(fresh)] == list(range(120, FRAMES))
+
+
+def test_what_damage_reaches_is_flagged(folder, tmp_path):
+    data = bytearray((folder / "talk.ts").read_bytes())
+    # Within the second group of frames.
+    with rk.open(folder / "talk.ts") as video:
+        begin, end = (video.frames["offset"].iloc[number] for number in (80, 90))
+    data[begin:end] = bytes(end - begin)
+    (tmp_path / "damaged.ts").write_bytes(data)
+    with rk.open(tmp_path / "damaged.ts") as video:
+        reader = ChunkReader(video)
+        reader.begin(0)
+        _, pieces = read(reader)
+    damaged = [time for one in pieces for time, flags in zip(one.times, one.flags, strict=True) if flags & DAMAGED]
+    assert 2.6 < damaged[0] < 3.1
+    assert damaged[-1] < 4.05
+
+
+def test_frames_are_shown_until_the_next_one(tmp_path):
+    """Matroska does not tell when frames are decoded; those of the first ones are made up."""
+    with rk.open(make_clip(tmp_path / "b.mkv", options={"bf": "3"}, seconds=1)) as video:
+        reader = ChunkReader(video)
+        reader.begin(0, audio=False)
+        piece = reader.more(1 << 20)
+    samples = [
+        one for event in Scanner().feed(piece.data) if isinstance(event, ChunkEvent) for one in event.samples
+    ]
+    shown = sorted(samples, key=lambda one: one.pts)
+    assert len(shown) == 30
+    assert all(one.pts + one.duration == following.pts for one, following in pairwise(shown))
