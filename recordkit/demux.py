@@ -106,6 +106,21 @@ def bounded(decoder: T) -> T:
     return decoder
 
 
+def raw_bytes(url: str, options: Mapping[str, str], *, most: int, longest_s: float) -> bytes:
+    """What comes from ``url`` as it is: ``most`` bytes, or for ``longest_s`` seconds, or while it can be read."""
+    data = bytearray()
+    deadline = time.monotonic() + longest_s
+    try:
+        with av.open(url, format="data", options=dict(options), timeout=(longest_s, longest_s)) as raw:
+            for packet in raw.demux():
+                data += bytes(packet)
+                if len(data) >= most or time.monotonic() > deadline:
+                    break
+    except (av.FFmpegError, OSError, ValueError):
+        pass  # what has come by then is all there is
+    return bytes(data)
+
+
 def _is_timeless(kind: av.ContainerFormat) -> bool:
     return bool(kind.flags & _NO_TIMESTAMPS)
 

@@ -24,6 +24,8 @@ _LONGEST_OVERHANG_S = 0.5
 """So long a source may go on with what it has in hand when it is stopped."""
 _LONGEST_STANDSTILL_S = 5.0
 """So long a live source is waited for while nothing of what it has received can be taken: a disk may hang."""
+_LONGEST_ABSENCE_S = 5.0
+"""So long a stream that a live source names may be waited for before that is told."""
 _MOST_REFUSALS = 30
 """So many items in a row that the recorder refuses, and nothing else, end the recording."""
 _DUE_ERROR_S = 0.001
@@ -54,6 +56,8 @@ class Feed:
         self.ended_because: str | None = None
         self._refusals: dict[tuple[bool, int], int] = {}
         self._seen: set[tuple[bool, int]] = set()
+        self._lacking: set[tuple[bool, int]] = set()
+        self._absent: set[tuple[bool, int]] = set()
         self._thread = threading.Thread(target=self._run, name="recordkit-source", daemon=True)
 
     def open(self) -> OpenSource:
@@ -124,8 +128,12 @@ class Feed:
                 self._given = given
                 self._opened.set()
                 self._may_begin.wait()
-                if self._recorder is not None and self._feed(given, self._recorder) and given.is_live:
-                    self._tell_end(given, self._recorder)
+                if self._recorder is not None:
+                    has_ended = self._feed(given, self._recorder)
+                    if has_ended or given.is_live:
+                        self._tell_lacking(given, self._recorder)
+                    if has_ended and given.is_live:
+                        self._tell_end(given, self._recorder)
             fault = None
         except RecordkitError as error:
             # What comes after an end that was asked for is no fault.
@@ -148,6 +156,7 @@ class Feed:
     def _feed(self, given: OpenSource, recorder: Recorder) -> bool:
         """Hand on all that the source gives; True if that is because it has no more."""
         began_s, began_ns = self._clock.monotonic(), self._clock.time_ns()
+        self._lacking = _named(given) if given.live is None else set()
         for item in given.items:
             if item.due_s is not None:
                 self._clock.sleep(began_s + item.due_s - self._clock.monotonic(), self._stop)
@@ -159,6 +168,9 @@ class Feed:
             # A live source gives what it has received, all of it, and then ends by itself.
             if (self._stop.is_set() and given.live is None) or self._is_full(media, key, recorder):
                 return False
+            self._lacking.discard(key)
+            if given.is_live and self._clock.monotonic() - began_s >= _LONGEST_ABSENCE_S:
+                self._tell_lacking(given, recorder)
             if key in self._full:
                 continue
             try:
@@ -182,6 +194,15 @@ class Feed:
         else:
             recorder.write(media, item.stream, ticks=item.ticks, live=is_live, captured=item.captured)
 
+    def _tell_lacking(self, given: OpenSource, recorder: Recorder) -> None:
+        """Say which streams the source has named, and nothing has come of while others came."""
+        if recorder.state.is_recording and 0 < len(self._lacking) < len(_named(given)):
+            because = "the source names it, and nothing of it has come"
+            because += ": it may be scrambled, or begin late" if given.is_live else ""
+            for key in sorted(self._lacking):
+                recorder.degrade(_part(key), because)
+            self._absent, self._lacking = self._lacking, set()
+
     def _refuse(self, key: tuple[bool, int], error: MediaError, given: OpenSource, recorder: Recorder) -> None:
         """Note that an item of a stream was refused; raises the error if nothing else is there to be recorded."""
         self._refusals[key] = self._refusals.get(key, 0) + 1
@@ -191,7 +212,8 @@ class Feed:
             raise error
 
     def _restore(self, key: tuple[bool, int], recorder: Recorder) -> None:
-        if self._refusals.pop(key, None) is not None:
+        if self._refusals.pop(key, None) is not None or key in self._absent:
+            self._absent.discard(key)
             recorder.restore(_part(key))
 
     def _is_full(self, media: Media, key: tuple[bool, int], recorder: Recorder) -> bool:
@@ -210,6 +232,12 @@ class Feed:
         if time_s - self._first_s >= self._seconds:
             self._full.add(key)
         return self._full == self._seen or time_s - self._first_s >= self._seconds + _LONGEST_OVERRUN_S
+
+
+def _named(given: OpenSource) -> set[tuple[bool, int]]:
+    """The streams that a source has said it has."""
+    audio = range(max(1, len(given.languages)) if given.has_audio else 0)
+    return {(False, number) for number in audio} | ({(True, 0)} if given.has_video else set())
 
 
 def _part(key: tuple[bool, int]) -> str:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
-from ..demux import DemuxedPacket, is_encrypted
+from ..demux import DemuxedPacket, is_encrypted, raw_bytes
 from ..errors import SourceError
 from ..mpegts.laying import PACKET_BYTES
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+SCRAMBLED = "is scrambled: what decrypts it must stand before it"
 ENCRYPTED = "is encrypted: the option decryption_key takes the key of an MP4"
 _MOST_PACKETS = 300
 _MOST_BYTES = 16 * 1024 * 1024
 _LOOKED_AT = 4 * 1024 * 1024
+_LONGEST_LOOK_S = 3.0
 _SYNC = 0x47
 _START_CODE = b"\0\0\1"
 
@@ -78,9 +80,21 @@ def scrambled_pids(path: Path) -> set[int]:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_LOOKED_AT)
+            return _scrambled_in(file.read(_LOOKED_AT))
     except OSError:
         return set()
+
+
+def is_scrambled_on_air(url: str, options: Mapping[str, str]) -> bool:
+    """Whether a transport stream that comes over a connection is scrambled; the connection is made once more.
+
+    libavformat passes over what is scrambled without a word. Of a pipe or a server that takes one connection
+    alone nothing can be said: False.
+    """
+    return bool(_scrambled_in(raw_bytes(url, options, most=_LOOKED_AT, longest_s=_LONGEST_LOOK_S)))
+
+
+def _scrambled_in(data: bytes) -> set[int]:
     beginnings, scrambled = Counter[int](), Counter[int]()
     packets = lost = 0
     at = data.find(_SYNC)

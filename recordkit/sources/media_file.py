@@ -27,7 +27,7 @@ from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text
 from .choice import choose
 from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames
-from .encrypted import ENCRYPTED, encrypted_streams, kept, peeked, scrambled_pids
+from .encrypted import ENCRYPTED, SCRAMBLED, encrypted_streams, is_scrambled_on_air, kept, peeked, scrambled_pids
 from .interleave import interleaved, with_decoding_times
 from .source import OpenSource, SourceItem
 from .taken import Taken
@@ -99,7 +99,9 @@ class MediaFile:
             choice = choose(container, self.url, program=self.program, video=self.video, audio=self.audio)
             is_live = _is_live(container)
             packets = demux(container, choice.streams, takes_encrypted=not is_live)
-            if not is_live:
+            if is_live:
+                packets = self._told_if_scrambled(container, packets)
+            else:
                 first, packets = peeked(packets, choice.streams)
                 locked = encrypted_streams(container, first, choice.streams)
                 choice = choice.without(self.url, locked)
@@ -132,10 +134,31 @@ class MediaFile:
     def _opened(self) -> av.container.InputContainer:
         try:
             return open_media(self.url, kind=self.format, options=cast("dict[str, str]", self.options))
-        except SourceError:
+        except SourceError as error:
             if scrambled_pids(Path(self.url)):
                 raise SourceError(self.url, ENCRYPTED) from None
+            if isinstance(error.__cause__, av.InvalidDataError) and "://" in self.url:
+                self._tell_if_scrambled(error)
             raise
+
+    def _told_if_scrambled(
+        self, container: av.container.InputContainer, packets: Iterator[DemuxedPacket]
+    ) -> Iterator[DemuxedPacket]:
+        """``packets``; if none comes of a stream that is there, why not."""
+        has_come = False
+        try:
+            for packet in packets:
+                has_come = True
+                yield packet
+        except SourceError as error:
+            if not has_come and container.format.name == "mpegts":
+                container.close()
+                self._tell_if_scrambled(error)
+            raise
+
+    def _tell_if_scrambled(self, error: SourceError) -> None:
+        if is_scrambled_on_air(self.url, cast("dict[str, str]", self.options)):
+            raise SourceError(self.url, SCRAMBLED) from error
 
     def _is_passed(self, stream: av.VideoStream | av.AudioStream) -> bool:
         """Whether the packets go into the recording as they are; the log says why or why not."""

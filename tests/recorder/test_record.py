@@ -17,6 +17,7 @@ import pytest
 
 from recordkit.errors import OutputExistsError, SettingsError, SourceError, StateError
 from recordkit.model import EncodedUnit, EventKind, Received
+from recordkit.recorder import feed
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Recording
@@ -358,3 +359,47 @@ def test_a_stream_that_is_refused_does_not_end_the_others(tmp_path: Path) -> Non
     assert (recording.counters.video_units, recording.counters.audio_units) == (60, 0)
     told = [one.fields["part"] for one in recording.log.contents.events if one.kind is EventKind.DEGRADED]
     assert told == ["audio 0"]
+
+
+@dataclass
+class Absent:
+    """A source that names two audio streams, of which the second never comes, or comes very late."""
+
+    is_live: bool = False
+    comes: bool = False
+    name: str = "absent"
+
+    @contextmanager
+    def open(self) -> Iterator[OpenSource]:
+        yield OpenSource(
+            self._items(),
+            has_video=True,
+            has_audio=True,
+            languages=("deu", "eng"),
+            is_live=self.is_live,
+        )
+
+    def _items(self) -> Iterator[SourceItem]:
+        for frame in Synthetic(width=64, height=48, seconds=1).frames():
+            yield SourceItem(frame)
+        if self.comes:
+            for frame in Synthetic(width=64, height=48, seconds=0.5, video=False).frames():
+                yield SourceItem(frame, 1)
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_stream_that_is_named_and_never_comes_is_told(is_live: bool, tmp_path: Path) -> None:
+    recording = record(Absent(is_live), tmp_path / "out.ts", video=FAST)
+    (told,) = (one.fields for one in recording.log.contents.events if one.kind is EventKind.DEGRADED)
+    assert told["part"] == "audio 1"
+    assert str(told["because"]).startswith("the source names it, and nothing of it has come")
+    assert ("scrambled" in str(told["because"])) == is_live
+
+
+def test_a_live_stream_that_comes_late_after_all_works_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_LONGEST_ABSENCE_S", 0.0)
+    recording = record(Absent(is_live=True, comes=True), tmp_path / "out.ts", video=FAST)
+    kinds = [one.kind for one in recording.log.contents.events if one.fields.get("part") == "audio 1"]
+    assert kinds == [EventKind.DEGRADED, EventKind.RESTORED]

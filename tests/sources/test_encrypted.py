@@ -13,7 +13,7 @@ from recordkit.demux import DemuxedPacket
 from recordkit.errors import SourceError
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
-from recordkit.sources.encrypted import peeked, scrambled_pids
+from recordkit.sources.encrypted import is_scrambled_on_air, peeked, scrambled_pids
 from recordkit.sources.media_file import MediaFile
 from recordkit.verification.verify import verify
 from tests.media import make_clip
@@ -90,6 +90,27 @@ def test_packets_that_only_say_so_are_clear(clear: Path, tmp_path: Path) -> None
     assert scrambled_pids(path) == set()
     assert scrambled_pids(tmp_path / "none.ts") == set()
     assert scrambled_pids(clear) == set()
+
+
+def test_a_scrambled_connection_is_told_by_what_comes_over_it(clear: Path, tmp_path: Path) -> None:
+    path = scrambled(clear, tmp_path / "locked.ts", {VIDEO, AUDIO})
+    assert is_scrambled_on_air(f"file:{path}", {})
+    assert not is_scrambled_on_air(f"file:{clear}", {})
+    assert not is_scrambled_on_air(f"file:{tmp_path / 'none.ts'}", {})
+
+
+def test_a_live_source_of_which_nothing_can_be_read_says_that_it_is_scrambled(
+    clear: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = scrambled(clear, tmp_path / "locked.ts", {VIDEO, AUDIO}, in_pes=True)
+    source = MediaFile(url=str(path))
+
+    def reading() -> Iterator[DemuxedPacket]:
+        yield from ()
+        raise SourceError(str(path), "nothing came for 30 s")
+
+    with av.open(str(clear)) as container, pytest.raises(SourceError, match="is scrambled"):
+        list(source._told_if_scrambled(container, reading()))
 
 
 def test_an_encrypted_packet_is_refused_by_the_recorder(locked: Path, tmp_path: Path) -> None:
