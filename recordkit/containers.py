@@ -8,19 +8,46 @@ from .container import Container
 from .errors import OutputNameError
 from .mp4.packager import Packager
 from .mpegts.packetiser import Packetiser
-from .names import SUFFIXES, suffix_of
+from .names import AUDIO_ALONE, SUFFIXES, suffix_of
+from .sound.ogg import OggPackager
+from .sound.packager import Mp3Packager
+from .sound.wav import WavPackager
 
 TRANSPORT_STREAM = "MPEG-TS"
 CONTAINERS = (
     Container(TRANSPORT_STREAM, ".ts", Packetiser.packet_bytes, lambda _: Packetiser()),
     Container("MP4", ".mp4", Packager.packet_bytes, lambda fragmented: Packager(fragmented=fragmented)),
+    Container("M4A", ".m4a", Packager.packet_bytes, lambda _: Packager()),
+    Container("WAV", ".wav", WavPackager.packet_bytes, lambda _: WavPackager()),
+    Container("MP3", ".mp3", Mp3Packager.packet_bytes, lambda _: Mp3Packager()),
+    Container("Ogg", ".ogg", OggPackager.packet_bytes, lambda _: OggPackager()),
+    Container("Opus", ".opus", OggPackager.packet_bytes, lambda _: OggPackager()),
 )
+
+_NEAR = {
+    ".webm": ".mp4",
+    ".mkv": ".mp4",
+    ".mov": ".mp4",
+    ".m4v": ".mp4",
+    ".m2ts": ".ts",
+    ".aac": ".m4a",
+    ".oga": ".ogg",
+    ".wave": ".wav",
+    ".flac": ".wav",
+}
+"""What is nearest to a kind of file that recordkit does not write."""
 
 
 def by_suffix(path: Path) -> Container:
     """The container that a path's suffix chooses. Raises OutputNameError for any other."""
     suffix = suffix_of(path.name)
     if not suffix or path.name == suffix:
-        kinds, endings = " and ".join(one.name for one in CONTAINERS), " or ".join(SUFFIXES)
-        raise OutputNameError(path, f"recordkit writes {kinds}: choose a name that ends in {endings}")
+        video = " or ".join(one for one in SUFFIXES if one not in AUDIO_ALONE)
+        near = _NEAR.get(path.suffix.lower())
+        words = f"choose a name that ends in {near or video}"
+        raise OutputNameError(
+            path,
+            f"recordkit writes MPEG-TS and MP4: {words}"
+            + ("" if near else f", or {', '.join(AUDIO_ALONE)} for audio alone"),
+        )
     return next(one for one in CONTAINERS if one.suffix == suffix)

@@ -28,6 +28,7 @@ class Codec(StrEnum):
     EAC3 = "eac3"
     DTS = "dts"
     OPUS = "opus"
+    PCM = "pcm_s16le"
 
     @property
     def is_video(self) -> bool:

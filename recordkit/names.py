@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-SUFFIXES = (".ts", ".mp4")
+AUDIO_ALONE = {".m4a": "aac", ".wav": "pcm", ".mp3": "mp3", ".ogg": "opus", ".opus": "opus"}
+"""Suffixes of files of audio alone, and what it is coded in."""
+SUFFIXES = (".ts", ".mp4", *AUDIO_ALONE)
 PARTIAL_SUFFIXES = tuple(f".recording{suffix}" for suffix in SUFFIXES)
 TAIL_SUFFIX = ".recording.tail"
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from .errors import SettingsError
 from .intake import Overflow
 from .model import FlushRecord
+from .names import AUDIO_ALONE
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
 from .values import (
@@ -40,7 +41,7 @@ AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 1200
 SMALLEST_SIDE, LARGEST_SIDE = 16, 8192
 LONGEST_MARK = 500
 
-AudioCodec = Literal["aac", "opus"]
+AudioCodec = Literal["aac", "opus", "mp3", "pcm"]
 Gaps = Literal["silence", "mark"]
 Durability = Literal["flush", "process"]
 OnDiskFull = Literal["stop", "wait"]
@@ -84,7 +85,9 @@ class VideoSettings:
 @named
 @dataclass(frozen=True, kw_only=True)
 class AudioSettings:
-    """How audio is encoded: AAC-LC, or Opus with ``codec="opus"``, which fewer players read.
+    """How audio is encoded: AAC-LC, or Opus with ``codec="opus"``, which fewer players read, or MP3.
+
+    In a file of audio alone its suffix chooses: WAV has ``"pcm"`` (16 bits), which no other has a place for.
 
     Opus that comes from a live source is kept as it is where Opus is asked for.
 
@@ -111,7 +114,7 @@ class AudioSettings:
     )
     gaps: Setting[Gaps, Gaps] = Setting(one_of("silence", "mark"), "silence")
     gap_tolerance: Setting[NumberLike, float] = Setting(seconds(0.001, 10, "give 0.001 to 10 seconds"), 0.03)
-    codec: Setting[AudioCodec, AudioCodec] = Setting(one_of("aac", "opus"), "aac")
+    codec: Setting[AudioCodec, AudioCodec] = Setting(one_of(*get_args(AudioCodec)), "aac")
 
 
 AudioLike = AudioSettings | Sequence[AudioSettings] | None
@@ -205,6 +208,15 @@ class RecordingSettings:
     _system: System = field(default_factory=System, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        alone = AUDIO_ALONE.get(Path(self.path).suffix)
+        if alone is not None:
+            # The dataclass is frozen, its fields read what they are given.
+            object.__setattr__(self, "video", None)
+            object.__setattr__(
+                self, "audio", [replace(one, codec=cast("AudioCodec", alone)) for one in self.audio[:1]]
+            )
+        elif any(one.codec == "pcm" for one in self.audio):
+            raise SettingsError("codec", "pcm", "only a recording whose name ends in .wav has a place for it")
         if self.video is None and not self.audio:
             raise SettingsError("video", None, "there must be video or audio to record")
         if self.finish == "fragmented" and Path(self.path).suffix != ".mp4":

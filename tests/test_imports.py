@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"model", "values", "budget", "demux", "names"},
     {"container", "intake", "bitstream", "telemetry"},
     # formats without I/O, what a caller may choose, figures to pictures
-    {"mpegts", "mp4", "settings", "plots"},
+    {"mpegts", "mp4", "sound", "settings", "plots"},
     {"containers"},
     # bytes to disk, media to access units
     {"writer", "encode", "verification"},
@@ -39,7 +39,7 @@ within one package folder modules import each other freely, as long as they do s
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 FORBIDDEN = {"asyncio", "av", "io", "logging", "mmap", "os", "pathlib", "socket", "subprocess", "threading", "time"}
-WITHOUT_IO = ("mpegts", "mp4", "bitstream")
+WITHOUT_IO = ("mpegts", "mp4", "sound", "bitstream")
 
 HEAVY = ("aiohttp", "aiortc", "av", "ipywidgets", "matplotlib", "numpy", "pandas")
 

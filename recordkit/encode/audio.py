@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import NamedTuple, cast
 
 import av
 import numpy as np
@@ -31,6 +32,30 @@ OPUS_BLOCK = OPUS_RATE // 50
 """Samples a channel in one packet of Opus: 20 ms, as everybody sends it."""
 
 
+class Coder(NamedTuple):
+    """How libavcodec's encoder is called, what it takes, and how many samples go into one unit.
+
+    ``rates`` are those that it has, all if there are none; ``widens`` says that more channels may come later.
+    """
+
+    codec: Codec
+    name: str
+    samples: str
+    block: int
+    rates: tuple[int, ...]
+    channels: int
+    widens: bool
+
+
+_FULL_SCALE = 32_768
+_CODERS: Mapping[str, Coder] = {
+    "aac": Coder(Codec.AAC, "aac", "fltp", AAC_SAMPLES, AAC_RATES, 6, True),
+    "opus": Coder(Codec.OPUS, "libopus", "flt", OPUS_BLOCK, (OPUS_RATE,), 2, True),
+    "mp3": Coder(Codec.MP3, "libmp3lame", "fltp", 1152, (48_000, 44_100, 32_000), 2, False),
+    "pcm": Coder(Codec.PCM, "pcm_s16le", "s16", 1024, (), 2, False),
+}
+
+
 class AudioEncoder:
     """Encodes the sound of stream ``stream``; not thread-safe.
 
@@ -55,7 +80,8 @@ class AudioEncoder:
         self._on_gap = on_gap
         self._on_altered = on_altered
         self._settings = settings
-        self._is_opus = settings.codec == "opus"
+        self._coder = _CODERS[settings.codec]
+        self._is_opus = self._coder.codec is Codec.OPUS
         self._stream = stream
         self._context: av.AudioCodecContext | None = None
         self._format: StreamFormat | None = None
@@ -196,19 +222,19 @@ class AudioEncoder:
 
     def _follow(self, frame: AudioFrame, ticks: int) -> list[Coded]:
         """Make ready for frames like ``frame``, of another kind than those before; the first is at ``ticks``."""
-        layout = coded_layout(frame.layout, asked=self._settings.channels, most=2 if self._is_opus else 6)
+        layout = coded_layout(frame.layout, asked=self._settings.channels, most=self._coder.channels)
         if layout.is_mixed and self._on_altered is not None:
             source = f"{frame.layout.nb_channels} channels ({frame.layout.name})"
             self._on_altered(f"its {source} are mixed to {layout.name}: {self._settings.codec} is given no more")
         if self._context is None:
             rate = self._settings.sample_rate or frame.sample_rate
-            self._rate = OPUS_RATE if self._is_opus or rate not in AAC_RATES else rate
-            self._block = OPUS_BLOCK if self._is_opus else AAC_SAMPLES
+            self._rate = rate if not self._coder.rates or rate in self._coder.rates else OPUS_RATE
+            self._block = self._coder.block
             self._anchor = ticks
             self._open(layout)
             return []
         self._take_rest()
-        if layout.channels <= self._layout.channels:
+        if layout.channels <= self._layout.channels or not self._coder.widens:
             return []
         log.info("Stream %d: its audio goes on in %s, after %s", self._stream, layout.name, self._layout.name)
         coded = self._drain()
@@ -223,23 +249,23 @@ class AudioEncoder:
 
     def _open(self, layout: CodedLayout) -> None:
         self._layout = layout
-        context = av.AudioCodecContext.create("libopus" if self._is_opus else "aac", "w")
+        context = cast("av.AudioCodecContext", av.CodecContext.create(self._coder.name, "w"))
         context.sample_rate, context.layout = self._rate, layout.name
-        context.format = "flt" if self._is_opus else "fltp"
+        context.format = self._coder.samples
         # The bit rate is that of two channels.
         context.bit_rate = self._settings.bit_rate * max(2, layout.channels) // 2
         context.time_base = Fraction(1, self._rate)
         context.open()
         config = context.extradata or b""
-        if not self._is_opus and parse_audio_specific_config(config) is None:
+        is_aac = self._coder.codec is Codec.AAC
+        if is_aac and parse_audio_specific_config(config) is None:
             raise MediaError("the AAC encoder gave no configuration", self._stream)
         self._context = context
         language = self._settings.language
-        codec = Codec.OPUS if self._is_opus else Codec.AAC
         # libavcodec's AAC encoder begins a block early; of Opus the packager knows.
-        primed = 0 if self._is_opus else AAC_SAMPLES
+        primed = AAC_SAMPLES if is_aac else 0
         self._format = StreamFormat(
-            codec,
+            self._coder.codec,
             sample_rate=self._rate,
             channels=layout.channels,
             language=language,
@@ -316,12 +342,14 @@ class AudioEncoder:
         sound = np.concatenate(self._blocks, axis=1)
         coded = []
         whole = sound.shape[1] // self._block * self._block
-        packed = self._is_opus
+        packed = self._coder.samples in ("flt", "s16")
         for at in range(0, whole, self._block):
             block = np.ascontiguousarray(sound[:, at : at + self._block])
             if packed:
                 block = np.ascontiguousarray(block.T).reshape(1, -1)
-            frame = AudioFrame.from_ndarray(block, "flt" if packed else "fltp", self._layout.name)
+            if self._coder.samples == "s16":
+                block = np.clip(np.rint(block * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+            frame = AudioFrame.from_ndarray(block, self._coder.samples, self._layout.name)
             frame.sample_rate, frame.pts, frame.time_base = (
                 self._rate,
                 self._position,

@@ -33,6 +33,8 @@ def passthrough_codec(stream: av.VideoStream | av.AudioStream) -> Codec | None:
     # Not the coder's own name: libx264 and h264_nvenc make H.264.
     codec = _NAMES.get(context.codec.canonical_name)
     extradata = context.extradata or b""
+    if codec is Codec.PCM:
+        return None  # only WAV holds it, and its blocks may be of any size
     if codec is Codec.AAC and extradata and parse_audio_specific_config(extradata) is None:
         return None
     if codec is Codec.OPUS and isinstance(stream, av.AudioStream) and stream.codec_context.layout.nb_channels > 2:

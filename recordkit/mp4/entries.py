@@ -75,6 +75,8 @@ def sample_entry(stream_format: StreamFormat, sets: bytes = b"") -> Entry:
             return _audio("mp4a", stream_format, _esds(_DTS_AUDIO, b""))
         case Codec.OPUS:
             return _audio("Opus", stream_format, _dops(stream_format))
+        case _:
+            raise MediaError(f"{stream_format.codec} has no place in MP4")
 
 
 def _visual(kind: str, stream_format: StreamFormat, config: bytes, width: int, height: int) -> Entry:

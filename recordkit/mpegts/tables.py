@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..errors import MediaError
 from ..model import Codec, StreamFormat
 
 PAT_PID = 0x0000
@@ -96,6 +97,8 @@ def stream_type(stream: StreamFormat) -> int:
     """stream_type of a stream that we write (table 2-34)."""
     if stream.codec in (Codec.MP2, Codec.MP3):  # ISO/IEC 11172-3 has 32 kHz and above, 13818-3 the halves
         return 0x03 if stream.sample_rate >= 32_000 else 0x04
+    if stream.codec not in _OWN_TYPES:
+        raise MediaError(f"{stream.codec} has no place in a transport stream")
     return _OWN_TYPES[stream.codec]
 
 

@@ -107,7 +107,7 @@ def format_of(stream: av.AudioStream) -> StreamFormat | None:
     """The format of a container's audio as MP4 carries it; None if it has no place there."""
     context = stream.codec_context
     name = context.codec.canonical_name
-    if name not in [codec.value for codec in Codec if not codec.is_video]:
+    if name not in [codec.value for codec in Codec if not codec.is_video and codec is not Codec.PCM]:
         return None
     codec, extradata = Codec(name), context.extradata or b""
     if codec is Codec.AAC and extradata and parse_audio_specific_config(extradata) is None:

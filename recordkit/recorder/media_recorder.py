@@ -39,6 +39,8 @@ LONGEST_CHANGE_S = 10.0
 class MediaRecorder:
     """Records tracks into ``file``, a ``.ts`` or ``.mp4``: aiortc's ``MediaRecorder`` by its interface.
 
+    ``.wav``, ``.mp3``, ``.m4a``, ``.ogg`` and ``.opus`` hold one stream of audio alone.
+
     Remote tracks are tapped before aiortc decodes them: H.264 goes to the file as it comes, other
     codings are decoded and encoded anew in the recorder's thread. All other tracks are read frame
     by frame. What the encoder or the disk is too slow for is dropped and counted, up to the
@@ -65,7 +67,7 @@ class MediaRecorder:
         **settings: Unpack[RecordingOptions],
     ) -> None:
         if not isinstance(file, str | os.PathLike):
-            raise SettingsError("file", file, "give the path of a file that ends in .ts or .mp4")
+            raise SettingsError("file", file, "give the path of a file that ends in .ts, .mp4 or .wav")
         if format not in _FORMATS:
             raise SettingsError("format", format, "recordkit writes MPEG-TS: leave it out, or give 'mpegts'")
         one_of(*get_args(OnGap))("on_gap", on_gap)

@@ -12,7 +12,7 @@ from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PACKET_BYTES
 from ..writer.header import HEADER_BYTES, TailHeader, TailSlot, read_header
 from ..writer.identity import seam_digest
-from . import chunks
+from . import chunks, sounds
 from .ending import Piece, packets_end, usable_end, whole_packets_end
 from .outcome import Cut
 from .view import CHUNK_BYTES, Overlay, View, difference, is_zero, read_at
@@ -70,6 +70,9 @@ def make_plan(descriptor: int, tail: int | None) -> Plan:
     if chunks.is_mp4(whole):
         _plan_chunks(plan, descriptor, slots, header)
         return plan
+    if sounds.is_sound(whole):
+        _plan_sound(plan, descriptor, slots, header)
+        return plan
     if header is None or tail is None or not slots:
         _settle(plan, descriptor, file, [], usable_end(file))
         return plan
@@ -110,6 +113,24 @@ def _plan_chunks(plan: Plan, descriptor: int, slots: list[Overlay], header: Tail
     else:
         plan.overlays = []
         _settle(plan, descriptor, file, slots, alone)
+
+
+def _plan_sound(plan: Plan, descriptor: int, slots: list[Overlay], header: TailHeader | None) -> None:
+    """The plan for a recording of audio alone."""
+    file = View(descriptor, plan.size)
+    plan.overlays = _without_holes(plan.size, slots)
+    if header is not None and plan.overlays:
+        view = View(descriptor, plan.size, plan.overlays)
+        ending = sounds.usable_end(view)
+        is_sure = header.is_same_boot and header.is_sane
+        if is_sure or (sounds.is_believed(view) and ending[0] > sounds.usable_end(file)[0]):
+            if not is_sure:
+                plan.problems.append(_doubt(header))
+            _settle(plan, descriptor, view, slots, ending)
+            return
+        plan.problems.append(_doubt(header))
+        plan.overlays = []
+    _settle(plan, descriptor, file, slots, sounds.usable_end(file))
 
 
 def _header(plan: Plan, partial: int, tail: int) -> TailHeader | None:

@@ -14,7 +14,7 @@ from ..system import System
 from ..values import PathLike, named
 from ..values import path as read_path
 from ..writer.output import Output
-from . import chunks
+from . import chunks, sounds
 from .aside import carry_out, set_aside
 from .files import inode_at, locked, remove, told, write_all
 from .lone_tail import open_tail, without_partial
@@ -102,13 +102,18 @@ def _recover(output: Output, dry_run: bool, on_progress: Progress | None, system
         view = View(descriptor, plan.size, plan.overlays) if dry_run else View(descriptor, plan.end)
         boundary = plan.end - plan.tail_bytes
         found_chunks = chunks.scan(view, plan.end, boundary, on_progress) if chunks.is_mp4(view) else None
-        if found_chunks is None:
+        changes = not dry_run and committed is None
+        if found_chunks is None and sounds.is_sound(view):
+            measured, plan.end = sounds.complete(
+                view, boundary, descriptor, output.partial_path, plan.end, system if changes else None, on_progress
+            )
+        elif found_chunks is None:
             measured = measure(view, plan.end, boundary, on_progress)
-            if not dry_run and committed is None:
+            if changes:
                 plan.end = _padded(descriptor, output.partial_path, plan.end, system)
         else:
             measured = found_chunks.measure()
-            if not dry_run and committed is None:
+            if changes:
                 plan.end = chunks.complete(found_chunks, descriptor, output.partial_path, plan.end, system)
         if dry_run:
             final_path = committed or next(name for name in final_names(output) if not os.path.lexists(name))

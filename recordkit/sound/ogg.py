@@ -1,0 +1,141 @@
+"""Opus in Ogg (RFC 7845, RFC 3533): each packet a page of its own, whole in the buffer the moment it was laid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import Struct
+
+from ..bitstream.audio import OPUS_RATE, opus_samples
+from ..container import Finish
+from ..model import AccessUnit, Codec, StreamFormat
+from ..ticks import TICKS_PER_SECOND
+from .packager import SoundPackager
+
+_HEAD = Struct("<4sBBQIIIB")
+_SERIAL = 0x7265_636B
+_FIRST, _LAST = 2, 4
+_PRE_SKIP = 312
+_VENDOR = b"recordkit"
+_POLYNOMIAL = 0x04C1_1DB7
+_LONGEST_GAP = TICKS_PER_SECOND // 50
+"""A packet that begins so much behind the one before it stands behind a gap."""
+
+
+def _table() -> tuple[int, ...]:
+    made = []
+    for index in range(256):
+        value = index << 24
+        for _ in range(8):
+            value = (value << 1 ^ _POLYNOMIAL if value & 0x8000_0000 else value << 1) & 0xFFFF_FFFF
+        made.append(value)
+    return tuple(made)
+
+
+_CRC = _table()
+
+
+def page_crc(page: bytes) -> int:
+    """The checksum of a page whose own field for it is 0 (RFC 3533, 6)."""
+    value = 0
+    for byte in page:
+        value = (value << 8 & 0xFFFF_FFFF) ^ _CRC[value >> 24 ^ byte]
+    return value
+
+
+def _page(packet: bytes | None, granule: int, number: int, flags: int = 0) -> bytes:
+    """A page of one packet, or of none."""
+    segments = b"" if packet is None else b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255])
+    body = segments + (packet or b"")
+    head = _HEAD.pack(b"OggS", 0, flags, granule, _SERIAL, number, 0, len(segments))
+    crc = page_crc(head + body)
+    return _HEAD.pack(b"OggS", 0, flags, granule, _SERIAL, number, crc, len(segments)) + body
+
+
+def opus_head(stream_format: StreamFormat) -> bytes:
+    """The identification header of a stream (RFC 7845, 5.1)."""
+    if stream_format.config.startswith(b"OpusHead"):
+        return stream_format.config
+    fields = bytes([1, stream_format.channels]) + _PRE_SKIP.to_bytes(2, "little") + OPUS_RATE.to_bytes(4, "little")
+    return b"OpusHead" + fields + bytes(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that was found: where it ends, its flags, granule position, number, and its bytes behind the head."""
+
+    end: int
+    flags: int
+    granule: int
+    number: int
+    body: bytes
+
+
+def pages(data: bytes) -> Iterator[Page]:
+    """The pages from the beginning on, up to the first that is cut or damaged."""
+    at = 0
+    while at + _HEAD.size <= len(data):
+        magic, version, flags, granule, serial, number, crc, count = _HEAD.unpack_from(data, at)
+        begin = at + _HEAD.size + count
+        end = begin + sum(data[at + _HEAD.size : begin])
+        if magic != b"OggS" or version or end > len(data):
+            return
+        head = _HEAD.pack(magic, version, flags, granule, serial, number, 0, count)
+        if page_crc(head + data[at + _HEAD.size : end]) != crc:
+            return
+        yield Page(end, flags, granule, number, data[begin:end])
+        at = end
+
+
+def last_page(granule: int, number: int) -> bytes:
+    """The page without a packet that ends a stream; what lies behind ``granule`` is not heard."""
+    return _page(None, granule, number, _LAST)
+
+
+class OggPackager(SoundPackager):
+    """Lays packets of Opus as pages."""
+
+    kind = "Ogg"
+    codecs = (Codec.OPUS,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = 0
+        self._granule = 0
+        self._trimmed = 0
+        self._expected: int | None = None
+
+    def declare(self, index: int, stream_format: StreamFormat) -> None:
+        """As for all; but packets may have one channel or two, whatever the header says (RFC 7845, 5.1.1)."""
+        known = self._format
+        if known is not None and index == self._index and stream_format.codec is Codec.OPUS:
+            return
+        super().declare(index, stream_format)
+
+    def _head(self) -> bytes:
+        if self._number or self._format is None:
+            return b""
+        tags = b"OpusTags" + len(_VENDOR).to_bytes(4, "little") + _VENDOR + bytes(4)
+        return _page(opus_head(self._format), 0, 0, _FIRST) + _page(tags, 0, 1)
+
+    def _overhead(self, unit: AccessUnit) -> int:
+        return _HEAD.size + len(unit.data) // 255 + 1
+
+    def _framed(self, unit: AccessUnit) -> bytes:
+        data = unit.data
+        samples = opus_samples(data)
+        if self._expected is not None and unit.dts - self._expected > _LONGEST_GAP:
+            self._granule += (unit.dts - self._expected) * OPUS_RATE // TICKS_PER_SECOND
+        self._expected = unit.dts + samples * TICKS_PER_SECOND // OPUS_RATE
+        self._granule += samples
+        self._trimmed = unit.end_trim
+        self._number = max(2, self._number)
+        page = _page(data, self._granule - self._trimmed, self._number)
+        self._number += 1
+        return page
+
+    def finish(self, file_bytes: int) -> Finish:
+        """The last page."""
+        if not file_bytes:
+            return Finish()
+        return Finish((last_page(self._granule - self._trimmed, self._number),))
