@@ -98,6 +98,8 @@ def sei_nal(messages: Sequence[tuple[int, bytes]], codec: Codec) -> bytes:
 
 def _escaped(payload: bytes) -> bytes:
     """``payload`` with emulation_prevention_three_byte where it would look like a start code (7.4.1)."""
+    if b"\0\0" not in payload:
+        return payload
     out = bytearray()
     zeros = 0
     for byte in payload:

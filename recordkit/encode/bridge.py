@@ -86,6 +86,13 @@ class Bridge:
         known.last, known.behind, known.is_live = place, max(known.behind, newest - place), is_live
         self._newest = max(newest, place)
         coded: list[Coded] = []
+        for way in audio.values():
+            end = way.end
+            if end is not None and end < self._newest - LAG:
+                break
+        else:
+            # Nothing is missing of any, as it mostly is.
+            return self._stand_beside(index, place, audio, video)
         wishes = {one: self._wish(one, way, place if one == index else None) for one, way in audio.items()}
         while missing := [(way.end or 0, one) for one, way in audio.items() if (way.end or 0) < wishes[one]]:
             end, one = min(missing)
@@ -98,10 +105,16 @@ class Bridge:
                 continue
             coded += laid
             coded += self._stand_still(way.begun, reached, index, place, video)
-        way_of_item = audio.get(index)
-        if way_of_item is not None and 0 <= place - (way_of_item.end or place) < _LATE:
-            coded += self._stand_still(way_of_item.begun, place, index, place, video)
-        return coded
+        return coded + self._stand_beside(index, place, audio, video)
+
+    def _stand_beside(
+        self, index: int, place: int, audio: Mapping[int, Rester], video: Mapping[int, Filler]
+    ) -> list[Coded]:
+        """Repeated frames before an item of audio that goes on."""
+        way = audio.get(index)
+        if way is None or not 0 <= place - (way.end or place) < _LATE:
+            return []
+        return self._stand_still(way.begun, place, index, place, video)
 
     def _wish(self, one: int, way: Rester, own: int | None) -> int:
         """Up to where stream ``one`` should have come; ``own`` is the place of its next item, if that is known."""
@@ -125,8 +138,11 @@ class Bridge:
         """Repeat frames that have stood for long beside audio, which has gone on from ``begun`` to ``now``."""
         coded: list[Coded] = []
         for one, way in video.items():
-            end, known = way.end, self._known.get(one)
-            if end is None or known is None or now - max(end, begun) < max(STILL, 2 * known.behind):
+            end = way.end
+            if end is None or now - max(end, begun) < STILL:
+                continue
+            known = self._known.get(one)
+            if known is None or now - max(end, begun) < 2 * known.behind:
                 continue
             queued = place if one == index else self._queued(one)
             if queued > now if queued is not None else known.is_live:

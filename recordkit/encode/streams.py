@@ -77,6 +77,9 @@ class Streams:
         self.timeline: Timeline[_Given] = Timeline()
         self._merger: Merger[Placed[_Given]] = Merger()
         self._bridge = Bridge(self._merger.next_place)
+        self._bridged_of = (0, 0)
+        self._sounding: dict[int, AudioEncoder | LiveSound] = {}
+        self._showing: dict[int, VideoEncoder | LivePictures] = {}
         self._is_late_told = False
         self.rejected_items = 0
         self._on_gap = on_gap
@@ -233,16 +236,20 @@ class Streams:
 
     def _bridged(self, index: int, place: int, *, is_live: bool) -> list[Coded]:
         """What lies before an item of stream ``index`` at ``place`` while streams pause."""
-        ways = {one: way for one, way in tuple(self._ways.items()) if one not in self._given_up}
-        audio = {one: way for one, way in ways.items() if isinstance(way, AudioEncoder | LiveSound)}
-        video = {one: way for one, way in ways.items() if isinstance(way, VideoEncoder | LivePictures)}
-        way = self._ways.get(index)
-        if isinstance(way, AudioEncoder | LiveSound) and way.filled_s and place < (way.end or 0):
+        standing = len(self._ways), len(self._given_up)
+        if standing != self._bridged_of:
+            # Ways are only ever added.
+            ways = {one: way for one, way in tuple(self._ways.items()) if one not in self._given_up}
+            self._sounding = {one: way for one, way in ways.items() if isinstance(way, AudioEncoder | LiveSound)}
+            self._showing = {one: way for one, way in ways.items() if isinstance(way, VideoEncoder | LivePictures)}
+            self._bridged_of = standing
+        way = self._sounding.get(index)
+        if way is not None and way.filled_s and place < (way.end or 0):
             self.timeline.late_items += 1
             if not self._is_late_told:
                 self._is_late_told = True
                 log.warning("stream %d: audio came so late that silence stands in its place", index)
-        laid = self._bridge.before(index, place, audio, video, is_live=is_live)
+        laid = self._bridge.before(index, place, self._sounding, self._showing, is_live=is_live)
         return [one._replace(is_filler=True) for one in laid]
 
     @property
@@ -291,6 +298,7 @@ class Streams:
         self._past_lacking = self.lacking
         counts = self.gap_count, self.gap_s, self.skipped_units
         self._ways = {}
+        self._sounding, self._showing = {}, {}
         self._undecided = {}
         self._past_gaps, self._past_gap_s, self._past_skipped = counts
 

@@ -162,9 +162,10 @@ class PictureAssembly:
                 units = self._end()
             self.interrupt()
             self._after_loss = True
-        what = _picture_of(packet)
         begun = self._begun
-        if begun is not None and what != _picture_of(begun):
+        if begun is not None and (
+            packet.timestamp != begun.timestamp or packet.ssrc != begun.ssrc or packet.codec != begun.codec
+        ):
             self._marks_ends = self._is_marked
             units += self._end()
         if packet.codec != self._codec:
@@ -174,7 +175,7 @@ class PictureAssembly:
         if not packet.data:
             self._is_marked |= packet.marker and self._begun is not None
             return units
-        if self._begun is None and what == self._done:
+        if self._begun is None and _picture_of(packet) == self._done:
             self._more_of_given(packet)
             return units
         if self._begun is None:
@@ -183,7 +184,7 @@ class PictureAssembly:
             self._marks_others = True
         self._is_marked = packet.marker
         self._newest_s = packet.arrival_s
-        if packet.codec == "h264":
+        if packet.codec == "h264" and packet.data.startswith(b"\0\0"):
             self._units.learn(packet.data)
         self._pieces.append(packet.data)
         self._size += len(packet.data) + _PIECE_BYTES

@@ -32,6 +32,9 @@ class SourceChoice:
     def put(self, packet: MediaPacket) -> list[MediaPacket]:
         """Take the next packet; returns those to be taken now, in order of arrival."""
         now_s = packet.arrival_s
+        if packet.ssrc == self.ssrc and self._candidate is None:
+            self._newest_s = now_s
+            return [packet]
         ready = self.poll(now_s)
         if self.ssrc is None or (packet.ssrc != self.ssrc and now_s - self._newest_s >= _SILENT_S):
             ready += self._decide(packet.ssrc)

@@ -35,6 +35,10 @@ class Signs:
             return 0.0
         return now_s - heard_s if is_missing or self.was_lifeless(heard_s) else 0.0
 
+    def pauses(self, now_s: float) -> bool:
+        """Whether nothing of any stream has come for so long that it may be an outage."""
+        return self.heard_s is not None and now_s - self.heard_s >= OUTAGE_S
+
     def lives(self, now_s: float) -> None:
         """The sender lives, though it may have nothing to show."""
         if self._sign_s is not None and now_s - self._sign_s >= LIFELESS_S:

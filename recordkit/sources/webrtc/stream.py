@@ -229,7 +229,8 @@ class StreamReception:
         It is waited for on; but whoever has never sent a packet again does not begin to.
         """
         order = self._reorder
-        return order.misses_for(now_s) > (_RETRANSMITTED_S if order.recovered else _OUT_OF_ORDER_S)
+        longest_s = _RETRANSMITTED_S if order.recovered else _OUT_OF_ORDER_S
+        return order.is_waiting and order.misses_for(now_s) > longest_s
 
     @property
     def _part(self) -> str:
@@ -243,8 +244,9 @@ class StreamReception:
     def _take(self, packet: MediaPacket) -> None:
         if packet.ssrc != self._ssrc:
             self._take_over(packet)
-        is_missing = not self._reorder.follows(packet.sequence)
-        outage_s = self._shared.signs.heard(packet.arrival_s, is_missing=is_missing)
+        signs = self._shared.signs
+        is_missing = signs.pauses(packet.arrival_s) and not self._reorder.follows(packet.sequence)
+        outage_s = signs.heard(packet.arrival_s, is_missing=is_missing)
         if outage_s:
             self._shared.sink.note(EventKind.RECONNECT, seconds=outage_s)
         self.last_arrival_s = packet.arrival_s
@@ -252,7 +254,6 @@ class StreamReception:
         if packet.data:
             self._fruitless.packet(packet.arrival_s)
         self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
-        self._look_whether_fruitless(packet.arrival_s)
 
     def _take_over(self, packet: MediaPacket) -> None:
         """Begin with another source."""
@@ -288,7 +289,8 @@ class StreamReception:
 
     def _hand_on(self, packets: list[InOrder[MediaPacket]]) -> None:
         for packet, lost_before in packets:
-            self._take_units(self._assembly.add(packet, lost_before))
+            if units := self._assembly.add(packet, lost_before):
+                self._take_units(units)
 
     def _look_whether_fruitless(self, now_s: float) -> None:
         if self._fruitless.is_due(now_s):
