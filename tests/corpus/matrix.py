@@ -171,16 +171,17 @@ def _encoded(candidate: Candidate, path: Path) -> bool:
         if companion in taken(candidate.container) and _ffmpeg(
             _coding(own | {other: companion}, candidate.variety, size), candidate, path
         ):
-            return _reads_back(candidate.coding, path)
+            return _reads_back(candidate.coding, path, streams=2)
     is_made = candidate.variety != "late" and _ffmpeg(_coding(own, candidate.variety, size), candidate, path)
     return is_made and _reads_back(candidate.coding, path)
 
 
-def _reads_back(coding: str, path: Path) -> bool:
+def _reads_back(coding: str, path: Path, streams: int = 1) -> bool:
     """Whether ffmpeg knows again what it wrote: some muxers write what no demuxer can tell."""
     command = ["ffprobe", "-v", "quiet", "-show_entries", "stream=codec_name", "-of", "csv=p=0", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_MAKE_LIMIT_S, check=False)
-    return coding in re.findall(r"\w+", done.stdout)
+    found = re.findall(r"\w+", done.stdout)
+    return coding in found and len(found) >= streams
 
 
 @cache

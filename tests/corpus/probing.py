@@ -62,6 +62,16 @@ class Stream:
         return (self.span_s or 0.0) / max(1, self.packets)
 
     @property
+    def shown(self) -> int:
+        """Frames that a player shows: some decoders let ffprobe have those that an edit list hides as well."""
+        return self.frames - self.hidden if self.has_hidden_frames else self.frames
+
+    @property
+    def has_hidden_frames(self) -> bool:
+        """Whether ffprobe decodes what is hidden, too."""
+        return 0 < self.hidden < self.frames == self.packets
+
+    @property
     def span_s(self) -> float | None:
         """How long it lasts; None without times."""
         if self.begin_s is None or self.end_s is None:

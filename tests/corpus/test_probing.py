@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from .probing import complaints, look, parsed, probe
+from .probing import Stream, complaints, look, parsed, probe
 
 SAID = """\
 packet|stream_index=1|pts_time=0.000000|dts_time=0.000000|duration_time=0.500000|flags=K_
@@ -57,3 +57,11 @@ def test_what_is_no_media_has_no_streams(tmp_path):
     assert not found.streams
     assert look(path, 0, 30) is None
     assert probe(path, 0.001) is None
+
+
+def test_frames_that_are_hidden_are_not_shown_although_a_decoder_gives_them() -> None:
+    stream = Stream(0, "video", "av1", packets=30, hidden=8, frames=30)
+    assert (stream.shown, stream.has_hidden_frames) == (22, True)
+    stream = Stream(0, "video", "h264", packets=30, hidden=8, frames=22)
+    assert (stream.shown, stream.has_hidden_frames) == (22, False)
+    assert Stream(0, "video", "h264", packets=30, frames=30).shown == 30
