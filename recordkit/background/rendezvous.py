@@ -1,16 +1,20 @@
-"""Where a recording that goes on without its parent is found again: a socket named after the partial's inode.
+"""Where a recording that goes on without its parent is found again: sockets named after the partial.
 
-The socket is an abstract one (unix(7)): it has no file that could be left behind, and is gone with its
-process. Such names know no permissions, so that both sides ask the system who the other one is.
+One has its inode, which stays when the partial is moved, the other its path, which stays if the file system gives
+other inodes at each look. They are abstract ones (unix(7)): they have no files that could be left behind, and are
+gone with their process. Such names know no permissions, so that both sides ask the system who the other one is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import selectors
 import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StateError
@@ -21,9 +25,12 @@ _CREDENTIALS = struct.Struct("3i")
 """struct ucred: process, user, group."""
 
 
-def _address(partial: Path, *, waits: bool) -> str:
+def _addresses(partial: Path, *, waits: bool) -> tuple[str, str]:
+    """That of the inode, and that of the path."""
     status = partial.stat()
-    return f"\0recordkit-{'waits-' if waits else ''}{status.st_dev:x}-{status.st_ino:x}"
+    disk = f"\0recordkit-{'waits-' if waits else ''}{status.st_dev:x}"
+    place = hashlib.blake2b(os.fsencode(partial.resolve()), digest_size=16).hexdigest()
+    return f"{disk}-{status.st_ino:x}", f"{disk}-at-{place}"
 
 
 def _user_of_peer(connection: socket.socket) -> int:
@@ -42,31 +49,50 @@ class Rendezvous:
 
     def __init__(self, partial: Path, on_call: Callable[[socket.socket], None], *, waits: bool = False) -> None:
         self._on_call = on_call
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.bind(_address(partial, waits=waits))
-            self._socket.listen()
-        except OSError:
-            self._socket.close()
-            raise
+        by_inode, by_path = _addresses(partial, waits=waits)
+        self._sockets = [_listening(by_inode)]
+        # One is enough, and that of the path may still be another's: a partial that was moved away.
+        with suppress(OSError):
+            self._sockets.append(_listening(by_path))
         threading.Thread(target=self._run, name="recordkit-accept", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:  # closed
-                return
-            if _user_of_peer(connection) in (0, os.geteuid()):
-                self._on_call(connection)
-            else:
-                connection.close()
+        with selectors.DefaultSelector() as calls:
+            for listening in self._sockets:
+                calls.register(listening, selectors.EVENT_READ)
+            while True:
+                for key, _ in calls.select():
+                    try:
+                        connection, _ = key.fileobj.accept()  # type: ignore[union-attr]
+                    except OSError:  # closed
+                        self._close()
+                        return
+                    if _user_of_peer(connection) in (0, os.geteuid()):
+                        self._on_call(connection)
+                    else:
+                        connection.close()
 
     def close(self) -> None:
         """Listen no more."""
-        # Closing alone would leave the thread in accept().
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        # Closing alone would leave the thread waiting.
+        for listening in self._sockets:
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+
+    def _close(self) -> None:
+        for listening in self._sockets:
+            listening.close()
+
+
+def _listening(address: str) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.bind(address)
+        made.listen()
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def call(final_path: Path, system: System, *, waits: bool = False) -> socket.socket:
@@ -77,13 +103,16 @@ def call(final_path: Path, system: System, *, waits: bool = False) -> socket.soc
     partial = Output(final_path, system).partial_path
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        address = _address(partial, waits=waits)
+        by_inode, by_path = _addresses(partial, waits=waits)
         if not system.is_locked(partial):
             advice = (
                 f"nobody records {final_path} any more: rk.recover({str(final_path)!r}) brings back what is there"
             )
             raise StateError("unfinished", "recording", advice)
-        connection.connect(address)
+        try:
+            connection.connect(by_inode)
+        except ConnectionRefusedError:
+            connection.connect(by_path)
         if _user_of_peer(connection) not in (0, os.geteuid()):
             raise StateError("strange", "recording", f"another user answers for {final_path}")
     except FileNotFoundError:

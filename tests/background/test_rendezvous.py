@@ -63,3 +63,45 @@ def test_another_user_is_not_believed(partial, tmp_path, monkeypatch):
     with pytest.raises(StateError, match="another user"):
         call(tmp_path / "talk.ts", System())
     rendezvous.close()
+
+
+@pytest.mark.parametrize("change", ["another inode", "another name"])
+def test_it_is_found_although_its_inode_or_its_name_has_changed(tmp_path, change):
+    path, held = tmp_path / "talk.recording.ts", tmp_path / "held"
+    path.touch()
+    came = threading.Event()
+
+    def answer(connection):
+        connection.close()
+        came.set()
+
+    rendezvous = Rendezvous(path, answer)
+    final = tmp_path / "talk.ts"
+    if change == "another inode":  # as network and FUSE mounts give at each look
+        held.touch()
+        assert held.stat().st_ino != path.stat().st_ino
+        held.rename(path)
+    else:
+        path = path.rename(tmp_path / "moved.recording.ts")
+        final = tmp_path / "moved.ts"
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with call(final, System()):
+            assert came.wait(GUARD_S)
+    rendezvous.close()
+
+
+def test_a_path_that_another_recording_had_is_no_reason_not_to_be_found(tmp_path):
+    path = tmp_path / "talk.recording.ts"
+    path.touch()
+    first = Rendezvous(path, socket.socket.close)
+    path.rename(tmp_path / "moved.recording.ts")
+    path.touch()
+    came = threading.Event()
+    second = Rendezvous(path, lambda connection: (came.set(), connection.close()))
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with call(tmp_path / "talk.ts", System()):
+            assert came.wait(GUARD_S)
+    first.close()
+    second.close()
