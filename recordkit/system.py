@@ -19,6 +19,8 @@ _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _M_MMAP_THRESHOLD = -3
 _LARGE_BLOCK_BYTES = 1024 * 1024
+_MOST_BYTES = 1 << 60
+"""What some file systems say of themselves (s3fs: 16 EB) fits into no column."""
 _ALLOCATED_BYTES = 64 * 1024
 """Room is reserved in pieces of this size: btrfs frees a piece once all of it is unused."""
 _PUNCH_HOLE_KEEP_SIZE = 3
@@ -214,7 +216,7 @@ class System:
     def free_bytes(self, folder: Path) -> int | None:
         """Bytes that this user may still write on the folder's disk; None if not told (ramfs, some FUSE)."""
         status = os.statvfs(folder)
-        return status.f_bavail * status.f_frsize if status.f_blocks else None
+        return min(status.f_bavail * status.f_frsize, _MOST_BYTES) if status.f_blocks else None
 
     def rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
         """Rename atomically; without ``overwrite`` FileExistsError if the target's name is taken."""

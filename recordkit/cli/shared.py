@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any
@@ -12,6 +11,7 @@ from rich.progress import Progress, TaskID
 from rich.segment import Segment
 
 from ..printable import printable
+from ..telemetry.words import json_text
 
 FAULT, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -58,4 +58,4 @@ def advance(progress: Progress, task: TaskID, done: int, total: int) -> None:
 
 def print_json(console: Console, document: object) -> None:
     """Print JSON as it is: not wrapped, not coloured."""
-    console.file.write(json.dumps(document, indent=2, default=str) + "\n")
+    console.file.write(json_text(document, indent=2) + "\n")

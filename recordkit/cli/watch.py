@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from rich.text import Text
 from ..errors import SettingsError
 from ..system import Clock, System
 from ..telemetry.watch import Watched, WatchedState, WatchState, scan
+from ..telemetry.words import json_text
 from .report import watch_table
 from .shared import FAULT, interrupt
 
@@ -48,7 +48,7 @@ def watch(
             while True:
                 found = scan(folder, clock.time_ns(), system, known)
                 if as_json:
-                    console.file.write(json.dumps([asdict(one) for one in found]) + "\n")
+                    console.file.write(json_text([asdict(one) for one in found]) + "\n")
                     console.file.flush()
                 elif live is None:
                     console.print(watch_table(found, console.width))

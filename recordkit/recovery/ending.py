@@ -64,7 +64,8 @@ def _usable_end(view: View, end: int, unit_ends: Collection[int]) -> tuple[int, 
         data = view.read(begin, end)
         stretches = _stretches(data, begin)
         if not stretches:
-            stop = begin + _SYNC_SEARCH_BYTES if begin else 0
+            stop = min(begin, view.hole_before(end))
+            stop = stop + _SYNC_SEARCH_BYTES if stop else 0
             _add(pieces, Piece(stop, end, _what_is_left(data)))
             end = stop
             continue
@@ -89,7 +90,7 @@ def packets_end(view: View) -> int:
         stretches = _stretches(view.read(begin, end), begin)
         if stretches:
             return whole_packets_end(view, stretches[-1][1], stretches[-1][0])
-        end = begin
+        end = min(begin, view.hole_before(end))
     return 0
 
 

@@ -165,6 +165,9 @@ class Rejected:
             self._descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, system)
         except FileNotFoundError as error:
             raise RecoveryError(path, f"cannot be made: {error.strerror}") from error
+        if os.fstat(self._descriptor).st_nlink > 1:
+            system.close(self._descriptor)
+            raise RecoveryError(path, "has another name as well (a hard link), and is not added to: move it away")
 
     def add(self, title: str, source: View, begin: int, end: int) -> None:
         """Add the bytes of ``source`` from ``begin`` to ``end``; raises WriteError."""

@@ -18,7 +18,7 @@ from .files import inode_at, locked, open_regular, remove, reserved, told
 from .names import output_of
 from .outcome import Outcome, Recovery
 from .plan import Plan, make_plan
-from .view import View, is_zero, read_at
+from .view import View, read_at
 
 
 @contextmanager
@@ -94,8 +94,7 @@ def _holds_nothing(tail: int) -> bool:
     header = read_header(read_at(tail, 0, HEADER_BYTES))
     if header is not None:
         return header.is_sane and not header.slots
-    view = View(tail, os.fstat(tail).st_size)
-    return all(is_zero(data) for _, data in view.chunks(0, view.size))
+    return View(tail, os.fstat(tail).st_size).is_blank()
 
 
 def _without_bytes(found: Recovery, output: Output, tail: int, system: System) -> Recovery:

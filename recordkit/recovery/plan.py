@@ -139,7 +139,7 @@ def _header(plan: Plan, partial: int, tail: int) -> TailHeader | None:
     if header is None:
         plan.uses_tail = True
         whole = View(tail, size)
-        if any(not is_zero(data) for _, data in whole.chunks(0, size)):
+        if not whole.is_blank():
             plan.cut(whole, "tail", 0, size, "a tail without a header that can be read")
         return None
     if not belongs(partial, tail, header):

@@ -37,6 +37,14 @@ def _is_hole(descriptor: int, offset: int, size: int) -> bool:
         return error.errno == errno.ENXIO  # none from there on; else the system does not know of holes
 
 
+def _end_of_data(descriptor: int, offset: int, end: int) -> int:
+    """Where the data ends that the next hole from ``offset`` on follows; no further than ``end``."""
+    try:
+        return min(end, os.lseek(descriptor, os.lseek(descriptor, offset, os.SEEK_DATA), os.SEEK_HOLE))
+    except OSError:
+        return end
+
+
 def is_zero(data: bytes) -> bool:
     """Whether there is nothing but zeros; compared in one go, which is much faster than to strip them."""
     return data == bytes(len(data))
@@ -79,6 +87,32 @@ class View:
                 piece = read_at(layer.descriptor, layer.start + first - layer.offset, last - first)
                 data[first - begin : first - begin + len(piece)] = piece
         return bytes(data)
+
+    def hole_before(self, end: int) -> int:
+        """Where the hole begins that reaches up to ``end``; ``end`` if there is none, or it cannot be told."""
+        if any(one.offset < end for one in self._layers[1:]):
+            return end
+        layer, width = self._layers[0], CHUNK_BYTES
+        stop = layer.start + end - layer.offset
+        while (at := max(layer.start, stop - width)) > layer.start and _is_hole(layer.descriptor, at, stop - at):
+            width *= 2
+        last = at
+        while not _is_hole(layer.descriptor, at, stop - at):
+            at = last = _end_of_data(layer.descriptor, at, stop)
+            if at >= stop:
+                break
+        return last - layer.start + layer.offset
+
+    def is_blank(self) -> bool:
+        """Whether there is nothing but zeros; a hole takes no time."""
+        end = self.size
+        while end > 0:
+            end = self.hole_before(end)
+            begin = max(0, end - CHUNK_BYTES)
+            if not is_zero(self.read(begin, end)):
+                return False
+            end = begin
+        return True
 
     def chunks(self, begin: int, end: int, size: int = CHUNK_BYTES) -> Iterator[tuple[int, bytes]]:
         """The bytes from ``begin`` to ``end`` in pieces of ``size``, each with its offset."""

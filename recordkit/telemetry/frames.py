@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from .journal import Contents, in_order
 from .logfile import SCHEMA_VERSION, SUFFIX, log_path, read_log
 from .schema import RECORDS, Record, Schema
 from .summary import summarise
-from .words import count_text
+from .words import count_text, json_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +161,7 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             table[name] = column.dt.tz_convert("UTC").dt.tz_localize(None)
         elif column.dtype == object:
-            table[name] = [json.dumps(one) if isinstance(one, Mapping) else one for one in column]
+            table[name] = [json_text(dict(one)) if isinstance(one, Mapping) else one for one in column]
     return table
 
 
@@ -200,7 +199,7 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     What was noted before the wall clock was set back gets the times of the clock as it is since then.
     """
     elapsed_ns = (frame["elapsed_s"] * 1e9).round().astype("int64")
-    steps = (frame["time_ns"] - elapsed_ns).diff().fillna(0).astype("int64")
+    steps = (frame["time_ns"] - elapsed_ns).diff().fillna(0).clip(-9e18, 9e18).astype("int64")
     steps[steps > -_SET_BACK_NS] = 0
     after = steps[::-1].cumsum()[::-1].shift(-1, fill_value=0)
     frame["time_ns"] += after

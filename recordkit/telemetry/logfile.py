@@ -6,9 +6,11 @@ The first line is the header, each further line a flush, a sample or an event, d
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import Any, BinaryIO
 from ..errors import LogError
 from ..names import stem_of
 from ..system import FULL
-from .schema import RECORDS, TYPE_NAMES, Record
+from .schema import RECORDS, TYPE_NAMES, Record, sane
+from .words import json_text
 
 log = logging.getLogger("recordkit")
 
@@ -128,7 +131,7 @@ def record_line(record: Record) -> bytes:
 def _line(document: dict[str, Any]) -> bytes:
     # A file name that is no UTF-8 holds lone surrogates: replaced by a backslash and their number,
     # they are what JSON writes for them. What JSON has no form for is written as its words.
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, default=str)
+    text = json_text(document, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
@@ -143,6 +146,8 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[Record]]:
     try:
         # Not waiting for somebody to write to it, should it be a pipe.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise LogError(path, "is no file: a device, a pipe or a folder has no end, or no log")
             for line in _whole_lines(file):
                 parsed = parse_line(line) if line is not None else None
                 if parsed is None:
@@ -174,20 +179,38 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes | None]:
             yield line
         elif len(line) == LONGEST_LINE_BYTES:
             while (line := file.readline(LONGEST_LINE_BYTES)) and not line.endswith(b"\n"):
-                pass
+                file.seek(next_data(file.fileno(), file.tell()))
             yield None
+
+
+def next_data(descriptor: int, offset: int) -> int:
+    """``offset``, or the end of the hole that it lies in: a hole of a terabyte takes no time."""
+    size = os.fstat(descriptor).st_size
+    if offset >= size:
+        return offset
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        # None from there on; else the system does not know of holes.
+        return size if error.errno == errno.ENXIO else offset
+
+
+def _no_constant(word: str) -> None:
+    """NaN and Infinity, which are no JSON."""
+    raise ValueError(word)
 
 
 def parse_line(line: bytes) -> dict[str, Any] | Record | None:
     """A line of a log as its header (a dict) or a record; None if it is neither, or damaged."""
     try:
-        document = json.loads(line)
+        document = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None
     if document.get("type") != "header":
         return read_record(document)
+    document = sane(document)
     del document["type"]
     return document if type(document.get("schema_version")) is int else None
 

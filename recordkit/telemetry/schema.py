@@ -14,7 +14,12 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from ..model import Event, EventKind, Field, FlushReason, FlushRecord, Sample
 
-_LARGEST_INT = 2**63 - 1
+_LARGEST_INT = 2**60
+_LATEST_NS = 2**62
+_LARGEST_REAL = 1e15
+_LONGEST_S = 4e9
+"""So that a time in nanoseconds, less this, still is one."""
+_DEEPEST = 6
 T = TypeVar("T")
 
 
@@ -39,10 +44,22 @@ def _whole(value: object) -> int:
     return value
 
 
+def _time_ns(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _LATEST_NS:
+        raise ValueError(value)
+    return value
+
+
 def _real(value: object) -> float:
-    if type(value) not in (int, float):
+    if type(value) not in (int, float) or not abs(value) <= _LARGEST_REAL:  # type: ignore[arg-type]
         raise ValueError(value)
     return float(value)  # type: ignore[arg-type]
+
+
+def _elapsed_s(value: object) -> float:
+    if abs(seconds := _real(value)) > _LONGEST_S:
+        raise ValueError(value)
+    return seconds
 
 
 def _text(value: object) -> str:
@@ -54,7 +71,26 @@ def _text(value: object) -> str:
 def _plain(value: object) -> dict[str, Any]:
     if not isinstance(value, dict) or any(isinstance(item, dict | list) for item in value.values()):
         raise ValueError(value)
+    if any(isinstance(item, int | float) and not is_sane(item) for item in value.values()):
+        raise ValueError(value)
     return value
+
+
+def is_sane(number: float) -> bool:
+    """Whether a number of a log can be counted with."""
+    largest = _LATEST_NS if isinstance(number, int) else _LARGEST_REAL
+    return abs(number) <= largest
+
+
+def sane(value: object, depth: int = 0) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """What JSON says, without numbers that nothing can count with, and no deeper than anybody writes it."""
+    if isinstance(value, int | float):
+        return value if is_sane(value) else None
+    if isinstance(value, dict | list) and depth == _DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {key: sane(item, depth + 1) for key, item in value.items()}
+    return [sane(item, depth + 1) for item in value] if isinstance(value, list) else value
 
 
 def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -69,6 +105,13 @@ _KINDS: dict[Any, Kind] = {
     EventKind: Kind(EventKind, "str", "str", "B"),
     Mapping[str, Field]: Kind(_plain, "object", "object"),
 }
+
+
+_BY_NAME = {
+    "time_ns": Kind(_time_ns, "int64", "Int64", "q"),
+    "elapsed_s": Kind(_elapsed_s, "float64", "Float64", "d"),
+}
+"""Of the fields that have bounds of their own."""
 
 
 def _kind(type_: Any) -> Kind:  # noqa: ANN401 - a type or a union of types
@@ -96,7 +139,7 @@ class Schema(Generic[T]):
         hints = get_type_hints(type_)
         self.type = type_
         self.columns = tuple(
-            Column(field.name, hints[field.name], _kind(hints[field.name]))
+            Column(field.name, hints[field.name], _BY_NAME.get(field.name) or _kind(hints[field.name]))
             for field in fields(type_)  # type: ignore[arg-type]
         )
 

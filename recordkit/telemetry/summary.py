@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_SAMPLES = 10
+_LARGEST = 2**63 - 1
 SHORTEST_SLOPE_S = 30.0
 """With fewer samples, or over a shorter time, a slope says more about the start than about a leak."""
 
@@ -150,14 +151,14 @@ def _state(events: Sequence[Event]) -> str:
 
 def _started_ns(header: Mapping[str, Any], contents: Contents) -> int | None:
     started_ns = header.get("started_ns")
-    if isinstance(started_ns, int):
+    if type(started_ns) is int:
         return started_ns
     first = [records[0] for records in (contents.events, contents.flushes, contents.samples) if records]
     return min((one.time_ns - round(one.elapsed_s * 1e9) for one in first), default=None)
 
 
 def _size(committed: object, flushes: Sequence[FlushRecord], samples: Sequence[Sample]) -> int | None:
-    if isinstance(committed, int):
+    if type(committed) is int:
         return committed
     return flushes[-1].file_bytes if flushes else samples[-1].file_bytes if samples else None
 
@@ -194,8 +195,8 @@ def _units(flushes: Sequence[FlushRecord]) -> dict[str, int | None]:
     if flushes and flushes[0].index > 0:  # the oldest have made room for the newest
         return {"video_units": None, "audio_units": None}
     return {
-        "video_units": sum(record.video_units for record in flushes),
-        "audio_units": sum(record.audio_units for record in flushes),
+        "video_units": min(sum(record.video_units for record in flushes), _LARGEST),
+        "audio_units": min(sum(record.audio_units for record in flushes), _LARGEST),
     }
 
 

@@ -20,7 +20,7 @@ from ..errors import LogError
 from ..model import Event, EventKind, FlushRecord, Sample
 from ..names import SUFFIXES, final_of, is_partial, partial_of, stem_of
 from ..system import System
-from .logfile import LONGEST_LINE_BYTES, SUFFIX, parse_line
+from .logfile import LONGEST_LINE_BYTES, SUFFIX, next_data, parse_line
 
 log = logging.getLogger("recordkit")
 
@@ -117,6 +117,10 @@ class LogReader:
                 self.read_bytes += len(chunk)
                 for line in self._lines(chunk):
                     self._take(line)
+                if (data := next_data(file.fileno(), self._offset)) > self._offset:
+                    self._offset = file.seek(data)
+                    # What a line has before a hole and behind it is no line.
+                    self._rest, self._skips = b"", True
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
         *whole, rest = (self._rest + chunk).split(b"\n")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
 
 def size_text(size: float) -> str:
     """A count of bytes, in units of 1,000: ``4.2 MB``, three digits that matter."""
@@ -38,3 +43,19 @@ def count_text(count: int, word: str, words: str | None = None) -> str:
 def times_text(count: int) -> str:
     """``once``, ``1,200 times``."""
     return "once" if count == 1 else f"{count:,} times"
+
+
+def json_text(document: object, **options: Any) -> str:  # noqa: ANN401 - those of json.dumps
+    """``document`` as JSON, in which there is no NaN and no Infinity: what is none of its numbers is null."""
+    try:
+        return json.dumps(document, default=str, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_finite(document), default=str, allow_nan=False, **options)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -84,3 +84,22 @@ def test_what_cannot_be_listed(tmp_path):
         rk.partials(tmp_path / "nothing")
     (tmp_path / ".recording.ts").write_bytes(b"")
     assert rk.partials(tmp_path) == []
+
+
+@pytest.mark.parametrize("where", ["partial", "tail"])
+def test_a_hole_of_a_terabyte_takes_no_time(tmp_path, where):
+    data = media()
+    cut = unit_starts(data)[50]
+    Lying(tmp_path).lay(data[:cut], [(cut, data[cut:])])
+    path = tmp_path / ("talk.recording.ts" if where == "partial" else "talk.recording.tail")
+    before = rk.partials(tmp_path)[0].recoverable_bytes
+    if where == "tail":
+        path.write_bytes(b"")
+        (tmp_path / "talk.recording.ts").write_bytes(data)
+        before = len(data)
+    else:
+        (tmp_path / "talk.recording.tail").unlink()
+        before = cut
+    os.truncate(path, 1 << 40)
+    (found,) = rk.partials(tmp_path)
+    assert found.recoverable_bytes == before

@@ -686,3 +686,16 @@ def test_padding_alone_is_no_recording(lying):
     padding = packetiser().finish(0).append[0]
     assert rk.recover(lying.lay(padding).final).outcome is Outcome.NOTHING
     assert lying.partial.read_bytes() == padding
+
+
+def test_a_rejected_file_that_has_another_name_is_not_added_to(lying):
+    data = media()
+    lying.lay(data + b"x" * 5000)
+    other = lying.final.with_name("precious")
+    other.write_bytes(b"mine")
+    os.link(other, lying.final.with_suffix(".rejected"))
+    with pytest.raises(RecoveryError, match="hard link"):
+        rk.recover(lying.final)
+    assert other.read_bytes() == b"mine"
+    lying.final.with_suffix(".rejected").unlink()
+    assert rk.recover(lying.final).ok

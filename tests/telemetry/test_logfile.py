@@ -307,7 +307,7 @@ def test_a_pipe_that_nobody_reads_is_not_waited_for(path, caplog):
 
 def test_a_log_that_is_a_pipe_is_not_waited_for_when_it_is_read(path):
     os.mkfifo(path)
-    with pytest.raises(LogError, match="no header"):
+    with pytest.raises(LogError, match="is no file"):
         read_log(path)
 
 
