@@ -63,11 +63,14 @@ class Packager(Protocol):
 
     ``packager`` is told whether the finished file stays in fragments, where there are any.
     ``packet_bytes`` is the smallest piece that a flush may end with. The file lists its streams by their
-    numbers, those in ``order`` first and in that order: players number them as they are listed.
+    numbers, those in ``order`` first and in that order: players number them as they are listed. ``lead_bytes`` is
+    what was laid before the last unit and is no part of it (tables and clocks), ``unit_bytes`` what it has itself.
     """
 
     packet_bytes: int
     late_units: int
+    lead_bytes: int
+    unit_bytes: int
     order: tuple[int, ...]
 
     @property

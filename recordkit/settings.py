@@ -140,6 +140,7 @@ class PortableOptions(TypedDict, total=False):
     alerts: AlertSettings
     admission: AdmissionPolicy
     embed_times: bool
+    frame_table: bool
 
 
 class RecordingOptions(PortableOptions, total=False):
@@ -198,6 +199,7 @@ class RecordingSettings:
     )
     admission: Setting[AdmissionPolicy, AdmissionPolicy] = Setting(one_of("check", "off"), "check")
     embed_times: Setting[bool, bool] = Setting(flag, True)
+    frame_table: Setting[bool, bool] = Setting(flag, True)
     on_flush: Setting[Callable[[FlushRecord], None] | None, Callable[[FlushRecord], None] | None] = Setting(
         maybe(function), None
     )

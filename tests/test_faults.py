@@ -92,7 +92,7 @@ def test_a_real_disk_that_is_full_commits_the_recording_and_says_why(tmp_path, c
         events = [json.loads(line) for line in lines if json.loads(line)["type"] == "event"]
         assert any(one["kind"] == "stop" and one["fields"].get("because") == DISK_FULL for one in events)
         assert "commit" in [one["kind"] for one in events]
-        assert sorted(one.name for one in folder.iterdir()) == ["talk.flushes.jsonl", "talk.ts"]
+        assert sorted(one.name for one in folder.iterdir()) == ["talk.flushes.jsonl", "talk.frames", "talk.ts"]
         del recorder
 
 

@@ -74,6 +74,7 @@ class Packager:
 
     def __init__(self, *, fragmented: bool = False, origin: int | None = None) -> None:
         self.late_units = 0
+        self.lead_bytes = self.unit_bytes = 0
         self.order: tuple[int, ...] = ()
         self._fragmented = fragmented
         self._tracks: dict[int, StreamTrack] = {}
@@ -160,6 +161,7 @@ class Packager:
             track.sets = plan.sets
             track.enter(plan.entry)
         at = begin = memory.used
+        self.lead_bytes, self.unit_bytes = len(plan.front), plan.size
         if plan.front:
             at += len(plan.front)
             memory.bytes[begin:at] = plan.front

@@ -60,6 +60,7 @@ class Packetiser:
 
     def __init__(self) -> None:
         self.late_units = 0
+        self.lead_bytes = self.unit_bytes = 0
         self.order: tuple[int, ...] = ()
         self._streams: dict[int, ElementaryStream] = {}
         self._tables = bytearray()
@@ -156,6 +157,7 @@ class Packetiser:
         front = stream.framed(unit)
         if len(unit.data) + len(front) > stream.most_bytes:
             raise _refusal(unit, stream)
+        begin = buffer.used
         time, new_base, jump = dts - LEAD, False, 0
         if time < self._clock:
             time = self._clock
@@ -186,6 +188,8 @@ class Packetiser:
                 self._pcr_due = time + PCR_INTERVAL
         elif new_base:
             self._lay_pcr(time, buffer, jump)
+        self.lead_bytes = (buffer.used - begin) * PACKET_BYTES
+        self.unit_bytes = len(front) + len(unit.data)
         stream.lay(unit, front, buffer, field)
 
     def _pace(self, time: int, buffer: PacketBuffer) -> None:

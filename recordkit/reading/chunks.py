@@ -24,6 +24,7 @@ from ..mp4.nal import cuts, parameter_sets
 from ..mp4.packager import Packager
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .sound import Heard
+from .track import TableMisfitError
 from .video import Video
 
 if TYPE_CHECKING:
@@ -172,9 +173,14 @@ class ChunkReader:
 
     def _packet(self) -> Packet | None:
         """The next coded frame; of a file that has grown meanwhile, too."""
-        packet = None if self._packets is None else next(self._packets, None)
-        if packet is None:
-            self._packets = self._track.packets(self._next)
+        try:
+            packet = None if self._packets is None else next(self._packets, None)
+            if packet is None:
+                self._packets = self._track.packets(self._next)
+                packet = next(self._packets, None)
+        except TableMisfitError:
+            self._track.rescan()
+            self._packets = self._track.packets(min(self._next, len(self._track.index.dts)))
             packet = next(self._packets, None)
         return packet
 
@@ -204,7 +210,7 @@ class ChunkReader:
         number = int(index.number[unit])
         if number < 0:
             return
-        taken = index.captured.get(unit)
+        taken = index.captured(unit)
         piece.numbers.append(number)
         piece.times.append(self._video.time_of(number))
         piece.captured.append(float("nan") if taken is None else taken.time_ns / 1e6)

@@ -225,6 +225,9 @@ class ContainerTrack:
         """A container of this kind is complete when it can be read."""
         return False
 
+    def rescan(self) -> None:
+        """It was learnt from the file."""
+
     def finish(self) -> bool:
         """Likewise."""
         return False

@@ -64,6 +64,12 @@ class FrameDecoder:
             entry = index.key_before(entry)
         raise MediaError(f"frame {number} of {self._track.name} cannot be decoded")
 
+    def restart(self) -> None:
+        """The track has other frames than before: forget all."""
+        self._kept.clear()
+        self._kept_bytes = 0
+        self._decoder = None
+
     def _go_on(self, number: int, unit: int) -> VideoFrame | None:
         """Decode until frame ``number`` comes, or a later one does, or so many units that it will not come."""
         while self._next <= unit + _MOST_BEYOND:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import SourceError
 from .index import Index
 from .sound import Heard
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
 
     Packet = av.Packet[Any]
+
+
+class TableMisfitError(SourceError):
+    """The file has not the frames that its table says: it was damaged since, and ``rescan`` learns what is left."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "is not as its frame table says: it was damaged since; open it anew")
 
 
 class Track(Protocol):
@@ -48,6 +56,9 @@ class Track(Protocol):
 
     def refresh(self) -> bool:
         """Look for what was written meanwhile; whether frames have been added."""
+
+    def rescan(self) -> None:
+        """Believe no table any more: learn all from the file."""
 
     def finish(self) -> bool:
         """It grows no more: the same, with the very last frame."""

@@ -17,24 +17,29 @@ from ..bitstream.counter import PictureCounter
 from ..demux import bounded, demux, open_media
 from ..errors import SourceError
 from ..model import Captured, Codec, StreamFormat
-from ..mpegts.laying import section_packets
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
 from ..mpegts.scanner import Scanner
-from ..mpegts.sync import PacketFramer
-from ..mpegts.tables import PAT_PID, PMT_PID, build_pat, build_pmt
+from ..telemetry.table import Rows, taken_of
 from ..ticks import TICKS_PER_SECOND, WRAP
-from .index import Index, Unit, build
+from .elementary import GROUP_BYTES, pes_packets, tables
+from .index import Columns, Index, Unit, indexed
 from .sound import Heard, SoundCutter
 from .store import Store
+from .track import TableMisfitError
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
 
 _CHUNK_BYTES = 188 * 192 * 204 // 4
 """Whole packets of each of the three sizes."""
-_GROUP_BYTES = 512 * 1024
+_PROBE_BYTES = 64 * 1024
 _MOST_HEAD_BYTES = 1 << 20
 _AUDIO_LEAD = TICKS_PER_SECOND // 2
+_APART = TICKS_PER_SECOND * 3 // 2
+"""So far audio may lie from the video of its time."""
+_HEAD_PIECE_BYTES = 64 * 1024
+_MOST_BESIDE = 16
+"""Rows of a table of which the times of capture are taken over, if the frames are scanned."""
 _VIDEO = (Codec.H264, Codec.H265)
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
@@ -43,27 +48,86 @@ _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 class TransportTrack:
     """The first video in H.264 or H.265 of a transport stream.
 
+    What ``rows`` of a frame table say of it is believed where the file has these frames at these places; only what
+    lies behind the last is scanned.
+
     ``is_simple`` is False if its PES packets are not one frame each with a time, or say nowhere where
     decoding can begin: then libavformat has to take it apart.
     """
 
-    def __init__(self, store: Store, *, is_growing: bool) -> None:
+    def __init__(self, store: Store, *, is_growing: bool, rows: Rows | None = None) -> None:
         self.is_simple = True
         self._store = store
         self._is_growing = is_growing
         self._scanner = Scanner(columns=True)
         self._scanned = 0
+        self._shift = self._epoch = 0  # what the scanner's offsets and times lack, if it began in the middle
+        self._known: Columns | None = None
+        self._beside: dict[int, Captured | None] = {}
         self._codec: Codec | None = None
         self._pid = self._audio_pid = -1
         self._audio_codec: Codec | None = None
         self._counter: PictureCounter | None = None
         self._units: list[Unit] = []
         self._audio: list[tuple[int, int]] = []
+        self._audio_known = True
         self._starts: dict[int, int] = {}
         self._index: Index | None = None
         self._head_bytes = 0
         self._lost_at: int | None = None
         self._says_when: bool | None = None
+        if rows is not None and len(rows):
+            self._adopt(rows)
+        self.refresh()
+
+    def _adopt(self, rows: Rows) -> None:
+        """Begin with a frame table, if the file has its frames."""
+        size = self._store.size
+        # The last one may have had no end yet.
+        count = int(np.searchsorted(rows["offset"], size)) - 1
+        while self._scanned < min(size, _MOST_HEAD_BYTES) and not self._knows_streams:
+            data = self._store.read(self._scanned, min(self._scanned + _HEAD_PIECE_BYTES, size))
+            if not data:
+                break
+            self._scanned += len(data)
+            self._take(self._scanner.feed(data))
+        last = rows[count] if count > 0 else None
+        if last is None or self._codec is None or not all(self._has(rows[at]) for at in (0, count // 2, count)):
+            self._restart()
+            return
+        lead = tables(self._pid, StreamFormat(self._codec))
+        self._restart(int(last["offset"]), lead)
+        self._epoch = int(last["pts"]) // WRAP * WRAP
+        self._known = Columns.of_table(rows[:count])
+        self._beside = {int(row["pts"]): taken_of(row) for row in rows[count : count + _MOST_BESIDE]}
+        self._audio_known = False
+
+    @property
+    def _knows_streams(self) -> bool:
+        return self._codec is not None and len(self._starts) == 1 + (self._audio_pid >= 0)
+
+    def _has(self, row: np.void) -> bool:
+        """Whether the frame of a row begins where it says."""
+        begin = int(row["offset"])
+        if self._store.read(begin, begin + 1) != b"\x47":
+            return False
+        first = next(self._pes_packets(begin, _PROBE_BYTES), None)
+        return first is not None and first.pts is not None and (first.pts - int(row["pts"])) % WRAP == 0
+
+    def _restart(self, begin: int = 0, lead: bytes = b"") -> None:
+        """Scan from byte ``begin`` on, as if ``lead`` stood before it."""
+        if not begin:
+            self._codec, self._pid, self._audio_pid, self._starts = None, -1, -1, {}
+        self._scanner = Scanner(columns=True)
+        self._scanner.feed(lead)
+        self._scanned, self._shift, self._epoch = begin, begin - len(lead), 0
+        self._known, self._index, self._lost_at, self._beside = None, None, None, {}
+        self._units, self._audio = [], []
+
+    def rescan(self) -> None:
+        """Believe no table, and scan the whole file."""
+        self._restart()
+        self._audio_known = True
         self.refresh()
 
     @property
@@ -74,7 +138,7 @@ class TransportTrack:
     @property
     def has_video(self) -> bool:
         """Whether there is any video that this can read."""
-        return self._codec is not None and bool(self._units)
+        return self._codec is not None and bool(self._units or self._known)
 
     @property
     def is_transport_stream(self) -> bool:
@@ -85,7 +149,8 @@ class TransportTrack:
     def index(self) -> Index:
         """Its frames so far."""
         if self._index is None:
-            self._index = build(self._units, _TIME_BASE)
+            new = Columns.of(self._units)
+            self._index = indexed(new if self._known is None else self._known + new, _TIME_BASE)
         return self._index
 
     @property
@@ -124,52 +189,47 @@ class TransportTrack:
         """The coded frames from unit ``first`` on."""
         index = self.index
         unit = first
-        tables = (self._pid, StreamFormat(self._codec or Codec.H264))
-        for event in self._events(int(index.offset[first]), *tables):
+        if first >= len(index.pts):
+            return
+        for event in self._pes_packets(int(index.offset[first])):
             if unit >= len(index.pts):
                 return
             if event.pts is None or (event.pts - int(index.pts[unit])) % WRAP:
+                if self._known is not None:
+                    raise TableMisfitError(self.name)
                 raise SourceError(self.name, f"has other frames than when it was opened, at unit {unit}")
+            if not event.complete and self._known is not None:
+                raise TableMisfitError(self.name)
             yield _packet(event.data)
             unit += 1
 
-    def _events(self, begin: int, pid: int, carried: StreamFormat, end: int | None = None) -> Iterator[PesEvent]:
-        """The PES packets of ``pid`` from byte ``begin`` to ``end``, of a stream that is made of them alone."""
-        scanner, framer = Scanner(), PacketFramer()
-        tables = build_pmt([(pid, carried)], 0x1FFF, 0)
-        scanner.feed(bytes(section_packets(PAT_PID, build_pat(), 0) + section_packets(PMT_PID, tables, 0)))
-        at, size = begin, self._store.size if end is None else min(end, self._store.size)
-        while at < size:
-            data = self._store.read(at, min(at + _GROUP_BYTES, size))
-            if not data:
-                break
-            at += len(data)
-            for item in framer.feed(data):
-                yield from self._of_one(scanner, item, pid)
-        for item in framer.close():
-            yield from self._of_one(scanner, item, pid)
-        yield from (event for event in scanner.close() if isinstance(event, PesEvent))
-
-    @staticmethod
-    def _of_one(scanner: Scanner, item: object, pid: int) -> Iterator[PesEvent]:
-        if not isinstance(item, tuple):
-            return
-        rows = item[1]
-        pids = (rows[:, 1].astype(np.uint16) & 0x1F) << 8 | rows[:, 2]
-        for event in scanner.feed(rows[pids == pid].tobytes()):
-            if isinstance(event, PesEvent):
-                yield event
-
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
         """Decoded audio around the times from ``begin`` to ``end``, in seconds of the file's clock."""
+        if not self._audio_known:
+            if self._audio_pid < 0:
+                self.rescan()  # audio that begins late
+            else:
+                yield from self._decoded(*self._video_places(begin, end))
+                return
         if not self._audio:
             return
         times = np.array([pts for pts, _ in self._audio])
         first = max(int(np.searchsorted(times, int(begin / _TIME_BASE) - _AUDIO_LEAD)) - 1, 0)
         last = min(int(np.searchsorted(times, int(end / _TIME_BASE) + _AUDIO_LEAD)) + 1, len(times) - 1)
-        start, stop = self._audio[first][1], self._audio[last][1]
+        stop = self._audio[last][1] if last < len(times) - 1 else self._store.size
+        yield from self._decoded(self._audio[first][1], stop)
+
+    def _video_places(self, begin: Fraction, end: Fraction) -> tuple[int, int]:
+        """The bytes between which audio from ``begin`` to ``end`` lies, by those of the frames around it."""
+        index = self.index
+        first = int(np.searchsorted(index.dts, int(begin / _TIME_BASE) - _APART)) - 1
+        last = int(np.searchsorted(index.dts, int(end / _TIME_BASE) + _APART))
+        start = int(index.offset[first]) if first > 0 else 0
+        return start, int(index.offset[last]) if last < len(index.dts) else self._store.size
+
+    def _decoded(self, start: int, stop: int) -> Iterator[av.AudioFrame]:
         data = self._store.read(0, self._head_bytes)
-        data += self._store.read(max(start, self._head_bytes), stop if last < len(times) - 1 else self._store.size)
+        data += self._store.read(max(start, self._head_bytes), stop)
         with open_media(io.BytesIO(data), kind="mpegts") as container:
             streams = [one for one in container.streams.audio if one.id == self._audio_pid]
             for packet in demux(container, streams):
@@ -180,24 +240,29 @@ class TransportTrack:
 
     def coded_audio(self, begin: int, end: int) -> Iterator[Heard]:
         """Coded audio that is heard from ``begin`` on and before ``end``."""
-        if self._audio_codec is None or not self._audio or begin > self._audio[-1][0] + TICKS_PER_SECOND:
+        if not self._audio_known and self._audio_pid < 0:
+            self.rescan()  # audio that begins late
+        if self._audio_codec is None:
             return
-        # One PES packet earlier: a frame may begin in it and end in the next.
-        first = max(bisect_right(self._audio, begin, key=_time_of) - 2, 0)
-        behind = bisect_left(self._audio, end, key=_time_of) + 1
-        known = behind < len(self._audio)
-        # Of a PES packet that no other follows nobody knows where it ends: not far behind its beginning.
-        stop = self._audio[behind][1] if known else self._audio[-1][1] + _MOST_HEAD_BYTES
-        shift = None
+        if not self._audio_known:
+            start, stop = self._video_places(Fraction(begin) * _TIME_BASE, Fraction(end) * _TIME_BASE)
+        elif not self._audio or begin > self._audio[-1][0] + TICKS_PER_SECOND:
+            return
+        else:
+            # One PES packet earlier: a frame may begin in it and end in the next.
+            start = self._audio[max(bisect_right(self._audio, begin, key=_time_of) - 2, 0)][1]
+            behind = bisect_left(self._audio, end, key=_time_of) + 1
+            # Of a PES packet that no other follows nobody knows where it ends: not far behind its beginning.
+            known = behind < len(self._audio)
+            stop = self._audio[behind][1] if known else self._audio[-1][1] + _MOST_HEAD_BYTES
         cutter = SoundCutter(self._audio_codec)
         # The tables only say that it is audio; what it is has been told.
         carried = StreamFormat(Codec.AAC, sample_rate=48_000, channels=2)
-        for event in self._events(self._audio[first][1], self._audio_pid, carried, stop):
+        for event in pes_packets(self._store, self._audio_pid, carried, start, stop):
             if event.pts is None or not event.complete:
                 continue
-            if shift is None:
-                shift = self._audio[first][0] - event.pts
-            for one in cutter.feed(event.data, event.pts + shift):
+            turns = round((begin - event.pts) / WRAP)
+            for one in cutter.feed(event.data, event.pts + turns * WRAP):
                 if begin <= one.pts < end:
                     yield one
 
@@ -210,14 +275,14 @@ class TransportTrack:
             if isinstance(event, TablesEvent):
                 self._take_tables(event)
             elif isinstance(event, PesColumns):
-                self._note_start(event.pid, int(event.pts.min()))
+                self._note_start(event.pid, int(event.pts.min()) + self._epoch)
                 if event.pid == self._pid:
                     self._take_columns(event)
                 elif event.pid == self._audio_pid:
                     self._audio += zip(event.pts.tolist(), event.offset.tolist(), strict=True)
             elif isinstance(event, PesEvent):
                 if event.pts is not None:
-                    self._note_start(event.pid, event.pts)
+                    self._note_start(event.pid, event.pts + self._epoch)
                 if event.pid == self._pid and self._counter is not None:
                     self._take_one(event, self._counter.feed(event.data).random_access > 0)
                 elif event.pid == self._audio_pid and event.pts is not None:
@@ -236,7 +301,11 @@ class TransportTrack:
                     self._codec, self._pid = Codec(mapped.codec), mapped.pid
                     self._counter = PictureCounter(self._codec)
             self._head_bytes = min(event.offset + 204, _MOST_HEAD_BYTES) if self._codec is not None else 0
-        if self._audio_pid < 0 and self._pid in [mapped.pid for mapped in event.program.streams]:
+        if (
+            self._known is None
+            and self._audio_pid < 0
+            and self._pid in [mapped.pid for mapped in event.program.streams]
+        ):
             for mapped in event.program.streams:
                 if mapped.codec in ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm") and self._audio_pid < 0:
                     self._audio_pid = mapped.pid
@@ -258,7 +327,15 @@ class TransportTrack:
         rows = (columns.pts, columns.dts, columns.offset, columns.end - columns.begin, keyframes)
         for at, (pts, dts, offset, size, keyframe) in enumerate(zip(*(one.tolist() for one in rows), strict=True)):
             captured = times[at] if times else None
-            self._units.append(Unit(pts, dts, offset, size, keyframe, captured=captured))
+            unit = Unit(
+                pts + self._epoch,
+                dts + self._epoch,
+                offset + self._shift,
+                size,
+                keyframe,
+                captured=captured or self._beside.get(pts + self._epoch),
+            )
+            self._units.append(unit)
 
     def _times(self, columns: PesColumns) -> list[Captured | None]:
         """When each was taken, if the stream says so at all: where the first frame does not, none is looked at."""
@@ -287,13 +364,26 @@ class TransportTrack:
             captured = captured_in(event.data[:HEAD_BYTES], self._codec)
             self._says_when = self._says_when or captured is not None or (None if len(self._units) < 2 else False)
         self._units.append(
-            Unit(event.pts, event.dts, event.offset, size, keyframe, breaks, damaged, captured=captured)
+            Unit(
+                event.pts + self._epoch,
+                None if event.dts is None else event.dts + self._epoch,
+                event.offset + self._shift,
+                size,
+                keyframe,
+                breaks,
+                damaged,
+                captured=captured or self._beside.get(event.pts + self._epoch),
+            )
         )
+
+    def _pes_packets(self, begin: int, group_bytes: int = GROUP_BYTES) -> Iterator[PesEvent]:
+        carried = StreamFormat(self._codec or Codec.H264)
+        return pes_packets(self._store, self._pid, carried, begin, group_bytes=group_bytes)
 
     @property
     def can_begin(self) -> bool:
         """Whether any frame is known to be a keyframe."""
-        return any(unit.keyframe for unit in self._units)
+        return self._known is not None or any(unit.keyframe for unit in self._units)
 
 
 def _time_of(one: tuple[int, int]) -> int:

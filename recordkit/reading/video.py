@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from fractions import Fraction
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, cast, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +16,15 @@ import numpy.typing as npt
 from ..errors import SettingsError, SourceError
 from ..model import Captured
 from ..names import partial_of
-from ..ticks import fraction
+from ..telemetry.table import read_rows, table_path
+from .arrays import audio_between, dask_array, frame_mappings
 from .container import ContainerTrack
 from .decoder import FrameDecoder
 from .frame import Frame
 from .marking import MarksRead
 from .store import FileStore
-from .track import Track
+from .tables import Seconds, frame_table, frame_taken_at, mark_table, media_times, usual_step
+from .track import TableMisfitError, Track
 from .transport import TransportTrack
 from .transport_units import is_transport_stream
 
@@ -85,7 +84,7 @@ class Video(Sequence[Frame]):
         self._track = track
         self._store = store
         self._decoder = FrameDecoder(track, beside=store is None or not store.is_growing)
-        self._times: list[float] | None = None
+        self._times: Seconds | None = None
 
     def __len__(self) -> int:
         return len(self._track.index)
@@ -112,16 +111,25 @@ class Video(Sequence[Frame]):
         return self._frame(asked % count, self._decoder)
 
     def _frame(self, number: int, decoder: FrameDecoder) -> Frame:
+        try:
+            frame = decoder.frame(number)
+        except TableMisfitError:
+            self._track.rescan()
+            self._times = None
+            decoder.restart()
+            if number >= len(self):
+                raise IndexError(f"{self.path} has no frame {number} any more: it was damaged") from None
+            frame = decoder.frame(number)
         index = self._track.index
         unit = int(index.order[number])
-        frame, damaged = decoder.frame(number), index.is_affected(number)
-        taken = index.captured.get(unit)
-        return Frame(number, self._media_times[number], bool(index.keyframe[unit]), damaged, frame, taken)
+        damaged, media_s = index.is_affected(number), float(self._media_times[number])
+        return Frame(number, media_s, bool(index.keyframe[unit]), damaged, frame, index.captured(unit))
 
     def _in_order(self, numbers: range) -> Iterator[Frame]:
         """The same in order, by a decoder of their own, so that others can be asked for meanwhile."""
         decoder = FrameDecoder(self._track, kept_bytes=_AHEAD_BYTES)
-        return (self._frame(number, decoder) for number in numbers)
+        # There may be fewer in the end: see _frame.
+        return (self._frame(number, decoder) for number in numbers if number < len(self))
 
     def __iter__(self) -> Iterator[Frame]:
         return self._in_order(range(len(self)))
@@ -130,15 +138,13 @@ class Video(Sequence[Frame]):
     def fps(self) -> float:
         """Frames a second on average."""
         times = self._media_times
-        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+        return float((len(times) - 1) / (times[-1] - times[0])) if len(times) > 1 and times[-1] > times[0] else 0.0
 
     @property
     def duration_s(self) -> float:
         """Seconds from the first time of any stream to the end of the last frame."""
         times = self._media_times
-        if not times:
-            return 0.0
-        return times[-1] + (float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
+        return float(times[-1]) + usual_step(times) if len(times) else 0.0
 
     @property
     def is_growing(self) -> bool:
@@ -158,12 +164,12 @@ class Video(Sequence[Frame]):
 
     def time_of(self, number: int) -> float:
         """When frame ``number`` is shown, in seconds of media. Raises IndexError."""
-        return self._media_times[number]
+        return float(self._media_times[number])
 
     def taken(self, number: int) -> Captured | None:
         """When frame ``number`` was taken; None if nothing says so. Raises IndexError."""
         index = self._track.index
-        return index.captured.get(int(index.order[number]))
+        return index.captured(int(index.order[number]))
 
     def showing(self, media_s: float) -> int:
         """The number of the frame that is showing at ``media_s``, the first or last one outside of the video."""
@@ -180,43 +186,13 @@ class Video(Sequence[Frame]):
         bytes (-1 where the container does not tell); ``lost_before`` is how many frames are missing
         before this one, as far as the times tell.
         """
-        import pandas as pd
-
-        index = self._track.index
-        order = index.order
-        frame = pd.DataFrame(
-            {
-                "pts": index.pts[order],
-                "dts": index.dts[order],
-                "media_s": np.array(self._media_times, np.float64),
-                **self._captured(),
-                "keyframe": index.keyframe[order],
-                "bytes": index.bytes[order],
-                "offset": index.offset[order],
-                "lost_before": self._lost_before(),
-                "discontinuity": index.breaks[order],
-                "damaged": index.damaged[order],
-            },
-            index=pd.RangeIndex(len(order), name="number"),
-        )
-        frame.attrs.update(path=str(self.path), time_base=str(index.time_base), start_s=float(self._track.start_s))
-        return frame
+        return frame_table(self._track, self._media_times, self.path)
 
     @property
     def marks(self) -> pd.DataFrame:
         """One row a mark of the recording's log: ``name``, ``media_s``, ``time`` (UTC) and ``number``."""
-        import pandas as pd
-
         found = self._marks()
-        places = [self._showing(media_s) for _, media_s, _ in found]
-        return pd.DataFrame(
-            {
-                "name": pd.Series([name for name, _, _ in found], dtype="str"),
-                "media_s": pd.Series([media_s for _, media_s, _ in found], dtype="float64"),
-                "time": pd.to_datetime(pd.Series([at for _, _, at in found], dtype="int64"), unit="ns", utc=True),
-                "number": pd.Series(places, dtype="int64"),
-            }
-        )
+        return mark_table(found, [self._showing(media_s) for _, media_s, _ in found])
 
     def frames_at(self, marks: pd.DataFrame) -> pd.DataFrame:
         """The row of ``frames`` that was showing at each of ``marks`` (rows with ``media_s``), in their order."""
@@ -244,7 +220,8 @@ class Video(Sequence[Frame]):
 
             if when.tzinfo is None:
                 raise SettingsError("when", when, "give it a time zone, such as UTC")
-            return self._taken_at(pd.Timestamp(when))
+            time_ns, step_s = pd.Timestamp(when).value, 1 / (self.fps or 1)
+            return frame_taken_at(self._track.index, time_ns, step_s, self.path)
         if not len(self) or not 0 <= when <= self.duration_s:
             raise IndexError(f"{self.path} has no frame at {when} s: it ends at {self.duration_s:.3f} s")
         return self._showing(when)
@@ -262,23 +239,7 @@ class Video(Sequence[Frame]):
         without audio the array is empty and the rate 0.
         """
         end = self.duration_s if end is None else end
-        start = self._track.start_s
-        result: npt.NDArray[np.float32] | None = None
-        rate = 0
-        for one in self._track.audio(Fraction(begin) + start, Fraction(end) + start):
-            base = fraction(one.time_base)
-            if one.pts is None or base is None:
-                continue
-            samples = _samples(one)
-            if result is None:
-                rate = one.sample_rate
-                result = np.zeros((max(round((end - begin) * rate), 0), samples.shape[1]), np.float32)
-            if one.sample_rate == rate and samples.shape[1] == result.shape[1]:
-                place = round((one.pts * base - start - Fraction(begin)) * rate)
-                first, last = max(place, 0), min(place + len(samples), len(result))
-                if first < last:
-                    result[first:last] = samples[first - place : last - place]
-        return (np.zeros((0, 0), np.float32), 0) if result is None else (result, rate)
+        return audio_between(self._track, begin, end)
 
     def to_dask(self) -> Any:  # noqa: ANN401 - a dask.array.Array, of an optional package
         """A Dask array of (frames, height, width, 3), RGB, a block for each group of frames between keyframes.
@@ -286,44 +247,14 @@ class Video(Sequence[Frame]):
         Each block opens the file by itself, so that blocks are computed beside each other. Raises SourceError
         for a file without frames, or whose frames change their size.
         """
-        from importlib import import_module
-
-        array, delayed = import_module("dask.array"), import_module("dask").delayed
-        tokenize = import_module("dask.base").tokenize
-
-        if not len(self):
-            raise SourceError(str(self.path), "holds no frames")
-        index = self._track.index
-        firsts = sorted({0, *(int(one) for one in np.flatnonzero(index.keyframe[index.order]))})
-        shape = self[0].image.shape
-        read = delayed(_block, pure=True)
-        status = self.path.stat()
-        blocks = [
-            array.from_delayed(
-                read(str(self.path), first, last, shape, (status.st_ino, status.st_size)),
-                (last - first, *shape),
-                np.uint8,
-                name=f"recordkit-{tokenize(str(self.path), status.st_ino, status.st_size, first, last)}",
-            )
-            for first, last in zip(firsts, [*firsts[1:], len(self)], strict=True)
-        ]
-        return array.concatenate(blocks)
+        return dask_array(self, self._track, open)
 
     def frame_mappings(self) -> str:
         """What torchcodec's ``VideoDecoder`` takes as ``custom_frame_mappings``: JSON, a mapping for each frame.
 
         With it torchcodec finds each frame without a scan of its own.
         """
-        index = self._track.index
-        times = index.shown_pts
-        steps = np.diff(times)
-        last = int(np.median(steps)) if len(steps) else 1
-        durations = [*steps.tolist(), last]
-        keyframes = index.keyframe[index.order].tolist()
-        rows = zip(times.tolist(), durations, keyframes, strict=True)
-        return json.dumps(
-            {"frames": [{"pts": pts, "duration": length, "key_frame": int(key)} for pts, length, key in rows]}
-        )
+        return frame_mappings(self._track)
 
     def refresh(self) -> int:
         """Look for frames that were written meanwhile; how many there are now."""
@@ -361,81 +292,16 @@ class Video(Sequence[Frame]):
         self.close()
 
     @property
-    def _media_times(self) -> list[float]:
+    def _media_times(self) -> Seconds:
         if self._times is None:
-            index, start = self._track.index, self._track.start_s
-            base = index.time_base
-            shift = int(start / base)
-            rest = float(start - shift * base)
-            self._times = ((index.shown_pts - shift) * float(base) - rest).tolist()
+            self._times = media_times(self._track)
         return self._times
 
-    def _captured(self) -> dict[str, pd.Series[Any]]:
-        import pandas as pd
-
-        index = self._track.index
-        taken = [index.captured.get(unit) for unit in index.order.tolist()]
-        times = pd.Series([None if one is None else one.time_ns for one in taken], dtype="Int64")
-        return {
-            "captured": pd.to_datetime(times, unit="ns", utc=True).astype("datetime64[ns, UTC]"),
-            "captured_by": pd.Series([None if one is None else str(one.by) for one in taken], dtype="str"),
-            "captured_error_s": pd.Series([None if one is None else one.error_s for one in taken], dtype="float64"),
-        }
-
-    def _taken_at(self, when: pd.Timestamp) -> int:
-        """The frame that was taken last before ``when``."""
-        index, time_ns = self._track.index, when.value
-        units = [unit for unit in index.order.tolist() if unit in index.captured]
-        times = [index.captured[unit].time_ns for unit in units]
-        if not times:
-            raise IndexError(f"{self.path} does not say when its frames were taken")
-        if not min(times) <= time_ns <= max(times) + int(1e9 / (self.fps or 1)):
-            first, last = (datetime.fromtimestamp(one / 1e9, UTC).isoformat() for one in (min(times), max(times)))
-            raise IndexError(f"{self.path} has no frame of {when}: they were taken from {first} to {last}")
-        before = [(taken, unit) for taken, unit in zip(times, units, strict=True) if taken <= time_ns]
-        return int(index.number[max(before)[1]])
-
     def _showing(self, media_s: float) -> int:
-        return max(bisect_right(self._media_times, media_s + 1e-6) - 1, 0)
-
-    def _lost_before(self) -> npt.NDArray[np.int64]:
-        times = np.array(self._media_times)
-        index = self._track.index
-        lost = np.zeros(len(times), np.int64)
-        steps = np.diff(times)
-        if len(steps):
-            usual = float(np.median(steps))
-            breaks = index.breaks[index.order][1:]
-            if usual > 0:
-                lost[1:][breaks] = np.maximum(np.round(steps[breaks] / usual).astype(np.int64) - 1, 0)
-        return lost
+        return max(int(np.searchsorted(self._media_times, media_s + 1e-6, "right")) - 1, 0)
 
     def _marks(self) -> list[tuple[str, float, int]]:
         return [(mark.name, mark.media_s, mark.time_ns) for mark in MarksRead(self.path).more()]
-
-
-def _block(path: str, first: int, last: int, shape: tuple[int, ...], _: object) -> npt.NDArray[np.uint8]:
-    """The images of the frames from ``first`` up to ``last``."""
-    block = np.empty((last - first, *shape), np.uint8)
-    with open(path) as video:
-        for number in range(first, last):
-            image = video[number].image
-            if image.shape != shape:
-                raise SourceError(path, f"its frames change their size, at frame {number}: that makes no array")
-            block[number - first] = image
-    return block
-
-
-def _samples(frame: Any) -> npt.NDArray[np.float32]:  # noqa: ANN401 - an av.AudioFrame, whose format varies
-    """An audio frame as (samples, channels), full scale 1.0."""
-    data = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, frame.layout.nb_channels).T
-    if np.issubdtype(data.dtype, np.unsignedinteger):
-        data = (data.astype(np.float32) - 128) / 128
-    elif np.issubdtype(data.dtype, np.integer):
-        data = data / -float(np.iinfo(data.dtype).min)
-    return cast("npt.NDArray[np.float32]", data.T.astype(np.float32))
 
 
 def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its name; whatever has a path
@@ -459,7 +325,7 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
     if path.is_file():
         store = FileStore(path, tail if path == partial else None)
         if path == partial or is_transport_stream(store):
-            track = TransportTrack(store, is_growing=store.is_growing)
+            track = TransportTrack(store, is_growing=store.is_growing, rows=read_rows(table_path(path)))
             if track.has_video and track.is_simple and track.can_begin:
                 return Video(path, track, store)
         store.close()

@@ -16,7 +16,7 @@ from ..errors import MediaError, RecordkitError
 from ..intake import Intake, Item
 from ..model import AccessUnit, EventKind, StreamFormat
 from ..system import Clock
-from ..writer.buffer import NotLaid
+from ..writer.buffer import Laid, NotLaid
 from ..writer.writer import Writer
 from .lack import Lack
 from .opening import Opening
@@ -39,7 +39,7 @@ class Pipeline:
     are laid; encoding goes on meanwhile. It ends when the intake is closed and empty, when the writer has
     ended by itself, or with a fault; ``states`` says how. ``abandoned_items`` counts what was taken and is not in
     the file. ``on_end`` is called once from the thread, when the writer is over. ``on_event`` is called with an
-    EventKind and its fields by name.
+    EventKind and its fields by name, ``on_laid`` with each unit and where it lies.
 
     At the very start units wait for the first of each ``expected`` stream (see ``Opening``). ``tally`` has what
     was laid.
@@ -58,6 +58,7 @@ class Pipeline:
         expected: set[int],
         on_end: Callable[[], None],
         on_event: Callable[..., object],
+        on_laid: Callable[[AccessUnit, Laid], object] = lambda unit, laid: None,
     ) -> None:
         self.tally = Tally(clock, on_event)
         self.refused_units = 0
@@ -70,6 +71,7 @@ class Pipeline:
         self._clock = clock
         self._on_end = on_end
         self._on_event = on_event
+        self._on_laid = on_laid
         self._opening = Opening(expected, intake, clock)
         self._lack = Lack(clock, on_event)
         self._in_doubt_s: float | None = None
@@ -211,6 +213,7 @@ class Pipeline:
                     self._abandon_pending()
                     return True
                 self.tally.add(unit, laid.offset, is_filler=is_filler)
+                self._on_laid(unit, laid)
             except MediaError as error:
                 # One unit that has no place in the file is no reason to lose all that follow.
                 self.refused_units += 1

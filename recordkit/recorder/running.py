@@ -15,10 +15,12 @@ from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import RecordkitError
 from ..intake import Intake
-from ..model import EventKind, Field, FlushRecord, Sample
+from ..model import AccessUnit, EventKind, Field, FlushRecord, Sample
 from ..settings import RecordingSettings, VideoSettings
 from ..telemetry.instruments import Instruments
+from ..telemetry.table import FrameTable, table_path
 from ..version import __version__
+from ..writer.buffer import Laid
 from ..writer.closing import DISK_FULL
 from ..writer.observer import Closed, Observer, QueueStatus
 from ..writer.writer import Writer
@@ -67,6 +69,11 @@ class RunningRecording(Observer):
         self._packager = by_suffix(Path(settings.path)).packager(settings.finish == "fragmented")
         self.writer = Writer(settings, self._packager, self)
         self.final_output_path = self.writer.final_output_path
+        self._table: FrameTable | None = None
+        if settings.frame_table and settings.video is not None:
+            self._table = FrameTable(
+                table_path(self.final_output_path), settings.system, durable=settings.durability == "flush"
+            )
         self.pipeline = Pipeline(
             self.final_output_path.name,
             self.intake,
@@ -79,6 +86,7 @@ class RunningRecording(Observer):
             | {FIRST_AUDIO + number for number in range(len(settings.audio))},
             on_end=self._ended,
             on_event=self.note,
+            on_laid=self._laid,
         )
         self.ledger = Ledger(self.intake, self.streams, self._packager, self.writer, self.pipeline, self.states)
         self.marks = Marks(
@@ -228,7 +236,9 @@ class RunningRecording(Observer):
     # The writer's observer.
 
     def flushed(self, record: FlushRecord) -> None:
-        """Put a flush into the log."""
+        """Put a flush into the log, and its frames into their table."""
+        if self._table is not None:
+            self._table.flushed(record.file_bytes)
         self.instruments.flushed(record)
         self.marks.settle()
         if self.settings.on_flush is not None:
@@ -255,6 +265,8 @@ class RunningRecording(Observer):
 
     def over(self, closed: Closed) -> None:
         """Tell of the finished file; the pipeline, which may wait for room, learns of a failure."""
+        if self._table is not None:
+            self._table.close()
         if self.states.ending is Ending.UNSTOPPED:
             self.note(EventKind.STOP, because=Ending.UNSTOPPED.value)
         if closed.committed:
@@ -276,6 +288,10 @@ class RunningRecording(Observer):
             since_full_s=self.pipeline.since_full_s,
             device=self._needs.device,
         )
+
+    def _laid(self, unit: AccessUnit, laid: Laid) -> None:
+        if self._table is not None and unit.stream == VIDEO:
+            self._table.add(unit, laid.offset + laid.lead_bytes, laid.unit_bytes)
 
     def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
         self.note(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)

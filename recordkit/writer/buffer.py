@@ -32,9 +32,12 @@ class Laid:
     """The unit is in the buffer. ``offset`` is the byte of the recording at which it begins.
 
     The tables and clock packets that were laid just before the unit belong to it: a reader can start there.
+    ``lead_bytes`` is how many bytes they take, ``unit_bytes`` how many the unit has in the file.
     """
 
     offset: int
+    lead_bytes: int = 0
+    unit_bytes: int = 0
 
 
 class NotLaid(Enum):
@@ -141,7 +144,7 @@ class Buffer:
         elif self._filling is not None and not self.flush_wanted and self._filling.units == 1:
             # The thread sleeps without a limit while nothing is buffered.
             self._on_change()
-        return Laid(offset)
+        return Laid(offset, self._packager.lead_bytes, self._packager.unit_bytes)
 
     def swap(self, reason: FlushReason) -> bool:
         """Hand the filled slot to the thread and fill the free one; False while there is none."""

@@ -152,7 +152,7 @@ def test_an_interrupt_stops_and_commits(number: signal.Signals, tmp_path: Path) 
     with recording_child(out) as child:
         child.send_signal(number)
         assert child.wait(60) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.flushes.jsonl", "out.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.flushes.jsonl", "out.frames", "out.ts"]
     found = verify(out, decode=True)
     assert found.ok, found.problems
 

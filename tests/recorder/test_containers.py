@@ -31,7 +31,7 @@ def test_a_recording_is_committed_and_plays(tmp_path, suffix):
     path = tmp_path / f"talk{suffix}"
     found = rk.record(rk.Synthetic(**SMALL, seconds=2), path)
     assert found.path == path
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["talk.flushes.jsonl", path.name]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.frames", path.name]
     assert_decodes_in_silence(path)
     assert frames(path) == 50
     assert rk.verify(path, decode=True).ok
@@ -85,7 +85,7 @@ def test_a_killed_recording_is_recovered(tmp_path, suffix):
     assert not path.exists()
     assert [one.final_path for one in rk.recover(tmp_path)] == [path]
     assert rk.verify(path, decode=True).ok
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["talk.flushes.jsonl", path.name]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.frames", path.name]
 
 
 @each_suffix

@@ -138,7 +138,7 @@ def test_seconds_end_it_where_one_stream_falls_silent(tmp_path: Path) -> None:
 def test_a_source_that_ends_is_committed(tmp_path: Path) -> None:
     recording = record(synthetic(seconds=1), tmp_path / "out.ts", video=FAST)
     assert recording.path == tmp_path / "out.ts"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.flushes.jsonl", "out.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.flushes.jsonl", "out.frames", "out.ts"]
 
 
 def test_a_stop_ends_it(tmp_path: Path) -> None:

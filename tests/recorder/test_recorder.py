@@ -124,7 +124,7 @@ def test_a_recording_from_beginning_to_end(tmp_path, frames, video_frames):
             assert one.write(frame)
     recording = one.stop()
     assert one.state is State.STOPPED
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.frames", "talk.ts"]
     assert decoded(tmp_path / "talk.ts") == (len(video_frames), pytest.approx(2.0, abs=0.3))
     assert recording.path == tmp_path / "talk.ts"
     assert recording.bytes == recording.path.stat().st_size == one.file_bytes
@@ -412,7 +412,11 @@ def test_an_exception_in_the_block_leaves_a_flushed_partial_without_a_tail(tmp_p
     with pytest.raises(OopsError):
         broken_off(one, frames, OopsError)
     assert one.state is State.STOPPED
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.recording.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "talk.flushes.jsonl",
+        "talk.frames",
+        "talk.recording.ts",
+    ]
     assert one.stop().path == one.temp_output_path
     assert decoded(one.temp_output_path)[0] == len(video_frames)
     with pytest.raises(PartialExistsError) as caught:
@@ -423,7 +427,11 @@ def test_an_exception_in_the_block_leaves_a_flushed_partial_without_a_tail(tmp_p
 def test_an_interrupt_in_the_block_leaves_a_flushed_partial(tmp_path, frames):
     with pytest.raises(KeyboardInterrupt):
         broken_off(recorder(tmp_path), frames, KeyboardInterrupt)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.recording.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "talk.flushes.jsonl",
+        "talk.frames",
+        "talk.recording.ts",
+    ]
 
 
 def test_an_exception_before_the_first_frame_leaves_nothing(tmp_path):

@@ -103,7 +103,7 @@ def test_the_programs_end_waits_until_it_is_committed(tmp_path, in_process, end)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == (3 if "Exit" in end else 1)
     assert ("talk.ts: nobody stopped this recording" in done.stderr) is in_process
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.flushes.jsonl", "talk.frames", "talk.ts"]
 
 
 def test_a_process_that_was_forked_off_leaves_it_to_its_owner(tmp_path):

@@ -6,7 +6,7 @@ from recordkit.errors import MediaError, StateError
 from recordkit.model import FlushReason
 from recordkit.mpegts.laying import PACKET_BYTES
 from recordkit.system import System
-from recordkit.writer.buffer import Buffer, Laid, NotLaid
+from recordkit.writer.buffer import Buffer, NotLaid
 from recordkit.writer.output import Output
 from recordkit.writer.tail import Tail
 
@@ -60,14 +60,14 @@ def test_nothing_is_laid_before_it_is_open(rig):
 
 
 def test_the_first_unit_of_a_slot_is_told_and_the_threshold_hands_the_slot_on(rig):
-    assert rig.buffer.lay(unit(0)) == Laid(0)
+    assert rig.buffer.lay(unit(0)).offset == 0
     assert rig.changes == 1
     second = rig.buffer.laid_bytes
-    assert rig.buffer.lay(unit(1)) == Laid(second)
+    assert rig.buffer.lay(unit(1)).offset == second
     assert (rig.changes, len(rig.buffer.jobs)) == (1, 0)
     rig.clock.advance(1.5)
     third = rig.buffer.laid_bytes
-    assert rig.buffer.lay(unit(2, 3000)) == Laid(third)
+    assert rig.buffer.lay(unit(2, 3000)).offset == third
     (job,) = rig.buffer.jobs
     assert (job.reason, job.interval_s, job.slot.units, job.slot.video_units) == (FlushReason.THRESHOLD, 1.5, 3, 3)
     assert rig.buffer.last_flush_s == rig.clock.monotonic()
@@ -86,7 +86,7 @@ def test_without_a_free_slot_a_flush_is_only_wanted_and_a_full_one_takes_nothing
     assert rig.buffer.lay(unit(2, 3000)) is NotLaid.FULL
     assert rig.buffer.laid_bytes == laid
     rig.flush()
-    assert rig.buffer.lay(unit(2, 3000)) == Laid(laid)
+    assert rig.buffer.lay(unit(2, 3000)).offset == laid
     assert [job.reason for job in rig.buffer.jobs] == [FlushReason.THRESHOLD]
     assert rig.buffer.flush_wanted is None
 
@@ -101,7 +101,7 @@ def test_an_empty_buffer_is_not_handed_on(rig):
 
 def test_a_unit_larger_than_both_slots_goes_through_them_in_turn(rig):
     wanted = unit(0, 5 * PACKETS * PACKET_BYTES)
-    assert rig.buffer.lay(wanted) == Laid(0)
+    assert rig.buffer.lay(wanted).offset == 0
     assert rig.waits > 2
     rig.buffer.swap_if_free(FlushReason.STOP)
     while rig.buffer.jobs:

@@ -1,0 +1,104 @@
+"""A video as arrays: audio as samples, all frames as a Dask array, and what torchcodec reads by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import SourceError
+from ..ticks import fraction
+from .track import Track
+
+if TYPE_CHECKING:
+    from .video import Video
+
+Samples = npt.NDArray[np.float32]
+
+
+def audio_between(track: Track, begin: float, end: float) -> tuple[Samples, int]:
+    """Audio from ``begin`` to ``end`` seconds of media, and its rate, as ``Video.audio`` says."""
+    start = track.start_s
+    result: Samples | None = None
+    rate = 0
+    for one in track.audio(Fraction(begin) + start, Fraction(end) + start):
+        base = fraction(one.time_base)
+        if one.pts is None or base is None:
+            continue
+        samples = _samples(one)
+        if result is None:
+            rate = one.sample_rate
+            result = np.zeros((max(round((end - begin) * rate), 0), samples.shape[1]), np.float32)
+        if one.sample_rate == rate and samples.shape[1] == result.shape[1]:
+            place = round((one.pts * base - start - Fraction(begin)) * rate)
+            first, last = max(place, 0), min(place + len(samples), len(result))
+            if first < last:
+                result[first:last] = samples[first - place : last - place]
+    return (np.zeros((0, 0), np.float32), 0) if result is None else (result, rate)
+
+
+def _samples(frame: Any) -> Samples:  # noqa: ANN401 - an av.AudioFrame, whose format varies
+    """An audio frame as (samples, channels), full scale 1.0."""
+    data = frame.to_ndarray()
+    if not frame.format.is_planar:
+        data = data.reshape(-1, frame.layout.nb_channels).T
+    if np.issubdtype(data.dtype, np.unsignedinteger):
+        data = (data.astype(np.float32) - 128) / 128
+    elif np.issubdtype(data.dtype, np.integer):
+        data = data / -float(np.iinfo(data.dtype).min)
+    return cast("Samples", data.T.astype(np.float32))
+
+
+def dask_array(video: Video, track: Track, reopen: Callable[[str], Video]) -> Any:  # noqa: ANN401 - of an optional package
+    """All frames, a block for each group between keyframes, as ``Video.to_dask`` says."""
+    array, delayed = import_module("dask.array"), import_module("dask").delayed
+    tokenize = import_module("dask.base").tokenize
+    if not len(video):
+        raise SourceError(str(video.path), "holds no frames")
+    index = track.index
+    firsts = sorted({0, *(int(one) for one in np.flatnonzero(index.keyframe[index.order]))})
+    shape = video[0].image.shape
+    read = delayed(_block, pure=True)
+    status = video.path.stat()
+    blocks = [
+        array.from_delayed(
+            read(str(video.path), first, last, shape, reopen, (status.st_ino, status.st_size)),
+            (last - first, *shape),
+            np.uint8,
+            name=f"recordkit-{tokenize(str(video.path), status.st_ino, status.st_size, first, last)}",
+        )
+        for first, last in zip(firsts, [*firsts[1:], len(video)], strict=True)
+    ]
+    return array.concatenate(blocks)
+
+
+def _block(
+    path: str, first: int, last: int, shape: tuple[int, ...], reopen: Callable[[str], Video], _: object
+) -> npt.NDArray[np.uint8]:
+    """The images of the frames from ``first`` up to ``last``."""
+    block = np.empty((last - first, *shape), np.uint8)
+    with reopen(path) as video:
+        for number in range(first, last):
+            image = video[number].image
+            if image.shape != shape:
+                raise SourceError(path, f"its frames change their size, at frame {number}: that makes no array")
+            block[number - first] = image
+    return block
+
+
+def frame_mappings(track: Track) -> str:
+    """JSON, a mapping for each frame, as ``Video.frame_mappings`` says."""
+    index = track.index
+    times = index.shown_pts
+    steps = np.diff(times)
+    durations = [*steps.tolist(), int(np.median(steps)) if len(steps) else 1]
+    keyframes = index.keyframe[index.order].tolist()
+    rows = zip(times.tolist(), durations, keyframes, strict=True)
+    return json.dumps(
+        {"frames": [{"pts": pts, "duration": length, "key_frame": int(key)} for pts, length, key in rows]}
+    )

@@ -1,0 +1,58 @@
+"""One stream's PES packets out of a transport stream, from any byte on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..model import StreamFormat
+from ..mpegts.laying import section_packets
+from ..mpegts.report import PesEvent
+from ..mpegts.scanner import Scanner
+from ..mpegts.sync import PacketFramer
+from ..mpegts.tables import PAT_PID, PMT_PID, build_pat, build_pmt
+from .store import Store
+
+GROUP_BYTES = 512 * 1024
+
+
+def tables(pid: int, carried: StreamFormat) -> bytes:
+    """Packets that say that a transport stream consists of this one stream."""
+    pmt = build_pmt([(pid, carried)], 0x1FFF, 0)
+    return bytes(section_packets(PAT_PID, build_pat(), 0) + section_packets(PMT_PID, pmt, 0))
+
+
+def pes_packets(
+    store: Store,
+    pid: int,
+    carried: StreamFormat,
+    begin: int,
+    end: int | None = None,
+    *,
+    group_bytes: int = GROUP_BYTES,
+) -> Iterator[PesEvent]:
+    """The PES packets of ``pid`` from byte ``begin`` to ``end``, of a stream that is made of them alone.
+
+    ``group_bytes`` are read at a time.
+    """
+    scanner, framer = Scanner(), PacketFramer()
+    scanner.feed(tables(pid, carried))
+
+    def of(item: object) -> Iterator[PesEvent]:
+        if isinstance(item, tuple):
+            rows = item[1]
+            pids = (rows[:, 1].astype(np.uint16) & 0x1F) << 8 | rows[:, 2]
+            yield from (one for one in scanner.feed(rows[pids == pid].tobytes()) if isinstance(one, PesEvent))
+
+    at, size = begin, store.size if end is None else min(end, store.size)
+    while at < size:
+        data = store.read(at, min(at + group_bytes, size))
+        if not data:
+            break
+        at += len(data)
+        for item in framer.feed(data):
+            yield from of(item)
+    for item in framer.close():
+        yield from of(item)
+    yield from (event for event in scanner.close() if isinstance(event, PesEvent))
