@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         plot_memory as plot_memory,
         plot_overview as plot_overview,
     )
+    from .reading.align import align as align
     from .reading.export import Exported as Exported, export as export
     from .reading.frame import Frame as Frame
     from .reading.video import Frames as Frames, Video as Video, open as open  # noqa: A004
@@ -108,6 +109,7 @@ _NAMES = {
     ".panel.panel": "RecordingPanel",
     ".panel.player": "Player",
     ".plots.charts": "plot_file_growth plot_flushes plot_memory plot_overview",
+    ".reading.align": "align",
     ".reading.export": "Exported export",
     ".reading.frame": "Frame",
     ".reading.video": "Frames Video open",

@@ -15,6 +15,7 @@ from typing import Literal
 from ..errors import OutputAccessError, OutputBusyError, OutputExistsError, StillRecordingError
 from ..system import System
 from ..telemetry.logfile import log_path
+from ..telemetry.table import table_path
 from ..writer.output import Output
 
 log = logging.getLogger("recordkit")
@@ -82,8 +83,8 @@ def _taken(aside: Output) -> bool:
     from ..recovery.names import rejected_path
 
     final_path = aside.final_path
-    paths = (final_path, aside.partial_path, aside.tail_path, log_path(final_path), rejected_path(aside))
-    return any(os.path.lexists(path) for path in paths)
+    beside = (log_path(final_path), table_path(final_path), rejected_path(aside))
+    return any(os.path.lexists(path) for path in (final_path, aside.partial_path, aside.tail_path, *beside))
 
 
 def _move_to(output: Output, aside: Output, system: System, *, has_partial: bool) -> None:
@@ -101,6 +102,8 @@ def _move_to(output: Output, aside: Output, system: System, *, has_partial: bool
         system.unlink(output.tail_path)
     elif has_tail:
         system.rename(output.tail_path, aside.tail_path, overwrite=False)
-    # A finished recording of the name may be there as well: then the log may be that one's.
-    if os.path.lexists(log_path(output.final_path)) and not os.path.lexists(output.final_path):
-        system.rename(log_path(output.final_path), log_path(aside.final_path), overwrite=False)
+    # A finished recording of the name may be there as well: then log and table may be that one's.
+    if not os.path.lexists(output.final_path):
+        for beside in (log_path, table_path):
+            if os.path.lexists(beside(output.final_path)):
+                system.rename(beside(output.final_path), beside(aside.final_path), overwrite=False)

@@ -69,7 +69,8 @@ class Recorder(Logged):
     False: nowhere). ``alerts`` says what raises an alert, ``on_alert`` is called with each.
 
     Frames that are encoded, or come live, carry in themselves when they were taken (an SEI message, as OBS Studio
-    writes it); ``embed_times=False`` leaves that out.
+    writes it); ``embed_times=False`` leaves that out. ``frame_table`` keeps a table of the frames beside the file,
+    ``NAME.frames``, by which it is opened quickly; it may be deleted.
 
     Recordings in one process share a bound on all that waits in them together, and nothing that could
     let one hold up another; ``shared`` gives this one another bound than the process's. With

@@ -17,6 +17,7 @@ from ..errors import RecordkitError
 from ..intake import Intake
 from ..model import AccessUnit, EventKind, Field, FlushRecord, Sample
 from ..settings import RecordingSettings, VideoSettings
+from ..system import System
 from ..telemetry.instruments import Instruments
 from ..telemetry.table import FrameTable, table_path
 from ..version import __version__
@@ -72,7 +73,7 @@ class RunningRecording(Observer):
         self._table: FrameTable | None = None
         if settings.frame_table and settings.video is not None:
             self._table = FrameTable(
-                table_path(self.final_output_path), settings.system, durable=settings.durability == "flush"
+                table_path(self.final_output_path), System(), durable=settings.durability == "flush"
             )
         self.pipeline = Pipeline(
             self.final_output_path.name,

@@ -74,7 +74,7 @@ def test_recover_finishes_the_old_one_first_and_the_new_one_gets_the_name(tmp_pa
     (tmp_path / "talk.flushes.jsonl").write_text("the old one's\n")
     recording = record(tmp_path / "talk.ts", on_partial="recover", flush_log=False)
     assert recording.path == tmp_path / "talk.ts"
-    assert names(tmp_path) == ["talk (recovered).flushes.jsonl", "talk (recovered).ts", "talk.ts"]
+    assert names(tmp_path) == ["talk (recovered).flushes.jsonl", "talk (recovered).ts", "talk.frames", "talk.ts"]
     assert units_in(whole(tmp_path / "talk (recovered).ts")) == DEAD_UNITS
     assert rk.verify(tmp_path / "talk.ts").ok
     dead(tmp_path / "talk.ts")
@@ -92,6 +92,7 @@ def test_rename_moves_it_aside_still_to_be_recovered(tmp_path):
         "talk (2).flushes.jsonl",
         "talk (3).recording.tail",
         "talk (3).recording.ts",
+        "talk.frames",
         "talk.ts",
     ]
     found = rk.recover(tmp_path / "talk (3).recording.ts")
