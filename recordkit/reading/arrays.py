@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import SourceError
 from ..ticks import fraction
+from .frame import Frame
 from .track import Track
 
-if TYPE_CHECKING:
-    from .video import Video
-
+Reopen = Callable[[str], AbstractContextManager[Sequence[Frame]]]
 Samples = npt.NDArray[np.float32]
 
 
@@ -54,31 +55,31 @@ def _samples(frame: Any) -> Samples:  # noqa: ANN401 - an av.AudioFrame, whose f
     return cast("Samples", data.T.astype(np.float32))
 
 
-def dask_array(video: Video, track: Track, reopen: Callable[[str], Video]) -> Any:  # noqa: ANN401 - of an optional package
+def dask_array(frames: Sequence[Frame], path: Path, track: Track, reopen: Reopen) -> Any:  # noqa: ANN401 - a dask.array.Array, of an optional package
     """All frames, a block for each group between keyframes, as ``Video.to_dask`` says."""
     array, delayed = import_module("dask.array"), import_module("dask").delayed
     tokenize = import_module("dask.base").tokenize
-    if not len(video):
-        raise SourceError(str(video.path), "holds no frames")
+    if not len(frames):
+        raise SourceError(str(path), "holds no frames")
     index = track.index
     firsts = sorted({0, *(int(one) for one in np.flatnonzero(index.keyframe[index.order]))})
-    shape = video[0].image.shape
+    shape = frames[0].image.shape
     read = delayed(_block, pure=True)
-    status = video.path.stat()
+    status = path.stat()
     blocks = [
         array.from_delayed(
-            read(str(video.path), first, last, shape, reopen, (status.st_ino, status.st_size)),
+            read(str(path), first, last, shape, reopen, (status.st_ino, status.st_size)),
             (last - first, *shape),
             np.uint8,
-            name=f"recordkit-{tokenize(str(video.path), status.st_ino, status.st_size, first, last)}",
+            name=f"recordkit-{tokenize(str(path), status.st_ino, status.st_size, first, last)}",
         )
-        for first, last in zip(firsts, [*firsts[1:], len(video)], strict=True)
+        for first, last in zip(firsts, [*firsts[1:], len(frames)], strict=True)
     ]
     return array.concatenate(blocks)
 
 
 def _block(
-    path: str, first: int, last: int, shape: tuple[int, ...], reopen: Callable[[str], Video], _: object
+    path: str, first: int, last: int, shape: tuple[int, ...], reopen: Reopen, _: object
 ) -> npt.NDArray[np.uint8]:
     """The images of the frames from ``first`` up to ``last``."""
     block = np.empty((last - first, *shape), np.uint8)

@@ -247,7 +247,7 @@ class Video(Sequence[Frame]):
         Each block opens the file by itself, so that blocks are computed beside each other. Raises SourceError
         for a file without frames, or whose frames change their size.
         """
-        return dask_array(self, self._track, open)
+        return dask_array(self, self.path, self._track, open)
 
     def frame_mappings(self) -> str:
         """What torchcodec's ``VideoDecoder`` takes as ``custom_frame_mappings``: JSON, a mapping for each frame.
