@@ -23,7 +23,7 @@ class SoundPackager:
     codecs: tuple[Codec, ...] = ()
 
     def __init__(self) -> None:
-        self.late_units = 0
+        self.late_units = self.lead_bytes = self.unit_bytes = 0
         self.order: tuple[int, ...] = ()
         self._index = -1
         self._format: StreamFormat | None = None
