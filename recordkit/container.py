@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import AccessUnit, StreamFormat
+from .model import AccessUnit, Codec, StreamFormat
 
 
 class Lent(Protocol):
@@ -112,10 +112,12 @@ def listed(streams: Iterable[int], order: Sequence[int]) -> list[int]:
 class Container:
     """A kind of file: how it is called, the suffix that chooses it, and what lays units into it.
 
-    ``packet_bytes`` is the smallest piece that a flush may end with.
+    ``packet_bytes`` is the smallest piece that a flush may end with. ``holds`` are the codings that a file of
+    audio alone has a place for, one stream of them without times; empty for a container of many streams.
     """
 
     name: str
     suffix: str
     packet_bytes: int
     packager: Callable[[bool], Packager]
+    holds: tuple[Codec, ...] = ()

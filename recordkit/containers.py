@@ -18,10 +18,10 @@ CONTAINERS = (
     Container(TRANSPORT_STREAM, ".ts", Packetiser.packet_bytes, lambda _: Packetiser()),
     Container("MP4", ".mp4", Packager.packet_bytes, lambda fragmented: Packager(fragmented=fragmented)),
     Container("M4A", ".m4a", Packager.packet_bytes, lambda _: Packager()),
-    Container("WAV", ".wav", WavPackager.packet_bytes, lambda _: WavPackager()),
-    Container("MP3", ".mp3", Mp3Packager.packet_bytes, lambda _: Mp3Packager()),
-    Container("Ogg", ".ogg", OggPackager.packet_bytes, lambda _: OggPackager()),
-    Container("Opus", ".opus", OggPackager.packet_bytes, lambda _: OggPackager()),
+    Container("WAV", ".wav", WavPackager.packet_bytes, lambda _: WavPackager(), WavPackager.codecs),
+    Container("MP3", ".mp3", Mp3Packager.packet_bytes, lambda _: Mp3Packager(), Mp3Packager.codecs),
+    Container("Ogg", ".ogg", OggPackager.packet_bytes, lambda _: OggPackager(), OggPackager.codecs),
+    Container("Opus", ".opus", OggPackager.packet_bytes, lambda _: OggPackager(), OggPackager.codecs),
 )
 
 _NEAR = {

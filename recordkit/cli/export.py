@@ -17,7 +17,8 @@ def export(
         Path, typer.Argument(metavar="FILE", help="A recording, running or finished, or any MPEG-TS or MP4.")
     ],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="What to make: .ts or .mp4, .m4a for the audio alone.")
+        Path,
+        typer.Argument(metavar="OUT", help="A .ts or .mp4; .m4a, .wav, .mp3 or .ogg for audio alone."),
     ],
     start: Annotated[
         str | None, typer.Option("--start", metavar="TIME", help="Seconds of media, or the name of a mark.")

@@ -13,7 +13,7 @@ from ..container import Container
 from ..containers import by_suffix
 from ..encode.coded import Coded
 from ..errors import MediaError, OutputNameError, SettingsError
-from ..names import is_partial
+from ..names import AUDIO_ALONE, is_partial
 from ..system import System
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
@@ -21,12 +21,12 @@ from ..writer.whole import WholeFile
 from .clip import Plan
 from .laying import Laying
 from .marking import mark_at
+from .sounding import sounding
 from .transport_units import NotSimpleError
 from .units import Source
 
 log = logging.getLogger("recordkit")
 
-_AUDIO_ALONE = {".m4a": ".mp4"}
 _EVER = 1 << 62
 _LATE_STREAM = TICKS_PER_SECOND
 _NEARLY = TICKS_PER_SECOND // 10
@@ -57,7 +57,10 @@ def export(
     end: float | str | None = None,
     exact: bool = False,
 ) -> Exported:
-    """Copy ``source`` into ``target``, whose suffix says the container: ``.ts``, ``.mp4``, or ``.m4a`` for audio.
+    """Copy ``source`` into ``target``, whose suffix says what it is: ``.ts`` or ``.mp4``, or audio alone.
+
+    That is ``.m4a``, ``.wav``, ``.mp3``, ``.ogg`` or ``.opus``; audio whose coding has no place there is encoded
+    anew.
 
     ``source`` is the path of a transport stream or an MP4, ours or not, a Recording or a Session; of one that is
     being written what is there by now. All units are copied as they are, and compared with the source once they
@@ -71,7 +74,7 @@ def export(
     OutputBusyError, OutputAccessError, DiskSpaceError or WriteError for the target; nothing is left behind then.
     """
     path, container = _target(target)
-    is_audio = path.suffix in _AUDIO_ALONE
+    is_audio = path.suffix in AUDIO_ALONE
     media = Source(source, audio_alone=is_audio)
     try:
         begin_s = mark_at(media.path, "start", start) if start is not None else 0.0
@@ -83,7 +86,7 @@ def export(
             try:
                 plan = None
                 if is_clip:
-                    hides = container.packager(False).show(0, 0)
+                    hides = bool(container.holds) or container.packager(False).show(0, 0)
                     plan = Plan(media.units(), begin_s, end_s, exact=exact, hides=hides, audio_alone=is_audio)
                 return _copied(media, path, container, plan, (start, end))
             except NotSimpleError as error:
@@ -94,8 +97,7 @@ def export(
 
 def _target(target: PathLike) -> tuple[Path, Container]:
     path = Path(target).expanduser()
-    suffix = _AUDIO_ALONE.get(path.suffix)
-    container = by_suffix(path if suffix is None else path.with_suffix(suffix))
+    container = by_suffix(path)
     if is_partial(path.name):
         raise OutputNameError(
             path, f".recording{container.suffix} is kept for unfinished recordings: choose another name"
@@ -110,11 +112,14 @@ def _copied(
         raise SettingsError("start", given[0], f"{media.path.name} ends at {_ends(plan.newest - plan.zero)}")
     units = media.units()
     coded = iter(units) if plan is None else plan.clipped(units)
-    if path.suffix in _AUDIO_ALONE:
+    if path.suffix in AUDIO_ALONE:
         coded = _first_audio(coded)
+    if container.holds:
+        begin, end = (units.zero, None) if plan is None else (plan.begin, plan.end)
+        coded = sounding(coded, container.holds, AUDIO_ALONE[path.suffix], begin, end)
     with WholeFile(path, System()) as file:
         laying = Laying(container, file)
-        beginning = _beginning(coded, 1 if path.suffix in _AUDIO_ALONE else units.count)
+        beginning = _beginning(coded, 1 if path.suffix in AUDIO_ALONE else units.count)
         laying.declare(beginning)
         laying.lay(chain(beginning, coded))
         if not laying.essences:

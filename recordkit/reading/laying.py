@@ -15,7 +15,7 @@ from ..errors import MediaError
 from ..model import StreamFormat
 from ..ticks import TICKS_PER_SECOND
 from ..writer.whole import WholeFile
-from .essence import Essence, of_movie, of_transport_stream, of_unit
+from .essence import Essence, of_movie, of_sound, of_transport_stream, of_unit
 
 _BUFFER_BYTES = 4 * 1024 * 1024
 _EVER = 1 << 62
@@ -89,10 +89,11 @@ class Laying:
     def verify(self) -> None:
         """Read the file back, and compare. Raises MediaError for a unit that is not the source's."""
         codecs = {index: essence.codec for index, essence in self.essences.items()}
-        found = (of_transport_stream if self._is_ts else of_movie)(self._file, codecs)
+        read = of_sound if self._container.holds else of_transport_stream if self._is_ts else of_movie
+        found = read(self._file, codecs)
         for index, mine in self.essences.items():
             its = found[index]
-            shift = its.dts[0] - mine.dts[0] if len(its) and len(mine) else 0
+            shift = its.dts[0] - mine.dts[0] if its.dts and mine.dts else 0
             place = mine.first_difference(its, shift)
             if place is not None:
                 raise MediaError(f"unit {place:,} of the copy is not the source's: nothing was kept", index)

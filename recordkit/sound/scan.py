@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..bitstream.audio import OPUS_RATE, opus_samples, parse_mp3
 from ..container import Finish
 from .ogg import last_page, pages
@@ -9,6 +11,7 @@ from .wav import HEAD_BYTES, read_head, wav_head
 
 _MOST_HEAD_BYTES = 8
 _LAST_PAGE = 4
+WAV_BLOCK = 1024
 
 
 def begins_sound(head: bytes) -> bool:
@@ -19,10 +22,11 @@ def begins_sound(head: bytes) -> bool:
 class SoundScanner:
     """Reads one file from its beginning. ``end`` is where its last whole unit ends, ``duration_s`` how long it is.
 
-    ``is_over`` says that something follows which is none.
+    ``is_over`` says that something follows which is none. ``on_unit`` is given each unit; of a WAV 1,024 samples.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_unit: Callable[[bytes], None] | None = None) -> None:
+        self._on_unit = on_unit
         self.end = 0
         self.is_over = False
         self.kind = ""
@@ -48,6 +52,12 @@ class SoundScanner:
             return
         if self.kind == "WAV" and self._block:
             self.end = HEAD_BYTES + (self._fed - HEAD_BYTES) // self._block * self._block
+            if self._on_unit is not None:
+                self._rest += data
+                whole = len(self._rest) - len(self._rest) % (self._block * WAV_BLOCK)
+                for at in range(0, whole, self._block * WAV_BLOCK):
+                    self._on_unit(self._rest[at : at + self._block * WAV_BLOCK])
+                self._rest = self._rest[whole:]
             return
         self._rest += data
         if not self.kind and len(self._rest) >= _MOST_HEAD_BYTES:
@@ -67,9 +77,10 @@ class SoundScanner:
         if found is None:
             self.is_over = True
             return
-        self._head, self._rest = self._rest[:HEAD_BYTES], b""
+        self._head, rest, self._rest = self._rest[:HEAD_BYTES], self._rest[HEAD_BYTES:], b""
         self._rate, self._block = found.sample_rate, 2 * found.channels
-        self.feed(b"")
+        self._fed -= len(rest)
+        self.feed(rest)
 
     def _feed_mp3(self) -> None:
         at = 0
@@ -80,6 +91,8 @@ class SoundScanner:
                 break
             if at + found.frame_length > len(self._rest):
                 break
+            if self._on_unit is not None:
+                self._on_unit(self._rest[at : at + found.frame_length])
             at += found.frame_length
             self._samples, self._rate = self._samples + found.samples, found.sample_rate
         self.end += at
@@ -93,6 +106,8 @@ class SoundScanner:
             self._is_finished = bool(page.flags & _LAST_PAGE)
             if page.number > 1:
                 self._samples += opus_samples(page.body)
+                if self._on_unit is not None and page.body:
+                    self._on_unit(page.body)
         self.end += at
         self._rest = self._rest[at:]
         self.is_over = self._is_finished or len(self._rest) > 1 << 17

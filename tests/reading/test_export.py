@@ -148,6 +148,35 @@ def test_the_audio_alone(talk: Path, film: Path, tmp_path: Path) -> None:
         assert clip.duration_s == pytest.approx(1)
 
 
+def samples(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("s16", "stereo", 48_000)
+        frames = [one for frame in container.decode(audio=0) for one in resampler.resample(frame)]
+        return np.concatenate([one.to_ndarray().reshape(-1, 2) for one in frames])
+
+
+def test_the_audio_as_samples_and_in_other_codings(film: Path, talk: Path, tmp_path: Path) -> None:
+    expected = samples(film)
+    for suffix in (".wav", ".mp3", ".ogg", ".opus"):
+        made = rk.export(film, tmp_path / f"film{suffix}")
+        assert made.duration_s == pytest.approx(4, abs=0.05)
+        assert len(samples(made.path)) == pytest.approx(len(expected), abs=1152 * 3)
+    found = samples(tmp_path / "film.wav").astype(int)
+    assert np.abs(found[:48_000] - expected[:48_000]).max() <= 1
+    clip = samples(rk.export(film, tmp_path / "clip.wav", start=1, end=1.5).path).astype(int)
+    assert np.abs(clip[:24_000] - expected[48_000:72_000]).max() <= 16  # AAC has noise of its own
+    assert not clip[24_000:].any()
+    again = rk.export(talk, tmp_path / "talk.mp3", start=1, end=2)
+    assert again.duration_s == pytest.approx(1, abs=0.05)
+
+
+def test_audio_that_has_a_place_is_copied(tmp_path: Path) -> None:
+    for codec, suffix in (("libmp3lame", ".mp3"), ("libopus", ".ogg")):
+        source = make_clip(tmp_path / f"{codec}.mp4", video=None, audio=(codec,), seconds=2)
+        made = rk.export(source, tmp_path / f"copy{suffix}")
+        assert hashes(made.path, "a") == hashes(source, "a")
+
+
 def test_what_is_being_recorded_is_exported_as_far_as_it_is_there(tmp_path: Path) -> None:
     for suffix in (".ts", ".mp4"):
         path = tmp_path / f"live{suffix}"
