@@ -12,6 +12,7 @@ from .errors import SettingsError
 from .intake import Overflow
 from .model import FlushRecord
 from .names import AUDIO_ALONE
+from .signatures import named
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
 from .values import (
@@ -25,7 +26,6 @@ from .values import (
     function,
     instance,
     maybe,
-    named,
     number,
     one_of,
     path,

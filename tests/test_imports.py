@@ -20,7 +20,7 @@ FLOORS: list[set[str]] = [
     {"errors", "printable", "system", "ticks", "version"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
     {"model", "values", "budget", "demux", "names"},
-    {"container", "intake", "bitstream", "telemetry"},
+    {"container", "intake", "signatures", "bitstream", "telemetry"},
     # formats without I/O, what a caller may choose, figures to pictures
     {"mpegts", "mp4", "sound", "settings", "plots"},
     {"containers"},

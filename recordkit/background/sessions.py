@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol, Unpack, get_args, runtime_checkable
 from ..errors import RecordkitError, WorkerError
 from ..recorder.result import Recording
 from ..settings import PortableOptions, RecordingSettings
+from ..signatures import named, named_with
 from ..system import System
-from ..values import NumberLike, PathLike, named, named_with, one_of
+from ..values import NumberLike, PathLike, one_of
 from ..values import path as read_path
 from ..version import __version__
 from .description import describe

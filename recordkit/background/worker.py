@@ -28,12 +28,12 @@ from ..recorder.recorder import Recorder
 from ..recorder.result import Recording
 from ..recorder.state import State
 from ..settings import PortableOptions
+from ..signatures import unknown
 from ..sources.source import SignalledSource
 from ..system import System, give_back_freed_memory
 from ..telemetry.frames import Log
 from ..telemetry.logfile import record_line
 from ..telemetry.schema import Record
-from ..values import unknown
 from ..version import __version__
 from .channel import OnChannel, Signals, Teller
 from .description import describe, restore

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..errors import SettingsError
+from ..signatures import named
 from ..sources.source import Channel, OpenSource
-from ..values import Setting, WholeLike, flag, named, whole
+from ..values import Setting, WholeLike, flag, whole
 
 log = logging.getLogger("recordkit")
 

@@ -13,10 +13,11 @@ from ..errors import OutputAccessError, RecordkitError
 from ..recorder.media_recorder import MediaRecorder, OnGap
 from ..recorder.shared import Shared
 from ..settings import RecordingOptions, RecordingSettings
+from ..signatures import named_with
 from ..sources.webrtc.hosting import Outlet, hosted
 from ..system import Clock, System
 from ..telemetry.words import size_text
-from ..values import EVENT, PathLike, named_with
+from ..values import EVENT, PathLike
 from ..values import path as read_path
 from .endpoint import Endpoint
 from .folder import FolderDesk

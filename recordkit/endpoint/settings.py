@@ -10,7 +10,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from ..errors import SettingsError
-from ..values import DURATION, NumberLike, Setting, WholeLike, instance, maybe, named, seconds, whole
+from ..signatures import named
+from ..values import DURATION, NumberLike, Setting, WholeLike, instance, maybe, seconds, whole
 from .names import check_template
 
 TOKEN_VARIABLE = "RECORDKIT_TOKEN"  # noqa: S105 - the name of a variable

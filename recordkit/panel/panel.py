@@ -18,9 +18,10 @@ from ..background.session import Session
 from ..background.sessions import StandIn, start, take_up
 from ..errors import RecordkitError, StateError
 from ..recorder.result import Recording
+from ..signatures import named
 from ..system import Clock
 from ..telemetry.words import time_text
-from ..values import PathLike, named
+from ..values import PathLike
 from ..values import path as read_path
 from . import page
 from .cells import predecessor

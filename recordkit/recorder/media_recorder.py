@@ -16,11 +16,12 @@ from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..errors import MediaError, SettingsError, StateError
 from ..model import EventKind, Received
 from ..settings import RecordingOptions, RecordingSettings
+from ..signatures import named_with
 from ..sources.webrtc.clock import Sync
 from ..sources.webrtc.listener import Listener
 from ..system import Clock
 from ..telemetry.words import count_text
-from ..values import PathLike, named_with, one_of
+from ..values import PathLike, one_of
 from .inlet import Change, Inlet
 from .recorder import Recorder
 from .result import Counters, Recording

@@ -10,9 +10,10 @@ from typing import Unpack
 
 from ..errors import StateError
 from ..settings import RecordingOptions, RecordingSettings
+from ..signatures import named_with
 from ..sources.given import SourceLike, source_of
 from ..sources.source import OpenSource
-from ..values import DURATION, EVENT, NumberLike, PathLike, function, maybe, named_with
+from ..values import DURATION, EVENT, NumberLike, PathLike, function, maybe
 from .feed import Feed
 from .progress import cell_progress
 from .recorder import Recorder

@@ -21,11 +21,12 @@ from ..encode.streams import Media
 from ..errors import PartialExistsError, RecordkitError, StateError
 from ..model import Captured, CapturedBy, EncodedUnit, EventKind, Field, FlushRecord, Received
 from ..settings import RecordingOptions, RecordingSettings, mark_name
+from ..signatures import named_with
 from ..telemetry.frames import Log, Logged
 from ..telemetry.schema import Record
 from ..telemetry.words import size_text, time_text
 from ..ticks import TICKS_PER_SECOND
-from ..values import PathLike, named_with
+from ..values import PathLike
 from .leftover import clear_the_way
 from .result import Counters, Recording
 from .running import RunningRecording

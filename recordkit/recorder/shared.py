@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from ..budget import Budget
+from ..signatures import named
 from ..system import Clock
 from ..telemetry.process import ProcessProbe
-from ..values import WholeLike, instance, maybe, named, whole
+from ..values import WholeLike, instance, maybe, whole
 from . import admission
 from .capacity import Capacity
 

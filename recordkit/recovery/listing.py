@@ -8,9 +8,10 @@ from pathlib import Path
 from ..errors import RecordkitError, RecoveryError
 from ..model import FlushRecord
 from ..plots.cards import Listed
+from ..signatures import named
 from ..system import NO_LOCKS, Clock, System
 from ..telemetry.logfile import log_path, parse_line
-from ..values import PathLike, named
+from ..values import PathLike
 from ..values import path as read_path
 from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import Output

@@ -10,8 +10,9 @@ from pathlib import Path
 from ..errors import RecordkitError, RecoveryError, StillRecordingError
 from ..mpegts.packetiser import padding
 from ..plots.cards import Listed
+from ..signatures import named
 from ..system import System
-from ..values import PathLike, named
+from ..values import PathLike
 from ..values import path as read_path
 from ..writer.output import Output
 from . import chunks, sounds

@@ -22,8 +22,9 @@ from ..encode.filtering import FrameFilter
 from ..encode.passthrough import passthrough_codec
 from ..encode.pixel_aspect import pixel_aspect
 from ..errors import SettingsError, SourceError
+from ..signatures import named
 from ..ticks import WRAP, Unwrapper, fraction
-from ..values import PathLike, RateLike, Setting, flag, maybe, named, rate, text, whole
+from ..values import PathLike, RateLike, Setting, flag, maybe, rate, text, whole
 from .choice import choose
 from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SettingsError
-from ..values import DURATION, NumberLike, RateLike, Setting, WholeLike, flag, maybe, named, rate, whole
+from ..signatures import named
+from ..values import DURATION, NumberLike, RateLike, Setting, WholeLike, flag, maybe, rate, whole
 from .marks import BEEP_HZ, BEEP_S, RAMP_S, plane_rows
 from .picture import Painter
 from .source import OpenSource, SourceItem

@@ -12,9 +12,10 @@ from typing import Any
 from ..errors import SourceError
 from ..names import SUFFIXES
 from ..plots.cards import Tone, card
+from ..signatures import named
 from ..telemetry.words import count_text, size_text, time_text
 from ..ticks import TICKS_PER_SECOND
-from ..values import PathLike, named
+from ..values import PathLike
 from ..values import path as read_path
 from .check import Check, Problem, duration
 from .chunk_check import ChunkCheck, begins_an_mp4

@@ -13,19 +13,8 @@ from typing import get_args
 from aiortc import MediaStreamTrack
 
 from ...errors import SettingsError
-from ...values import (
-    DURATION,
-    NumberLike,
-    RateLike,
-    Setting,
-    WholeLike,
-    flag,
-    maybe,
-    named,
-    one_of,
-    rate,
-    whole,
-)
+from ...signatures import named
+from ...values import DURATION, NumberLike, RateLike, Setting, WholeLike, flag, maybe, one_of, rate, whole
 from ..source import OpenSource
 from ..synthetic import Synthetic
 from .hosting import Outlet, hosted
