@@ -55,9 +55,9 @@ def test_any_frame_rate_comes_back_to_the_picture(fps: float, tmp_path: Path) ->
     source = Synthetic(width=128, height=96, fps=fps, realtime=False)
     recording = record(source, tmp_path / "out.ts", seconds=3, video=FAST)
     back = read_back(tmp_path / "out.ts")
-    assert back.pictures == back.numbers_ok == recording.counters.video_units == -(-3 * source.rate // 1)
+    assert back.frames == back.numbers_ok == recording.counters.video_units == -(-3 * source.rate // 1)
     assert (back.lost, back.repeated, back.out_of_order) == (0, 0, 0)
-    assert back.picture_jitter_s < 1 / 90_000
+    assert back.frame_jitter_s < 1 / 90_000
     assert_in_sync(back)
     assert verify(tmp_path / "out.ts", decode=True).ok
 
@@ -95,7 +95,7 @@ def test_frames_without_times_follow_each_other(tmp_path: Path) -> None:
 
     recording, back = recorded(tmp_path, change)
     assert recording.counters.untimed_items == recording.counters.taken_items
-    assert (back.pictures, back.lost) == (150, 0)
+    assert (back.frames, back.lost) == (150, 0)
     assert_in_sync(back)
 
 
@@ -120,7 +120,7 @@ def test_a_source_that_begins_anew_goes_on_in_the_same_file(tmp_path: Path) -> N
 
     recording, back = recorded(tmp_path, change)
     assert recording.counters.restarts == 1
-    assert (back.pictures, back.lost) == (150, 0)
+    assert (back.frames, back.lost) == (150, 0)
     assert_in_sync(back, 0.04)
     assert recording.duration_s == pytest.approx(5, abs=0.1)
 
@@ -139,7 +139,7 @@ def test_one_damaged_time_moves_no_other_frame(error_s: int, kind: type, tmp_pat
 
     recording, back = recorded(tmp_path, change)
     assert recording.counters.mistimed_items == 1
-    assert (back.pictures, back.lost) == (150, 0)
+    assert (back.frames, back.lost) == (150, 0)
     assert recording.duration_s == pytest.approx(5, abs=0.1)
     assert_in_sync(back)
 
@@ -152,7 +152,7 @@ def test_a_gap_in_everything(gaps: str, tmp_path: Path) -> None:
     recording, back = recorded(tmp_path, change, AudioSettings(gaps=gaps))  # type: ignore[arg-type]
     assert (recording.counters.gap_count, recording.counters.gap_s) == (1, 0.5)
     assert back.lost == 15
-    assert back.sound_gaps == (1 if gaps == "mark" else 0)
+    assert back.audio_gaps == (1 if gaps == "mark" else 0)
     assert_in_sync(back)
 
 
@@ -162,7 +162,7 @@ def test_sound_that_stalls_does_not_hold_up_the_pictures(gaps: str, tmp_path: Pa
         return (frame for frame in frames if isinstance(frame, av.VideoFrame) or not 2 <= time_of(frame) < 3)
 
     recording, back = recorded(tmp_path, change, AudioSettings(gaps=gaps))  # type: ignore[arg-type]
-    assert (back.pictures, back.lost) == (150, 0)
+    assert (back.frames, back.lost) == (150, 0)
     assert recording.counters.gap_s == 1.0
     assert_in_sync(back)
 
@@ -176,7 +176,7 @@ def test_a_gap_of_sixty_hours(tmp_path: Path) -> None:
 
     # The pictures are beyond the gap before the sound's encoder has given its last units from before it.
     recording, back = recorded(tmp_path, change, allowed="DTS far behind PCR")
-    assert (back.pictures, back.lost) == (150, 0)
+    assert (back.frames, back.lost) == (150, 0)
     assert recording.duration_s == pytest.approx(60 * 3600 + 5, abs=0.1)
     assert recording.bytes < 1_000_000
 
@@ -195,7 +195,7 @@ def test_sizes_and_pixel_formats_that_change(tmp_path: Path) -> None:
                 yield frame
 
     _, back = recorded(tmp_path, change)
-    assert (back.pictures, back.lost) == (150, 0)
+    assert (back.frames, back.lost) == (150, 0)
     assert back.sizes == ((128, 96), (64, 48), (192, 144), (130, 98))
     sizes = verify(tmp_path / "out.ts").streams[0].sizes
     assert [(size.width, size.height) for size in sizes] == [(128, 96), (64, 48), (192, 144), (130, 98), (128, 96)]
@@ -214,7 +214,7 @@ def test_one_frame_object_may_be_written_again_and_again(tmp_path: Path) -> None
 
     recording, back = recorded(tmp_path, change)
     assert recording.counters.late_items == 0
-    assert (back.pictures, back.repeated) == (150, 149)
+    assert (back.frames, back.repeated) == (150, 149)
 
 
 @pytest.mark.parametrize("fps", [1, 5, 120])
@@ -246,7 +246,7 @@ def test_ten_seconds_of_full_hd_before_every_judge(tmp_path: Path) -> None:
     out = tmp_path / "out.ts"
     recording = record(Synthetic(width=1920, height=1080, fps=30, realtime=False), out, seconds=10, video=FAST)
     back = read_back(out)
-    assert back.pictures == back.numbers_ok == 300
+    assert back.frames == back.numbers_ok == 300
     assert (back.lost, back.repeated, back.out_of_order) == (0, 0, 0)
     assert_in_sync(back)
     # 10 s of sound in units of 1024 samples, after one of priming.

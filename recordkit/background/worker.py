@@ -19,8 +19,6 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-import psutil
-
 from ..errors import RecordkitError, SettingsError, StateError
 from ..model import Sample
 from ..recorder.record import record
@@ -30,7 +28,7 @@ from ..recorder.state import State
 from ..settings import PortableOptions
 from ..signatures import unknown
 from ..sources.source import SignalledSource
-from ..system import System, give_back_freed_memory
+from ..system import give_back_freed_memory
 from ..telemetry.frames import Log
 from ..telemetry.logfile import record_line
 from ..telemetry.schema import Record
@@ -40,6 +38,7 @@ from .description import describe, restore
 from .faults import describe_error
 from .link import Link
 from .mailbox import Mailbox
+from .own import free_bytes, own_streams, process_descriptor, resident_bytes
 from .protocol import PROTOCOL, OnParentExit, Type, decode, encode
 from .rendezvous import Rendezvous
 
@@ -67,7 +66,7 @@ class Worker:
         self._links: dict[Link, Callable[[Record], None]] = {}
         self._rendezvous: Rendezvous | None = None
         self._parent_gone = threading.Event()
-        self._parent = Link("parent", reading, writing, self, _process_descriptor(os.getppid()))
+        self._parent = Link("parent", reading, writing, self, process_descriptor(os.getppid()))
         self._links[self._parent] = partial(_tell_record, self._parent)
 
     def run(self) -> None:
@@ -183,8 +182,8 @@ class Worker:
             "bytes_at_risk": recorder.bytes_at_risk,
             "queue_bytes": recorder.queue_bytes,
             "dropped_units": recorder.counters.dropped_items,
-            "free_bytes": _free_bytes(recorder),
-            "rss_bytes": _resident_bytes(),
+            "free_bytes": free_bytes(recorder.temp_output_path.parent),
+            "rss_bytes": resident_bytes(),
         }
         for link in self._everybody():
             line = encode(Type.PROGRESS, lost_lines=link.outbox.lost, **figures)
@@ -301,38 +300,6 @@ def _check_settings(settings: dict[str, Any]) -> None:
             raise unknown(name, value, _PORTABLE)
 
 
-def _process_descriptor(process: int) -> int | None:
-    """A descriptor that becomes readable when ``process`` ends; None where the system has no such thing."""
-    try:
-        return os.pidfd_open(process)
-    except (OSError, AttributeError):
-        return None
-
-
-def _free_bytes(recorder: Recorder) -> int | None:
-    try:
-        return System().free_bytes(recorder.temp_output_path.parent)
-    except OSError:
-        return None
-
-
-def _resident_bytes() -> int:
-    return int(psutil.Process().memory_info().rss)
-
-
-def _own_streams() -> tuple[int, int]:
-    """Standard input and output for ourselves; what else speaks in this process speaks to standard error.
-
-    Neither a print in some library nor a child that a source starts can get between the lines then.
-    """
-    reading, writing = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    return reading, writing
-
-
 def main() -> None:
     """Record what standard input says."""
     # To standard error what is bad alone: it goes to a file, for the session's last question.
@@ -340,7 +307,7 @@ def main() -> None:
     last_words.setLevel(logging.WARNING)
     logging.getLogger().addHandler(last_words)
     give_back_freed_memory()
-    worker = Worker(*_own_streams())
+    worker = Worker(*own_streams())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, worker.ask_to_stop)
     worker.run()

@@ -104,8 +104,8 @@ def readback_text(back: Readback) -> Text:
     """What was read back of the synthetic source's marks."""
     sync = "not found" if back.sync_worst_s is None else f"at most {abs(back.sync_worst_s) * 1000:.1f} ms apart"
     return Text(
-        f"synthetic source: {count_text(back.pictures, 'frame')}, {back.lost} lost, {back.repeated} repeated, "
-        f"{back.out_of_order} out of order, {back.unreadable} unreadable; {back.sound_s:.2f} s of audio; "
+        f"synthetic source: {count_text(back.frames, 'frame')}, {back.lost} lost, {back.repeated} repeated, "
+        f"{back.out_of_order} out of order, {back.unreadable} unreadable; {back.audio_s:.2f} s of audio; "
         f"flash and beep {sync}"
     )
 

@@ -11,78 +11,17 @@ from ..ticks import TICKS_PER_SECOND, WRAP_BITS, signed_difference
 from .batch import RANK_PES, Batch, Index
 from .pcr import ProgramClock, nearest
 from .pes_header import PesHeader, parse_pes_header, pes_header_length
+from .pes_parts import OpenPes, Run
 from .report import PesEvent, ProblemEvent, ProblemKind
 from .tables import MappedStream
 
 FAR_BEHIND_S = 61
 """Audio that fills a gap of up to a minute may come this late; beyond, the streams have come apart."""
-_FULL_PAYLOAD = 184
 LONGEST_STEP = 10 * TICKS_PER_SECOND
 _SECTION_TYPES = frozenset({0x05, 0x0A, 0x0B, 0x0C, 0x0D, 0x86})
 """stream_type values whose packets carry sections instead of PES packets (table 2-34)."""
 VIDEO = frozenset({"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4"})
 AUDIO = frozenset({"aac", "aac_latm", "mp3", "opus", "ac3", "eac3", "dts", "ac4"})
-
-
-class _Open:
-    """The PES packet that is being put together."""
-
-    __slots__ = (
-        "broken",
-        "discontinuity",
-        "dts",
-        "head",
-        "limit",
-        "offset",
-        "parts",
-        "pts",
-        "random_access",
-        "size",
-    )
-
-    def __init__(self, offset: int, random_access: bool, discontinuity: bool) -> None:
-        self.offset = offset
-        self.random_access = random_access
-        self.discontinuity = discontinuity
-        self.head: bytes | None = b""  # None once the header was read
-        self.pts: int | None = None
-        self.dts: int | None = None
-        self.limit: int | None = None
-        self.size = 0
-        self.parts: list[bytes] = []
-        self.broken = False
-
-
-class _Run:
-    """Packets of one PID in a batch, as plain numbers: an operation of numpy for each PES packet costs more.
-
-    ``sums`` says how many bytes of payload stand before each packet and behind the last one,
-    ``odd`` are the places of the packets that are not full.
-    """
-
-    __slots__ = ("odd", "rows", "sums")
-
-    def __init__(self, batch: Batch, index: Index) -> None:
-        sizes = batch.size[index]
-        self.rows: list[int] = index.tolist()
-        self.sums: list[int] = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
-        self.odd: list[int] = np.flatnonzero(sizes != _FULL_PAYLOAD).tolist()
-
-    def payloads(self, batch: Batch, begin: int, end: int) -> list[bytes]:
-        """The payloads of packets, in as few copies as can be: most packets are full."""
-        parts, rows, at = [], self.rows, begin
-        for place in range(bisect_left(self.odd, begin), bisect_left(self.odd, end) + 1):
-            odd = self.odd[place] if place < len(self.odd) and self.odd[place] < end else end
-            if odd > at:
-                first, last = rows[at], rows[odd - 1]
-                if last - first == odd - 1 - at:
-                    parts.append(batch.rows[first : last + 1, 4:].tobytes())
-                else:
-                    parts.append(batch.rows[rows[at:odd], 4:].tobytes())
-            if odd < end:
-                parts.append(batch.payload(rows[odd]))
-            at = odd + 1
-        return parts
 
 
 class PesStream:
@@ -103,7 +42,7 @@ class PesStream:
         self.last_dts: int | None = None
         self._keep = keep
         self._limit_bytes = limit_bytes
-        self._open: _Open | None = None
+        self._open: OpenPes | None = None
         self._ended_exactly = False
         self._discontinuity = False
         self._epoch = 0
@@ -127,7 +66,7 @@ class PesStream:
         discontinuity_indicator; both ascend and may name rows that are not in ``index``.
         """
         starts = np.flatnonzero(batch.unit_start[index]).tolist()
-        run = _Run(batch, index)
+        run = Run(batch, index)
         seen = 0
         begin = 0
         for place, end in zip([-1, *starts], [*starts, len(run.rows)], strict=True):
@@ -186,10 +125,10 @@ class PesStream:
     def _start(self, batch: Batch, row: int, discontinuity: bool) -> None:
         self.finish(batch, row)
         self._ended_exactly = False
-        self._open = _Open(batch.offset_of(row), batch.is_random_access(row), discontinuity)
+        self._open = OpenPes(batch.offset_of(row), batch.is_random_access(row), discontinuity)
         self._add_head(batch, row, self._open, batch.payload(row))
 
-    def _add_head(self, batch: Batch, row: int, unit: _Open, payload: bytes) -> None:
+    def _add_head(self, batch: Batch, row: int, unit: OpenPes, payload: bytes) -> None:
         head = (unit.head or b"") + payload
         if len(head) < pes_header_length(head):
             unit.head = head
@@ -217,7 +156,7 @@ class PesStream:
         elif rest:
             self._append(batch, row, unit, [rest], len(rest))
 
-    def _continue(self, batch: Batch, run: _Run, place: int, end: int, breaks: list[int], begin: int) -> int:
+    def _continue(self, batch: Batch, run: Run, place: int, end: int, breaks: list[int], begin: int) -> int:
         """Takes packets that continue; returns from which row on breaks are still to be looked at."""
         unit = self._open
         if unit is not None:
@@ -242,7 +181,7 @@ class PesStream:
                 self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
         return begin
 
-    def _end_exactly(self, batch: Batch, row: int, unit: _Open, surplus: int) -> None:
+    def _end_exactly(self, batch: Batch, row: int, unit: OpenPes, surplus: int) -> None:
         self._open = None
         self._ended_exactly = not surplus
         if surplus and not unit.broken:
@@ -250,7 +189,7 @@ class PesStream:
             self._problem(batch, row, ProblemKind.PES_TOO_LONG, detail)
         self._emit(batch, row, unit)
 
-    def _extend(self, batch: Batch, unit: _Open, run: _Run, place: int, end: int, total: int) -> None:
+    def _extend(self, batch: Batch, unit: OpenPes, run: Run, place: int, end: int, total: int) -> None:
         """Adds ``total`` bytes of the packets; the last one may carry more than belongs to the unit."""
         before = run.sums[place]
         row = run.rows[end - 1]
@@ -263,7 +202,7 @@ class PesStream:
             parts[-1] = parts[-1][:-surplus]
         self._append(batch, row, unit, parts, total)
 
-    def _append(self, batch: Batch, row: int, unit: _Open, parts: list[bytes], total: int) -> None:
+    def _append(self, batch: Batch, row: int, unit: OpenPes, parts: list[bytes], total: int) -> None:
         room = self._limit_bytes - unit.size
         unit.size += total
         if room < 0:
@@ -276,7 +215,7 @@ class PesStream:
         if self._keep:
             unit.parts += parts
 
-    def _emit(self, batch: Batch, row: int, unit: _Open) -> None:
+    def _emit(self, batch: Batch, row: int, unit: OpenPes) -> None:
         self.pes_packets += 1
         self.random_access += unit.random_access
         event = PesEvent(
@@ -292,7 +231,7 @@ class PesStream:
         )
         batch.event(row, RANK_PES, event)
 
-    def _time(self, batch: Batch, row: int, unit: _Open, header: PesHeader) -> None:
+    def _time(self, batch: Batch, row: int, unit: OpenPes, header: PesHeader) -> None:
         """Unwraps the timestamps and holds them against the ones before and the program's clock."""
         pcr = None
         if self.clock is not None:

@@ -25,8 +25,9 @@ from ..values import PathLike
 from ..values import path as read_path
 from . import page
 from .cells import predecessor
+from .choices import Sources
 from .film import Film
-from .form import Form, Sources
+from .form import Form
 from .kept import Kept
 from .leftovers import Leftovers, recording_now
 from .parts import button, close_all, put, row

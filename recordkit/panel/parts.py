@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
+LABELLED = {"description_width": "initial"}
+"""The style of an input whose description is shown whole."""
+
 
 def button(words: str, style: str, icon: str, tooltip: str, width: str = "100px") -> widgets.Button:
     """A button with words and an icon."""
@@ -34,3 +37,13 @@ def close_all(*roots: widgets.Widget) -> None:
             if isinstance(part, widgets.Widget):
                 part.close()
         widget.close()
+
+
+def wide() -> widgets.Layout:
+    """As wide as the row has room for."""
+    return widgets.Layout(width="auto", min_width="180px", flex="1 1 220px")
+
+
+def small() -> widgets.Layout:
+    """As wide as a choice of a few words."""
+    return widgets.Layout(width="190px")

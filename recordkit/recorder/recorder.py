@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
@@ -19,18 +18,18 @@ from ..encode.coded import CodedPacket
 from ..encode.routing import VIDEO, Route, Routing
 from ..encode.streams import Media
 from ..errors import PartialExistsError, RecordkitError, StateError
-from ..model import Captured, CapturedBy, EncodedUnit, EventKind, Field, FlushRecord, Received
+from ..model import Captured, CapturedBy, EncodedUnit, EventKind, Field
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..signatures import named_with
-from ..telemetry.frames import Log, Logged
+from ..telemetry.frames import Log
 from ..telemetry.schema import Record
-from ..telemetry.words import size_text, time_text
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
 from .leftover import clear_the_way
-from .result import Counters, Recording
+from .result import Recording
 from .running import RunningRecording
 from .shared import SHARED, Shared
+from .standing import Standing
 from .state import State
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ _NO_STREAM = -1
 
 
 @named_with(RecordingOptions, RecordingSettings)
-class Recorder(Logged):
+class Recorder(Standing):
     """Records one video and several audio streams into ``path``: MPEG-TS if it ends in ``.ts``, MP4 if in ``.mp4``.
 
     ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
@@ -131,104 +130,6 @@ class Recorder(Logged):
     def restore(self, part: str) -> None:
         """The part works again."""
         self._parts.restore(part)
-
-    # How it stands; each figure is as its part has it at this moment.
-
-    @property
-    def final_output_path(self) -> Path:
-        """Where the finished recording will be."""
-        return self._writer.final_output_path
-
-    @property
-    def temp_output_path(self) -> Path:
-        """Where the recording grows until it is committed."""
-        return self._writer.temp_output_path
-
-    @property
-    def flush_threshold(self) -> int:
-        """Bytes in the buffer that make a flush."""
-        return self._settings.flush_threshold
-
-    @property
-    def flush_interval(self) -> float:
-        """Seconds after which a flush comes without the threshold."""
-        return self._settings.flush_interval
-
-    @property
-    def bytes_since_last_flush(self) -> int:
-        """Bytes in the buffer that no flush has taken yet."""
-        return self._writer.bytes_since_last_flush
-
-    @property
-    def file_bytes(self) -> int:
-        """Bytes that flushes have written so far."""
-        return self._writer.file_bytes
-
-    @property
-    def bytes_at_risk(self) -> int:
-        """Bytes packetised that a power cut at this moment would cost; all of them with durability="process"."""
-        return self._writer.bytes_at_risk
-
-    @property
-    def queue_bytes(self) -> int:
-        """Bytes that wait to be encoded or written."""
-        return self._parts.intake.bytes
-
-    @property
-    def state(self) -> State:
-        """Where the recorder stands."""
-        return self._parts.states.state
-
-    @property
-    def degraded_because(self) -> str | None:
-        """What does not work while the rest is recorded, or None."""
-        return self._parts.states.degraded_because
-
-    @property
-    def ended_because(self) -> str | None:
-        """Why the recording ended by itself without having failed, or why nothing was recorded; else None."""
-        return self._parts.ended_because
-
-    @property
-    def error(self) -> RecordkitError | None:
-        """Why the recording failed, or None."""
-        return self._parts.error
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the start, by the clock."""
-        return self._parts.instruments.elapsed_s
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds of media packetised so far, from the first unit's beginning to the last one's end."""
-        return self._parts.ledger.duration_s
-
-    @property
-    def counters(self) -> Counters:
-        """What has happened to the media so far."""
-        return self._parts.ledger.counters
-
-    @property
-    def received(self) -> Callable[[], Received | None]:
-        """Tells of what came over a network: put here by who feeds the recorder from one, for the counters."""
-        return self._parts.ledger.received
-
-    @received.setter
-    def received(self, tells: Callable[[], Received | None]) -> None:
-        self._parts.ledger.received = tells
-
-    @property
-    def flush_records(self) -> tuple[FlushRecord, ...]:
-        """The newest flush records, oldest first."""
-        return self._parts.instruments.flush_records
-
-    @property
-    def log(self) -> Log:
-        """All that is known of the recording so far."""
-        return self._parts.instruments.log
-
-    # What it does.
 
     def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
         """Open the files and begin; nothing is left behind where that fails.
@@ -400,19 +301,6 @@ class Recorder(Logged):
         with self._starting:
             self._recording = self._recording or self._parts.result()
         return self._recording
-
-    def __repr__(self) -> str:
-        words = [
-            str(self.final_output_path),
-            str(self.state),
-            time_text(self.duration_s),
-            size_text(self.file_bytes),
-        ]
-        if dropped := self._parts.intake.dropped:
-            words.append(f"{dropped:,} dropped")
-        if (because := self.error or self.ended_because or self.degraded_because) is not None:
-            words.append(str(because))
-        return f"<{type(self).__name__} {', '.join(words)}>"
 
     def __enter__(self) -> Self:
         self.start()

@@ -68,8 +68,8 @@ def _nothing_is_left() -> Iterator[None]:
 def check(path: Path, pictures: int = 1) -> None:
     """A committed recording without a gap in it."""
     back = read_back(path)
-    assert (back.lost, back.unreadable, back.sound_gaps) == (0, 0, 0)
-    assert back.pictures >= pictures
+    assert (back.lost, back.unreadable, back.audio_gaps) == (0, 0, 0)
+    assert back.frames >= pictures
     assert back.first_number == 0
     assert rk.partials(path.parent) == []
 

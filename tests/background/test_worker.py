@@ -148,7 +148,7 @@ def test_one_that_waits_is_taken_up_by_one_at_a_time_and_loses_nothing(tmp_path:
         assert process.wait(GUARD_S) == 0
     back = read_back(path)
     assert (back.first_number, back.lost, back.repeated) == (0, 0, 0)
-    assert recording.counters.video_units == back.pictures
+    assert recording.counters.video_units == back.frames
 
 
 def test_one_that_waits_in_vain_is_committed(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_parent_who_never_reads_holds_nothing_up(tmp_path: Path) -> None:
         while not (tmp_path / "talk.ts").exists():
             assert process.poll() is None
             threading.Event().wait(0.01)
-        assert read_back(tmp_path / "talk.ts").pictures == 2400
+        assert read_back(tmp_path / "talk.ts").frames == 2400
         assert process.poll() is None  # it still has to tell
         lines = process.stdout.readlines()
         assert process.wait(GUARD_S) == 0
@@ -280,7 +280,7 @@ def test_a_source_speaks_with_its_session_and_what_came_before_its_end_is_commit
         session.stop()
     assert session.recording is not None
     assert session.recording.counters.video_units == 20
-    assert read_back(tmp_path / "talk.ts").pictures == 20
+    assert read_back(tmp_path / "talk.ts").frames == 20
 
 
 def test_a_source_that_gives_nothing_is_stopped_all_the_same(

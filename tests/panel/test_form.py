@@ -7,7 +7,8 @@ import pytest
 
 import recordkit as rk
 from recordkit.errors import SettingsError
-from recordkit.panel.form import KINDS, Form, free_name
+from recordkit.panel.choices import KINDS
+from recordkit.panel.form import Form, free_name
 
 
 def choose(form, kind):

@@ -121,7 +121,7 @@ def test_what_a_peer_sends_is_in_the_file_whole_and_in_sync(tmp_path, codec):
     assert {one.basis for one in recorder.sync.values()} == {"reference", "sender reports"}
     back = read_back(path, fps=30)
     assert (back.numbers_ok, back.first_number, back.last_number, back.lost) == (75, 0, 74, 0)
-    assert back.picture_jitter_s < 0.001
+    assert back.frame_jitter_s < 0.001
     assert back.sync_offsets_s
     assert abs(back.sync_worst_s) < 0.02
     received = recording.counters.received
@@ -170,7 +170,7 @@ def test_an_outage_leaves_the_file_open_and_marks_its_gap_where_that_is_asked_fo
     gaps = [event.fields for event in events if event.kind is rk.EventKind.GAP and event.fields["stream"] == 1]
     assert max(gap["seconds"] for gap in gaps) > 0.5
     assert {gap["filled"] for gap in gaps} == {False}
-    assert read_back(path, fps=30).sound_gaps
+    assert read_back(path, fps=30).audio_gaps
 
 
 def test_an_outage_ends_the_recording_where_that_is_asked_for(tmp_path):
@@ -218,7 +218,7 @@ def test_a_video_and_a_second_sound_that_come_later_and_a_track_that_ends_alone(
     verified(path)
     back = read_back(path, fps=30)
     assert (back.first_number, back.last_number, back.lost, back.unreadable) == (0, 35, 0, 0)
-    assert back.sound_s == pytest.approx(1.8, abs=0.1)
+    assert back.audio_s == pytest.approx(1.8, abs=0.1)
     assert recording.counters.received.received_units == 36 + 90 + 50
     assert set(recording.streams) == {0, 1, 2}
     ended = [fields["stream"] for fields in recording.events["fields"] if "received_units" in fields]

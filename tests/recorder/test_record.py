@@ -247,7 +247,7 @@ def test_a_source_that_fails_is_told_and_what_came_before_is_committed(tmp_path:
     assert source.closed.is_set()
     back = read_back(tmp_path / "out.ts")
     given = list(islice(Synthetic(width=64, height=48).frames(), 100))
-    assert back.pictures == sum(isinstance(frame, av.VideoFrame) for frame in given)
+    assert back.frames == sum(isinstance(frame, av.VideoFrame) for frame in given)
     assert back.lost == 0
 
 

@@ -45,7 +45,7 @@ def test_h264_and_aac_of_an_mp4_are_passed_through_untouched(tmp_path: Path) -> 
     # ADTS puts seven bytes before each frame; the frames themselves are the same.
     assert [packet[7:] for packet in coded_packets(recording.path, "audio")] == coded_packets(clip, "audio")
     back = read_back(recording.path)
-    assert (back.pictures, back.lost, back.out_of_order) == (60, 0, 0)
+    assert (back.frames, back.lost, back.out_of_order) == (60, 0, 0)
     assert abs(back.sync_worst_s or 1) < 0.005
 
 
@@ -178,7 +178,7 @@ def test_what_has_no_place_in_a_transport_stream_is_encoded(
     assert "encoded anew: recordkit does not carry it as it is" in caplog.text
     assert recording.path is not None
     back = read_back(recording.path)
-    assert (back.pictures, back.lost, back.repeated, back.out_of_order, back.unreadable) == (60, 0, 0, 0, 0)
+    assert (back.frames, back.lost, back.repeated, back.out_of_order, back.unreadable) == (60, 0, 0, 0, 0)
     assert abs(back.sync_worst_s or 1) < 0.005
 
 
@@ -189,7 +189,7 @@ def test_encoding_can_be_forced(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert caplog.text.count("encoded anew, as asked") == 2
     assert recording.path is not None
     back = read_back(recording.path)
-    assert (back.pictures, back.lost) == (60, 0)
+    assert (back.frames, back.lost) == (60, 0)
 
 
 @pytest.mark.parametrize(("fps", "count"), [(Fraction(15), 30), (Fraction(60), 120)])
@@ -266,7 +266,7 @@ def test_reordered_pictures_without_display_times_come_out_in_order(
     assert recording.path is not None
     back = read_back(recording.path)
     assert (back.lost, back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0, 0)
-    assert back.pictures >= 59
+    assert back.frames >= 59
 
 
 def test_seconds_hold_for_each_stream_that_is_passed_through(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from recordkit.errors import SettingsError, SourceError
 from recordkit.sources.marks import BEEP_HZ, find_beeps, read_flash, read_frame_number
 from recordkit.sources.picture import Painter
-from recordkit.sources.readback import _Numbers, _Sound, read_back
+from recordkit.sources.readback import read_back
+from recordkit.sources.readings import Audio, Numbers
 from recordkit.sources.synthetic import Synthetic
 
 SMALL = {"width": 320, "height": 180, "sample_rate": 48_000, "channels": 1}
@@ -167,14 +168,14 @@ def test_beeps_stand_out_of_noise() -> None:
 def test_a_lossy_file_is_read_without_a_fault(tmp_path: Path) -> None:
     source = Synthetic(width=640, height=360, seconds=6)
     found = read_back(mux(tmp_path / "a.ts", source.frames()))
-    assert (found.pictures, found.numbers_ok, found.unreadable) == (180, 180, 0)
+    assert (found.frames, found.numbers_ok, found.unreadable) == (180, 180, 0)
     assert (found.lost, found.repeated, found.out_of_order) == (0, 0, 0)
     assert (found.first_number, found.last_number, found.fps) == (0, 179, 30)
-    assert found.picture_jitter_s == pytest.approx(0, abs=1e-9)
+    assert found.frame_jitter_s == pytest.approx(0, abs=1e-9)
     assert found.sizes == ((640, 360),)
-    assert found.sound_s == pytest.approx(6, abs=0.05)
+    assert found.audio_s == pytest.approx(6, abs=0.05)
     assert found.samples == pytest.approx(48_000 * 6, abs=2100)
-    assert (found.sound_gaps, found.damaged_packets) == (0, 0)
+    assert (found.audio_gaps, found.damaged_packets) == (0, 0)
     assert len(found.sync_offsets_s) == 5
     assert found.sync_worst_s == pytest.approx(0, abs=0.003)
 
@@ -194,9 +195,9 @@ def test_a_lossy_file_is_read_without_a_fault(tmp_path: Path) -> None:
 def test_rates_are_estimated_and_sync_holds(tmp_path: Path, options: dict[str, object], name: str) -> None:
     source = Synthetic(seconds=4, **options)
     found = read_back(mux(tmp_path / name, source.frames()))
-    assert (found.fps, found.pictures, found.unreadable) == (source.rate, source.picture_count, 0)
+    assert (found.fps, found.frames, found.unreadable) == (source.rate, source.picture_count, 0)
     # Matroska keeps times in milliseconds, MPEG-TS in 1/90000 s.
-    assert found.picture_jitter_s <= (0.001 if name.endswith("mkv") else 0.00002)
+    assert found.frame_jitter_s <= (0.001 if name.endswith("mkv") else 0.00002)
     assert len(found.sync_offsets_s) == 3
     assert abs(found.sync_worst_s) < 0.003
 
@@ -215,7 +216,7 @@ def test_a_shift_of_the_sound_is_measured(tmp_path: Path, shift_ms: int, name: s
 @settings(max_examples=300, deadline=None)
 def test_numbers_are_counted_like_a_set_would(gone: list[int], twice: list[int], data: st.DataObject) -> None:
     order = data.draw(st.permutations([n for n in range(60) if n not in gone] + twice))
-    numbers, seen, repeated, late = _Numbers(), set(), 0, 0
+    numbers, seen, repeated, late = Numbers(), set(), 0, 0
     for number in order:
         numbers.add(number)
         repeated += number in seen
@@ -227,7 +228,7 @@ def test_numbers_are_counted_like_a_set_would(gone: list[int], twice: list[int],
 
 
 def test_no_numbers_at_all() -> None:
-    numbers = _Numbers()
+    numbers = Numbers()
     assert (numbers.first, numbers.last, numbers.lost) == (None, None, 0)
 
 
@@ -240,7 +241,7 @@ def test_lost_repeated_and_swapped_pictures_are_told_to_the_unit(tmp_path: Path)
     at = order.index(80)
     order[at], order[at + 1] = order[at + 1], order[at]
     found = read_back(mux(tmp_path / "faults.ts", pictures(Synthetic(**SMALL), order)), fps=30)
-    assert (found.pictures, found.numbers_ok) == (89, 89)
+    assert (found.frames, found.numbers_ok) == (89, 89)
     assert (found.first_number, found.last_number) == (10, 99)
     assert (found.lost, found.repeated, found.out_of_order) == (3, 2, 1)
 
@@ -252,7 +253,7 @@ def test_jitter_is_the_largest_deviation(tmp_path: Path) -> None:
     frames[40].pts += 1000
     found = read_back(mux(tmp_path / "jitter.ts", frames))
     assert found.fps == 30
-    assert found.picture_jitter_s == pytest.approx(1000 / 90_000, abs=1e-6)
+    assert found.frame_jitter_s == pytest.approx(1000 / 90_000, abs=1e-6)
 
 
 def test_unreadable_pictures_are_counted(tmp_path: Path) -> None:
@@ -261,19 +262,19 @@ def test_unreadable_pictures_are_counted(tmp_path: Path) -> None:
     for place, frame in enumerate(frames):
         frame.pts, frame.time_base = place, Fraction(1, 30)
     found = read_back(mux(tmp_path / "grey.ts", frames))
-    assert (found.pictures, found.unreadable, found.lost) == (30, 3, 3)
+    assert (found.frames, found.unreadable, found.lost) == (30, 3, 3)
 
 
 def test_video_alone(tmp_path: Path) -> None:
     found = read_back(mux(tmp_path / "v.ts", Synthetic(audio=False, seconds=2, **SMALL).frames()))
-    assert (found.pictures, found.samples, found.sound_s) == (60, 0, 0)
+    assert (found.frames, found.samples, found.audio_s) == (60, 0, 0)
     assert (found.sync_offsets_s, found.sync_worst_s) == ((), None)
 
 
 def test_sound_alone(tmp_path: Path) -> None:
     found = read_back(mux(tmp_path / "a.ts", Synthetic(video=False, seconds=2).frames()))
-    assert (found.pictures, found.fps, found.first_number, found.picture_jitter_s) == (0, None, None, None)
-    assert found.sound_s == pytest.approx(2, abs=0.05)
+    assert (found.frames, found.fps, found.first_number, found.frame_jitter_s) == (0, None, None, None)
+    assert found.audio_s == pytest.approx(2, abs=0.05)
     assert found.sync_worst_s is None
 
 
@@ -291,7 +292,7 @@ def test_gaps_in_the_sound_do_not_move_what_follows(tmp_path: Path) -> None:
     source = Synthetic(seconds=6, **SMALL)
     gappy = [f for f in source.frames() if isinstance(f, av.VideoFrame) or not 2.3 < source.due_s(f) < 2.7]
     found = read_back(mux(tmp_path / "gap.mkv", gappy, audio_codec="pcm_s16le"))
-    assert (found.sound_gaps, len(found.sync_offsets_s)) == (1, 5)
+    assert (found.audio_gaps, len(found.sync_offsets_s)) == (1, 5)
     assert abs(found.sync_worst_s) < 0.002
 
 
@@ -299,9 +300,9 @@ def test_times_that_fold_back_at_33_bits(tmp_path: Path) -> None:
     source = Synthetic(seconds=5, **SMALL)
     offset = {"output_ts_offset": str(2**33 / 90_000 - 1.4 - 2.5)}
     found = read_back(mux(tmp_path / "fold.ts", source.frames(), format_options=offset))
-    assert (found.pictures, found.lost, found.fps) == (150, 0, 30)
-    assert found.picture_jitter_s == pytest.approx(0, abs=1e-6)
-    assert (found.sound_gaps, len(found.sync_offsets_s)) == (0, 4)
+    assert (found.frames, found.lost, found.fps) == (150, 0, 30)
+    assert found.frame_jitter_s == pytest.approx(0, abs=1e-6)
+    assert (found.audio_gaps, len(found.sync_offsets_s)) == (0, 4)
     assert abs(found.sync_worst_s) < 0.003
 
 
@@ -315,7 +316,7 @@ def test_several_sizes_in_one_file(tmp_path: Path) -> None:
     path = tmp_path / "sizes.ts"
     path.write_bytes(b"".join(parts))
     found = read_back(path, fps=30)
-    assert (found.pictures, found.unreadable, found.lost) == (90, 0, 0)
+    assert (found.frames, found.unreadable, found.lost) == (90, 0, 0)
     assert found.sizes == ((320, 180), (640, 360))
 
 
@@ -333,7 +334,7 @@ def test_a_truncated_file_gives_what_is_in_it(tmp_path: Path) -> None:
     path = tmp_path / "cut.ts"
     path.write_bytes(whole[: len(whole) // 2 + 77])
     found = read_back(path)
-    assert 30 <= found.pictures < 120
+    assert 30 <= found.frames < 120
     assert (found.lost, found.out_of_order) == (0, 0)
     # Half a picture lies at the cut: the decoder fills it from the one before, or with something unreadable.
     assert found.repeated + found.unreadable <= 1
@@ -348,7 +349,7 @@ def test_damage_is_counted_and_does_not_stop_the_reading(tmp_path: Path) -> None
     path.write_bytes(damaged)
     found = read_back(path)
     assert found.damaged_packets > 0
-    assert found.pictures > 60
+    assert found.frames > 60
     assert found.samples > 48_000
 
 
@@ -366,7 +367,7 @@ def test_streams_that_turn_up_on_the_way_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_sound_without_a_time_is_counted_only() -> None:
-    sound = _Sound()
+    sound = Audio()
     chunks = list(Synthetic(video=False, seconds=2).frames())
     for chunk in chunks:
         sound.add(chunk, None)
@@ -376,13 +377,13 @@ def test_sound_without_a_time_is_counted_only() -> None:
 
 def test_a_bare_elementary_stream_has_numbers_but_no_times(tmp_path: Path) -> None:
     found = read_back(mux(tmp_path / "bare.h264", Synthetic(audio=False, seconds=2, **SMALL).frames()))
-    assert (found.pictures, found.lost, found.last_number) == (60, 0, 59)
-    assert (found.fps, found.picture_jitter_s, found.sync_worst_s) == (None, None, None)
+    assert (found.frames, found.lost, found.last_number) == (60, 0, 59)
+    assert (found.fps, found.frame_jitter_s, found.sync_worst_s) == (None, None, None)
 
 
 def test_one_picture_tells_no_rate(tmp_path: Path) -> None:
     found = read_back(mux(tmp_path / "one.ts", Synthetic(audio=False, seconds=0.03, **SMALL).frames()))
-    assert (found.pictures, found.fps, found.picture_jitter_s) == (1, None, None)
+    assert (found.frames, found.fps, found.frame_jitter_s) == (1, None, None)
 
 
 @pytest.mark.parametrize("codec", ["pcm_u8", "pcm_s16le", "pcm_s32le", "pcm_f32le", "pcm_f64le"])

@@ -84,7 +84,7 @@ def events(recording, kind):
 def test_a_good_network_loses_nothing(tmp_path):
     recording, back = recorded(tmp_path / "talk.ts", seconds=2.5)
     assert (back.numbers_ok, back.first_number, back.last_number, back.lost, back.unreadable) == (75, 0, 74, 0, 0)
-    assert back.picture_jitter_s < 0.001
+    assert back.frame_jitter_s < 0.001
     assert len(back.sync_offsets_s) == 2
     assert abs(back.sync_worst_s) < 0.02
     assert recording.counters.received.received_units == 75 + 125
@@ -123,8 +123,8 @@ def test_an_outage_leaves_the_file_open_and_the_gap_marked(tmp_path):
     assert events(recording, "discontinuity")
     assert (back.first_number, back.last_number, back.unreadable, back.repeated) == (0, 134, 0, 0)
     assert 40 <= back.lost <= 100, "the outage, and what refers to it"
-    assert back.picture_jitter_s < 0.001, "what comes after it is where it belongs"
-    assert back.sound_s == pytest.approx(4.5, abs=0.1)
+    assert back.frame_jitter_s < 0.001, "what comes after it is where it belongs"
+    assert back.audio_s == pytest.approx(4.5, abs=0.1)
 
 
 def test_new_sizes_and_sound_that_comes_late_are_in_sync(tmp_path):
@@ -146,13 +146,13 @@ def test_what_is_muted_is_there_black_and_silent(tmp_path):
     assert recording.counters.gap_count == 0
     assert (back.first_number, back.last_number) == (0, 35)
     assert (back.numbers_ok, back.unreadable) == (24, 12), "black pictures show no number"
-    assert back.sound_s == pytest.approx(1.2, abs=0.1)
+    assert back.audio_s == pytest.approx(1.2, abs=0.1)
 
 
 def test_a_track_that_ends_alone_leaves_the_other_going_on(tmp_path):
     _, back = recorded(tmp_path / "talk.ts", seconds=1.2, video_ends_s=0.5)
     assert (back.numbers_ok, back.lost) == (15, 0)
-    assert back.sound_s == pytest.approx(1.2, abs=0.1)
+    assert back.audio_s == pytest.approx(1.2, abs=0.1)
 
 
 def test_seconds_end_a_loopback_that_has_no_end(tmp_path):
@@ -209,7 +209,7 @@ def test_on_a_bad_network_no_picture_is_damaged_and_every_loss_accounted_for(tmp
     # 0.97 of the time that arrived; silence is put where sound was lost.
     arrived_s = audio["packets"] * 0.02
     gaps = [event for event in events(recording, "gap") if event["stream"] == 1]
-    assert back.sound_s - sum(event["seconds"] for event in gaps) >= 0.97 * arrived_s
+    assert back.audio_s - sum(event["seconds"] for event in gaps) >= 0.97 * arrived_s
     assert abs(back.sync_worst_s) < 0.02
 
 
