@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import SettingsError
 from ..model import EventKind, Sample
 from ..names import is_partial
 from ..system import Clock, System
+from ..values import NumberLike, Reader, number, seconds, whole
 from .journal import Journal
 
 log = logging.getLogger("recordkit")
@@ -57,6 +60,8 @@ OwnRule = Callable[[Sample], str | None]
 class AlertSettings:
     """What raises an alert. A number is a threshold, a Limit says hold time and clearing level too, None: never.
 
+    Text is read by its unit: ``memory_bytes="300M"``, ``flush_gap_s="10s"``.
+
     ``memory_bytes`` resident; ``flush_gap_s`` without a flush; ``partial_age_s`` of an unfinished
     recording in the folder that nobody is writing; ``disk_full_s`` until the disk is full;
     ``dropped_units`` in a minute, and so ``late_items``, ``mistimed_items``, ``skipped_units`` and
@@ -68,18 +73,18 @@ class AlertSettings:
     Raises SettingsError.
     """
 
-    memory_bytes: Limit | float | None = 300e6
-    flush_gap_s: Limit | float | None = 10.0
-    partial_age_s: Limit | float | None = 3600.0
-    disk_full_s: Limit | float | None = 600.0
-    dropped_units: Limit | float | None = 1.0
-    late_items: Limit | float | None = 10.0
-    mistimed_items: Limit | float | None = 10.0
-    skipped_units: Limit | float | None = 60.0
-    received_dropped_units: Limit | float | None = 1.0
-    silent_s: Limit | float | None = 5.0
-    queue_share: Limit | float | None = Limit(0.5, hold_s=5.0)
-    loop_lag_s: Limit | float | None = 0.1
+    memory_bytes: Limit | NumberLike | None = 300e6
+    flush_gap_s: Limit | NumberLike | None = 10.0
+    partial_age_s: Limit | NumberLike | None = 3600.0
+    disk_full_s: Limit | NumberLike | None = 600.0
+    dropped_units: Limit | NumberLike | None = 1.0
+    late_items: Limit | NumberLike | None = 10.0
+    mistimed_items: Limit | NumberLike | None = 10.0
+    skipped_units: Limit | NumberLike | None = 60.0
+    received_dropped_units: Limit | NumberLike | None = 1.0
+    silent_s: Limit | NumberLike | None = 5.0
+    queue_share: Limit | NumberLike | None = Limit(0.5, hold_s=5.0)
+    loop_lag_s: Limit | NumberLike | None = 0.1
     own: tuple[OwnRule, ...] = ()
 
     def __post_init__(self) -> None:
@@ -93,19 +98,27 @@ class AlertSettings:
             if one.name == "own" or value is None:
                 continue
             if not isinstance(value, Limit):
-                try:
-                    if isinstance(value, bool):
-                        raise TypeError
-                    value = Limit(float(value))
-                except (TypeError, ValueError):
-                    raise SettingsError(
-                        one.name, value, "give a number, a Limit, or None for no such alert"
-                    ) from None
+                value = Limit(_threshold(one.name, value))
             sign = _sign(one.name)
             if value.clear is not None and not sign * value.clear <= sign * value.threshold:
                 raise SettingsError(one.name, value, "clear must be on the good side of threshold")
             found[one.name] = value
         return found
+
+
+_LEAST = 1e-12
+_ADVICE = "give a number, a Limit, or None for no such alert"
+_NUMBER = number(_LEAST, math.inf, _ADVICE)
+_TEXTS: dict[str, Reader[float]] = {
+    "bytes": whole(1, 1 << 50, "bytes"),
+    "s": seconds(_LEAST, math.inf, f"{_ADVICE}; text is such as '10s' or '5min'"),
+}
+"""How text is read, by the unit that a threshold's name ends with."""
+
+
+def _threshold(name: str, value: Any) -> float:  # noqa: ANN401 - whatever a caller gives
+    read = _TEXTS.get(name.rpartition("_")[2], _NUMBER) if isinstance(value, str) else _NUMBER
+    return read(name, value)
 
 
 _LOW_IS_BAD = {"disk_full_s"}

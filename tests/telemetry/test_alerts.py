@@ -268,3 +268,12 @@ def test_counters_are_held_against_their_limits_by_the_minute(rig, rule, count):
     assert rig.check(1, counts={rule: 5 + count}) == [rule]
     assert rig.check(62, counts={rule: 5 + count}) == []
     assert str(count) in rig.told[0].message
+
+
+def test_thresholds_may_be_text_as_on_the_command_line() -> None:
+    found = AlertSettings(memory_bytes="300M", flush_gap_s="500ms", disk_full_s="5min", queue_share="0.5").limits()
+    given = [found[name].threshold for name in ("memory_bytes", "flush_gap_s", "disk_full_s", "queue_share")]
+    assert given == [300e6, 0.5, 300, 0.5]
+    for name, text in (("memory_bytes", "much"), ("silent_s", "5 weeks"), ("late_items", "3M")):
+        with pytest.raises(SettingsError, match=name):
+            AlertSettings(**{name: text})
