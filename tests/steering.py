@@ -13,6 +13,7 @@ from threading import Condition, Event
 
 import numpy as np
 
+from recordkit.bitstream.h264 import H264_DELIMITER
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import ProblemKind, ScanReport
@@ -280,6 +281,7 @@ class FaultySystem(System):
 
 
 NO_SUCH_THING = errno.EOPNOTSUPP
+ADTS_BYTES = 7
 
 
 def packetiser(*, audio: bool = False) -> Packetiser:
@@ -307,13 +309,14 @@ def scan(data: bytes) -> ScanReport:
 
 
 def units_in(data: bytes) -> list[bytes]:
-    """The elementary stream of each PES packet that is complete in ``data``, which must have no faults."""
+    """Each unit that is complete in ``data``, a transport stream without faults; its delimiter or header is off."""
     if not data:
         return []
     scanner = Scanner()
     events = scanner.feed(data) + scanner.close()
     assert not scanner.report.problem_counts, scanner.report.problems
-    return [event.data for event in events if hasattr(event, "complete") and event.complete]
+    found = [event.data for event in events if hasattr(event, "complete") and event.complete]
+    return [one.removeprefix(H264_DELIMITER)[ADTS_BYTES if one.startswith(b"\xff\xf1") else 0 :] for one in found]
 
 
 def whole(path: Path) -> bytes:
