@@ -51,7 +51,10 @@ def of_bytes(data: bytes, codec: Codec) -> int:
 def of_unit(unit: AccessUnit, codec: Codec) -> int:
     """Of an access unit."""
     if codec.is_video:
-        return of_bytes(unit.prefix + unit.data if unit.prefix else unit.data, codec)
+        value = of_bytes(unit.prefix, codec) if unit.prefix else 0
+        for stream, start, end in cuts(unit.data, codec, unit.nal_starts):
+            value = crc32(memoryview(stream)[start:end], value)
+        return value
     return crc32(unit.data)
 
 

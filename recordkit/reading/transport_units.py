@@ -7,6 +7,7 @@ that jump: so it is in what recordkit records, and in most other files.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,7 @@ class _Row(NamedTuple):
     dts: int
     keyframe: bool
     data: bytes
+    starts: tuple[int, ...] = ()
 
 
 class TransportUnits:
@@ -139,10 +141,22 @@ class _Stream:
                 raise NotSimpleError("a PES packet holds other than one frame")
             keyframes = keyframes | (many.random_access > 0)
         data = event.payload.joined(self._memory)
+        starts: Iterator[tuple[int, ...]] = repeat(())
+        if self._counter is not None:
+            codes = event.payload.start_codes()
+            firsts = np.searchsorted(codes, event.begin).tolist()
+            places = (codes + 3).tolist()
+            begins, lasts = event.begin.tolist(), [*firsts[1:], len(places)]
+            starts = (
+                tuple([place - begin for place in places[first:last] if place < end])
+                for begin, end, first, last in zip(begins, event.end.tolist(), firsts, lasts, strict=True)
+            )
         columns = (event.offset, event.pts, event.dts, keyframes, event.begin, event.end)
         return [
-            _Row(offset, event.pid, pts, dts, keyframe, bytes(data[begin:end]))
-            for offset, pts, dts, keyframe, begin, end in zip(*(one.tolist() for one in columns), strict=True)
+            _Row(offset, event.pid, pts, dts, keyframe, bytes(data[begin:end]), its)
+            for (offset, pts, dts, keyframe, begin, end), its in zip(
+                zip(*(one.tolist() for one in columns), strict=True), starts, strict=False
+            )
         ]
 
     def units(self, row: _Row) -> Iterator[Coded]:
@@ -156,7 +170,16 @@ class _Stream:
             if self._has_begun:
                 size = delimiter_bytes(row.data[:_HEAD_BYTES], self.codec)
                 header, data = row.data[:size], row.data[size:]
-                unit = AccessUnit(self._index, row.pts, row.dts, data, random_access=row.keyframe, header=header)
+                starts = tuple([start - size for start in row.starts if start > size])
+                unit = AccessUnit(
+                    self._index,
+                    row.pts,
+                    row.dts,
+                    data,
+                    random_access=row.keyframe,
+                    header=header,
+                    nal_starts=starts,
+                )
                 yield Coded(self._format, unit)
             return
         yield from self._sound(row)
