@@ -56,9 +56,9 @@ class StillFrames:
                 return
 
     def still(self) -> bytes | None:
-        """An access unit that shows the last frame once more; None for interlaced or unknown streams."""
+        """An access unit that shows the last frame once more; None for streams of which too little is known."""
         last = self._last
-        if last is None or not last.coding.frames_only:
+        if last is None:
             return None
         coding = last.coding
         if not coding.reference_frames:
@@ -86,8 +86,8 @@ class StillFrames:
             if coding.separate_planes:
                 reader.bits(2)
             frame_number = reader.bits(coding.frame_number_bits)
-            if not coding.frames_only:
-                return
+            if not coding.frames_only and reader.bits(1):
+                reader.bits(1)  # a field, of whose frame both have one number, and orders side by side
             if is_idr:
                 reader.unsigned()
             lsb = reader.bits(coding.order_bits) if coding.order_kind == 0 else 0
@@ -120,6 +120,8 @@ def _slice(pps_id: int, last: _Last) -> bytes:
     coding = last.coding
     text = _unsigned(0) + _unsigned(_P_ALL) + _unsigned(pps_id)
     text += _bits((last.frame_number + 1) % (1 << coding.frame_number_bits), coding.frame_number_bits)
+    if not coding.frames_only:
+        text += "0"  # a whole frame, whatever those beside it are
     if coding.order_kind == 0:
         text += _bits((last.order + 1) % (1 << coding.order_bits), coding.order_bits)
     elif coding.order_deltas:

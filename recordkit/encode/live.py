@@ -56,6 +56,7 @@ class LivePictures:
         self._skipped = 0
         self._broken = False
         self._stills = StillFrames()
+        self._is_still_told = False
         self._captured: dict[int, Captured] = {}
 
     @property
@@ -130,8 +131,15 @@ class LivePictures:
             coded = [] if self._encoder is None else self._encoder.fill(place)
             # How long it has stood is not how long it will be shown.
             return [one._replace(unit=replace(one.unit, duration=min(one.unit.duration, _STEP))) for one in coded]
+        # Between two frames of H.265 there is no order count for one more.
         data = self._stills.still() if self._codec == "h264" else None
         if data is None:
+            if not self._is_still_told and self._on_altered is not None:
+                self._on_altered(
+                    f"its last frame ({self._codec}) cannot be repeated while it stands: in the recording "
+                    "it stands until the next one, and at the end not at all; transcode it if that matters"
+                )
+            self._is_still_told = True
             return []
         framed = self._framer.framed(
             AccessUnit(self._index, place + shown_after, place, data, duration=_STEP), is_key_picture=False

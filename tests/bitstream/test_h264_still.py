@@ -54,6 +54,9 @@ CODINGS = {
     "cropped": {"size": (160, 90)},
     "4:4:4": {"form": "yuv444p"},
     "intra only": {"x264-params": "keyint=1"},
+    "interlaced, top field first": {"x264-params": "tff=1"},
+    "interlaced, bottom field first, B-frames": {"bframes": 2, "x264-params": "bff=1", "count": 40},
+    "interlaced, live": {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "tff=1"},
 }
 
 
@@ -83,10 +86,6 @@ def test_the_stream_goes_on_behind_them_as_if_there_were_none(coding):
 )
 def test_of_what_is_unknown_there_is_none(units):
     assert followed(units).still() is None
-
-
-def test_of_interlaced_frames_there_is_none():
-    assert followed(film(5, **{"x264-params": "tff=1"})).still() is None
 
 
 def test_whatever_comes_it_raises_nothing():

@@ -11,9 +11,10 @@ import numpy as np
 from recordkit.model import EncodedUnit
 from recordkit.ticks import TICKS_PER_SECOND
 
-ENCODERS = {"h264": "libx264", "vp8": "libvpx", "vp9": "libvpx-vp9", "opus": "libopus"}
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp8": "libvpx", "vp9": "libvpx-vp9", "opus": "libopus"}
 OPTIONS = {
     "h264": {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "annexb=1:repeat-headers=1"},
+    "hevc": {"preset": "ultrafast", "tune": "zerolatency", "x265-params": "repeat-headers=1:log-level=none"},
     "vp8": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
     "vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"},
 }

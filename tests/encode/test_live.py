@@ -191,3 +191,29 @@ def test_pictures_before_the_first_entry_are_skipped():
     assert len(coded) == 15
     assert way.skipped_units == 10
     assert np.all(np.diff([one.unit.pts for one in coded]) == STEP)
+
+
+def test_a_frame_that_cannot_be_repeated_while_it_stands_is_told_once():
+    told = []
+    way = LivePictures(VideoSettings(), 0, told.append)
+    coded = [one for unit in pictures("hevc", 3) for one in way.code(unit, unit.ticks + 1, discontinuity=False)]
+    assert len(coded) == 3
+    for number in range(1, 4):
+        unit = EncodedUnit("hevc", b"", number * TICKS_PER_SECOND, is_entry=False)
+        assert way.code(unit, number * TICKS_PER_SECOND, discontinuity=False) == []
+    assert len(told) == 1
+    assert "cannot be repeated" in told[0]
+
+
+def test_frames_that_come_later_than_one_was_repeated_in_their_place_keep_their_order():
+    way = LivePictures(VideoSettings(), 0)
+    units = list(pictures("h264", 20))
+    coded = [one for unit in units[:10] for one in way.code(unit, unit.ticks + 1, discontinuity=False)]
+    coded += way.fill(TICKS_PER_SECOND)
+    # A frame that is shown earlier than the repeated one follows it at once.
+    for unit in units[10:]:
+        coded += way.code(unit, unit.ticks + 1, discontinuity=False)
+    times = [one.unit.dts for one in coded]
+    assert len(times) == 21
+    assert times == sorted(set(times))
+    assert way.end == times[-1]
