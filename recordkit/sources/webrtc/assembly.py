@@ -14,6 +14,8 @@ MARKED_PATIENCE_S = 0.2
 """So long after its marker the last picture waits for more packets of its timestamp."""
 UNMARKED_PATIENCE_S = 0.5
 """So long it waits when the source marks none."""
+_LONGEST_PICTURE_S = 1.0
+"""No picture comes for so long: then those of one timestamp are several."""
 _VP8_START = b"\x9d\x01\x2a"
 _LARGEST_UNIT = 64 * 1024 * 1024
 _PIECE_BYTES = 64
@@ -148,6 +150,7 @@ class PictureAssembly:
         self._is_cut = True
         self._after_loss = False
         self._done: tuple[int, int, str] | None = None
+        self._parted: int | None = None
         self._leading_to: int | None = None
 
     def learn(self, parameter_sets: bytes) -> None:
@@ -190,6 +193,14 @@ class PictureAssembly:
         self._size += len(packet.data) + _PIECE_BYTES
         if self._size > _LARGEST_UNIT:
             self.interrupt()
+        elif packet.arrival_s - self._begun.arrival_s > _LONGEST_PICTURE_S and packet.marker:
+            # Its RTP clock stands. What came so far are several pictures; from here on the markers part them.
+            self._parted = packet.timestamp
+            self.interrupt()
+            self._dropped = None
+        elif packet.timestamp == self._parted and packet.marker:
+            units += self._end()
+            self._done = self._dropped = None
         return units
 
     def poll(self, now_s: float) -> list[Unit]:

@@ -12,6 +12,7 @@ from statistics import median_low
 from typing import Literal
 
 from ...ticks import TICKS_PER_SECOND, signed_difference
+from .pace import Pace
 
 LONGEST_HOLD_S = 3.0
 """So long, at the most, the first units wait for the reports of all streams."""
@@ -78,6 +79,7 @@ class StreamClock:
         self._transit_before: int | None = None
         self._transit_since_s = 0.0
         self._drift_from: tuple[int, int] | None = None
+        self._pace = Pace()
 
     @property
     def has_begun(self) -> bool:
@@ -114,6 +116,8 @@ class StreamClock:
         if (ssrc, rate) != (self._ssrc, self._rate):
             self.jumps += self.has_begun
             self._begin(timestamp, rate, ssrc, arrival)
+        if self._pace.is_lost:
+            return self._by_arrival(arrival)
         ticks = self._ticks(timestamp)
         if self._transit is not None and (arrival - ticks < self.transit - _JUMP or ticks < self._newest - _JUMP):
             self.jumps += 1
@@ -122,12 +126,24 @@ class StreamClock:
         if ticks > self._newest or self._transit is None:
             self._newest = ticks
             self._rtp += signed_difference(timestamp, self._rtp, _RTP_BITS)
+        if self._pace.put(ticks, arrival_s):
+            self._samples.clear()
+            return self._by_arrival(arrival)
         self._arrived(arrival - ticks, arrival_s)
         return ticks
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the source's clock stands, or counts in another unit, so that arrivals stand in for its times."""
+        return self._pace.is_lost
+
+    def _by_arrival(self, arrival: int) -> int:
+        self._newest = max(self._newest + 1, arrival - self.transit)
+        return self._newest
+
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
         """Take a sender report: ``ntp`` has 64 bits, the upper half seconds; 0 says the sender has no clock."""
-        if ntp == 0:
+        if ntp == 0 or (self._pace.is_lost and ssrc == self._ssrc):
             return
         if ssrc != self._ssrc:
             # Before the first packet, or of a source that has just taken over.
@@ -167,6 +183,7 @@ class StreamClock:
         self._ssrc, self._rate = ssrc, rate
         self._base_rtp = self._rtp = timestamp
         self._newest = self._base_ticks
+        self._pace = Pace()
         self._samples.clear()
         self._doubtful.clear()
         self._drift_from = None

@@ -70,7 +70,7 @@ class StreamReception:
         self._keyframes: KeyframeRequests | None = None
         self._fruitless = Fruitless()
         self._sent = SentPackets()
-        self._is_over = self._is_missing_told = False
+        self._is_over = self._is_missing_told = self._is_clock_told = False
         self._missing_at_end = 0
         self._codec = ""
         self._shown_s = self._told_s = 0.0
@@ -308,6 +308,10 @@ class StreamReception:
             if unit.is_entry and not self.is_audio:
                 self._requests(first.arrival_s).entry(first.arrival_s)
             ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
+            if self.clock.is_lost and not self._is_clock_told:
+                self._is_clock_told = True
+                because = f"{self._part}: its RTP times do not go on as its packets come; it is placed by arrival"
+                self._shared.sink.note(EventKind.DEGRADED, part=f"times of {self._part}", because=because)
             if first.capture_ntp is not None:
                 self._taken.told(first.capture_ntp, ticks)
             self._shared.take(self, unit, ticks)

@@ -243,3 +243,12 @@ def test_within_a_picture_what_would_begin_another_is_left_out():
 def test_the_rest_of_a_picture_is_none_though_parameter_sets_stand_in_it():
     units = run(PictureAssembly(), stream_of([SPS, PPS, IDR, SPS, PPS, IDR_2], [SPS, PPS, IDR]), lost={2})
     assert [unit.first.sequence for unit in units] == [106]
+
+
+def test_a_source_whose_times_stand_is_parted_by_its_markers():
+    made = film(90, keys=(0, 45))
+    stream = [replace(packet, timestamp=7) for packet in packets(made)]
+    assembly = PictureAssembly()
+    units = run(assembly, stream, ends=False)
+    assert numbers(units, made) == list(range(45, 90))
+    assert assembly.dropped == 1 + 13  # what came in the first second is one, which is in pieces

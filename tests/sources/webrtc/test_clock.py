@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -261,3 +262,28 @@ def test_a_stream_that_begins_later_is_placed_at_once():
     assert apart(video, audio, 10.0) == pytest.approx(0.0, abs=0.001)
     joint.remove(audio.stream)
     assert video.stream.place(video.send(11.0)) > 0
+
+
+@pytest.mark.parametrize("speed", [0, 1 / 90, 1 / 10])
+def test_a_clock_that_stands_or_counts_in_another_unit_is_known_by_the_arrivals(speed):
+    joint = JointClock()
+    stream = joint.add(is_audio=False)
+    times = [stream.time(round(number * 3000 * speed), 90_000, 1, 100 + number / 30) for number in range(600)]
+    assert stream.is_lost
+    assert [after - before for before, after in itertools.pairwise(times[100:])] == pytest.approx(
+        [3000] * 499, abs=1
+    )
+    assert times[-1] - times[0] == pytest.approx(599 * 3000, abs=2)
+
+
+@pytest.mark.parametrize("held_s", [0.4, 2.5, 8.0])
+def test_what_a_network_held_up_keeps_its_times(held_s):
+    joint = JointClock()
+    stream = joint.add(is_audio=False)
+    for number in range(900):
+        sent_s = number / 30
+        arrival_s = 100 + (max(sent_s, 10 + held_s) if 10 < sent_s < 10 + held_s else sent_s)
+        assert stream.time(number * 3000, 90_000, 1, arrival_s) == pytest.approx(
+            100 * 90_000 + number * 3000, abs=2
+        )
+    assert not stream.is_lost
