@@ -12,6 +12,7 @@ const LOST_MS = 20000; // and then asks again: the connection may have been lost
 const REPORT_MS = 250;
 const LIVE_LAG_S = 0.25; // so far behind the newest frame live video is shown
 const LIVE_MOST_S = 2.5;
+const LIVE_LOST_S = 6; // what has not even been asked for
 const MOST_FAULTS = 5;
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const WAITING = "Waiting for the kernel: it is busy with a cell. What is shown goes on when that has ended.";
@@ -444,6 +445,7 @@ class Film {
   }
 
   show(number, media_s, captured) {
+    this.firstAt ??= performance.now();
     this.number = number;
     this.media_s = media_s;
     this.when = captured;
@@ -490,6 +492,8 @@ class Film {
   // Keeps up with what is being written: a little faster when late, at once when very late.
   keepUp() {
     if (this.isImages || !this.source || this.wanted || this.goal) return;
+    // A page that slept, or a slow link: what was missed is left out.
+    if (this.status.duration - this.end() > LIVE_LOST_S) return this.goEnd();
     const lag = this.end() - this.video.currentTime;
     if (lag > LIVE_MOST_S) this.video.currentTime = Math.max(this.end() - LIVE_LAG_S, 0);
     this.video.playbackRate = lag > 0.5 ? 1.08 : lag < 0.12 ? 0.96 : 1;
@@ -558,6 +562,7 @@ class View {
   constructor(model, el) {
     this.model = model;
     this.el = el;
+    this.begunAt = performance.now();
     this.isClosed = this.isLost = this.isPlaying = this.isFollowing = false;
     this.speed = 1;
     this.sleepers = new Set();

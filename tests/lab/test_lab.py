@@ -13,6 +13,7 @@ import recordkit as rk
 from recordkit.sources.readback import read_back
 
 from ..judges import assert_decodes_in_silence, judge
+from ..media import make_clip
 from .jupyter import ROOT, Notebook, running_browser, running_lab, write_notebook
 from .page_camera import PAGE_CAMERA, flash_to_beep_s
 from .watching import number_in_frame, of_view, step, until_view
@@ -429,4 +430,49 @@ def test_a_player_plays_steps_and_goes_where_code_sends_it(lab, cells):
     notebook.find(".recordkit-player-modes button:has-text('full')").click()
     notebook.restart()
     notebook.find(".recordkit-player").get_by_text("The kernel is gone").wait_for()
+    assert notebook.faults == []
+
+
+@pytest.mark.judge
+def test_what_a_page_cannot_play_is_said_in_words_and_shown_all_the_same(lab, cells):
+    clip = make_clip(lab.folder / "plain.ts", seconds=3)
+    make_clip(lab.folder / "old.avi", video="mpeg4", seconds=1)
+    make_clip(lab.folder / "surround.ts", audio=("ac3",), seconds=1)
+    data = bytearray(clip.read_bytes())
+    with rk.open(clip) as video:
+        begin, end = (int(video.frames["offset"].iloc[number]) for number in (20, 30))
+    data[begin:end] = bytes(end - begin)
+    (lab.folder / "damaged.ts").write_bytes(data)
+    names = ("old.avi", "surround.ts", "damaged.ts", "plain.ts")
+    notebook = cells("import recordkit as rk", *(f"rk.Player({name!r})" for name in names))
+
+    def told(place, words):
+        notebook.find(".recordkit-player-words").nth(place).filter(has_text=words).wait_for()
+
+    told(0, "shown as single images without audio: the video is in mpeg4")
+    told(1, "does not play its audio (AC3)")
+    players = "[...document.querySelectorAll('.recordkit-player')]"
+    notebook.page.wait_for_function(f"() => {players}.every((one) => one.recordkitView.first.number >= 0)")
+    damaged = "document.querySelectorAll('.recordkit-player')[2].recordkitView"
+    notebook.page.evaluate(f"() => {damaged}.goTime(1.2)")
+    told(2, "Damaged here")
+    # Deleted while it is watched: what is open can still be seen.
+    (lab.folder / "plain.ts").unlink()
+    plain = "document.querySelectorAll('.recordkit-player')[3].recordkitView"
+    notebook.page.evaluate(
+        f"() => {{ {plain}.first.forget(); {plain}.first.wanted = {{ number: 30 }}; {plain}.wake(); }}"
+    )
+    told(3, "was deleted meanwhile")
+    # A page that slept: what it missed is left out, and it goes on at the end.
+    notebook.page.evaluate(f"() => {{ {plain}.first.status.duration += 3600; {plain}.first.keepUp(); }}")
+    notebook.page.wait_for_function(f"() => {plain}.first.number > 80")
+    # Without MediaSource: single images.
+    notebook.page.evaluate("() => { window.kept = window.MediaSource; delete window.MediaSource; }")
+    notebook.find(".jp-CodeCell").nth(2).click()
+    notebook.command("notebook:run-cell")
+    told(1, "has no MediaSource")
+    notebook.page.wait_for_function(
+        "() => document.querySelectorAll('.recordkit-player')[1].recordkitView.first.picture.naturalWidth > 0"
+    )
+    notebook.page.evaluate("() => { window.MediaSource = window.kept; }")
     assert notebook.faults == []
