@@ -13,6 +13,7 @@ const REPORT_MS = 250;
 const LIVE_LAG_S = 0.25; // so far behind the newest frame live video is shown
 const LIVE_MOST_S = 2.5;
 const LIVE_LOST_S = 6; // what has not even been asked for
+const STUCK_MS = 2500;
 const MOST_FAULTS = 5;
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const WAITING = "Waiting for the kernel: it is busy with a cell. What is shown goes on when that has ended.";
@@ -139,6 +140,7 @@ class Film {
     this.video.addEventListener("error", () => this.broke());
     this.video.addEventListener("waiting", () => this.jump());
     this.video.addEventListener("ended", () => player.ended(this));
+    this.video.addEventListener("seeked", () => this.arrived());
     const shown = (_, data) => {
       if (player.isClosed) return;
       this.shows(data.mediaTime);
@@ -436,6 +438,7 @@ class Film {
   shows(time) {
     const at = this.nearest(time);
     if (at < 0 || this.isImages || this.player.mode !== "full") return;
+    if (this.video.hidden) this.showImages(false);
     this.show(this.numbers[at], this.times[at], this.captured[at]);
     const isDamaged = Boolean(this.flags[at] & 2);
     if (isDamaged !== Boolean(this.isDamaged)) {
@@ -511,6 +514,56 @@ class Film {
     }
   }
 
+  // A decoder that is given damaged frames may say nothing at all, and show nothing: never a spinner without end.
+  watch() {
+    const { video } = this;
+    const waits = video.seeking || (this.player.isPlaying && !video.paused && video.readyState < 3 && !video.ended);
+    if (!waits || this.isImages || this.player.mode !== "full" || this.wanted || this.goal || !this.has(video.currentTime + 0.05)) {
+      this.stuckSince = undefined;
+      return;
+    }
+    this.stuckSince ??= performance.now();
+    if (performance.now() - this.stuckSince < STUCK_MS) return;
+    this.stuckSince = Infinity;
+    const place = this.times.findIndex((time, at) => time > video.currentTime && this.flags[at] & 1);
+    this.say(DAMAGED, "fault", 6000);
+    if (this.player.isPlaying && place >= 0) video.currentTime = this.middle(place);
+    else this.still(video.currentTime);
+  }
+
+  // Where a seek ends and no frame comes of it, the page's decoder has none for that place.
+  arrived() {
+    clearTimeout(this.missing);
+    this.missing = setTimeout(() => {
+      const { video } = this;
+      const at = this.nearest(video.currentTime);
+      const isHere = at < 0 || Math.abs(this.number - this.numbers[at]) <= 1;
+      if (isHere || this.isImages || this.wanted || video.seeking || !video.paused || this.player.mode !== "full") return;
+      this.say(DAMAGED, "fault", 6000);
+      this.still(video.currentTime);
+    }, STUCK_MS);
+  }
+
+  // What the kernel's decoder makes of a frame that the page's own does not show.
+  async still(time) {
+    const answer = await this.player.line.ask({ ask: "image", of: this.of, media_s: time, width: this.pixels() });
+    if (answer.lost || answer.fault) return;
+    this.put(answer);
+  }
+
+  put(answer) {
+    const url = URL.createObjectURL(new Blob([answer.buffers[0]], { type: "image/jpeg" }));
+    this.picture.onload = () => URL.revokeObjectURL(url);
+    this.picture.src = url;
+    this.showImages(true);
+    this.show(answer.number, answer.media_s, answer.captured ?? NaN);
+  }
+
+  pixels() {
+    if (this.player.mode === "small") return 480;
+    return Math.min(Math.round(this.box.clientWidth * devicePixelRatio) || 960, 1280);
+  }
+
   // One image a second: where the page cannot play, or the link is slow.
   async step() {
     const { player } = this;
@@ -524,8 +577,7 @@ class Film {
     const { wanted } = this;
     this.wanted = null;
     this.drawn = now;
-    const width = player.mode === "small" ? 480 : Math.min(Math.round(this.box.clientWidth * devicePixelRatio) || 960, 1280);
-    const answer = await player.line.ask({ ask: "image", of: this.of, width, ...asked });
+    const answer = await player.line.ask({ ask: "image", of: this.of, width: this.pixels(), ...asked });
     if (answer.lost) this.wanted ??= wanted;
     if (answer.lost || player.isClosed) return;
     if (answer.fault) {
@@ -535,11 +587,7 @@ class Film {
     const wasGrowing = this.status.growing;
     this.update(answer);
     if (wasGrowing && !answer.growing) player.finished();
-    const url = URL.createObjectURL(new Blob([answer.buffers[0]], { type: "image/jpeg" }));
-    this.picture.onload = () => URL.revokeObjectURL(url);
-    this.picture.src = url;
-    this.showImages(true);
-    this.show(answer.number, answer.media_s, answer.captured ?? NaN);
+    this.put(answer);
     if (player.isPlaying && !player.isFollowing && answer.number >= answer.count - 1) player.ended(this);
     if (player.isPlaying) await player.rest(player.mode === "small" ? 1000 - (performance.now() - now) : 40);
   }
@@ -909,6 +957,7 @@ class View {
     else if (this.isPlaying && this.films.length > 1) this.together();
     if (this.isPlaying && this.films.some((film) => film.video.paused && !film.isImages && !film.video.ended && this.mode === "full"))
       for (const film of this.films) if (film.source && film.video.readyState > 2) film.play();
+    for (const film of this.films) film.watch();
     this.report();
     this.draw();
   }
