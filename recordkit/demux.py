@@ -60,6 +60,8 @@ def open_media(
     of its arrival in a format without any, for which libavformat makes some up by a frame rate.
     """
     name = os.fspath(url) if isinstance(url, str | os.PathLike) else "bytes in memory"
+    if "\0" in name:
+        raise SourceError(name, "no file has a NUL in its name")
     given = dict(options or {})
     is_live = _may_be_live(name)
     if is_live:

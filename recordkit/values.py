@@ -228,6 +228,8 @@ def path(name: str, value: Any) -> Path:  # noqa: ANN401 - whatever a caller giv
     """A path; ``~`` stands for the home folder."""
     if not isinstance(value, str | os.PathLike) or isinstance(value, bytes):
         raise SettingsError(name, value, "give a path, as text or a Path")
+    if "\0" in os.fspath(value):
+        raise SettingsError(name, value, "no file has a NUL in its name")
     return Path(value).expanduser()
 
 

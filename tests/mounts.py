@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-_SIZES = {"ext4": 64 << 20, "xfs": 320 << 20}
+_SIZES = {"ext4": 64 << 20, "xfs": 320 << 20, "btrfs": 128 << 20}
+_FUSE = {"ntfs-3g": "ntfs-3g", "bindfs": "bindfs", "mergerfs": "mergerfs", "rclone": "rclone", "sshfs": "sshfs"}
+_SFTP = "/usr/lib/openssh/sftp-server"
+KINDS = (*_SIZES, "tmpfs", "ramfs", "overlay", *_FUSE)
+"""All that ``mounted`` knows."""
 
 
 def no_mounts() -> str | None:
@@ -22,6 +28,21 @@ def no_mounts() -> str | None:
     status = Path("/proc/self/status").read_text()
     effective = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff")), 16)
     return None if effective >> 21 & 1 else "this container may not mount (no CAP_SYS_ADMIN)"
+
+
+def no_mount(kind: str) -> str | None:
+    """Why no file system of this kind can be had, or None."""
+    if kind in _SIZES:
+        return no_disk(kind)
+    if reason := no_mounts():
+        return reason
+    if kind not in _FUSE:
+        known = Path("/proc/filesystems").read_text().split()
+        return None if kind in known else f"the kernel does not know {kind}"
+    for program in (_FUSE[kind], *(["mkntfs"] if kind == "ntfs-3g" else [_SFTP] if kind == "sshfs" else [])):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    return None if Path("/dev/fuse").exists() else "there is no /dev/fuse"
 
 
 def no_disk(kind: str) -> str | None:
@@ -99,26 +120,127 @@ def tmpfs(folder: Path, size: str) -> Iterator[Path]:
         _run("umount", str(folder))
 
 
-@contextmanager
-def mounted(folder: Path, kind: str) -> Iterator[Path]:
-    """A new file system of ``kind`` at ``folder`` for a test: "tmpfs" (8 MB), "ext4" (64 MB) or "xfs" (320 MB).
+class Fuse:
+    """A file system of a program of its own, over ``folder``; ``again`` mounts it anew, as after a restart."""
 
-    Skips where this user may not mount it, or the program that makes it is not there.
-    """
-    reason = no_mounts() if kind == "tmpfs" else no_disk(kind)
-    if reason:
-        pytest.skip(reason)
+    def __init__(self, folder: Path, kind: str, place: Path) -> None:
+        self.kind, self.place = kind, place
+        self._below = folder / "below"
+        self._below.mkdir(parents=True)
+        place.mkdir()
+        if kind == "ntfs-3g":
+            self._below = folder / "image"
+            with self._below.open("wb") as file:
+                file.truncate(64 << 20)
+            _run("mkntfs", "-q", "-F", "-f", str(self._below))
+        self._server: subprocess.Popen[bytes] | None = None
+        self._mount()
+
+    def _mount(self) -> None:
+        below, place = str(self._below), str(self.place)
+        if self.kind == "sshfs":
+            # An SFTP server on a pair of pipes: no network, no keys.
+            ends = socket.socketpair()
+            self._server = subprocess.Popen([_SFTP], stdin=ends[0], stdout=ends[0], stderr=subprocess.DEVNULL)
+            command = ["sshfs", "-o", "passive", f":{below}", place]
+            mounting = subprocess.Popen(command, stdin=ends[1], stdout=ends[1], stderr=subprocess.DEVNULL)
+            for end in ends:
+                end.close()
+            self._mounting = mounting
+        elif self.kind == "rclone":
+            options = ["--vfs-cache-mode", "writes", "--daemon", "--config", "/dev/null"]
+            _run("rclone", "mount", f":local:{below}", place, *options)
+        else:
+            _run(_FUSE[self.kind], below, place)
+        end_s = time.monotonic() + 20
+        while not place_is_mount(self.place):
+            if time.monotonic() > end_s:
+                raise RuntimeError(f"{self.kind} was not mounted")
+            time.sleep(0.02)
+
+    def again(self) -> None:
+        """Unmount it and mount it anew: what is remembered of inodes is forgotten."""
+        self.close()
+        self._mount()
+
+    def close(self) -> None:
+        """Unmount it, and wait for its programs."""
+        _run("umount", str(self.place))
+        for process in (self._server, getattr(self, "_mounting", None)):
+            if process is not None:
+                process.wait(20)
+
+
+def place_is_mount(place: Path) -> bool:
+    """Whether something is mounted there."""
+    return any(line.split()[1] == str(place) for line in Path("/proc/mounts").read_text().splitlines())
+
+
+@contextmanager
+def _mounted(folder: Path, kind: str) -> Iterator[Callable[[], None]]:
+    """What mounts it anew."""
     image = folder.with_name(f"{folder.name}-{kind}")
+    if kind in _SIZES:
+        with disk(image, kind, folder) as made:
+
+            def again() -> None:
+                made.unmount()
+                made.mount()
+
+            yield again
+    elif kind in _FUSE:
+        mounted_by = Fuse(image, kind, folder)
+        try:
+            yield mounted_by.again
+        finally:
+            mounted_by.close()
+    elif kind == "overlay":
+        for name in ("lower", "upper", "work"):
+            (image / name).mkdir(parents=True)
+        options = f"lowerdir={image}/lower,upperdir={image}/upper,workdir={image}/work"
+        folder.mkdir()
+        _run("mount", "-t", "overlay", "-o", options, "recordkit-test", str(folder))
+        try:
+            yield lambda: None
+        finally:
+            _run("umount", str(folder))
+    elif kind == "ramfs":
+        folder.mkdir()
+        _run("mount", "-t", "ramfs", "recordkit-test", str(folder))
+        try:
+            yield lambda: None
+        finally:
+            _run("umount", str(folder))
+    else:
+        with tmpfs(folder, "8m"):
+            yield lambda: None
+
+
+@contextmanager
+def remountable(folder: Path, kind: str) -> Iterator[Callable[[], None]]:
+    """A new file system of one of ``KINDS`` at ``folder`` for a test; what mounts it anew.
+
+    Skips, and says why, if this user may not mount it, or the program that makes it is not there.
+    """
+    if reason := no_mount(kind):
+        pytest.skip(reason)
     with ExitStack() as stack:
         try:
-            stack.enter_context(tmpfs(folder, "8m") if kind == "tmpfs" else disk(image, kind, folder))
+            again = stack.enter_context(_mounted(folder, kind))
         except RuntimeError as error:
             pytest.skip(f"{kind} cannot be mounted here: {error}")
         try:
-            yield folder
+            yield again
         finally:
             # Frozen, it could not be unmounted.
             subprocess.run(["fsfreeze", "-u", str(folder)], capture_output=True, check=False)
+
+
+@contextmanager
+def mounted(folder: Path, kind: str) -> Iterator[Path]:
+    """The same, of "tmpfs" (8 MB), "ext4" (64 MB), "xfs" (320 MB), "btrfs" (128 MB) and the others."""
+    with remountable(folder, kind):
+        yield folder
 
 
 def _run(*command: str) -> str:

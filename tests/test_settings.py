@@ -6,6 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
+import recordkit as rk
 from recordkit.errors import SettingsError
 from recordkit.settings import (
     AudioSettings,
@@ -109,3 +110,11 @@ def test_what_is_told_by_name_is_what_there_is():
     del of_value["path"]
     assert get_type_hints(RecordingOptions) == of_value
     assert get_type_hints(PortableOptions).items() < of_value.items()
+
+
+@pytest.mark.parametrize(
+    "call", [rk.recover, rk.partials, rk.verify, rk.read_flush_log, rk.read_flush_logs, rk.open]
+)
+def test_a_name_with_a_nul_is_refused_in_words(call):
+    with pytest.raises(rk.RecordkitError, match=r"NUL|null"):
+        call("talk\0.ts")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from .presence import page_side
 
 NO_AUDIO = "none"
 _HERE = Path(__file__).parent
+
+log = logging.getLogger("recordkit")
 
 
 class Camera(anywidget.AnyWidget):
@@ -113,8 +116,11 @@ class Camera(anywidget.AnyWidget):
         """Let go of the device."""
         self.send({"type": "off"})
 
-    def _from_page(self, _: object, message: dict[str, Any], buffers: object) -> None:
+    def _from_page(self, _: object, message: object, buffers: object) -> None:
         session = self._session
+        if not isinstance(message, dict):
+            log.warning("a message of the page is no object, and was left out: %s", str(message)[:80])
+            return
         if session is None or message.get("id") != self._count or session.state is SessionState.STOPPED:
             return
         if message.get("type") in ("offer", "failed"):

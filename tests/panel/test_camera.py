@@ -99,3 +99,10 @@ def test_what_is_chosen_in_the_page_is_what_the_worker_expects(camera):
 def test_settings_that_cannot_be_used(settings):
     with pytest.raises(SettingsError, match=next(iter(settings))):
         rk.Camera(**settings)
+
+
+@pytest.mark.parametrize("message", [None, [], "offer", 3, ["type"]])
+def test_a_message_that_is_no_object_is_left_out_and_told_of(camera, caplog, message):
+    camera._session = Session(Path("talk.ts"))
+    camera._from_page(camera, message, [])
+    assert "no object" in caplog.text
