@@ -131,17 +131,17 @@ class WriteError(OutputError):
 
 
 class AdmissionError(RecordkitError):
-    """The machine cannot carry one more recording; nothing was opened for it.
+    """The machine cannot carry one more recording; nothing is left of it.
 
-    Fields: ``recording`` (its name), ``short`` ("memory", "file descriptors", "disk" or "processor"), and
-    what is ``needed`` and ``available`` of it, in bytes or files; None if that is not a number.
+    Fields: ``recording`` (its name), ``short`` ("memory", "file descriptors", "threads", "disk" or "processor"),
+    and what is ``needed`` and ``available`` of it, in bytes, files or threads; None if that is not a number.
     """
 
     def __init__(self, recording: str, short: str, needed: int | None, available: int | None, message: str) -> None:
-        super().__init__(
-            f"{recording}: not started, for want of {short}: {message}; "
-            "admission='off' (--no-admission) starts it all the same"
-        )
+        # What the system refuses cannot be had all the same.
+        refused = short == "threads" or (short == "memory" and available is None)
+        forced = "" if refused else "; admission='off' (--no-admission) starts it all the same"
+        super().__init__(f"{recording}: not started, for want of {short}: {message}{forced}")
         self.recording = recording
         self.short = short
         self.needed = needed

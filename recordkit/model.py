@@ -210,7 +210,7 @@ class FlushRecord:
     start; ``interval_s`` since the flush before (or the start). ``file_bytes`` is the main file's
     size after the flush, ``bytes_at_risk`` what a power cut just before the flush ended would
     have cost. ``media_s`` is the time that the flushed units cover. ``dropped_units`` counts from
-    the start of the recording.
+    the start of the recording. ``rss_bytes`` is None if the system did not tell it.
     """
 
     index: int
@@ -228,7 +228,7 @@ class FlushRecord:
     dropped_units: int
     queue_bytes: int
     bytes_at_risk: int
-    rss_bytes: int
+    rss_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +244,11 @@ class Sample:
 
     time_ns: int
     elapsed_s: float
-    rss_bytes: int
+    rss_bytes: int | None
     uss_bytes: int | None
     peak_rss_bytes: int | None
     cpu_share: float
-    threads: int
+    threads: int | None
     open_files: int | None
     file_bytes: int | None
     buffer_bytes: int

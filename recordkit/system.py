@@ -120,9 +120,12 @@ class System:
         """Bring a tail, and the space that it gave back, to the disk."""
         os.fsync(descriptor)
 
-    def sync_folder(self, folder: Path) -> None:
-        """Bring a folder's names to the disk, if the file system supports that."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    def sync_folder(self, folder: Path, opened: int | None = None) -> None:
+        """Bring a folder's names to the disk, if the file system supports that.
+
+        ``opened`` is a descriptor of it that is there already: it can be synced though no further one is to be had.
+        """
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC) if opened is None else opened
         try:
             os.fsync(descriptor)
         except OSError as error:
@@ -130,7 +133,8 @@ class System:
             if error.errno not in (errno.EINVAL, errno.EBADF):
                 raise
         finally:
-            os.close(descriptor)
+            if opened is None:
+                os.close(descriptor)
 
     def allocate(self, descriptor: int, size: int) -> None:
         """Give the empty file ``size`` bytes of disk space of its own, however often it is written to.

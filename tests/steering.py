@@ -236,9 +236,9 @@ class FaultySystem(System):
         self._called("sync_tail")
         super().sync_tail(descriptor)
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: Path, opened: int | None = None) -> None:
         self._called("sync_folder")
-        super().sync_folder(folder)
+        super().sync_folder(folder, opened)
 
     def allocate(self, descriptor: int, size: int) -> None:
         self._called("allocate", size)

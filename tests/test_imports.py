@@ -17,9 +17,9 @@ PACKAGE = Path(recordkit.__file__).parent
 
 FLOORS: list[set[str]] = [
     # the ground: errors, the clock and what the system gives
-    {"errors", "printable", "system", "ticks", "version"},
+    {"errors", "onlooker", "printable", "system", "ticks", "version"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
-    {"model", "values", "budget", "demux", "names"},
+    {"model", "values", "budget", "demux", "names", "threads"},
     {"container", "intake", "signatures", "bitstream", "telemetry"},
     # formats without I/O, what a caller may choose, figures to pictures
     {"mpegts", "mp4", "sound", "settings", "plots"},

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
+from ..errors import AdmissionError
+from ..threads import begin
 from .protocol import Lines
 
 SHED_BYTES = 256 * 1024
@@ -33,6 +35,8 @@ class Outbox:
 
     The queue is bounded; a reader who does not read costs lines, counted in ``lost``, and nobody's
     time. It ends with ``close``, or when the other side is gone.
+
+    Raises AdmissionError if there is no thread; the descriptor is closed then.
     """
 
     def __init__(self, name: str, descriptor: int) -> None:
@@ -43,7 +47,11 @@ class Outbox:
         self._bytes = 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"recordkit-tell:{name}", daemon=True)
-        self._thread.start()
+        try:
+            begin(self._thread, name)
+        except AdmissionError:
+            os.close(descriptor)
+            raise
 
     def put(self, line: bytes, *, sheddable: bool = False) -> bool:
         """Queue a line; False where it is dropped."""
@@ -115,14 +123,30 @@ class Link(threading.Thread):
 
     Both descriptors are the link's own from now on. ``other`` is a descriptor that becomes readable when the
     other side's process has ended: its pipe may be held open by children that it forked.
+
+    Raises AdmissionError if there is no thread to tell in; all are closed then.
     """
 
     def __init__(self, name: str, reading: int, writing: int, listener: Listener, other: int | None = None) -> None:
         super().__init__(name=f"recordkit-hear:{name}", daemon=True)
         self.listener = listener
-        self.outbox = Outbox(name, writing)
+        self._owner = name
         self._reading = reading
         self._other = other
+        try:
+            self.outbox = Outbox(name, writing)
+        except AdmissionError:
+            self._close()
+            raise
+
+    def begin(self) -> None:
+        """Start to listen. Raises AdmissionError if there is no thread; the link is closed then."""
+        try:
+            begin(self, self._owner)
+        except AdmissionError:
+            self.outbox.close()
+            self._close()
+            raise
 
     def run(self) -> None:
         """Listen until the other side hangs up."""
@@ -133,10 +157,13 @@ class Link(threading.Thread):
                 if heard and not self.listener.heard(self, heard):
                     break
         finally:
-            for descriptor in (self._reading, self._other):
-                if descriptor is not None:
-                    os.close(descriptor)
+            self._close()
             self.listener.hung_up(self)
+
+    def _close(self) -> None:
+        for descriptor in (self._reading, self._other):
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _read(self) -> bytes:
         poll = select.poll()

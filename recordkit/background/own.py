@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import psutil
-
 from ..system import System
 
 
@@ -24,11 +22,6 @@ def free_bytes(folder: Path) -> int | None:
         return System().free_bytes(folder)
     except OSError:
         return None
-
-
-def resident_bytes() -> int:
-    """Memory of this process, in bytes."""
-    return int(psutil.Process().memory_info().rss)
 
 
 def own_streams() -> tuple[int, int]:

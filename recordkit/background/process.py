@@ -38,6 +38,12 @@ class WorkerProcess:
         hearing, speaking = given
         return hearing, speaking
 
+    def abandon(self) -> None:
+        """Nobody can listen to it: end it, before it has begun."""
+        self.popen.kill()
+        self.popen.wait()
+        self.words.close()
+
     def end(self, path: Path) -> WorkerError:
         """Wait for the process's end, which has begun, and say what it looks like."""
         try:

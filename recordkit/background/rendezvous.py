@@ -7,7 +7,9 @@ gone with their process. Such names know no permissions, so that both sides ask 
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import selectors
 import socket
@@ -17,10 +19,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import StateError
+from ..errors import RecordkitError, StateError
 from ..system import System
+from ..threads import begin
 from ..writer.output import Output
 
+log = logging.getLogger("recordkit")
+
+_RETRY_S = 0.1
 _CREDENTIALS = struct.Struct("3i")
 """struct ucred: process, user, group."""
 
@@ -44,44 +50,84 @@ class Rendezvous:
 
     One that ``waits`` is found by those alone who seek a recording that has lost whoever started it.
 
-    Raises OSError where the system gives no such socket.
+    While no descriptor is left whoever attaches is turned away, and not the last one that is answered.
+
+    Raises OSError where the system gives no such socket, AdmissionError if there is no thread for it.
     """
 
     def __init__(self, partial: Path, on_call: Callable[[socket.socket], None], *, waits: bool = False) -> None:
         self._on_call = on_call
+        self._closing = threading.Event()
+        self._spare: int | None = None
+        self._sockets: list[socket.socket] = []
         by_inode, by_path = _addresses(partial, waits=waits)
-        self._sockets = [_listening(by_inode)]
-        # One is enough, and that of the path may still be another's: a partial that was moved away.
-        with suppress(OSError):
-            self._sockets.append(_listening(by_path))
-        threading.Thread(target=self._run, name="recordkit-accept", daemon=True).start()
+        thread = threading.Thread(target=self._run, name="recordkit-accept", daemon=True)
+        try:
+            self._sockets.append(_listening(by_inode))
+            # One is enough, and that of the path may still be another's: a partial that was moved away.
+            with suppress(OSError):
+                self._sockets.append(_listening(by_path))
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            begin(thread, partial.name)
+        except BaseException:
+            self._let_go()
+            raise
 
     def _run(self) -> None:
-        with selectors.DefaultSelector() as calls:
-            for listening in self._sockets:
-                calls.register(listening, selectors.EVENT_READ)
-            while True:
-                for key, _ in calls.select():
-                    try:
-                        connection, _ = key.fileobj.accept()  # type: ignore[union-attr]
-                    except OSError:  # closed
-                        self._close()
-                        return
-                    if _user_of_peer(connection) in (0, os.geteuid()):
-                        self._on_call(connection)
-                    else:
-                        connection.close()
+        try:
+            # Not epoll, which would need a descriptor of its own.
+            with selectors.PollSelector() as calls:
+                for listening in self._sockets:
+                    calls.register(listening, selectors.EVENT_READ, listening)
+                while not self._closing.is_set():
+                    for key, _ in calls.select():
+                        self._accept(key.data)
+        finally:
+            self._let_go()
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            connection, _ = listening.accept()
+        except OSError as error:
+            if not self._closing.is_set():
+                self._turn_away(listening, error)
+            return
+        try:
+            if _user_of_peer(connection) in (0, os.geteuid()):
+                self._on_call(connection)
+                return
+        except (OSError, RecordkitError) as error:
+            # One who cannot be answered must not leave the recording without an ear for the next.
+            log.warning("Somebody who attached cannot be answered: %s", error)
+        connection.close()
+
+    def _turn_away(self, listening: socket.socket, error: OSError) -> None:
+        """No descriptor is left: the spare one serves to hang up on whoever waits, who would wait for ever else."""
+        log.warning("Nobody can attach to the recording at the moment: %s", error.strerror)
+        if self._spare is not None and error.errno in (errno.EMFILE, errno.ENFILE):
+            os.close(self._spare)
+            self._spare = None
+            with suppress(OSError):
+                listening.accept()[0].close()
+        if self._spare is None:
+            with suppress(OSError):
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._closing.wait(_RETRY_S)
 
     def close(self) -> None:
         """Listen no more."""
+        self._closing.set()
         # Closing alone would leave the thread waiting.
         for listening in self._sockets:
             with suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
 
-    def _close(self) -> None:
+    def _let_go(self) -> None:
         for listening in self._sockets:
             listening.close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
 
 
 def _listening(address: str) -> socket.socket:

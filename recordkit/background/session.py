@@ -31,6 +31,8 @@ log = logging.getLogger("recordkit")
 
 _SLICE_S = 0.25
 _LONGEST_CLOSE_S = 5.0
+_LONGEST_GREETING_S = 15.0
+"""So long a recording that is there already may take to answer who attaches."""
 _LONGEST_FAREWELL_S = 30.0
 """So long the end of the program waits for a recording that is ending; it ends without us as well."""
 
@@ -187,7 +189,12 @@ class Session(Standing):
         self._process = process
         if ends_with_us:
             atexit.register(self._end_with_program)
-        self._connect(*process.descriptors())
+        try:
+            self._connect(*process.descriptors())
+        except BaseException:
+            atexit.unregister(self._end_with_program)
+            process.abandon()
+            raise
         if self._link is not None:
             self._link.outbox.put(request)
         self._until_begun()
@@ -195,16 +202,22 @@ class Session(Standing):
     def connect(self, reading: int, writing: int) -> None:
         """Speak to a worker that records already. Raises StateError where it does not answer."""
         self._connect(reading, writing)
-        self._until_begun()
+        self._until_begun(_LONGEST_GREETING_S)
 
     def _connect(self, reading: int, writing: int) -> None:
         self._link = Link(self._path.name, reading, writing, self)
-        self._link.start()
+        self._link.begin()
 
-    def _until_begun(self) -> None:
+    def _until_begun(self, longest_s: float = float("inf")) -> None:
         try:
             while not self._began.wait(_SLICE_S):
-                pass
+                longest_s -= _SLICE_S
+                if longest_s <= 0 and self._link is not None:
+                    self._link.outbox.close()
+                    advice = "its process does not answer; the recording may go on all the same"
+                    raise StateError("silent", "recording", advice)
+        except StateError:
+            raise  # it went on without us before
         except BaseException:
             # Interrupted while the source was being opened: then there shall be no recording.
             self.ask_to_stop()

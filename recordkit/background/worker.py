@@ -19,7 +19,9 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from ..errors import RecordkitError, SettingsError, StateError
+import psutil
+
+from ..errors import AdmissionError, RecordkitError, SettingsError, StateError
 from ..model import Sample
 from ..recorder.record import record
 from ..recorder.recorder import Recorder
@@ -31,14 +33,16 @@ from ..sources.source import SignalledSource
 from ..system import give_back_freed_memory
 from ..telemetry.frames import Log
 from ..telemetry.logfile import record_line
+from ..telemetry.process import resident_bytes
 from ..telemetry.schema import Record
+from ..threads import begin
 from ..version import __version__
 from .channel import OnChannel, Signals, Teller
 from .description import describe, restore
 from .faults import describe_error
 from .link import Link
 from .mailbox import Mailbox
-from .own import free_bytes, own_streams, process_descriptor, resident_bytes
+from .own import free_bytes, own_streams, process_descriptor
 from .protocol import PROTOCOL, OnParentExit, Type, decode, encode
 from .rendezvous import Rendezvous
 
@@ -71,7 +75,7 @@ class Worker:
 
     def run(self) -> None:
         """Record what the first line says, to the end, and tell of it."""
-        self._parent.start()
+        self._parent.begin()
         line = self._first.get()
         if line is None:
             return
@@ -158,15 +162,19 @@ class Worker:
         if recorder is None:
             connection.close()
             return
-        reading = connection.detach()
+        writing = os.dup(connection.fileno())
         with self._lock:
-            link = Link(str(len(self._links)), reading, os.dup(reading), self)
+            link = Link(str(len(self._links)), connection.detach(), writing, self)
             self._links[link] = partial(_tell_record, link)
             if self._mode == "wait":
                 self._taken_up.set()
                 self._hang_up()  # nobody else is to get it
         self._greet(link, recorder)
-        link.start()
+        try:
+            link.begin()
+        except AdmissionError:
+            self.hung_up(link)
+            raise
 
     def _progressed(self, recorder: Recorder) -> None:
         if not recorder.file_bytes and recorder.bytes_since_last_flush:
@@ -183,7 +191,7 @@ class Worker:
             "queue_bytes": recorder.queue_bytes,
             "dropped_units": recorder.counters.dropped_items,
             "free_bytes": free_bytes(recorder.temp_output_path.parent),
-            "rss_bytes": resident_bytes(),
+            "rss_bytes": resident_bytes(psutil.Process()),
         }
         for link in self._everybody():
             line = encode(Type.PROGRESS, lost_lines=link.outbox.lost, **figures)
@@ -252,9 +260,13 @@ class Worker:
             self._taken_up.clear()
             try:
                 self._rendezvous = Rendezvous(recorder.temp_output_path, self._called, waits=True)
-            except OSError as error:
-                log.warning("Nobody can come back to this recording: %s", error.strerror)
-        threading.Thread(target=self._alone, name="recordkit-alone", daemon=True).start()
+            except (OSError, AdmissionError) as error:
+                log.warning("Nobody can come back to this recording: %s", error)
+        try:
+            begin(threading.Thread(target=self._alone, name="recordkit-alone", daemon=True), "recordkit-alone")
+        except AdmissionError as error:
+            log.warning("Nobody can be waited for, and the recording is brought to its end: %s", error)
+            self._stop.set()
 
     def _alone(self) -> None:
         if not self._taken_up.wait(self._alone_s):

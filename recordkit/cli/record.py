@@ -25,6 +25,7 @@ from ..sources.media_file import MediaFile
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
+from ..telemetry.process import resident_bytes
 from ..telemetry.words import size_text
 from .arguments import exactly, frame_size, named_values
 from .listening import (
@@ -298,7 +299,7 @@ def record(
 
 def _progress(recorder: Recorder) -> Text:
     counters = recorder.counters
-    memory = psutil.Process().memory_info().rss
+    memory = resident_bytes(psutil.Process())
     parts: list[str | tuple[str, str]] = [
         ("● REC ", "bold red"),
         (time_text(recorder.duration_s), "bold"),
@@ -307,7 +308,7 @@ def _progress(recorder: Recorder) -> Text:
         "   flushes ",
         (str(len(recorder.flush_records)), "bold"),
         "   memory ",
-        (size_text(memory), "bold"),
+        ("—" if memory is None else size_text(memory), "bold"),
     ]
     if counters.dropped_items:
         parts += ["   dropped ", (str(counters.dropped_items), "bold yellow")]

@@ -59,7 +59,7 @@ def flush_table(recording: Recording) -> Table:
             f"{record.write_s * 1000:.1f} ms",
             f"{record.sync_s * 1000:.1f} ms",
             size_text(record.file_bytes),
-            size_text(record.rss_bytes),
+            _known(record.rss_bytes, size_text),
         )
     return table
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -110,8 +110,12 @@ def serve(
 
         def progress() -> None:
             if console.is_terminal:
-                table = watch_table(scan(folder, clock.time_ns(), system, known), console.width, console.height - 9)
-                live.update(table, refresh=True)
+                try:
+                    found = scan(folder, clock.time_ns(), system, known)
+                    shown: RenderableType = watch_table(found, console.width, console.height - 9)
+                    live.update(shown, refresh=True)
+                except Exception as error:  # noqa: BLE001 - it is told, and whoever publishes is recorded all the same
+                    live.update(Text(f"What is recorded cannot be shown: {error}", "yellow"), refresh=True)
 
         serve_publishers(
             folder, whip, video=video, on_partial=on_partial.value, on_ready=ready, on_progress=progress

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from aiortc.sdp import SessionDescription
 
 from ..errors import DiskSpaceError, RecordkitError
+from ..onlooker import Onlooker
 from ..recorder.state import State
 from ..system import Clock
 from . import pages
@@ -106,13 +107,14 @@ class Endpoint:
         await self._listener.stop()
 
     async def _look(self) -> None:
+        onlooker = Onlooker("The look at the publishers")
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
             self._free_bytes = await self._desk.free_bytes()
             for publisher in self.publishers:
                 if self._is_disk_low:
                     publisher.begin_end("the disk is nearly full")
-                publisher.look()
+                onlooker.tell(publisher.look)
 
     @property
     def _is_disk_low(self) -> bool:

@@ -59,7 +59,7 @@ class FolderDesk:
         """Bytes free on the folder's disk, which may take its time to tell; None where it cannot."""
         try:
             return await asyncio.to_thread(self._system.free_bytes, self._folder)
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError: no thread is left to ask in
             return None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Unpack
 
 from ..errors import OutputAccessError, RecordkitError
+from ..onlooker import Onlooker
 from ..recorder.media_recorder import MediaRecorder, OnGap
 from ..recorder.shared import Shared
 from ..settings import RecordingOptions, RecordingSettings
@@ -44,7 +45,8 @@ def serve(
 
     It goes on until ``stop`` is set, or an interrupt from the keyboard, and then commits all that
     is being recorded; a second interrupt is passed on and leaves partials. ``on_ready`` is called
-    with the endpoint's URL once it listens, ``on_progress`` twice a second. ``video``, ``audio`` and
+    with the endpoint's URL once it listens, ``on_progress`` twice a second;
+    if that fails it is logged. ``video``, ``audio`` and
     ``settings`` are those of MediaRecorder.
 
     What an earlier run has left unfinished in the folder is told in the log, and brought to its end with
@@ -61,6 +63,7 @@ def serve(
     def recorder(path: Path) -> MediaRecorder:
         return MediaRecorder(path, on_gap=on_gap, shared=shared, **settings)
 
+    progress = Onlooker("on_progress")
     desk = FolderDesk(folder, whip, clock, system, recorder)
     server = _Server(whip, desk, clock)
     try:
@@ -75,7 +78,7 @@ def serve(
         try:
             while not (stop.wait(PROGRESS_INTERVAL_S) or server.ended.is_set()):
                 if on_progress is not None:
-                    on_progress()
+                    progress.tell(on_progress)
         except KeyboardInterrupt:
             log.info("Interrupted: all recordings are brought to their ends")
         server.end()

@@ -134,7 +134,10 @@ def _memory(ax: Axes, found: Tables) -> None:
     uss = found.sample("uss_bytes") / 1e6
     top = max(np.nanmax(rss, initial=0), np.nanmax(uss, initial=0))
     limit = found.limit("memory_bytes") / 1e6
-    title = f"Memory: {rss[-1]:.0f} MB at the end, {rss.max():.0f} MB at most" if len(rss) else "Memory: no samples"
+    told = rss[~np.isnan(rss)]
+    title = "Memory: no samples"
+    if len(told):
+        title = f"Memory: {told[-1]:.0f} MB at the end, {told.max():.0f} MB at most"
     dress(ax, title, "MB", max(top, limit) if top >= limit / 2 else top)
     ends = []
     for name, values, colour in (("USS", uss, GREEN), ("RSS", rss, BLUE)):

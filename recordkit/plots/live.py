@@ -133,7 +133,7 @@ class LiveCharts:
             if isinstance(record, FlushRecord):
                 self._flush_count += 1
                 self._growth.add(record.elapsed_s, record.file_bytes)
-            else:
+            elif record.rss_bytes is not None:
                 self._memory.add(record.elapsed_s, record.rss_bytes)
 
     def draw(self) -> tuple[bytes, bytes]:

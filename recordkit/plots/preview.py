@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..model import EventKind, StreamFormat
+from ..model import EventKind, FlushRecord, Sample, StreamFormat
 from ..printable import for_page
 from ..telemetry.frames import Log
 from ..telemetry.words import count_text, size_text, span_text, time_text
@@ -88,7 +88,8 @@ def text(recording: Ended) -> str:
     if recording.path is None:
         return "no recording: no media came, and no file was made"
     contents = recording.log.contents
-    memory = [*(one.rss_bytes for one in contents.flushes), *(one.rss_bytes for one in contents.samples)]
+    measured: list[FlushRecord | Sample] = [*contents.flushes, *contents.samples]
+    memory = [one.rss_bytes for one in measured if one.rss_bytes is not None]
     how = [
         count_text(_flush_count(recording), "flush", "flushes"),
         f"memory {size_text(max(memory))} at most" if memory else "memory not measured",
@@ -239,7 +240,7 @@ def _facts(recording: Ended) -> Iterator[tuple[str, str]]:
         risk = size_text(int(row["bytes_at_risk_max"]))
         count = f"{int(row['flush_count']):,}"
         yield "flushes", f"{count}, at most {longest} apart, {busy} to write and sync; {risk} at risk at most"
-    if recording.log.contents.samples:
+    if any(one.rss_bytes is not None for one in recording.log.contents.samples):
         slope = float(row["rss_slope_mb_per_h"])
         peak, end = size_text(int(row["rss_peak_bytes"])), size_text(int(row["rss_end_bytes"]))
         trend = f", {slope:+.1f} MB an hour" if slope == slope else ""

@@ -14,7 +14,7 @@ _ENCODER_BYTES_PER_PIXEL = 25
 _UNKNOWN_SIZE = (640, 360)
 """Small: nobody is refused for frames that may never come."""
 DESCRIPTORS = 8
-"""Files that one recording has open at a time: three, more for moments, and some for its source."""
+"""Files that one recording has open at a time: four, more for moments, and some for its source."""
 RECENT_S = 10.0
 
 
@@ -61,16 +61,7 @@ def check(needs: Needs, running: Iterable[Load], capacity: Capacity) -> None:
     where a recording of this process loses media at this moment that another one would make it
     lose more; one that has no frames to encode is never refused for the processor's sake.
     """
-    free_bytes = capacity.memory_bytes()
-    if free_bytes < needs.memory_bytes:
-        raise AdmissionError(
-            needs.name,
-            "memory",
-            needs.memory_bytes,
-            free_bytes,
-            f"it may need {needs.memory_bytes / 1e6:,.0f} MB of memory and {free_bytes / 1e6:,.0f} MB can be had: "
-            "end another recording or program, or give a smaller queue_bytes or flush_threshold",
-        )
+    # First: without a descriptor nothing else can be asked.
     free = capacity.descriptors()
     if free is not None and free < DESCRIPTORS:
         raise AdmissionError(
@@ -79,6 +70,16 @@ def check(needs: Needs, running: Iterable[Load], capacity: Capacity) -> None:
             DESCRIPTORS,
             free,
             f"it opens up to {DESCRIPTORS} files, this process may open {free} more: raise the limit (ulimit -n)",
+        )
+    free_bytes = capacity.memory_bytes()
+    if free_bytes is not None and free_bytes < needs.memory_bytes:
+        raise AdmissionError(
+            needs.name,
+            "memory",
+            needs.memory_bytes,
+            free_bytes,
+            f"it may need {needs.memory_bytes / 1e6:,.0f} MB of memory and {free_bytes / 1e6:,.0f} MB can be had: "
+            "end another recording or program, or give a smaller queue_bytes or flush_threshold",
         )
     for load in running:
         if not _is_recent(load.since_drop_s):

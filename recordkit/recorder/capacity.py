@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
 
 import psutil
+
+from ..telemetry.process import measured
 
 _V1_LIMIT_NONE = 1 << 60
 """A control group of version 1 without a limit tells a number of about 2 to the 63rd."""
@@ -18,14 +21,19 @@ class Capacity:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
 
-    def memory_bytes(self) -> int:
+    def memory_bytes(self) -> int | None:
         """Memory that can still be had: the machine's, or that of a control group this process is in."""
+        machine = measured(psutil.virtual_memory)
         limits = [limit - used for limit, used in self._groups()]
-        return max(0, min([psutil.virtual_memory().available, *limits]))
+        limits += [] if machine is None else [machine.available]
+        return max(0, min(limits)) if limits else None
 
-    def total_memory_bytes(self) -> int:
+    def total_memory_bytes(self) -> int | None:
         """The machine's memory, or the least limit of a control group."""
-        return int(min([psutil.virtual_memory().total, *(limit for limit, _ in self._groups())]))
+        machine = measured(psutil.virtual_memory)
+        limits = [limit for limit, _ in self._groups()]
+        limits += [] if machine is None else [machine.total]
+        return int(min(limits)) if limits else None
 
     def descriptors(self) -> int | None:
         """Files that this process may still open (RLIMIT_NOFILE, the soft limit)."""
@@ -38,8 +46,8 @@ class Capacity:
             return None
         try:
             return max(0, int(limit) - len(os.listdir(self._root / "proc/self/fd")))  # noqa: PTH208
-        except OSError:
-            return None
+        except OSError as error:
+            return 0 if error.errno in (errno.EMFILE, errno.ENFILE) else None
 
     def _groups(self) -> list[tuple[int, int]]:
         """The limit of each control group around this process, and what of it cannot be freed at once.

@@ -11,6 +11,7 @@ from ..errors import MediaError, RecordkitError, SourceError, StateError
 from ..model import Captured, CapturedBy, EncodedUnit, EventKind
 from ..sources.source import Live, Media, OpenSource, Source, SourceItem
 from ..system import Clock
+from ..threads import begin
 from ..ticks import TICKS_PER_SECOND
 from .recorder import Recorder
 
@@ -61,8 +62,11 @@ class Feed:
         self._thread = threading.Thread(target=self._run, name="recordkit-source", daemon=True)
 
     def open(self) -> OpenSource:
-        """Open the source in the thread; raises SourceError. An interrupt gets through meanwhile."""
-        self._thread.start()
+        """Open the source in the thread; raises SourceError, or AdmissionError if there is no thread.
+
+        An interrupt gets through meanwhile.
+        """
+        begin(self._thread, self._source.name)
         try:
             while not self._opened.wait(_LOOK_INTERVAL_S):
                 if self._stop.is_set():

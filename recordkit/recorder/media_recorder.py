@@ -13,7 +13,7 @@ from typing import Literal, Unpack, get_args
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
 from ..encode.routing import FIRST_AUDIO, VIDEO
-from ..errors import MediaError, SettingsError, StateError
+from ..errors import AdmissionError, MediaError, SettingsError, StateError
 from ..model import EventKind, Received
 from ..settings import RecordingOptions, RecordingSettings
 from ..signatures import named_with
@@ -21,6 +21,7 @@ from ..sources.webrtc.clock import Sync
 from ..sources.webrtc.listener import Listener
 from ..system import Clock
 from ..telemetry.words import count_text
+from ..threads import in_thread
 from ..values import PathLike, one_of
 from .inlet import Change, Inlet
 from .recorder import Recorder
@@ -32,6 +33,7 @@ log = logging.getLogger("recordkit")
 
 _FORMATS = (None, "mpegts")
 OnGap = Literal["silence", "mark", "end"]
+_LOOK_INTERVAL_S = 0.05
 LONGEST_CHANGE_S = 10.0
 """So long a keyframe is waited for that the next file could begin with."""
 
@@ -187,7 +189,7 @@ class MediaRecorder:
         following._order = self._order
         following._recorder.list_streams(self._order)
         try:
-            await asyncio.to_thread(following._recorder.start, loop=asyncio.get_running_loop())
+            await _started(following._recorder)
             tap = self._tap
             has_video = any(track.kind == "video" for track in tap.listener.tracks)
             change = Change(following._recorder, partial(self._give_tracks_to, following), has_video=has_video)
@@ -199,7 +201,7 @@ class MediaRecorder:
             finally:
                 tap.inlet.complete()
                 if not change.begun.is_set():
-                    await asyncio.to_thread(following._recorder.stop, commit=False)
+                    await _stopped(following._recorder, commit=False)
         finally:
             self._is_changing = False
 
@@ -222,14 +224,14 @@ class MediaRecorder:
         return recording
 
     async def _start(self) -> None:
-        await asyncio.to_thread(self._recorder.start, loop=asyncio.get_running_loop())
+        await _started(self._recorder)
         self._listener.begin()
 
     async def _end(self) -> Recording:
         self._listener.close()
         if not self._has_gone_on:
             self._keep_received()
-        return await asyncio.to_thread(self._recorder.stop)
+        return await _stopped(self._recorder)
 
     def _give_tracks_to(self, following: MediaRecorder) -> None:
         self._keep_received()
@@ -266,6 +268,27 @@ class MediaRecorder:
         log.error("%s: the %s track failed: %s", self._recorder.final_output_path.name, track.kind, error)
         self._recorder.degrade(f"{track.kind} track {self._failed}", f"the {track.kind} track failed: {error}")
         self._recorder.note(EventKind.FAILURE, track=track.kind, error=type(error).__name__, message=str(error))
+
+
+async def _started(recorder: Recorder) -> None:
+    loop, name = asyncio.get_running_loop(), recorder.final_output_path.name
+    await in_thread(lambda: recorder.start(loop=loop), f"recordkit-start:{name}", name)
+
+
+async def _stopped(recorder: Recorder, *, commit: bool = True) -> Recording:
+    name = recorder.final_output_path.name
+    try:
+        return await in_thread(lambda: recorder.stop(commit=commit), f"recordkit-stop:{name}", name)
+    except AdmissionError:
+        log.warning("%s: no thread is left to wait for its end in", name)
+    while True:
+        # The recording's own threads bring it to its end.
+        try:
+            return recorder.stop(commit=commit, timeout=0)
+        except StateError:
+            if recorder.state is not State.STOPPING:
+                raise
+        await asyncio.sleep(_LOOK_INTERVAL_S)
 
 
 class _Tap:

@@ -16,6 +16,7 @@ from ..errors import MediaError, RecordkitError
 from ..intake import Intake, Item
 from ..model import AccessUnit, EventKind, StreamFormat
 from ..system import Clock
+from ..threads import begin
 from ..writer.buffer import Laid, NotLaid
 from ..writer.writer import Writer
 from .lack import Lack
@@ -78,11 +79,12 @@ class Pipeline:
         self._in_hand: Item[Media | threading.Event] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._full_s: float | None = None
+        self._name = name
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread. Raises AdmissionError if there is none."""
+        begin(self._thread, self._name)
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread's end; False where it did not come within ``timeout`` seconds."""

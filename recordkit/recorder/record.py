@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Unpack
 
 from ..errors import StateError
+from ..onlooker import Onlooker
 from ..settings import RecordingOptions, RecordingSettings
 from ..signatures import named_with
 from ..sources.given import SourceLike, source_of
@@ -40,9 +41,9 @@ def record(
     """Record ``source`` into ``path`` until it ends, ``seconds`` of its media are there, or ``stop`` is set.
 
     ``source`` is a source, or the path or URL of a file. ``on_start`` is called with the recorder once it
-    records, ``on_progress`` four times a second; in a notebook cell a line shows the progress if there is
-    none. ``settings`` are those of Recorder. An interrupt from the keyboard ends the recording like
-    ``stop`` and commits it; a second one is passed on and leaves the partial.
+    records, ``on_progress`` four times a second, and if it fails that is logged; in a notebook cell a line shows
+    the progress if there is none. ``settings`` are those of Recorder. An interrupt from the keyboard ends the
+    recording like ``stop`` and commits it; a second one is passed on and leaves the partial.
 
     Raises SourceError where the source cannot be opened, StateError where ``stop`` is set before
     it was, with nothing left behind; where it fails later what came before is committed first.
@@ -54,6 +55,7 @@ def record(
     stop = EVENT("stop", stop) or threading.Event()
     maybe(function)("on_start", on_start)
     on_progress = maybe(function)("on_progress", on_progress) or cell_progress()
+    progress = Onlooker("on_progress")
     feed = Feed(media, length_s, stop, made.clock)
     given = feed.open()
     try:
@@ -72,7 +74,7 @@ def record(
             if stop.is_set():
                 break
             if on_progress is not None:
-                on_progress(recorder)
+                progress.tell(on_progress, recorder)
     except KeyboardInterrupt:
         interrupted = True
     except BaseException:
@@ -93,7 +95,7 @@ def record(
     if recording.path is not None and recording.ended_because is None and feed.ended_because is not None:
         recording = replace(recording, ended_because=feed.ended_because)
     if on_progress is not None:
-        on_progress(recorder)
+        progress.tell(on_progress, recorder)
     # What the source was told when the recording had ended by itself is no fault of the source.
     if feed.error is not None and not (recording.ended_because and isinstance(feed.error, StateError)):
         if recording.path is not None:

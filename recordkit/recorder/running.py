@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..containers import by_suffix
 from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
-from ..errors import RecordkitError
+from ..errors import AdmissionError, RecordkitError
 from ..intake import Intake
 from ..model import AccessUnit, EventKind, Field, FlushRecord, Sample
 from ..settings import RecordingSettings, VideoSettings
@@ -146,6 +146,7 @@ class RunningRecording(Observer):
         """Begin, once the writer has its files; ``loop`` is the event loop to measure the lag of.
 
         When ``owner`` is collected, or the program ends, a recording that nobody has stopped is committed.
+        Raises AdmissionError if there is no thread for it; nothing is left behind then.
         """
         self.states.start()
         self._needs = replace(self._needs, device=self._device)
@@ -153,7 +154,15 @@ class RunningRecording(Observer):
         self._shared.join(self._load)
         self.instruments.start(loop)
         self._let_go = look_after(owner or self, str(self.final_output_path), self)
-        self.pipeline.start()
+        try:
+            self.pipeline.start()
+        except AdmissionError as error:
+            self.states.fail(error)
+            self.writer.close(commit=False)
+            self.writer.join()
+            self._ended()
+            self.instruments.join()
+            raise
 
     def abandon(self) -> None:
         """Nobody waits for the end any more, the end of the program neither: a disk may hang."""

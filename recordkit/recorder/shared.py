@@ -45,7 +45,9 @@ class Shared:
     ) -> None:
         self.capacity = _capacity or Capacity()
         if queue_bytes is None:
-            queue_bytes = max(_LEAST_BYTES, min(_MOST_BYTES, self.capacity.total_memory_bytes() // _MEMORY_PART))
+            queue_bytes = max(
+                _LEAST_BYTES, min(_MOST_BYTES, (self.capacity.total_memory_bytes() or 0) // _MEMORY_PART)
+            )
         self.budget = Budget(_QUEUE_BYTES("queue_bytes", queue_bytes))
         self.probe = ProcessProbe(_clock or Clock())
         self._pid = os.getpid()

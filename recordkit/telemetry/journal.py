@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from heapq import merge
 
 from ..model import Event, EventKind, Field, FlushRecord, Sample
+from ..onlooker import Onlooker
 from ..system import Clock
 from .schema import RECORDS, Packing, Record
 
@@ -50,6 +51,7 @@ class Journal:
 
     def __init__(self, clock: Clock) -> None:
         self._followers: list[Callable[[Record], None]] = []
+        self._onlooker = Onlooker("A follower of the recording's log")
         self._clock = clock
         self._started_s = clock.monotonic()
         self._lock = threading.Lock()
@@ -150,7 +152,7 @@ class Journal:
             self._event_count += 1
             self._queue_of(record.kind).append((self._event_count, record))
         for follower in self._followers:
-            follower(record)
+            self._onlooker.tell(follower, record)
 
     def _queue_of(self, kind: EventKind) -> list[tuple[int, Event]] | deque[tuple[int, Event]]:
         if kind in KEPT_FOR_GOOD:
@@ -175,7 +177,7 @@ def _unpacked(packed: Iterable[bytes]) -> tuple[FlushRecord, ...]:
 
 
 def _memory(sample: Sample) -> int:
-    return sample.rss_bytes
+    return sample.rss_bytes or 0
 
 
 def _number(numbered: tuple[int, Event]) -> int:

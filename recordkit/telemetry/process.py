@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import thread_time
+from time import process_time, thread_time
+from typing import TypeVar
 
 import psutil
 
@@ -16,16 +18,23 @@ _USS_SHARE = 0.003
 """Of a core, to read the USS: the system counts every page, 9 ms for a gigabyte."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessFigures:
-    """One measurement, ``measured_s`` by the clock. ``uss_bytes`` is None if it was not read this time."""
+    """One measurement, ``measured_s`` by the clock.
+
+    ``uss_bytes`` is None if it was not read this time; any other is None if the system did not tell it, such as
+    when no file descriptor is left to ask with.
+    """
 
     measured_s: float
     cpu_s: float
-    rss_bytes: int
+    rss_bytes: int | None
     uss_bytes: int | None
     peak_rss_bytes: int | None
-    threads: int
+    threads: int | None
     open_files: int | None
 
 
@@ -60,21 +69,20 @@ class ProcessProbe:
                 self._measuring.release()
 
     def cpu_s(self) -> float:
-        """Processor time of this process until now, in seconds."""
-        times = self._process.cpu_times()
-        return times.user + times.system
+        """Processor time of this process until now, in seconds; the clock of it needs no file."""
+        return process_time()
 
     def _measure(self) -> ProcessFigures:
         now = self._clock.monotonic()
-        rss_bytes = self._process.memory_info().rss
+        rss_bytes = resident_bytes(self._process)
         return ProcessFigures(
             measured_s=now,
             cpu_s=self.cpu_s(),
             rss_bytes=rss_bytes,
             uss_bytes=self._uss(now),
             peak_rss_bytes=self._peak(rss_bytes),
-            threads=self._process.num_threads(),
-            open_files=self._open_files(),
+            threads=measured(self._process.num_threads),
+            open_files=measured(self._open_files),
         )
 
     def _open_files(self) -> int | None:
@@ -91,13 +99,27 @@ class ProcessProbe:
         self._uss_due_s = now + (thread_time() - begun) / _USS_SHARE
         return uss_bytes
 
-    def _peak(self, rss_bytes: int) -> int | None:
+    def _peak(self, rss_bytes: int | None) -> int | None:
         """The highest resident memory until now; Linux sums it up from several counters, and may take some back."""
         told = _proc_kilobytes("/proc/self/status", (b"VmHWM:",))
         if told is None:
             return None
-        self._peak_bytes = max(self._peak_bytes, told, rss_bytes)
+        self._peak_bytes = max(self._peak_bytes, told, rss_bytes or 0)
         return self._peak_bytes
+
+
+def measured(figure: Callable[[], T]) -> T | None:
+    """What ``figure`` returns, or None: a figure that cannot be had is missing, whatever it was for goes on."""
+    try:
+        return figure()
+    except (OSError, psutil.Error, MemoryError):
+        return None
+
+
+def resident_bytes(process: psutil.Process) -> int | None:
+    """The resident memory of ``process``; None if the system does not tell it at this moment."""
+    found = measured(process.memory_info)
+    return None if found is None else int(found.rss)
 
 
 def _proc_kilobytes(path: str, names: tuple[bytes, ...]) -> int | None:

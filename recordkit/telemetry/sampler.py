@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..model import Sample
+from ..names import TAIL_SUFFIX
 from ..system import Clock, System
 from .process import ProcessProbe
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     import asyncio
 
 _RATE_WINDOW_S = 60.0
+_TAIL_STEP_BYTES = 1024 * 1024
+"""Less than the smallest tail takes."""
+_BLOCK_BYTES = 512
+"""The unit of ``st_blocks`` (stat(3type))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Sampler:
         self._cpu_s = probe.cpu_s()
         self._cpu_share = 0.0
         self._disk: deque[tuple[float, int, int]] = deque()
+        self._free_bytes: int | None = None
+        self._tails_bytes = 0
 
     def sample(self, last_flush_s: float) -> Sample:
         """A sample now; ``last_flush_s`` is when the last flush was, in seconds since the start."""
@@ -70,6 +78,7 @@ class Sampler:
             self._cpu_s, self._cpu_until_s = process.cpu_s, process.measured_s
         file_bytes = _size(standing.path)
         free_bytes = self._free(standing.path.parent)
+        room_bytes = self._room(standing.path.parent, free_bytes)
         elapsed_s = now - self._started_s
         return Sample(
             time_ns=self._clock.time_ns(),
@@ -87,7 +96,7 @@ class Sampler:
             since_flush_s=max(0.0, elapsed_s - last_flush_s),
             silent_s=standing.silent_s,
             free_bytes=free_bytes,
-            full_in_s=self._full_in_s(now, file_bytes, free_bytes),
+            full_in_s=self._full_in_s(now, file_bytes, free_bytes, room_bytes),
             loop_lag_s=self._loop.lag_s() if self._loop is not None else None,
         )
 
@@ -97,17 +106,29 @@ class Sampler:
         except OSError:
             return None
 
-    def _full_in_s(self, now: float, file_bytes: int | None, free_bytes: int | None) -> float | None:
-        """Seconds until the disk is full, at the rate at which it filled, or we wrote, in the last minute."""
-        if file_bytes is None or free_bytes is None:
+    def _room(self, folder: Path, free_bytes: int | None) -> int | None:
+        """What is free, and what the tails of the recordings there take: that does not grow, and is given back."""
+        if free_bytes is None:
             return None
-        self._disk.append((now, file_bytes, free_bytes))
+        before, self._free_bytes = self._free_bytes, free_bytes
+        # Looked for only after a step that may be one: a folder can have many files.
+        if before is None or abs(free_bytes - before) >= _TAIL_STEP_BYTES:
+            self._tails_bytes = _tails(folder)
+        return free_bytes + self._tails_bytes
+
+    def _full_in_s(
+        self, now: float, file_bytes: int | None, free_bytes: int | None, room_bytes: int | None
+    ) -> float | None:
+        """Seconds until the disk is full, at the rate at which it filled, or we wrote, in the last minute."""
+        if file_bytes is None or free_bytes is None or room_bytes is None:
+            return None
+        self._disk.append((now, file_bytes, room_bytes))
         while len(self._disk) > 2 and now - self._disk[0][0] > _RATE_WINDOW_S:
             self._disk.popleft()
-        then, file_then, free_then = self._disk[0]
+        then, file_then, room_then = self._disk[0]
         if now <= then:
             return None
-        rate = max(file_bytes - file_then, free_then - free_bytes) / (now - then)
+        rate = max(file_bytes - file_then, room_then - room_bytes) / (now - then)
         return free_bytes / rate if rate > 0 else None
 
 
@@ -143,6 +164,20 @@ class _Question:
 
     def lag_s(self) -> float:
         return (self._clock.monotonic() if self.answered_s is None else self.answered_s) - self._asked_s
+
+
+def _tails(folder: Path) -> int:
+    """The room that the tails in ``folder`` take, in bytes; 0 where that cannot be told."""
+    taken = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(TAIL_SUFFIX):
+                    with contextlib.suppress(OSError):  # gone meanwhile
+                        taken += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
+    except OSError:
+        return 0
+    return taken
 
 
 def _size(path: Path) -> int | None:

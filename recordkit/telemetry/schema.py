@@ -20,6 +20,8 @@ _LARGEST_REAL = 1e15
 _LONGEST_S = 4e9
 """So that a time in nanoseconds, less this, still is one."""
 _DEEPEST = 6
+_ABSENT = -(2**63)
+"""What no number that is read can be: it stands for None in packed records."""
 T = TypeVar("T")
 
 
@@ -29,13 +31,14 @@ class Kind:
 
     ``read`` takes a value from JSON, or raises ValueError or OverflowError. ``dtype`` is the type of the
     DataFrame's column, ``nullable_dtype`` that of one which also holds None. ``code`` is the format in
-    ``struct``, None if values of this type are not packed.
+    ``struct``, None if values of this type are not packed; ``absent`` is what stands for None there.
     """
 
     read: Callable[[Any], Any]
     dtype: str
     nullable_dtype: str
     code: str | None = None
+    absent: int | None = None
 
 
 def _whole(value: object) -> int:
@@ -120,7 +123,14 @@ def _kind(type_: Any) -> Kind:  # noqa: ANN401 - a type or a union of types
         return _KINDS[type_]
     (inner,) = (part for part in get_args(type_) if part is not type(None))
     kind = _KINDS[inner]
-    return Kind(_optional(kind.read), kind.nullable_dtype, kind.nullable_dtype)
+    whole = inner is int
+    return Kind(
+        _optional(kind.read),
+        kind.nullable_dtype,
+        kind.nullable_dtype,
+        kind.code if whole else None,
+        _ABSENT if whole else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +168,7 @@ class Schema(Generic[T]):
 class Packing(Generic[T]):
     """Packs records of one schema into bytes, which take a quarter of an object's memory.
 
-    Raises ValueError if the schema has a field that cannot be packed (text, or optional).
+    Raises ValueError if the schema has a field that cannot be packed (text, or an optional one but for ints).
     """
 
     def __init__(self, schema: Schema[T]) -> None:
@@ -172,12 +182,19 @@ class Packing(Generic[T]):
             for index, column in enumerate(schema.columns)
             if isinstance(column.type, type) and issubclass(column.type, StrEnum)
         }
+        self._optional = {
+            index: column.kind.absent
+            for index, column in enumerate(schema.columns)
+            if column.kind.absent is not None
+        }
 
     def pack(self, record: T) -> bytes:
         """The record as bytes."""
         values = [getattr(record, column.name) for column in self._schema.columns]
         for index, members in self._members.items():
             values[index] = members.index(values[index])
+        for index, absent in self._optional.items():
+            values[index] = absent if values[index] is None else values[index]
         return self._struct.pack(*values)
 
     def unpack(self, packed: bytes) -> T:
@@ -185,6 +202,8 @@ class Packing(Generic[T]):
         values = list(self._struct.unpack(packed))
         for index, members in self._members.items():
             values[index] = members[values[index]]
+        for index, absent in self._optional.items():
+            values[index] = None if values[index] == absent else values[index]
         return self._schema.type(*values)
 
 

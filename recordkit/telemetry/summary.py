@@ -111,7 +111,8 @@ def _row(header: Mapping[str, Any], contents: Contents) -> dict[str, Any]:
     if state != "committed":
         intervals.append(elapsed_s - (flushes[-1].elapsed_s if flushes else 0.0))
     measured: Sequence[Sample] | Sequence[FlushRecord] = samples or flushes
-    rss = [record.rss_bytes for record in measured]
+    rss = [record.rss_bytes for record in measured if record.rss_bytes is not None]
+    flushed = [record.rss_bytes for record in flushes if record.rss_bytes is not None]
     return {
         "started": _started_ns(header, contents),
         "duration_s": duration_s,
@@ -126,7 +127,7 @@ def _row(header: Mapping[str, Any], contents: Contents) -> dict[str, Any]:
         **_spread("sync", [record.sync_s for record in flushes]),
         "rss_start_bytes": rss[0] if rss else None,
         "rss_end_bytes": rss[-1] if rss else None,
-        "rss_peak_bytes": max((*rss, *(record.rss_bytes for record in flushes)), default=None),
+        "rss_peak_bytes": max((*rss, *flushed), default=None),
         "rss_slope_mb_per_h": _slope(samples),
         "cpu_share_mean": _cpu_share(samples),
         **_units(flushes),
@@ -170,13 +171,14 @@ def _spread(name: str, values: Sequence[float]) -> dict[str, float]:
     return {f"{name}_p50_s": float(p50), f"{name}_p99_s": float(p99), f"{name}_max_s": float(most)}
 
 
-def _slope(samples: Sequence[Sample]) -> float:
-    if len(samples) < FEWEST_SAMPLES or samples[-1].elapsed_s - samples[0].elapsed_s < SHORTEST_SLOPE_S:
+def _slope(taken: Sequence[Sample]) -> float:
+    samples = [(sample.elapsed_s, sample.rss_bytes) for sample in taken if sample.rss_bytes is not None]
+    if len(samples) < FEWEST_SAMPLES or samples[-1][0] - samples[0][0] < SHORTEST_SLOPE_S:
         return math.nan
     import numpy as np
 
-    hours = np.array([sample.elapsed_s for sample in samples]) / 3600
-    megabytes = np.array([sample.rss_bytes for sample in samples]) / 1e6
+    hours = np.array([elapsed_s for elapsed_s, _ in samples]) / 3600
+    megabytes = np.array([rss_bytes for _, rss_bytes in samples]) / 1e6
     hours -= hours.mean()
     spread = float(hours @ hours)
     return float(hours @ (megabytes - megabytes.mean())) / spread if spread > 0 else math.nan

@@ -12,6 +12,7 @@ from ..errors import WriteError
 from ..model import FlushRecord
 from ..settings import Durability
 from ..system import Clock
+from ..telemetry.process import resident_bytes
 from ..ticks import TICKS_PER_SECOND
 from .buffer import Buffer, Job
 from .observer import Observer
@@ -90,7 +91,7 @@ class Flusher:
             dropped_units=status.dropped_units,
             queue_bytes=status.queue_bytes,
             bytes_at_risk=self._buffer.laid_bytes - self.synced_bytes,
-            rss_bytes=self._process.memory_info().rss,
+            rss_bytes=resident_bytes(self._process),
         )
         self._flushes += 1
         self.file_bytes = end

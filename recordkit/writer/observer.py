@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from ..errors import RecordkitError
 from ..model import FlushRecord
-
-log = logging.getLogger("recordkit")
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from ..onlooker import Onlooker
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +70,22 @@ class Guarded(Observer):
 
     def __init__(self, observer: Observer, path: Path) -> None:
         self._observer = observer
-        self._path = path
-
-    def _pass(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
-        try:
-            return call(*args, **kwargs)
-        except Exception:
-            log.exception("%s: an observer failed", self._path)
-            return None
+        self._onlooker = Onlooker(f"{path}: an observer")
 
     def flushed(self, record: FlushRecord) -> None:  # noqa: D102 - as in Observer
-        self._pass(self._observer.flushed, record)
+        self._onlooker.tell(self._observer.flushed, record)
 
     def room(self) -> None:  # noqa: D102 - as in Observer
-        self._pass(self._observer.room)
+        self._onlooker.tell(self._observer.room)
 
     def waiting(self, because: str | None) -> None:  # noqa: D102 - as in Observer
-        self._pass(self._observer.waiting, because)
+        self._onlooker.tell(self._observer.waiting, because)
 
     def full(self) -> bool:  # noqa: D102 - as in Observer
-        return self._pass(self._observer.full) is not False
+        return self._onlooker.tell(self._observer.full) is not False
 
     def over(self, closed: Closed) -> None:  # noqa: D102 - as in Observer
-        self._pass(self._observer.over, closed)
+        self._onlooker.tell(self._observer.over, closed)
 
     def queue(self) -> QueueStatus:  # noqa: D102 - as in Observer
-        return self._pass(self._observer.queue) or QueueStatus()
+        return self._onlooker.tell(self._observer.queue) or QueueStatus()

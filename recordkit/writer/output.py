@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..containers import by_suffix
@@ -52,6 +53,7 @@ class Output:
         self.inode = 0
         self._system = system
         self._descriptor: int | None = None
+        self._folder: int | None = None
 
     def open(self, *, overwrite: bool, needed_bytes: int) -> None:
         """Make the folder and the partial, and lock it.
@@ -85,6 +87,9 @@ class Output:
                 raise DiskSpaceError(self.final_path, needed_bytes, free_bytes) from error
             raise OutputAccessError(folder, f"cannot be written to: {error.strerror}") from error
         self._descriptor = descriptor
+        with suppress(OSError):  # whoever syncs it by its name will say so
+            # Kept: the end must not need a descriptor that may not be had then.
+            self._folder = self._system.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # Until then some file systems (s3fs) forget the name once somebody else has looked at it.
             self._system.sync_empty(descriptor)
@@ -215,7 +220,7 @@ class Output:
     def sync_folder(self) -> None:
         """Bring the folder's names to the disk; raises WriteError."""
         try:
-            self._system.sync_folder(self.final_path.parent)
+            self._system.sync_folder(self.final_path.parent, self._folder)
         except OSError as error:
             raise WriteError(self.final_path.parent, 0, error, "syncing the folder") from error
 
@@ -260,6 +265,10 @@ class Output:
     def close(self) -> None:
         """Give back the file and its lock. May be called again."""
         descriptor, self._descriptor = self._descriptor, None
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            with suppress(OSError):
+                self._system.close(folder)
         if descriptor is None:
             return
         try:

@@ -8,9 +8,10 @@ import threading
 from pathlib import Path
 
 from ..container import Packager
-from ..errors import RecordkitError, StateError, WriteError
+from ..errors import AdmissionError, RecordkitError, StateError, WriteError
 from ..model import AccessUnit, FlushReason
 from ..settings import RecordingSettings
+from ..threads import begin
 from .buffer import Buffer, Job, Laid, NotLaid
 from .closing import Closing
 from .flusher import Flusher
@@ -73,7 +74,8 @@ class Writer:
     def start(self) -> None:
         """Open the files and start the thread.
 
-        Raises the errors of ``Output.open`` and ``Tail``; nothing is left behind then.
+        Raises the errors of ``Output.open`` and ``Tail``, and AdmissionError where there is no thread or no
+        memory; nothing is left behind then.
         """
         threshold = self.settings.flush_threshold
         self._output.open(overwrite=self.settings.overwrite, needed_bytes=self.tail_bytes + threshold)
@@ -83,13 +85,22 @@ class Writer:
                 self._output.sync_folder()
             self._buffer.open(self._tail.slots, self._flusher.begin())
             log.info("Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", threshold / 2**20)
-            self._thread.start()
-        except BaseException:
+            begin(self._thread, self.final_output_path.name)
+        except BaseException as error:
             if self._tail is not None:
                 self._tail.remove()
             self._let_go()
             self._output.discard()
             self._output.close()
+            if isinstance(error, MemoryError):
+                raise AdmissionError(
+                    self.final_output_path.name,
+                    "memory",
+                    self.tail_bytes,
+                    None,
+                    f"the system gives this process no {self.tail_bytes / 1e6:,.0f} MB of address space: "
+                    "end another recording, or raise the limit (ulimit -v)",
+                ) from error
             raise
 
     @property

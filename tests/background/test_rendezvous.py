@@ -1,5 +1,6 @@
 """Where a recording is found again, and the words where it is not."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -8,7 +9,7 @@ import threading
 import pytest
 
 from recordkit.background.rendezvous import Rendezvous, call
-from recordkit.errors import OutputNameError, StateError
+from recordkit.errors import AdmissionError, OutputNameError, StateError
 from recordkit.system import System
 
 from ..steering import GUARD_S
@@ -105,3 +106,74 @@ def test_a_path_that_another_recording_had_is_no_reason_not_to_be_found(tmp_path
             assert came.wait(GUARD_S)
     first.close()
     second.close()
+
+
+class OutOfDescriptors:
+    """A listening socket that cannot accept once: the system has no descriptor left."""
+
+    def __init__(self, listening):
+        self._listening = listening
+        self._fails = True
+
+    def accept(self):
+        if self._fails:
+            self._fails = False
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return self._listening.accept()
+
+    def __getattr__(self, name):
+        return getattr(self._listening, name)
+
+
+def test_who_attaches_while_no_descriptor_is_left_is_turned_away_and_the_next_is_answered(
+    partial, tmp_path, monkeypatch, caplog
+):
+    real = socket.socket
+    monkeypatch.setattr(
+        "recordkit.background.rendezvous.socket.socket", lambda *kind: OutOfDescriptors(real(*kind))
+    )
+    came = threading.Event()
+
+    def answer(connection):
+        connection.close()
+        came.set()
+
+    rendezvous = Rendezvous(partial, answer)
+    monkeypatch.undo()
+    with call(tmp_path / "talk.ts", System()) as first:
+        first.settimeout(GUARD_S)
+        assert first.recv(1) == b""
+        assert not came.is_set()
+    call(tmp_path / "talk.ts", System()).close()
+    assert came.wait(GUARD_S)
+    rendezvous.close()
+    assert "Nobody can attach to the recording at the moment" in caplog.text
+
+
+def test_one_who_cannot_be_answered_leaves_an_ear_for_the_next(partial, tmp_path, caplog):
+    faults, came = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))], threading.Event()
+
+    def answer(connection):
+        if faults:
+            raise faults.pop()
+        connection.close()
+        came.set()
+
+    rendezvous = Rendezvous(partial, answer)
+    with call(tmp_path / "talk.ts", System()) as first:
+        first.settimeout(GUARD_S)
+        assert first.recv(1) == b""
+    call(tmp_path / "talk.ts", System()).close()
+    assert came.wait(GUARD_S)
+    rendezvous.close()
+    assert "cannot be answered" in caplog.text
+
+
+def test_without_a_thread_there_is_no_socket(partial, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(2):  # a name that was still taken would be told as such
+        with pytest.raises(AdmissionError):
+            Rendezvous(partial, socket.socket.close)

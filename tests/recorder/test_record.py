@@ -270,13 +270,18 @@ def test_an_interrupt_ends_it_and_commits(tmp_path: Path) -> None:
     assert recording.path is not None
 
 
-def test_a_progress_callback_that_fails_costs_nothing_that_was_recorded(tmp_path: Path) -> None:
+def test_a_progress_callback_that_fails_is_told_and_the_recording_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(recorder: Recorder) -> None:
         raise LookupError("a fault in the caller's code")
 
-    with pytest.raises(LookupError):
-        record(synthetic(), tmp_path / "out.ts", on_progress=fail, video=FAST)
+    made = record(synthetic(), tmp_path / "out.ts", on_progress=fail, video=FAST)
+    assert made.path == tmp_path / "out.ts"
     assert read_back(tmp_path / "out.ts").lost == 0
+    assert [one.getMessage() for one in caplog.records if "on_progress" in one.getMessage()] == [
+        "on_progress failed; the recording goes on"
+    ]
 
 
 def test_a_name_that_is_taken_closes_the_source(tmp_path: Path) -> None:

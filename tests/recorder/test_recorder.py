@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from recordkit.errors import (
+    AdmissionError,
     MediaError,
     OutputAccessError,
     OutputExistsError,
@@ -369,6 +370,25 @@ def test_a_start_that_failed_may_be_tried_again(tmp_path, video_frames):
         with pytest.raises(StateError):
             one.start()
     assert decoded(tmp_path / "talk.ts")[0] == 1
+
+
+@pytest.mark.parametrize("name", ["recordkit-write", "recordkit-encode"])
+def test_a_start_without_a_thread_leaves_nothing_behind(tmp_path, monkeypatch, video_frames, name):
+    begin = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.startswith(name):
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(AdmissionError, match="for want of threads"):
+        recorder(tmp_path).start()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    with recorder(tmp_path) as one:
+        one.write(video_frames[0])
+    assert one.stop().path == tmp_path / "talk.ts"
 
 
 def test_many_threads_start_and_stop_it_but_once(tmp_path, video_frames):

@@ -33,15 +33,15 @@ DTYPES = {
         "dropped_units": "int64",
         "queue_bytes": "int64",
         "bytes_at_risk": "int64",
-        "rss_bytes": "int64",
+        "rss_bytes": "Int64",
     },
     "samples": {
         "elapsed_s": "float64",
-        "rss_bytes": "int64",
+        "rss_bytes": "Int64",
         "uss_bytes": "Int64",
         "peak_rss_bytes": "Int64",
         "cpu_share": "float64",
-        "threads": "int64",
+        "threads": "Int64",
         "open_files": "Int64",
         "file_bytes": "Int64",
         "buffer_bytes": "int64",
@@ -64,7 +64,17 @@ DTYPES = {
 }
 SILENT = {"rule": "silent_s", "value": 5.5, "threshold": 5.0, "message": "a stream is silent"}
 NO_OPTION = dict.fromkeys(
-    ("uss_bytes", "peak_rss_bytes", "open_files", "file_bytes", "free_bytes", "full_in_s", "loop_lag_s")
+    (
+        "rss_bytes",
+        "threads",
+        "uss_bytes",
+        "peak_rss_bytes",
+        "open_files",
+        "file_bytes",
+        "free_bytes",
+        "full_in_s",
+        "loop_lag_s",
+    )
 )
 EMPTY = Log({}, Contents((), (), ()))
 FULL = Log(

@@ -201,3 +201,20 @@ def test_a_real_loop_that_is_blocked():
     seen, lag_s = asyncio.run(main())
     assert seen == [3.0]
     assert lag_s == 4.0
+
+
+def test_room_that_a_tail_takes_is_no_growth(rig, path):
+    """A disk that is small: a recording that begins takes megabytes at once, and gives them back at its end."""
+    path.write_bytes(b"x" * 1000)
+    rig.system.free = 14_000_000
+    rig.sample()
+    tail = path.with_name("other.recording.tail")
+    tail.write_bytes(b"x" * 4_000_000)
+    taken = tail.stat().st_blocks * 512
+    rig.system.free -= taken
+    assert rig.sample().full_in_s is None
+    tail.unlink()
+    rig.system.free += taken
+    assert rig.sample().full_in_s is None
+    rig.system.free -= 30_000
+    assert rig.sample().full_in_s == pytest.approx(rig.system.free / 10_000)

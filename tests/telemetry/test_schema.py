@@ -27,6 +27,13 @@ class Made:
     size_bytes: int | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Doubtful:
+    """One whose share nobody may know."""
+
+    share: float | None
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_each_record_survives_its_document(name):
     record = SAMPLES[name]
@@ -64,7 +71,15 @@ def test_a_flush_is_packed_into_bytes_and_back():
         assert packing.unpack(packed) == record
 
 
-@pytest.mark.parametrize("type_", [Made, Alert])
-def test_optional_fields_and_text_are_not_packed(type_):
+@pytest.mark.parametrize("size_bytes", [None, 0, 5, 2**63 - 1, -(2**63) + 1])
+def test_a_whole_number_that_may_be_missing_is_packed_too(size_bytes):
+    # The resident memory of a flush: where the system does not tell it there is none.
+    packing = Packing(Schema(Made))
+    record = Made(1, 0.5, FlushReason.STOP, size_bytes)
+    assert packing.unpack(packing.pack(record)) == record
+
+
+@pytest.mark.parametrize("type_", [Doubtful, Alert])
+def test_other_optional_fields_and_text_are_not_packed(type_):
     with pytest.raises(ValueError, match=f"{type_.__name__} has fields that cannot be packed"):
         Packing(Schema(type_))

@@ -17,6 +17,7 @@ from ...errors import RecordkitError, SourceError
 from ...intake import Intake
 from ...model import EncodedUnit, EventKind, Field, Received
 from ...system import Clock
+from ...threads import begin
 from ..source import SourceItem
 
 log = logging.getLogger("recordkit")
@@ -204,12 +205,13 @@ def hosted(
 
     The context begins once ``run`` has called ``outlet.ready``. At its end ``run`` is cancelled and waited for.
 
-    Raises SourceError where ``run`` fails before; where it fails later ``outlet.items`` raises it.
+    Raises AdmissionError if there is no thread for it, SourceError where ``run`` fails
+    before; where it fails later ``outlet.items`` raises it.
     """
     outlet = Outlet(name, queue_bytes, clock or Clock())
     thread = _HostThread(name, run, outlet)
     outlet.run_in(thread.call)
-    thread.start()
+    begin(thread, name)
     try:
         outlet.wait_until_open()
         yield outlet
