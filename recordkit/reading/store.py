@@ -122,9 +122,11 @@ class FileStore:
         if self._tail is None:
             return None
         try:
-            return read_header(os.pread(self._tail, HEADER_BYTES, 0))
+            header = read_header(os.pread(self._tail, HEADER_BYTES, 0))
         except OSError as error:
             raise SourceError(self.name, f"its tail cannot be read: {error.strerror}") from error
+        # What is laid early does not stay where it is.
+        return None if header is not None and header.is_early else header
 
     @staticmethod
     def _places(header: TailHeader | None) -> tuple[tuple[int, int], ...]:

@@ -102,6 +102,10 @@ class Inlet:
         recorder = self._recorder_of((unit.is_video, stream), unit.ticks, is_entry=unit.is_entry)
         return self._written(recorder, lambda: recorder.write_unit(unit, stream, live=True))
 
+    def put_early(self, unit: EncodedUnit | None, stream: int) -> bool:
+        """See Reception."""
+        return self._written(self._recorder, lambda: self._recorder.write_early(unit, stream))
+
     def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
         """See Sink."""
         recorder = self._recorder_of((isinstance(frame, VideoFrame), stream), ticks, is_entry=True)

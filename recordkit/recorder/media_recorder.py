@@ -301,5 +301,6 @@ class _Tap:
             self.inlet,
             lambda track, error: self.owner._track_ended(track, error),
             on_outage=lambda: self.owner._outage_began(),
+            early=self.inlet.put_early,
             clock=clock,
         )

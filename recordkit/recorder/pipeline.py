@@ -21,6 +21,7 @@ from ..writer.buffer import Laid, NotLaid
 from ..writer.writer import Writer
 from .lack import Lack
 from .opening import Opening
+from .prelude import Early, Prelude
 from .state import StateTable
 from .tally import Tally
 
@@ -42,14 +43,15 @@ class Pipeline:
     the file. ``on_end`` is called once from the thread, when the writer is over. ``on_event`` is called with an
     EventKind and its fields by name, ``on_laid`` with each unit and where it lies.
 
-    At the very start units wait for the first of each ``expected`` stream (see ``Opening``). ``tally`` has what
+    At the very start units wait for the first of each ``expected`` stream (see ``Opening``). ``prelude`` makes what
+    lays those that wait for their places. ``tally`` has what
     was laid.
     """
 
     def __init__(
         self,
         name: str,
-        intake: Intake[Media | threading.Event],
+        intake: Intake[Media | threading.Event | Early],
         streams: Streams,
         packager: Packager,
         writer: Writer,
@@ -57,6 +59,7 @@ class Pipeline:
         clock: Clock,
         *,
         expected: set[int],
+        prelude: Callable[[], Prelude],
         on_end: Callable[[], None],
         on_event: Callable[..., object],
         on_laid: Callable[[AccessUnit, Laid], object] = lambda unit, laid: None,
@@ -73,10 +76,13 @@ class Pipeline:
         self._on_end = on_end
         self._on_event = on_event
         self._on_laid = on_laid
+        self._make_prelude = prelude
+        self._prelude: Prelude | None = None
+        self._is_prelude_over = False
         self._opening = Opening(expected, intake, clock)
         self._lack = Lack(clock, on_event)
         self._in_doubt_s: float | None = None
-        self._in_hand: Item[Media | threading.Event] | None = None
+        self._in_hand: Item[Media | threading.Event | Early] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._full_s: float | None = None
         self._name = name
@@ -120,6 +126,7 @@ class Pipeline:
             # Not before: who is let go asks how the recording ended.
             self._let_go()
             self._streams.close()
+            self._end_prelude()
 
     def _end_writer(self, error: RecordkitError | None) -> None:
         """Close the writer as the states say, and wait for it: the recording is over when its last file is."""
@@ -134,6 +141,8 @@ class Pipeline:
     def _step(self) -> bool:
         """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
         self._drain()
+        if self._is_prelude_over and self._opening.is_over and not self._pending:
+            self._end_prelude()
         if self._writer.ended_because is not None:
             return False
         with self._intake.changed:
@@ -163,6 +172,10 @@ class Pipeline:
             item.payload.set()
             self._in_hand = None
             return True
+        if isinstance(item.payload, Early):
+            self._take_early(item.payload, item.index)
+            self._in_hand = None
+            return True
         if item.dropped:
             self._on_event(EventKind.DROP, stream=item.index, items=item.dropped)
         coded = self._streams.code(
@@ -189,6 +202,24 @@ class Pipeline:
         self._in_hand = None
         self._intake.release(item.size - sum(sizes))
         return True
+
+    @property
+    def has_early_room(self) -> bool:
+        """Whether there is room for more that waits for its place; may be read from any thread."""
+        prelude = self._prelude
+        return prelude is None or prelude.has_room
+
+    def _take_early(self, early: Early, index: int) -> None:
+        if early.unit is None:
+            self._is_prelude_over = True
+        elif not self._is_prelude_over:
+            self._prelude = self._prelude or self._make_prelude()
+            self._prelude.add(early.unit, index)
+
+    def _end_prelude(self) -> None:
+        self._is_prelude_over = False
+        if self._prelude is not None:
+            self._prelude.end()
 
     def _drain_all(self) -> None:
         self._opening.cut_short()
@@ -276,7 +307,7 @@ class Pipeline:
                 left += item.size
                 if isinstance(item.payload, threading.Event):
                     item.payload.set()
-                else:
+                elif not isinstance(item.payload, Early):
                     self.abandoned_items += 1
                 item = None
         self._intake.release(left)

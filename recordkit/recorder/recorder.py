@@ -26,6 +26,7 @@ from ..telemetry.schema import Record
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
 from .leftover import clear_the_way
+from .prelude import Early
 from .result import Recording
 from .running import RunningRecording
 from .shared import SHARED, Shared
@@ -85,7 +86,9 @@ class Recorder(Standing):
     Raises SettingsError and OutputNameError; opening the files is left to ``start``.
     """
 
-    _ours = frozenset({"of", "note", "list_streams", "degrade", "restore", "received", "follow", "unfollow"})
+    _ours = frozenset(
+        {"of", "write_early", "note", "list_streams", "degrade", "restore", "received", "follow", "unfollow"}
+    )
 
     def __init__(
         self, path: PathLike, *, shared: Shared | None = None, **settings: Unpack[RecordingOptions]
@@ -231,6 +234,17 @@ class Recorder(Standing):
             unit = replace(unit, captured=Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL))
         taken = self._put(unit, route, live=live)
         return taken and (route.entry or not self._parts.streams.needs_entry(route.stream))
+
+    def write_early(self, unit: EncodedUnit | None, stream: int = 0) -> bool:
+        """A live source holds ``unit`` until its place is known: keep it safe until it comes by ``write_unit``.
+
+        None says that all of them have come. Returns False if there is no room for more that waits.
+        Raises MediaError as ``write_unit`` does.
+        """
+        if self.state.is_recording:
+            index = _NO_STREAM if unit is None else self._routing.unit(unit, stream).stream
+            self._parts.intake.put_marker(Early(unit), index)
+        return self._parts.pipeline.has_early_room
 
     def mark(self, name: str) -> None:
         """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..container import Packager
 from ..containers import by_suffix
 from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
@@ -29,6 +30,7 @@ from .admission import Load, Needs, memory_bytes
 from .ledger import Ledger
 from .marking import Marks
 from .pipeline import Pipeline
+from .prelude import Early, Prelude
 from .result import Recording
 from .shared import Shared
 from .state import Ending, State, StateTable
@@ -56,7 +58,7 @@ class RunningRecording(Observer):
         self._has_ended = False
         self._shared = shared
         self._share = shared.budget.share()
-        self.intake: Intake[Media | threading.Event] = Intake(
+        self.intake: Intake[Media | threading.Event | Early] = Intake(
             settings.queue_bytes, settings.overflow, clock, self._share
         )
         self.streams = Streams(
@@ -67,7 +69,7 @@ class RunningRecording(Observer):
             self._altered,
             embeds_times=settings.embed_times,
         )
-        self._packager = by_suffix(Path(settings.path)).packager(settings.finish == "fragmented")
+        self._packager = self._own_packager()
         self.writer = Writer(settings, self._packager, self)
         self.final_output_path = self.writer.final_output_path
         self._table: FrameTable | None = None
@@ -75,6 +77,9 @@ class RunningRecording(Observer):
             self._table = FrameTable(
                 table_path(self.final_output_path), System(), durable=settings.durability == "flush"
             )
+        expected = (set() if settings.video is None else {VIDEO}) | {
+            FIRST_AUDIO + number for number in range(len(settings.audio))
+        }
         self.pipeline = Pipeline(
             self.final_output_path.name,
             self.intake,
@@ -83,8 +88,14 @@ class RunningRecording(Observer):
             self.writer,
             self.states,
             clock,
-            expected=(set() if settings.video is None else {VIDEO})
-            | {FIRST_AUDIO + number for number in range(len(settings.audio))},
+            expected=expected,
+            prelude=lambda: Prelude(
+                Streams(settings.video or VideoSettings(), settings.audio, embeds_times=settings.embed_times),
+                self._own_packager(),
+                self.writer,
+                expected,
+                clock,
+            ),
             on_end=self._ended,
             on_event=self.note,
             on_laid=self._laid,
@@ -127,6 +138,9 @@ class RunningRecording(Observer):
             ),
             encodes=settings.video is not None,
         )
+
+    def _own_packager(self) -> Packager:
+        return by_suffix(Path(self.settings.path)).packager(self.settings.finish == "fragmented")
 
     def admit(self) -> None:
         """Raises AdmissionError where the machine cannot carry this recording beside those that run."""

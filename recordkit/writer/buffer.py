@@ -55,7 +55,7 @@ class Buffer:
     something new to look at. ``jobs`` are the slots that it is to flush, in order, ``laid_bytes``
     all that was packetised so far, and ``whole_bytes`` what of this is whole units: in the middle of
     a unit that is larger than a slot this is less, and a recording that ends there ends before it.
-    ``is_full`` is set when a unit is refused, until a slot comes back.
+    ``is_full`` is set when a unit is refused, until a slot comes back, ``is_early`` while a prelude stands.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Buffer:
     ) -> None:
         self.jobs: deque[Job] = deque()
         self.is_full = False
+        self.is_early = False
         self.laid_bytes = 0
         self.whole_bytes = 0
         self.flush_wanted: FlushReason | None = None
@@ -94,6 +95,33 @@ class Buffer:
         self.jobs.clear()
         self.is_full = False
         self._filling = self._free = None
+        self.is_early = False
+
+    def lay_early(self, packager: Packager, unit: AccessUnit) -> bool:
+        """Packetise ``unit`` by ``packager`` behind the prelude in the free slot; False if it cannot take it.
+
+        It can until the first unit of the recording itself is laid. From then on the prelude stands until
+        ``end_early``, or until the slot is needed. Raises MediaError if the unit cannot be carried.
+        """
+        slot = self._free
+        packets = packager.packets_for(unit)
+        if slot is None or self.laid_bytes or slot.buffer.used + packets > slot.buffer.capacity:
+            return False
+        rows = np.empty((packets, self._packet_bytes), np.uint8)
+        scratch = packager.lend(rows)
+        packager.lay(unit, scratch)
+        if not self.is_early:
+            self.is_early = True
+            slot.begin_early()
+        slot.append(address(rows), scratch.used)
+        return True
+
+    def end_early(self) -> None:
+        """What the prelude has is in the other slot as well: give it up."""
+        if self.is_early and self._free is not None:
+            self.is_early = False
+            self._free.end_early()
+            self._on_change()
 
     @property
     def doing(self) -> str | None:
@@ -147,8 +175,13 @@ class Buffer:
         return Laid(offset, self._packager.lead_bytes, self._packager.unit_bytes)
 
     def swap(self, reason: FlushReason) -> bool:
-        """Hand the filled slot to the thread and fill the free one; False while there is none."""
-        if self._free is None or self._filling is None:
+        """Hand the filled slot to the thread and fill the free one; False while there is none.
+
+        Nor is there while that has a prelude in it, unless there is no room without.
+        """
+        if reason is FlushReason.THRESHOLD:
+            self.end_early()
+        if self._free is None or self._filling is None or self.is_early:
             self.flush_wanted = self.flush_wanted or reason
             return False
         now = self._clock.monotonic()

@@ -8,6 +8,8 @@ the machine's own byte order (recovery happens on the machine that recorded)::
     16   inode of the recording it belongs to
     24   the boot that it was written in (16 bytes)
     40   bytes of a packet of its container, of which every count here is a multiple (0: 188, as before)
+    48   the slot, counted from 1, that holds a prelude (0: none): media that has not got its places yet, laid as it
+         came from the beginning of the recording on. Of it and the other slot that which goes further counts
     64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
          many from the first on have been moved to the recording, durably (their space is given back);
          how many bytes of the recording before them the next 16 bytes are the digest of (BLAKE2b)
@@ -37,6 +39,8 @@ WORD_BYTES = 8
 WORDS_PER_SLOT = 8
 PACKET = 5
 """The word that has the bytes of a packet."""
+EARLY = 6
+"""The word that names the slot of a prelude."""
 OFFSET, VALID, MOVED, SEAM, DIGEST = 8, 9, 10, 11, 12
 """The words of slot 0: its place, the bytes valid, of these the bytes moved, the bytes before it that its digest
 (two words) is of; each slot has ``WORDS_PER_SLOT``."""
@@ -81,7 +85,8 @@ class TailHeader:
     """A tail's header as read; ``slots`` are those with valid bytes, in the order of their offsets.
 
     ``is_sane`` is False where it says what no writer ever said; a slot that cannot be has been
-    left out then. ``packet_bytes`` tells the container.
+    left out then. ``packet_bytes`` tells the container. ``is_early`` says that the one slot is a prelude: what
+    is in there will be replaced by the same media in its true places, if the recording goes on.
     """
 
     inode: int
@@ -89,6 +94,7 @@ class TailHeader:
     is_sane: bool
     slots: tuple[TailSlot, ...]
     packet_bytes: int = PACKET_BYTES
+    is_early: bool = False
 
     def unused(self, size: int) -> list[tuple[int, int]]:
         """Where in a tail of ``size`` bytes nothing valid lies: from where to where, in order."""
@@ -123,11 +129,18 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
         slots.append(
             TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved, seam, bytes(digest))
         )
+    early = words[EARLY]
+    is_sane &= early <= SLOTS
+    is_early = False
+    if early and slots:
+        # One of them is laid while the other stands for it: at each moment one has all that there is.
+        furthest = max(slots, key=lambda slot: (slot.end, slot.number + 1 != early))
+        slots, is_early = [furthest], furthest.number + 1 == early
     slots.sort(key=lambda slot: slot.offset)
     is_sane &= all(one.end == other.seam for one, other in pairwise(slots))
     boot = boot_id()
     is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
-    return TailHeader(inode, is_same_boot, is_sane, tuple(slots), packet_bytes)
+    return TailHeader(inode, is_same_boot, is_sane, tuple(slots), packet_bytes, is_early)
 
 
 def give_back(descriptor: int, size: int, system: System) -> int:

@@ -27,6 +27,7 @@ from ..errors import DiskSpaceError, OutputAccessError, PartialExistsError
 from ..model import AccessUnit
 from ..system import FULL, System
 from .header import (
+    EARLY,
     HEADER_BYTES,
     MAGIC,
     MOVED,
@@ -152,6 +153,15 @@ class Slot:
         self._put(self.buffer.bytes[self._stored_bytes : used], self.start + self._stored_bytes)
         self._stored_bytes = used
         self._store(VALID, used)
+
+    def begin_early(self) -> None:
+        """What is laid from now on is a prelude, see the header: the other slot will take its place."""
+        self._put((self.number + 1).to_bytes(WORD_BYTES, sys.byteorder), EARLY * WORD_BYTES)
+
+    def end_early(self) -> None:
+        """The other slot has all of it: empty this one."""
+        self.open(0)
+        self._put(bytes(WORD_BYTES), EARLY * WORD_BYTES)
 
     def note_moved(self, count: int) -> None:
         """The recording has the first ``count`` bytes: the slot need not hold them any more."""

@@ -172,6 +172,20 @@ class Writer:
                 raise StateError("closed", "started", "nothing can be laid any more")
             return self._buffer.lay(unit)
 
+    def lay_early(self, packager: Packager, unit: AccessUnit) -> bool:
+        """Lay ``unit`` by ``packager`` into a prelude, see ``Buffer.lay_early``; False if there is no room for it.
+
+        Raises MediaError if it cannot be carried, WriteError if the writer has failed.
+        """
+        with self._changed:
+            self.check()
+            return self._closing.is_open and self._buffer.lay_early(packager, unit)
+
+    def end_early(self) -> None:
+        """Give the prelude up: all that it has is laid."""
+        with self._changed:
+            self._buffer.end_early()
+
     def _wait_for_slot(self) -> bool:
         """In the middle of a unit: wait for a free slot; False if the recording ends without the unit.
 
@@ -303,6 +317,10 @@ class Writer:
         with self._changed:
             buffer = self._buffer
             while not buffer.jobs:
+                if buffer.is_early and self._closing.is_open:
+                    self._clock.wait(self._changed, None)
+                    continue
+                buffer.end_early()
                 if buffer.used_bytes:
                     due_s = buffer.last_flush_s + self.settings.flush_interval - self._clock.monotonic()
                     if not self._closing.is_open:

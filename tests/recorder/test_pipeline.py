@@ -104,6 +104,7 @@ class Rig(Observer):
             self.states,
             self.clock,
             expected=expected,
+            prelude=lambda: None,
             on_end=lambda: self.outcome.append(self.states.error),
             on_event=lambda kind, **fields: self.events.append((kind, fields)),
         )

@@ -32,10 +32,41 @@ def test_what_was_published_is_read_back(output):
     assert [slot.offset for slot in read_header(output.tail_path.read_bytes()).slots] == [564, 564 + 50 * 188]
 
 
+def test_of_a_prelude_and_what_takes_its_place_that_counts_which_goes_further(output):
+    tail = Tail(output, 50, System())
+    real, prelude = tail.slots
+    prelude.begin_early()
+    seen = []
+    for slot, count in ((prelude, 3), (real, 1), (real, 2), (real, 3), (real, 5)):
+        slot.buffer.used = count
+        slot.publish()
+        header = read_header(output.tail_path.read_bytes())
+        assert header.is_sane
+        seen.append([(one.number, one.bytes // PACKET_BYTES, header.is_early) for one in header.slots])
+    # At each moment one of them has all that there is, and a kill between any two stores leaves one.
+    assert seen == [[(1, 3, True)], [(1, 3, True)], [(1, 3, True)], [(0, 3, False)], [(0, 5, False)]]
+    prelude.end_early()
+    header = read_header(output.tail_path.read_bytes())
+    assert [(one.number, header.is_early) for one in header.slots] == [(0, False)]
+    prelude.open(5 * PACKET_BYTES)
+    prelude.buffer.used = 1
+    prelude.publish()
+    assert [one.offset for one in read_header(output.tail_path.read_bytes()).slots] == [0, 5 * PACKET_BYTES]
+
+
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(8, 0), (8, 1 << 62), (72, 187), (72, 1 << 40), (64, 100), (64, 1 << 63), (64, 188)],
-    ids=["no slots", "huge slots", "part of a packet", "beyond the slot", "odd place", "huge place", "a gap"],
+    [(8, 0), (8, 1 << 62), (48, 3), (72, 187), (72, 1 << 40), (64, 100), (64, 1 << 63), (64, 188)],
+    ids=[
+        "no slots",
+        "huge slots",
+        "a prelude nowhere",
+        "part of a packet",
+        "beyond the slot",
+        "odd place",
+        "huge place",
+        "a gap",
+    ],
 )
 def test_a_header_that_no_writer_made(output, at, value):
     tail = Tail(output, 50, System())

@@ -16,7 +16,7 @@ from ...system import Clock
 from .clock import Sync
 from .description import parameter_sets
 from .frames import FrameClocks, FrameReader
-from .reception import Reception
+from .reception import PutEarly, Reception
 from .sink import Sink
 from .stream import StreamReception
 from .tap import Tap, is_remote
@@ -46,7 +46,7 @@ class Listener:
 
     ``on_end`` is called once for each track: with None where it ended, or with the error for which
     it cannot be listened to any longer; the others go on. ``on_outage`` is told when nothing has
-    come of any tapped track for a second.
+    come of any tapped track for a second. ``early`` is as for Reception.
 
     Not thread-safe: all calls come from the loop.
     """
@@ -57,12 +57,13 @@ class Listener:
         on_end: Callable[[MediaStreamTrack, Exception | None], None],
         *,
         on_outage: Callable[[], None] | None = None,
+        early: PutEarly | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._sink = sink
         self._on_end = on_end
         self._clock = clock or Clock()
-        self._reception = Reception(sink, self._clock, on_outage)
+        self._reception = Reception(sink, self._clock, on_outage, early)
         self._frame_clocks = FrameClocks()
         self._ways: dict[MediaStreamTrack, _Way] = {}
         self._timer: asyncio.TimerHandle | None = None

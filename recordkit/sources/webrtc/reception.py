@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
-from ...model import EventKind, Received
+from ...model import EncodedUnit, EventKind, Received
 from ...system import Clock
 from .assembly import Unit
 from .signs import Signs
 from .sink import Sink
 from .stream import Shared, StreamReception
+
+PutEarly: TypeAlias = "Callable[[EncodedUnit | None, int], bool]"
 
 SILENCE_TOLD_S = 10.0
 """So long nothing at all has come before that is told: a camera may have been unplugged, or the network is gone."""
@@ -21,10 +24,19 @@ class Reception:
     """The streams of one sender on their way to ``sink``, on one timeline, once ``open`` is called.
 
     At the start all units are held until the clocks of the streams are known, three seconds at the
-    most. An outage is noted when it is over; ``on_outage`` is told when it begins.
+    most. ``early`` is given each unit that is held, by its arrival, so that it is safe meanwhile, and None once all
+    of them have gone to ``sink``; it returns False if what waits had better wait no longer. An outage is noted when
+    it is over; ``on_outage`` is told when it begins.
     """
 
-    def __init__(self, sink: Sink, clock: Clock | None = None, on_outage: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        clock: Clock | None = None,
+        on_outage: Callable[[], None] | None = None,
+        early: PutEarly | None = None,
+    ) -> None:
+        self._early = early
         self._clock = clock or Clock()
         self._shared = Shared(sink, self._clock, Signs(on_outage), self._take, self._remove)
         self._streams: list[StreamReception] = []
@@ -101,6 +113,16 @@ class Reception:
         self._held.append((stream, unit, ticks))
         self._held_bytes += len(unit.data)
         self._release(self._clock.monotonic())
+        if self._held is not None and not self._is_safe(stream, unit, ticks):
+            self.release()
+
+    def _is_safe(self, stream: StreamReception, unit: Unit, ticks: int) -> bool:
+        """Hand on a unit that is held as one that has no place yet; False if it cannot be kept so."""
+        if self._early is None:
+            return True
+        first = unit.first
+        early = EncodedUnit(first.codec, unit.data, ticks, unit.is_entry, unit.discontinuity, unit.duration)
+        return self._early(early, stream.number)
 
     def _remove(self, stream: StreamReception) -> None:
         """A stream has ended."""
@@ -128,6 +150,8 @@ class Reception:
         for _, place in sorted(order):
             stream, unit, ticks = held[place]
             stream.deliver(unit, ticks)
+        if self._early is not None:
+            self._early(None, 0)
         for stream in self._leaving:
             self._ended += stream.counters
         self._leaving.clear()

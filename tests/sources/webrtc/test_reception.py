@@ -494,3 +494,58 @@ def test_whatever_a_sender_sends_nothing_is_raised_and_the_accounts_are_right(se
     # Neither 2^32 nor 2^64 gets into the times: pictures of two seconds a packet at the most.
     ticks = [unit.ticks for unit, _ in taker.units]
     assert not ticks or max(ticks) - min(ticks) < 2 * 600 * 2 * SECOND
+
+
+class Keeper:
+    """Keeps what is held safe meanwhile, as long as it has room."""
+
+    def __init__(self, room=10_000):
+        self.units = []
+        self.room = room
+
+    def __call__(self, unit, stream):
+        self.units.append(unit)
+        return len(self.units) <= self.room
+
+
+def early_rig(keeper):
+    rig = Rig()
+    rig.reception = Reception(rig.taker, rig.clock, early=keeper)
+    rig.reception.open()
+    rig.video, rig.audio = rig.reception.add(is_audio=False), rig.reception.add(is_audio=True)
+    return rig
+
+
+def test_what_is_held_is_kept_safe_by_its_arrival_and_then_told_to_have_come():
+    keeper = Keeper()
+    rig = early_rig(keeper)
+    rig.run(of(rig.video, film(40)), of(rig.audio, talk(66), ssrc=2, timestamp=1000))
+    assert rig.taker.units == []
+    early = list(keeper.units)
+    rig.video.report(ntp(0), 4_294_900_000, 1)
+    rig.audio.report(ntp(0), 1000, 2)
+    rig.until(rig.clock.monotonic() + 0.1)
+    held = [unit for unit, _ in rig.taker.units]
+    assert sorted(one.data for one in early) == sorted(one.data for one in held)
+    assert keeper.units[len(early) :] == [None]
+    rig.end()
+    assert keeper.units.count(None) == 1
+
+
+def test_what_cannot_be_kept_safe_waits_no_longer():
+    keeper = Keeper(room=9)
+    rig = early_rig(keeper)
+    rig.run(of(rig.video, film(15)), of(rig.audio, talk(25), ssrc=2, timestamp=1000))
+    assert len(keeper.units) == 11
+    assert keeper.units[-1] is None
+    assert len(rig.taker.units) > 11
+
+
+def test_one_stream_alone_is_not_held_and_needs_no_keeping():
+    keeper = Keeper()
+    rig = Rig(audio=False)
+    rig.reception = Reception(rig.taker, rig.clock, early=keeper)
+    rig.reception.open()
+    rig.video = rig.reception.add(is_audio=False)
+    rig.run(of(rig.video, film(10)))
+    assert keeper.units == [None]
