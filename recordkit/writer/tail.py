@@ -217,12 +217,13 @@ class Tail:
         self._given_bytes = self._inode = 0
         self._descriptor: int | None = None
         self._has_warned = False
+        # Before the file: where there is no memory nothing is left behind.
+        memory = np.zeros((SLOTS, packets, packet_bytes), np.uint8)
         self._make(path)
         header = np.zeros(HEADER_BYTES // WORD_BYTES, np.uint64)
         header[1], header[2], header[PACKET] = slot_bytes, output.inode, packet_bytes
         header[3:5] = np.frombuffer(boot_id(), np.uint64)
         self._begin(header.tobytes()[len(MAGIC) :], len(MAGIC))
-        memory = np.zeros((SLOTS, packets, packet_bytes), np.uint8)
         self.slots = tuple(Slot(number, rows, self._store, self._warn) for number, rows in enumerate(memory))
         # Last, so that a header half made is never taken for one.
         self._begin(MAGIC, 0)
