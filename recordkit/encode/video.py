@@ -195,6 +195,7 @@ class VideoEncoder:
             # One reformatter keeps the range and matrix that it began with.
             self._reformatter, self._kind = VideoReformatter(), kind
             self._tell_depth(frame)
+            self._tell_size(width, height)
         picture = self._reformatter.reformat(
             frame,
             width=width,
@@ -211,6 +212,11 @@ class VideoEncoder:
         if bits > self._most_bits and self._on_altered is not None:
             self._on_altered(f"its {bits} bits a sample are encoded with 8, as most players need it")
         self._most_bits = max(bits, self._most_bits)
+
+    def _tell_size(self, width: int, height: int) -> None:
+        if (width % 2 or height % 2) and self._on_altered is not None:
+            whole = f"{width + width % 2}x{height + height % 2}"
+            self._on_altered(f"its {width}x{height} pixels are encoded as {whole}: 4:2:0 has even sizes only")
 
     def _tag(self, picture: VideoFrame) -> None:
         """Say of a frame that says nothing what players assume, once another one has said something.

@@ -75,7 +75,11 @@ def choose(container: InputContainer, name: str, *, program: int | None, video: 
     programs = _programs(container, usable)
     within = _within(name, programs, usable, program, video=video)
     pictures = [one for one in within if isinstance(one, av.VideoStream) and not _is_attached(one)]
-    chosen_video = max(pictures, key=lambda one: one.width * one.height, default=None) if video else None
+    # Of equal ones libavformat knows which it has seen frames of: others may be there in name only.
+    best = container.streams.best("video")
+    seen = -1 if best is None else best.index
+    chosen_video = max(pictures, key=lambda one: (one.width * one.height, one.index == seen), default=None)
+    chosen_video = chosen_video if video else None
     heard = [one for one in within if isinstance(one, av.AudioStream)] if audio else []
     if isinstance(audio, str):
         heard = _asked_for(name, heard, audio)

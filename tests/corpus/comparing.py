@@ -214,7 +214,9 @@ def _sync_disagreements(wanted: list[Stream], result: Probe) -> dict[str, str]:
 
 def _shape(stream: Stream) -> tuple[int, int, bool]:
     is_interlaced = stream.field_order not in (*_UNTOLD, "progressive")
-    return round(stream.width * stream.pixel_aspect), stream.height, is_interlaced
+    # Odd sizes become even, which is told.
+    width, height = round(stream.width * stream.pixel_aspect), stream.height
+    return width + width % 2, height + height % 2, is_interlaced
 
 
 def _shape_words(stream: Stream) -> str:

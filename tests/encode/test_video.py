@@ -219,3 +219,13 @@ def test_samples_of_more_than_eight_bits_are_told_once() -> None:
     for number, pixel_format in enumerate(["yuv420p", "yuv420p10le", "yuv420p", "yuv422p10le", "yuv420p12le"]):
         encoder.encode(picture(64, 48, pixel_format), number * 3600)
     assert [words.split(" a ")[0] for words in told] == ["its 10 bits", "its 12 bits"]
+
+
+def test_odd_sizes_become_even_which_is_told_once() -> None:
+    told: list[str] = []
+    encoder = VideoEncoder(VideoSettings(), 0, told.append)
+    for number in range(3):
+        frame = av.VideoFrame.from_ndarray(np.zeros((3, 5, 3), np.uint8), format="rgb24")
+        coded = encoder.encode(frame, number * 3_000)
+        assert (coded[0].format.width, coded[0].format.height) == (6, 4)
+    assert told == ["its 5x3 pixels are encoded as 6x4: 4:2:0 has even sizes only"]

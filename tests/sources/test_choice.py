@@ -6,6 +6,7 @@ import logging
 import subprocess
 from pathlib import Path
 
+import av
 import pytest
 
 from recordkit.errors import SourceError
@@ -128,3 +129,17 @@ def test_a_language_of_another_form_ends_nothing(language: str, tmp_path: Path) 
     clip = make_clip(tmp_path / "clip.mkv", languages=[language], seconds=0.5)
     recording = recorded(clip, tmp_path)
     assert recording.streams[1].language == (None if language == "german" else "eng")
+
+
+def test_of_two_videos_of_one_size_that_which_has_frames_is_recorded(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", audio=[], seconds=0.5)
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "variants.mkv"), "w") as target:
+        template = source.streams.video[0]
+        empty, full = (target.add_stream_from_template(template) for _ in range(2))
+        for packet in source.demux(template):
+            if packet.size:
+                packet.stream = full
+                target.mux(packet)
+        assert empty.index < full.index
+    recording = recorded(tmp_path / "variants.mkv", tmp_path)
+    assert recording.counters.video_units == 15
