@@ -50,3 +50,11 @@ def test_scanner(tmp_path):
         assert case[program]["mb_per_cpu_s"] > 0
         assert case[program]["peak_rss_mb"]["low"] > 1
     assert case["ffprobe"]["ratio"]["median"] == 1
+
+
+def test_export(tmp_path):
+    judge("ffmpeg")
+    (case,) = quick("export", tmp_path)["cases"].values()
+    for program in ("recordkit", "ffmpeg"):
+        assert case[program]["ratio"].keys() == SPREAD
+        assert case[program]["mb_per_cpu_s"] > 0

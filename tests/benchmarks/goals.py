@@ -77,6 +77,11 @@ def _scanner(figures: dict[str, Any]) -> Iterator[Goal]:
         yield Goal(f"CPU of verify to ffprobe, {name}", 1, case["verify"]["ratio"]["median"])
 
 
+def _export(figures: dict[str, Any]) -> Iterator[Goal]:
+    for name, case in figures["cases"].items():
+        yield Goal(f"export to MP4, {name}: MB a CPU second", 300, case["recordkit"]["mb_per_cpu_s"], at_least=True)
+
+
 def _start(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal("import recordkit, ms", 100, figures["imports"]["recordkit"]["wall_ms"]["median"])
 
@@ -89,6 +94,7 @@ _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
     "streams": _streams,
     "growth": _growth,
     "scanner": _scanner,
+    "export": _export,
     "start": _start,
 }
 

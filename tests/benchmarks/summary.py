@@ -19,6 +19,7 @@ PIECES = {
     "streams": "how many streams two cores carry",
     "growth": "memory over half an hour of media",
     "scanner": "verify and recover against ffprobe",
+    "export": "MPEG-TS to MP4 against ffmpeg's copy",
     "start": "imports and starts",
 }
 Row = tuple[str, str, str, str]
@@ -161,6 +162,17 @@ def _scanner(figures: dict[str, Any]) -> Iterator[Row]:
         )
 
 
+def _export(figures: dict[str, Any]) -> Iterator[Row]:
+    for name, case in figures["cases"].items():
+        ratio = case["recordkit"]["ratio"]
+        yield (
+            f"export to MP4, {name}: MB per CPU second",
+            f"{case['recordkit']['mb_per_cpu_s']:,.0f}",
+            f"ffmpeg {case['ffmpeg']['mb_per_cpu_s']:,.0f}",
+            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})",
+        )
+
+
 def _start(figures: dict[str, Any]) -> Iterator[Row]:
     imports = figures["imports"]
     ours, theirs = (imports[name]["wall_ms"]["median"] for name in ("recordkit", "aiortc.contrib.media"))
@@ -180,6 +192,7 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "streams": _streams,
     "growth": _growth,
     "scanner": _scanner,
+    "export": _export,
     "start": _start,
 }
 
