@@ -23,6 +23,7 @@ from ..telemetry.table import Rows, taken_of
 from ..ticks import TICKS_PER_SECOND, WRAP
 from .elementary import GROUP_BYTES, pes_packets, tables
 from .index import Columns, Index, Unit, indexed
+from .packets import packet_of
 from .sound import Heard, SoundCutter
 from .store import Store
 from .track import TableMisfitError
@@ -200,7 +201,7 @@ class TransportTrack:
                 raise SourceError(self.name, f"has other frames than when it was opened, at unit {unit}")
             if not event.complete and self._known is not None:
                 raise TableMisfitError(self.name)
-            yield _packet(event.data)
+            yield packet_of(event.data)
             unit += 1
 
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
@@ -388,14 +389,3 @@ class TransportTrack:
 
 def _time_of(one: tuple[int, int]) -> int:
     return one[0]
-
-
-def _packet(data: bytes) -> Packet:
-    """A packet whose memory libavcodec owns.
-
-    Of one that refers to Python's bytes the decoder's threads let go under the interpreter's lock, which
-    whoever throws the decoder away holds while it waits for those threads.
-    """
-    packet: Packet = av.Packet(len(data))
-    packet.update(data)
-    return packet

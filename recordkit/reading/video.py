@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from ..errors import SettingsError, SourceError
 from ..model import Captured
-from ..names import partial_of
+from ..names import partial_of, suffix_of
 from ..telemetry.table import read_rows, table_path
 from .arrays import audio_between, dask_array, frame_mappings
 from .container import ContainerTrack
 from .decoder import FrameDecoder
+from .fragments import FragmentTrack
 from .frame import Frame
 from .marking import MarksRead
 from .store import FileStore
@@ -328,5 +329,9 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
             track = TransportTrack(store, is_growing=store.is_growing, rows=read_rows(table_path(path)))
             if track.has_video and track.is_simple and track.can_begin:
                 return Video(path, track, store)
+        if path == partial and suffix_of(path.name) == ".mp4":
+            fragments = FragmentTrack(store)
+            if fragments.has_video:
+                return Video(path, fragments, store)
         store.close()
     return Video(path, ContainerTrack(text if not path.is_file() else str(path)), None)

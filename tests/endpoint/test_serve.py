@@ -99,7 +99,8 @@ def test_each_publisher_has_a_file_and_bad_requests_disturb_nobody(tmp_path: Pat
     with serving(tmp_path / "made", max_sdp_bytes=20_000) as url:
         asyncio.run(scene(url))
     names = sorted(path.name for path in (tmp_path / "made").iterdir())
-    assert names == ["talk-1.flushes.jsonl", "talk-1.ts", "talk-2.flushes.jsonl", "talk-2.ts"]
+    kinds = (".flushes.jsonl", ".frames", ".ts")
+    assert names == [f"talk-{number}{kind}" for number in (1, 2) for kind in kinds]
     assert_whole(tmp_path / "made" / "talk-1.ts", 90)
     assert_whole(tmp_path / "made" / "talk-2.ts", 60)
 
