@@ -70,6 +70,8 @@ class TransportTrack:
         self._audio_codec: Codec | None = None
         self._counter: PictureCounter | None = None
         self._units: list[Unit] = []
+        self._columns: Columns | None = None  # of the first so many units
+        self._converted = 0
         self._audio: list[tuple[int, int]] = []
         self._audio_known = True
         self._starts: dict[int, int] = {}
@@ -124,6 +126,7 @@ class TransportTrack:
         self._scanned, self._shift, self._epoch = begin, begin - len(lead), 0
         self._known, self._index, self._lost_at, self._beside = None, None, None, {}
         self._units, self._audio = [], []
+        self._columns, self._converted = None, 0
 
     def rescan(self) -> None:
         """Believe no table, and scan the whole file."""
@@ -150,8 +153,12 @@ class TransportTrack:
     def index(self) -> Index:
         """Its frames so far."""
         if self._index is None:
-            new = Columns.of(self._units)
-            self._index = indexed(new if self._known is None else self._known + new, _TIME_BASE)
+            # Whoever follows a recording asks again and again: what was turned into columns stays that.
+            new = Columns.of(self._units[self._converted :])
+            self._columns = new if self._columns is None else self._columns + new
+            self._converted = len(self._units)
+            known = self._columns if self._known is None else self._known + self._columns
+            self._index = indexed(known, _TIME_BASE)
         return self._index
 
     @property

@@ -29,7 +29,7 @@ _SEEK = """async ([time]) => {
     const view = document.querySelector('.recordkit-player').recordkitView;
     const begun = performance.now();
     view.goTime(time);
-    while (Math.abs(view.first.media_s - time) > 0.11 || view.first.video.seeking || view.first.wanted)
+    while (Math.abs(view.first.media_s - time) > 0.21 || view.first.video.seeking || view.first.wanted)
         await new Promise((resolve) => setTimeout(resolve, 5));
     return performance.now() - begun;
 }"""
@@ -105,7 +105,7 @@ def main() -> None:
         folder.mkdir()
         rk.record(rk.Synthetic(width=320, height=180, seconds=steps / 30 + 1, realtime=False), folder / "short.ts")
         rk.record(
-            rk.Synthetic(width=160, height=90, fps=10, seconds=hour, audio=False, realtime=False),
+            rk.Synthetic(width=64, height=48, fps=5, seconds=hour, audio=False, realtime=False),
             folder / "hour.ts",
         )
         begin = "import recordkit as rk\n"
