@@ -1,5 +1,5 @@
 """All kinds of attacks, in the order of the table."""
 
-from . import broken, crowd, disks, kills, power, soak
+from . import broken, crowd, disks, hostile, kills, power, soak
 
-KINDS = [*kills.KINDS, *power.KINDS, *disks.KINDS, *broken.KINDS, *crowd.KINDS, *soak.KINDS]
+KINDS = [*kills.KINDS, *power.KINDS, *disks.KINDS, *broken.KINDS, *hostile.KINDS, *crowd.KINDS, *soak.KINDS]
