@@ -16,6 +16,7 @@ from ..onlooker import Onlooker
 from ..recorder.state import State
 from ..system import Clock
 from . import pages
+from .candidates import kept
 from .gate import Gate, RateLimit
 from .listener import Listener
 from .names import STREAM_RULE, is_stream_name
@@ -35,7 +36,12 @@ _UNTOLD = (404, 405, 429)
 """Refusals of what is no publisher, and of one that knocks on and on."""
 _STREAM_METHODS = (hdrs.METH_POST, hdrs.METH_OPTIONS)
 _SESSION_METHODS = (hdrs.METH_DELETE, hdrs.METH_OPTIONS)
-_NO_STORE = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_NO_STORE = {
+    hdrs.SERVER: "recordkit",
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class Desk(Protocol):
@@ -180,7 +186,10 @@ class Endpoint:
                 text=f"Send the offer as {SDP}, not compressed.\n", headers={"Accept-Post": SDP}
             )
         self._refuse_when_full()
-        text = await self._body(request)
+        text, refused = kept(await self._body(request), request.remote)
+        if refused:
+            words = ", ".join(f"{refused.count(why)} with {why}" for why in dict.fromkeys(refused))
+            log.warning("Stream %s: candidates of the offer are not used: %s", stream, words)
         offer = read_offer(text)
         self._refuse_when_full()
         publisher, answer = await self._taken(stream, offer, text)

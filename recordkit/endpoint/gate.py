@@ -74,8 +74,11 @@ class Gate:
             )
 
     def viewer(self, request: web.Request) -> None:
-        """Refuse who may not see the pages: from elsewhere the token is needed, as a password to browsers."""
-        if self._token is None or (self._settings.is_local and _host_name(request) in LOOPBACK_NAMES):
+        """Refuse who may not see the pages: where there is a token it is needed, as a password to browsers.
+
+        From this machine, too: a proxy on it passes others on, often under the name localhost.
+        """
+        if self._token is None:
             self._local_name(request)
         elif not (self._matches(_bearer(request)) or self._matches(_password(request))):
             self.slow_down(request)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import SettingsError
-from ..names import SUFFIXES, is_partial, partial_of, suffix_of
+from ..names import SUFFIXES, is_partial, partial_of, stem_of, suffix_of
 
 STREAM_RULE = "1 to 64 letters, digits, dots, hyphens and underscores, not beginning with a dot or a hyphen"
 _STREAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
@@ -64,4 +64,6 @@ def paths(folder: Path, template: str, stream: str, time_ns: int) -> Iterator[Pa
 
 
 def _fill(template: str, stream: str, moment: datetime, counter: int) -> str:
-    return template.format(stream=stream, time=moment.strftime(_TIME_FORMAT), counter=counter)
+    name = template.format(stream=stream, time=moment.strftime(_TIME_FORMAT), counter=counter)
+    # A stream may be called "recording": the ending of unfinished recordings is kept for those.
+    return f"{stem_of(name)}-recording{suffix_of(name)}" if is_partial(name) else name

@@ -71,3 +71,15 @@ def test_names_carry_stream_time_and_counter_and_pass_over_what_is_there(tmp_pat
     (tmp_path / "talk_20231114T221320Z_002.recording.ts").touch()
     found = [path.name for path in islice(paths(tmp_path, template, "talk", TIME_NS), 2)]
     assert found == ["talk_20231114T221320Z_003.ts", "talk_20231114T221320Z_004.ts"]
+
+
+@pytest.mark.parametrize("stream", ["recording", "talk.recording"])
+def test_a_stream_whose_name_would_make_that_of_an_unfinished_recording_is_recorded_all_the_same(
+    stream: str, tmp_path: Path
+) -> None:
+    template = "{counter}.{stream}.ts"
+    check_template(template)
+    first = next(paths(tmp_path, template, stream, 0))
+    assert first.name == f"1{'.talk' if '.' in stream else ''}-recording.ts"
+    first.touch()
+    assert next(paths(tmp_path, template, stream, 0)).name.startswith("2")
