@@ -11,7 +11,7 @@ const PATIENCE_MS = 1000; // without an answer the page says that it waits
 const LOST_MS = 20000; // and then asks again: the connection may have been lost
 const REPORT_MS = 250;
 const LIVE_LAG_S = 0.25; // so far behind the newest frame live video is shown
-const LIVE_MOST_S = 2.5;
+const LIVE_MOST_S = 1.2;
 const LIVE_LOST_S = 6; // what has not even been asked for
 const STUCK_MS = 2500;
 const MOST_FAULTS = 5;
@@ -499,7 +499,7 @@ class Film {
     if (this.status.duration - this.end() > LIVE_LOST_S) return this.goEnd();
     const lag = this.end() - this.video.currentTime;
     if (lag > LIVE_MOST_S) this.video.currentTime = Math.max(this.end() - LIVE_LAG_S, 0);
-    this.video.playbackRate = lag > 0.5 ? 1.08 : lag < 0.12 ? 0.96 : 1;
+    this.video.playbackRate = lag > 0.4 ? 1 + Math.min((lag - LIVE_LAG_S) * 0.3, 0.25) : lag < 0.12 ? 0.96 : 1;
   }
 
   async play() {
