@@ -34,3 +34,9 @@ def test_a_sample_that_its_lengths_do_not_fill_has_no_nal_units():
     assert annexb(b"\0\0\0\2ab\0") is None
     assert annexb(b"\0\0\0\3ab") is None
     assert annexb(b"\0\2ab\0\1c", 2) == b"\0\0\0\1ab\0\0\0\1c"
+
+
+def test_who_knows_where_nal_units_begin_spares_the_search():
+    data = b"\0\0\0\1\x67a\0\0\1\x68b\0\0\0\0\1\x65c\0"
+    assert cuts(data, Codec.H264, (4, 9, 16)) == cuts(data, Codec.H264)
+    assert [one[s:e] for one, s, e in cuts(data, Codec.H264, (4, 9, 16))] == [b"\x67a", b"\x68b", b"\x65c"]
