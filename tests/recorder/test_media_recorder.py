@@ -686,7 +686,7 @@ def test_a_disk_that_is_too_slow_costs_whole_groups_of_pictures_and_no_memory(tm
 
 
 def test_bad_arguments_are_told_apart(tmp_path, caplog):
-    with pytest.raises(rk.OutputError, match=r"choose a name that ends in \.ts"):
+    with pytest.raises(rk.OutputError, match=r"choose a name that ends in \.mp4"):
         rk.MediaRecorder(tmp_path / "talk.mkv")
     with pytest.raises(rk.SettingsError, match="give the path"):
         rk.MediaRecorder(io.BytesIO())
