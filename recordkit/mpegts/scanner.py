@@ -25,6 +25,8 @@ from .tables import PAT_PID
 
 PES_LIMIT_BYTES = 32 * 1024 * 1024
 """No more than this is collected of one PES packet."""
+_ROWS_BEHIND_CHANGE = 64
+"""So many packets are looked at for the next change of tables; twice as many each time that there is none."""
 
 
 class _Pid:
@@ -113,16 +115,20 @@ class Scanner:
         self._packets += len(batch)
         self._null_packets += int(np.count_nonzero(batch.pid == NULL_PID))
         begin = 0
+        ahead = len(batch)
         while begin < len(batch):
-            end, changed = self._read_tables(batch, begin)
+            end, changed = self._read_tables(batch, begin, min(begin + ahead, len(batch)))
+            # Behind a change the next may follow at once: a flood of them would have the rest looked at for each.
+            ahead = _ROWS_BEHIND_CHANGE if changed else 2 * ahead
             self._take_stretch(batch, begin, end)
             if changed:
                 self._apply_tables(batch, end - 1)
             events += batch.take_events(end)
             begin = end
 
-    def _read_tables(self, batch: Batch, begin: int) -> tuple[int, bool]:
-        pids = batch.pid[begin:]
+    def _read_tables(self, batch: Batch, begin: int, end: int) -> tuple[int, bool]:
+        """Reads the tables up to row ``end``, or up to a change of them; where that was, and whether it was one."""
+        pids = batch.pid[begin:end]
         is_table = np.zeros(len(pids), np.bool_)
         for pid in self._tables.pids:
             is_table |= pids == pid
@@ -132,7 +138,7 @@ class Scanner:
             for row in rows.tolist():
                 if self._tables.feed(batch, row):
                     return row + 1, True
-        return len(batch), False
+        return end, False
 
     def _apply_tables(self, batch: Batch, row: int) -> None:
         """Follows a change of the tables: which PIDs are listed, and on which clock."""

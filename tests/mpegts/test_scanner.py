@@ -627,3 +627,23 @@ def test_a_table_that_comes_later_applies_from_then_on():
     events, report = scan(stream.bytes())
     assert kinds(events) == []
     assert len(report.programs[0].streams) == 2
+
+
+def test_a_flood_of_tables_that_change_costs_what_its_bytes_are_worth(monkeypatch):
+    looked_at = []
+    read_tables = Scanner._read_tables
+
+    def counted(scanner, batch, begin, end):
+        looked_at.append(end - begin)
+        return read_tables(scanner, batch, begin, end)
+
+    monkeypatch.setattr(Scanner, "_read_tables", counted)
+    packets = []
+    for number in range(2000):
+        body = bytes([0, 1, 0xC1 | (number & 31) << 1, 0, 0, 0, 1, 0xE1, number % 3])
+        packets += section_packets(0, with_crc(bytes([0, 0xB0, len(body) + 4]) + body), number)
+    scanner = Scanner()
+    scanner.feed(b"".join(packets))
+    assert scanner.report.packets == 2000
+    assert len(looked_at) > 1000
+    assert sum(looked_at) < 100 * 2000
