@@ -32,6 +32,8 @@ def test_the_example_of_frames_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             if number == 60:
                 recorder.flush()
                 recorder.mark("stimulus 3")
+    for name in ("left.ts", "right.ts"):
+        recordkit.record(Synthetic(width=64, height=48, seconds=0.2, audio=False), name)
     exec(FRAMES, {"rk": recordkit})  # noqa: S102 - our own README
 
 

@@ -276,7 +276,7 @@ def test_a_progress_callback_that_fails_is_told_and_the_recording_goes_on(
     def fail(recorder: Recorder) -> None:
         raise LookupError("a fault in the caller's code")
 
-    made = record(synthetic(), tmp_path / "out.ts", on_progress=fail, video=FAST)
+    made = record(synthetic(seconds=1.0), tmp_path / "out.ts", on_progress=fail, video=FAST)
     assert made.path == tmp_path / "out.ts"
     assert read_back(tmp_path / "out.ts").lost == 0
     assert [one.getMessage() for one in caplog.records if "on_progress" in one.getMessage()] == [

@@ -80,8 +80,8 @@ EMPTY = Log({}, Contents((), (), ()))
 FULL = Log(
     HEADER,
     Contents(
-        (flush(0), flush(1, file_bytes=2**62 + 1)),
-        (sample(1.0), sample(2.0, **NO_OPTION), sample(3.0, free_bytes=2**62 + 1)),
+        (flush(0), flush(1, file_bytes=2**59 + 1)),
+        (sample(1.0), sample(2.0, **NO_OPTION), sample(3.0, free_bytes=2**59 + 1)),
         (
             event(EventKind.START, 0.0),
             event(EventKind.STREAM, 0.1, stream=0, codec=Codec.H264),
@@ -117,8 +117,8 @@ def test_the_types_are_the_same_whatever_there_is(log, name):
 
 
 def test_no_digit_is_lost():
-    assert FULL.flushes["file_bytes"].tolist() == [188_000, 2**62 + 1]
-    assert FULL.samples["free_bytes"].tolist() == [10**12, pd.NA, 2**62 + 1]
+    assert FULL.flushes["file_bytes"].tolist() == [188_000, 2**59 + 1]
+    assert FULL.samples["free_bytes"].tolist() == [10**12, pd.NA, 2**59 + 1]
     assert FULL.samples.index.asi8.tolist() == [BEGUN_NS + second * 10**9 for second in (1, 2, 3)]
     assert FULL.samples["full_in_s"].isna().tolist() == [False, True, False]
 

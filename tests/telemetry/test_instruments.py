@@ -236,7 +236,7 @@ def test_the_thread_ends_after_a_failure_though_nobody_calls_stop(tmp_path, pict
 
 def test_no_log(tmp_path, frames):
     recording = record(recorder(tmp_path, flush_log=False), frames)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.ts"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.frames", "talk.ts"]
     assert len(recording.flushes) > 0
 
 
