@@ -182,7 +182,7 @@ def _left_out_because(
     if stream not in within:
         return "it belongs to another program", False
     if isinstance(stream, av.VideoStream):
-        return "a recording has one video stream, and another is larger", False
+        return "a recording has one video stream, and another is larger or longer", False
     return f"a recording has {MOST_AUDIO} audio streams at the most", False
 
 
