@@ -103,7 +103,7 @@ def test_subtitles_and_a_second_video_are_named(tmp_path: Path, caplog: pytest.L
     )
     recording = recorded(tmp_path / "clip.mp4", tmp_path)
     assert list(recording.streams) == [0]
-    assert "stream 1 (h264) is not recorded: a recording has one video stream, and another is larger or longer" in caplog.text
+    assert "stream 1 (h264) is not recorded: a recording has one video stream, and another is larger" in caplog.text
     assert "stream 2 (mov_text) is not recorded: video and audio alone are" in caplog.text
 
 
