@@ -25,8 +25,9 @@ from .tables import PAT_PID
 
 PES_LIMIT_BYTES = 32 * 1024 * 1024
 """No more than this is collected of one PES packet."""
+_FEW_CHANGES = 8
 _ROWS_BEHIND_CHANGE = 64
-"""So many packets are looked at for the next change of tables; twice as many each time that there is none."""
+"""Behind more changes of tables than a few so many packets are looked at for the next; then twice as many."""
 
 
 class _Pid:
@@ -115,11 +116,12 @@ class Scanner:
         self._packets += len(batch)
         self._null_packets += int(np.count_nonzero(batch.pid == NULL_PID))
         begin = 0
-        ahead = len(batch)
+        ahead, changes = len(batch), 0
         while begin < len(batch):
             end, changed = self._read_tables(batch, begin, min(begin + ahead, len(batch)))
-            # Behind a change the next may follow at once: a flood of them would have the rest looked at for each.
-            ahead = _ROWS_BEHIND_CHANGE if changed else 2 * ahead
+            changes += changed
+            # In a flood of changes the rest would be looked at for each.
+            ahead = _ROWS_BEHIND_CHANGE if changed and changes > _FEW_CHANGES else 2 * ahead
             self._take_stretch(batch, begin, end)
             if changed:
                 self._apply_tables(batch, end - 1)

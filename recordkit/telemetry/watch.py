@@ -79,9 +79,10 @@ class WatchState:
 
 
 class LogReader:
-    """Reads what has been added to a log."""
+    """Reads what has been added to a log; ``read_bytes`` counts what has been read."""
 
     def __init__(self) -> None:
+        self.read_bytes = 0
         self._inode: int | None = None
         self._forget()
 
@@ -113,6 +114,7 @@ class LogReader:
                 chunk := file.read(min(_CHUNK_BYTES, status.st_size - self._offset))
             ):
                 self._offset += len(chunk)
+                self.read_bytes += len(chunk)
                 for line in self._lines(chunk):
                     self._take(line)
                 if (data := next_data(file.fileno(), self._offset)) > self._offset:
