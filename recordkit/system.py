@@ -72,6 +72,18 @@ class Clock:
         interrupt.wait(seconds)
 
 
+_NO_MORE_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+def _sync_folder(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and FUSE file systems do not support syncs of folders.
+        if error.errno not in (errno.EINVAL, errno.EBADF):
+            raise
+
+
 class System:
     """System calls on files. Each raises the system's OSError."""
 
@@ -123,18 +135,21 @@ class System:
     def sync_folder(self, folder: Path, opened: int | None = None) -> None:
         """Bring a folder's names to the disk, if the file system supports that.
 
-        ``opened`` is a descriptor of it that is there already: it can be synced though no further one is to be had.
+        ``opened`` is a descriptor of it that is there already, for when no further one is to be had. Else the
+        folder is opened anew: XFS that has shut down refuses that, while a sync through an old descriptor succeeds
+        with nothing brought to the disk.
         """
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC) if opened is None else opened
         try:
-            os.fsync(descriptor)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            # Some network and FUSE file systems do not support syncs of folders.
-            if error.errno not in (errno.EINVAL, errno.EBADF):
+            if opened is None or error.errno not in _NO_MORE_DESCRIPTORS:
                 raise
+            _sync_folder(opened)
+            return
+        try:
+            _sync_folder(descriptor)
         finally:
-            if opened is None:
-                os.close(descriptor)
+            os.close(descriptor)
 
     def allocate(self, descriptor: int, size: int) -> None:
         """Give the empty file ``size`` bytes of disk space of its own, however often it is written to.

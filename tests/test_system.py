@@ -72,6 +72,26 @@ def test_a_folder_that_fails_to_sync_is_one(tmp_path, monkeypatch):
     assert caught.value.errno == errno.EIO
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ENFILE])
+def test_a_folder_is_opened_anew_for_its_sync_unless_no_descriptor_is_left(tmp_path, monkeypatch, number):
+    """What has shut down cannot be opened, but synced through a descriptor that is there, to no effect."""
+    opened = os.open(tmp_path, os.O_RDONLY)
+    synced = []
+    monkeypatch.setattr(os, "open", failing(number))
+    monkeypatch.setattr(os, "fsync", synced.append)
+    try:
+        if number == errno.EIO:
+            with pytest.raises(OSError) as caught:
+                System().sync_folder(tmp_path, opened)
+            assert caught.value.errno == errno.EIO
+            assert synced == []
+        else:
+            System().sync_folder(tmp_path, opened)
+            assert synced == [opened]
+    finally:
+        os.close(opened)
+
+
 def no_such_call(*_):
     ctypes.set_errno(errno.ENOSYS)
     return -1
