@@ -33,8 +33,8 @@ navigator.mediaDevices.getUserMedia = async () => {
 """
 
 
-def flash_to_beep_s(path: Path) -> list[float]:
-    """For each flash how much later its beep comes, in seconds."""
+def flash_to_beep_s(path: Path, after_s: float = 0.0) -> list[float]:
+    """For each flash after ``after_s`` how much later its beep comes, in seconds."""
     flashes: list[float] = []
     beeps: list[float] = []
     was_lit, quiet_s = True, 0.0
@@ -43,7 +43,7 @@ def flash_to_beep_s(path: Path) -> list[float]:
             time_s = float(frame.pts * frame.time_base)
             if isinstance(frame, av.VideoFrame):
                 is_lit = frame.to_ndarray()[: frame.height].mean() > 120
-                if is_lit and not was_lit:
+                if is_lit and not was_lit and time_s >= after_s:
                     flashes.append(time_s)
                 was_lit = is_lit
             else:

@@ -377,12 +377,15 @@ def test_what_the_camera_sends_is_in_sync(cells, instead_of_the_device):
     instead_of_the_device(PAGE_CAMERA)
     notebook = cells(PANEL.format(sources=["camera"], folder="sync"))
     button(notebook, "Start").click()
-    seen(notebook, "panel.session.figures.duration_s >= 8", timeout_s=60)
+    # The page's reports put its streams in sync; on a busy machine they may come late, or one may be missed.
+    seen(notebook, "'sender reports' in open('sync/recording-1.flushes.jsonl').read()", timeout_s=60)
+    told_s = float(notebook.ask("print(panel.session.figures.duration_s)"))
+    seen(notebook, f"panel.session.figures.duration_s >= {told_s + 8}", timeout_s=60)
     button(notebook, "Stop").click()
     seen(notebook, "panel.recording is not None")
-    offsets_s = flash_to_beep_s(Path(notebook.ask("print(panel.recording.path)")))
+    offsets_s = flash_to_beep_s(Path(notebook.ask("print(panel.recording.path)")), after_s=told_s + 1)
     assert len(offsets_s) >= 4
-    assert abs(sorted(offsets_s)[len(offsets_s) // 2]) <= 0.04
+    assert abs(sorted(offsets_s)[len(offsets_s) // 2]) <= 0.04, offsets_s
 
 
 @pytest.mark.judge
