@@ -55,8 +55,8 @@ class Output:
         self._descriptor: int | None = None
         self._folder: int | None = None
 
-    def open(self, *, overwrite: bool, needed_bytes: int) -> None:
-        """Make the folder and the partial, and lock it.
+    def open(self, *, overwrite: bool, needed_bytes: int, syncs: bool = True) -> None:
+        """Make the folder and the partial, and lock it; without ``syncs`` nothing is brought to the disk.
 
         Raises OutputNameError, OutputExistsError, PartialExistsError, OutputBusyError,
         OutputAccessError or DiskSpaceError; nothing is left behind then, but for the folder
@@ -91,8 +91,9 @@ class Output:
             # Kept: the end must not need a descriptor that may not be had then.
             self._folder = self._system.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            # Until then some file systems (s3fs) forget the name once somebody else has looked at it.
-            self._system.sync_empty(descriptor)
+            if syncs:
+                # Until then some file systems (s3fs) forget the name once somebody else has looked at it.
+                self._system.sync_empty(descriptor)
             self.inode = os.fstat(descriptor).st_ino
             # Ours alone, by O_EXCL; another can hold the lock only for the moment of looking at it.
             if not lock(descriptor, fcntl.LOCK_EX):

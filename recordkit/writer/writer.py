@@ -77,11 +77,12 @@ class Writer:
         Raises the errors of ``Output.open`` and ``Tail``, and AdmissionError where there is no thread or no
         memory; nothing is left behind then.
         """
-        threshold = self.settings.flush_threshold
-        self._output.open(overwrite=self.settings.overwrite, needed_bytes=self.tail_bytes + threshold)
+        threshold, syncs = self.settings.flush_threshold, self.settings.durability == "flush"
+        needed_bytes = self.tail_bytes + threshold
+        self._output.open(overwrite=self.settings.overwrite, needed_bytes=needed_bytes, syncs=syncs)
         try:
             self._tail = Tail(self._output, self._slot_packets, self._system)
-            if self.settings.durability == "flush":
+            if syncs:
                 self._output.sync_folder()
             self._buffer.open(self._tail.slots, self._flusher.begin())
             log.info("Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", threshold / 2**20)

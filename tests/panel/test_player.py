@@ -20,6 +20,7 @@ def recording(tmp_path_factory):
     with rk.Recorder(path) as recorder:
         for frame in rk.Synthetic(width=160, height=90, realtime=False, seconds=FRAMES / 30).frames():
             recorder.write(frame)
+        recorder.flush()  # a mark stands at what has been recorded by then
         recorder.mark("the end")
     return recorder.stop()
 
