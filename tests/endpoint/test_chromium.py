@@ -148,7 +148,8 @@ def test_closing_the_page_commits_and_the_list_tells(browser: Browser, served: S
 
 def test_refusals_and_an_end_by_the_endpoint_are_put_in_words(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path, "--publish-page", "--token", "needed") as served:
-        page = browser.new_page()
+        # The page itself asks for the token as a password.
+        page = browser.new_page(http_credentials={"username": "anybody", "password": "needed"})
         page.goto(f"{served.url}/publish?size=360")
         for token, words in (("wrong", "The token is missing or wrong."), ("needed", "Recording.")):
             page.get_by_label("Token").fill(token)
