@@ -12,7 +12,6 @@ from av.video.codeccontext import VideoCodecContext
 
 from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.lengths import with_start_codes
-from ..demux import bounded
 from ..errors import MediaError, SourceError
 from ..model import Codec, StreamFormat
 from ..mp4.entries import Described
@@ -21,7 +20,7 @@ from ..mp4.report import ChunkEvent, Event, MovieEvent, Sample, Track
 from ..mp4.scanner import Scanner
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .index import Columns, Index, Unit, indexed
-from .packets import packet_of
+from .packets import decoder_of, packet_of
 from .sound import Heard
 from .store import Store
 
@@ -138,10 +137,7 @@ class FragmentTrack:
 
     def decoder(self) -> VideoCodecContext:
         """A decoder that takes its parameter sets from the keyframes."""
-        context = av.CodecContext.create(str(self._codec), "r")
-        if not isinstance(context, VideoCodecContext):
-            raise SourceError(self.name, f"there is no decoder for {self._codec}")
-        return bounded(context)
+        return decoder_of(self._codec, self.name)
 
     def packets(self, first: int) -> Iterator[Packet]:
         """The coded frames from unit ``first`` on, as byte streams with parameter sets before each keyframe."""

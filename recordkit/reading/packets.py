@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.video.codeccontext import VideoCodecContext
+
+from ..demux import bounded
+from ..errors import SourceError
+from ..model import Codec
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -19,3 +24,11 @@ def packet_of(data: bytes) -> Packet:
     packet: Packet = av.Packet(len(data))
     packet.update(data)
     return packet
+
+
+def decoder_of(codec: Codec | None, name: str) -> VideoCodecContext:
+    """A decoder that takes its parameter sets from the keyframes; raises SourceError about the file ``name``."""
+    context = av.CodecContext.create(str(codec), "r")
+    if not isinstance(context, VideoCodecContext):
+        raise SourceError(name, f"there is no decoder for {codec}")
+    return bounded(context)

@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.counter import PictureCounter
-from ..demux import bounded, demux, open_media
+from ..demux import demux, open_media
 from ..errors import SourceError
 from ..model import Captured, Codec, StreamFormat
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
@@ -23,7 +23,7 @@ from ..telemetry.table import Rows, taken_of
 from ..ticks import TICKS_PER_SECOND, WRAP
 from .elementary import GROUP_BYTES, pes_packets, tables
 from .index import Columns, Index, Unit, indexed
-from .packets import packet_of
+from .packets import decoder_of, packet_of
 from .sound import Heard, SoundCutter
 from .store import Store
 from .track import TableMisfitError
@@ -188,10 +188,7 @@ class TransportTrack:
 
     def decoder(self) -> VideoCodecContext:
         """A decoder that takes its parameter sets from the keyframes."""
-        context = av.CodecContext.create(str(self._codec), "r")
-        if not isinstance(context, VideoCodecContext):
-            raise SourceError(self.name, f"there is no decoder for {self._codec}")
-        return bounded(context)
+        return decoder_of(self._codec, self.name)
 
     def packets(self, first: int) -> Iterator[Packet]:
         """The coded frames from unit ``first`` on."""

@@ -7,7 +7,8 @@ import os
 from ..errors import WriteError
 from ..system import System
 from ..writer.output import Output
-from .files import Rejected, told, write_all
+from ..writer.writing import write_all
+from .files import Rejected, told
 from .names import rejected_path
 from .plan import Plan
 from .room import Room, is_full, with_room

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import WriteError
 from ..mp4.boxes import HEADER_BYTES
 from ..mp4.rebuild import Rebuilder
 from ..mp4.report import ChunkEvent, Event, MovieEvent, ProblemKind, ScanReport
@@ -15,7 +14,7 @@ from ..mp4.scanner import Scanner
 from ..system import System
 from ..telemetry.words import times_text
 from .ending import Piece
-from .files import told, write_all
+from .files import finish_file
 from .measure import Measure
 from .view import View, is_zero
 
@@ -120,24 +119,8 @@ def doubtful_end(view: View, begin: int) -> int:
 
 
 def complete(found: Chunks, descriptor: int, path: Path, end: int, system: System) -> int:
-    """Make chunks of ``end`` bytes a plain MP4; its size. Raises WriteError.
-
-    In the order of a commit: what comes at the end is on the disk before the front is turned.
-    """
+    """Make chunks of ``end`` bytes a plain MP4; its size. Raises WriteError."""
     front = found.report.front
     if found.report.finished or front is None:
         return os.fstat(descriptor).st_size
-    finish, at = found.rebuilder.finish(end, front), end
-    try:
-        for piece in finish.append:
-            write_all(system, descriptor, path, piece, at)
-            at += len(piece)
-    except WriteError:
-        with told(path, end, "cutting"):
-            system.truncate(descriptor, end)
-        raise
-    with told(path, at, "syncing"):
-        system.sync(descriptor)
-    for offset, patch in finish.patches:
-        write_all(system, descriptor, path, patch, offset)
-    return at
+    return finish_file(system, descriptor, path, found.rebuilder.finish(end, front), end)

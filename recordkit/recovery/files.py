@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..container import Finish
 from ..errors import OutputAccessError, RecordkitError, RecoveryError, StillRecordingError, WriteError
 from ..system import FULL, System
 from ..writer.identity import is_still, lock
+from ..writer.writing import write_all
 from .view import View, is_zero
 
 REJECTED_SUFFIX = ".rejected"
@@ -138,16 +140,25 @@ def told(path: Path, offset: int, doing: str) -> Iterator[None]:
         raise WriteError(path, offset, error, doing) from error
 
 
-def write_all(system: System, descriptor: int, path: Path, data: bytes, offset: int) -> None:
-    """Write all of ``data`` at ``offset``; raises WriteError."""
-    view = memoryview(data)
-    done = 0
-    while done < len(view):
-        with told(path, offset + done, "writing"):
-            count = system.write_at(descriptor, view[done:], offset + done)
-            if not count:
-                raise OSError(errno.EIO, "the system takes no more bytes")
-            done += count
+def finish_file(system: System, descriptor: int, path: Path, finish: Finish, end: int) -> int:
+    """Make a file of ``end`` whole bytes the final one; its size. Raises WriteError, with the file as it was.
+
+    In the order of a commit: what comes at the end is on the disk before the front is turned.
+    """
+    at = end
+    try:
+        for piece in finish.append:
+            write_all(system, descriptor, path, piece, at)
+            at += len(piece)
+    except WriteError:
+        with told(path, end, "cutting"):
+            system.truncate(descriptor, end)
+        raise
+    with told(path, at, "syncing"):
+        system.sync(descriptor)
+    for offset, patch in finish.patches:
+        write_all(system, descriptor, path, patch, offset)
+    return at
 
 
 class Rejected:

@@ -15,9 +15,10 @@ from ..system import System
 from ..values import PathLike
 from ..values import path as read_path
 from ..writer.output import Output
+from ..writer.writing import write_all
 from . import chunks, sounds
 from .aside import carry_out, set_aside
-from .files import inode_at, locked, remove, told, write_all
+from .files import inode_at, locked, remove, told
 from .lone_tail import open_tail, without_partial
 from .measure import Measure, Progress, measure
 from .names import final_names, output_of, rejected_path, unfinished

@@ -13,7 +13,8 @@ from ..errors import WriteError
 from ..system import FULL, System
 from ..writer.header import HEADER_BYTES, give_back, lower, moved_word, read_header
 from ..writer.identity import is_still
-from .files import open_regular, told, write_all
+from ..writer.writing import write_all
+from .files import open_regular, told
 from .view import read_at
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import WriteError
 from ..sound.scan import SoundScanner, begins_sound
 from ..system import System
 from .ending import Piece
-from .files import told, write_all
+from .files import finish_file
 from .measure import Measure, Progress
 from .view import View, is_zero
 
@@ -61,17 +60,4 @@ def complete(
     measured = Measure(scanner.duration_s, scanner.duration_s - before.duration_s, ())
     if system is None:
         return measured, end
-    finish, at = scanner.finish(), end
-    try:
-        for piece in finish.append:
-            write_all(system, descriptor, path, piece, at)
-            at += len(piece)
-    except WriteError:
-        with told(path, end, "cutting"):
-            system.truncate(descriptor, end)
-        raise
-    with told(path, at, "syncing"):
-        system.sync(descriptor)
-    for offset, patch in finish.patches:
-        write_all(system, descriptor, path, patch, offset)
-    return measured, at
+    return measured, finish_file(system, descriptor, path, scanner.finish(), end)

@@ -26,6 +26,7 @@ from ..system import FULL, System
 from ..telemetry.logfile import OLD_SUFFIX
 from ..telemetry.logfile import SUFFIX as LOG_SUFFIX
 from .identity import is_still, lock
+from .writing import write_all
 
 log = logging.getLogger("recordkit")
 
@@ -162,17 +163,15 @@ class Output:
         Raises WriteError; the file is cut back to its last whole packet then, which ends at the
         error's ``offset``.
         """
-        done = 0
-        while done < len(data):
-            try:
-                count = self._system.write_at(self._open_descriptor, data[done:], offset + done)
-                if not count:
-                    raise OSError(errno.EIO, "the system takes no more bytes")
-            except OSError as error:
-                end = (offset + done) // self.container.packet_bytes * self.container.packet_bytes
-                self._cut_back(end)
-                raise WriteError(self.partial_path, end, error, "writing") from error
-            done += count
+        try:
+            write_all(self._system, self._open_descriptor, self.partial_path, data, offset)
+        except WriteError as error:
+            cause = error.__cause__
+            if not isinstance(cause, OSError):
+                raise  # the file is closed
+            end = error.offset // self.container.packet_bytes * self.container.packet_bytes
+            self._cut_back(end)
+            raise WriteError(self.partial_path, end, cause, "writing") from cause
 
     def _cut_back(self, size: int) -> None:
         try:

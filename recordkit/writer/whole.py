@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from ..errors import (
 )
 from ..system import FULL, System
 from .identity import is_still, lock
+from .writing import write_all
 
 SUFFIX = ".exporting"
 
@@ -91,26 +91,15 @@ class WholeFile:
     def write(self, data: bytes | memoryview) -> None:
         """Write behind the end."""
         view = memoryview(data).cast("B")
-        self._write_at(view, self.size)
+        write_all(self._system, self._descriptor, self.path, view, self.size, "exporting")
         self.size += len(view)
-
-    def _write_at(self, view: memoryview, offset: int) -> None:
-        done = 0
-        while done < len(view):
-            try:
-                count = self._system.write_at(self._descriptor, view[done:], offset + done)
-                if not count:
-                    raise OSError(errno.EIO, "the system takes no more bytes")
-            except OSError as error:
-                raise WriteError(self.path, offset + done, error, "exporting") from error
-            done += count
 
     def finish(self, append: Iterable[bytes], patches: Iterable[tuple[int, bytes]]) -> None:
         """Write what makes it whole."""
         for piece in append:
             self.write(piece)
         for offset, data in patches:
-            self._write_at(memoryview(data), offset)
+            write_all(self._system, self._descriptor, self.path, data, offset, "exporting")
 
     def read(self, begin: int, end: int) -> bytes:
         """Bytes of it. Raises WriteError."""

@@ -10,20 +10,14 @@ ffmpeg, round by round: below 1 is faster than it.
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-from figures import Figures, command_line, spread
+from figures import Figures, command_line
 from packetiser import Case
-from scanner import spent as process_spent
-from scanner import write_recording
+from scanner import compared, run_cases, write_recording
 
 CASES = {"720p 4 Mbit/s": (1280, 720, 4_000_000), "1080p 16 Mbit/s": (1920, 1080, 16_000_000)}
-QUICK = ("720p 4 Mbit/s",)
-MEGABYTES, QUICK_MEGABYTES = 1000, 8
-ROUNDS, QUICK_ROUNDS = 5, 1
 EXPORT = "import sys, recordkit; recordkit.export(*sys.argv[1:])"
 
 
@@ -46,38 +40,14 @@ def measure(folder: Path, case: Case, size: int, rounds: int) -> Figures:
             str(target),
         ],
     }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
-    memory: dict[str, list[float]] = {name: [] for name in commands}
-    for number in range(rounds + 1):  # the first round warms up and does not count
-        for name, command in commands.items():
-            target.unlink(missing_ok=True)
-            cpu_s, largest = process_spent(command)
-            if number:
-                seconds[name].append(cpu_s)
-                memory[name].append(largest)
+    figures = compared(commands, size, rounds, "ffmpeg", lambda _: target.unlink(missing_ok=True))
     source.unlink()
-    figures: Figures = {"bytes": size}
-    for name in commands:
-        figures[name] = {
-            "cpu_s": spread(seconds[name], 3),
-            "mb_per_cpu_s": round(size / 1e6 / spread(seconds[name])["median"], 1),
-            "peak_rss_mb": spread(memory[name], 1),
-            "ratio": spread([a / b for a, b in zip(seconds[name], seconds["ffmpeg"], strict=True)], 3),
-        }
     return figures
 
 
 def run(quick: bool, megabytes: int | None = None) -> Figures:
     """CPU seconds, MB per CPU second, memory and ratios to ffmpeg, by case."""
-    if shutil.which("ffmpeg") is None:
-        raise SystemExit("ffmpeg is not installed")
-    rounds = QUICK_ROUNDS if quick else ROUNDS
-    size = (megabytes or (QUICK_MEGABYTES if quick else MEGABYTES)) * 1_000_000
-    with tempfile.TemporaryDirectory() as folder:
-        cases = {
-            name: measure(Path(folder), Case(*CASES[name]), size, rounds) for name in (QUICK if quick else CASES)
-        }
-    return {"rounds": rounds, "cases": cases}
+    return run_cases(CASES, measure, quick, megabytes)
 
 
 def table(figures: Figures) -> str:

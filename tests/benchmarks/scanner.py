@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,39 +83,62 @@ def measure(folder: Path, case: Case, size: int, rounds: int) -> Figures:
         "recover": [sys.executable, "-c", RECOVER, str(path)],
         "ffprobe": counting,
     }
+
+    def lie_there(name: str) -> None:
+        if name == "recover":
+            path.rename(folder / "talk.recording.ts")
+
+    figures = compared(commands, size, rounds, "ffprobe", lie_there)
+    path.unlink()
+    return figures
+
+
+def compared(
+    commands: dict[str, list[str]], size: int, rounds: int, against: str, before: Callable[[str], object]
+) -> Figures:
+    """Run the commands in turn on ``size`` bytes, ``before`` with each name; ratios to that of ``against``."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     memory: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):  # the first round warms up and does not count
         for name, command in commands.items():
-            if name == "recover":
-                path.rename(folder / "talk.recording.ts")
+            before(name)
             cpu_s, largest = spent(command)
             if number:
                 seconds[name].append(cpu_s)
                 memory[name].append(largest)
-    path.unlink()
     figures: Figures = {"bytes": size}
     for name in commands:
         figures[name] = {
             "cpu_s": spread(seconds[name], 3),
             "mb_per_cpu_s": round(size / 1e6 / spread(seconds[name])["median"], 1),
             "peak_rss_mb": spread(memory[name], 1),
-            "ratio": spread([a / b for a, b in zip(seconds[name], seconds["ffprobe"], strict=True)], 3),
+            "ratio": spread([a / b for a, b in zip(seconds[name], seconds[against], strict=True)], 3),
         }
     return figures
 
 
-def run(quick: bool, megabytes: int | None = None) -> Figures:
-    """CPU seconds, MB per CPU second, memory and ratios to ffprobe, by case."""
-    if shutil.which("ffprobe") is None:
-        raise SystemExit("ffprobe is not installed; it comes with ffmpeg")
+def run_cases(
+    cases: dict[str, tuple[int, int, int]],
+    measured: Callable[[Path, Case, int, int], Figures],
+    quick: bool,
+    megabytes: int | None,
+) -> Figures:
+    """Measure each case, or with ``quick`` one, on files of so many megabytes."""
+    for program in ("ffmpeg", "ffprobe"):
+        if shutil.which(program) is None:
+            raise SystemExit(f"{program} is not installed")
     rounds = QUICK_ROUNDS if quick else ROUNDS
     size = (megabytes or (QUICK_MEGABYTES if quick else MEGABYTES)) * 1_000_000
     with tempfile.TemporaryDirectory() as folder:
-        cases = {
-            name: measure(Path(folder), Case(*CASES[name]), size, rounds) for name in (QUICK if quick else CASES)
+        found = {
+            name: measured(Path(folder), Case(*cases[name]), size, rounds) for name in (QUICK if quick else cases)
         }
-    return {"rounds": rounds, "cases": cases}
+    return {"rounds": rounds, "cases": found}
+
+
+def run(quick: bool, megabytes: int | None = None) -> Figures:
+    """CPU seconds, MB per CPU second, memory and ratios to ffprobe, by case."""
+    return run_cases(CASES, measure, quick, megabytes)
 
 
 def table(figures: Figures) -> str:

@@ -47,6 +47,16 @@ def settle(recorder):
     assert recorder.flush(GUARD_S)
 
 
+def placed(recorder, held):
+    """The recording after all that was held has come to its place, and plays."""
+    for unit in held:
+        recorder.write_unit(unit)
+    recorder.write_early(None)
+    made = recorder.stop()
+    assert rk.verify(made.path, decode=True).ok
+    return made
+
+
 def header(recorder):
     return read_header(recorder._writer._output.tail_path.read_bytes()[:HEADER_BYTES])
 
@@ -86,12 +96,8 @@ def test_one_that_is_stopped_while_it_waits_keeps_what_was_handed_on(held, tmp_p
     recorder = started(tmp_path)
     for unit in held:
         recorder.write_early(unit, 0)
-    for unit in held:
-        recorder.write_unit(unit)
-    recorder.write_early(None)
-    made = recorder.stop()
+    made = placed(recorder, held)
     assert made.counters.video_units == 45
-    assert rk.verify(made.path, decode=True).ok
 
 
 def test_without_room_it_says_so_and_harms_nothing(held, tmp_path):
@@ -103,21 +109,13 @@ def test_without_room_it_says_so_and_harms_nothing(held, tmp_path):
         settle(recorder)
     assert room[0]
     assert not room[-1]
-    for unit in held:
-        recorder.write_unit(unit)
-    recorder.write_early(None)
-    made = recorder.stop()
+    made = placed(recorder, held)
     assert made.counters.video_units == 45
-    assert rk.verify(made.path, decode=True).ok
 
 
 def test_what_cannot_be_laid_early_harms_nothing(held, tmp_path):
     recorder = started(tmp_path)
     for unit in held:
         recorder.write_early(replace(unit, codec="vp8" if unit.is_video else "pcm_alaw", data=b"junk"), 0)
-    for unit in held:
-        recorder.write_unit(unit)
-    recorder.write_early(None)
-    made = recorder.stop()
+    made = placed(recorder, held)
     assert (made.counters.video_units, made.counters.rejected_items) == (45, 0)
-    assert rk.verify(made.path, decode=True).ok

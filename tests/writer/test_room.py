@@ -33,6 +33,19 @@ def fill(rig, size=7000):
     raise AssertionError("the disk was never full")
 
 
+def looking_at(rig):
+    """A list, and what notes in it each call at which file and tail together are not all that was laid."""
+    wrong = []
+
+    def look():
+        if rig.tail.exists() and rig.partial.exists():
+            state = recovered(rig.partial, rig.tail)
+            if units_in(state[: len(state) // PACKET * PACKET]) != datas(rig.laid):
+                wrong.append(len(rig.system.calls))
+
+    return wrong, look
+
+
 # on_disk_full="stop".
 
 
@@ -79,14 +92,7 @@ def test_the_slot_loses_nothing_before_the_recording_has_it_on_the_disk(tmp_path
         held = rig.system.hold("write", 1)
         fill(rig, 40_000)
         begun = len(rig.system.calls)
-        wrong = []
-
-        def look():
-            if rig.tail.exists() and rig.partial.exists():
-                state = recovered(rig.partial, rig.tail)
-                if units_in(state[: len(state) // PACKET * PACKET]) != datas(rig.laid):
-                    wrong.append(len(rig.system.calls))
-
+        wrong, look = looking_at(rig)
         for name in ("write", "sync_data", "punch", "truncate", "sync", "rename"):
             for nth in range(2 if name == "write" else 1, 60):
                 rig.system.do(name, nth, look)
@@ -145,14 +151,7 @@ def test_where_no_holes_can_be_made_the_end_of_the_tail_is_cut_off(tmp_path, siz
         rig.system.room = 1000
         held = rig.system.hold("write", 1 + filling)
         fill(rig, size)
-        wrong = []
-
-        def look():
-            if rig.tail.exists() and rig.partial.exists():
-                state = recovered(rig.partial, rig.tail)
-                if units_in(state[: len(state) // PACKET * PACKET]) != datas(rig.laid):
-                    wrong.append(len(rig.system.calls))
-
+        wrong, look = looking_at(rig)
         for name in ("write", "sync_data", "truncate", "sync", "rename"):
             for nth in range(2 + filling if name == "write" else 1, 60):
                 rig.system.do(name, nth, look)
