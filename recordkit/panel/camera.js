@@ -37,6 +37,15 @@ function words(error, isScreen = false) {
 }
 
 // What belongs to the widget, however many views of it are open.
+const CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
+
+// Offered only if it is asked for, and an answer may name nothing that was not offered (RFC 8285, 6).
+function offerCaptureTimes(transceiver) {
+  const extensions = transceiver.getHeaderExtensionsToNegotiate?.() ?? [];
+  for (const one of extensions) if (one.uri === CAPTURE_TIME) one.direction = "sendrecv";
+  if (extensions.length) transceiver.setHeaderExtensionsToNegotiate(extensions);
+}
+
 class Device {
   constructor(model) {
     this.isLost = false;
@@ -149,7 +158,9 @@ class Device {
     const peer = (this.peer = new RTCPeerConnection({ iceServers: ice_servers || [] }));
     for (const track of this.stream.getTracks()) {
       const encodings = track.kind === "video" ? [{ maxBitrate: this.bitRate(track) }] : undefined;
-      peer.addTransceiver(track, { direction: "sendonly", streams: [this.stream], sendEncodings: encodings });
+      const direction = "sendonly";
+      const transceiver = peer.addTransceiver(track, { direction, streams: [this.stream], sendEncodings: encodings });
+      if (track.kind === "video") offerCaptureTimes(transceiver);
     }
     peer.onconnectionstatechange = () => {
       if (this.peer !== peer) return;

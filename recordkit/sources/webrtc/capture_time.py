@@ -1,8 +1,8 @@
 """When frames were taken, as senders tell it: by abs-capture-time, by reports, or by how quickly packets came.
 
 Abs-capture-time is a header extension of RTP: an NTP time in 64 bits, and how far that clock is off, which is 0
-unless somebody stands between. Browsers send it about once a second to whoever names it in the answer, though
-they do not offer it; aiortc neither asks for it nor reads it.
+unless somebody stands between. Browsers that offer it send it about once a second; Chromium does so when its page
+asks for that. aiortc neither asks for it nor reads it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from .internals import private
 URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 _EXTENSIONS = "_rtp_header_extensions_map"
 _EXTENSION = re.compile(r"^a=extmap:(\d+)(?:/\w+)? (\S+)", re.MULTILINE)
-_NUMBERS = range(1, 15)
-"""With these an extension has a header of one byte (RFC 8285, 4.2)."""
 _SECOND_NS = 1_000_000_000
 _EPOCH_S = 2_208_988_800
 """From 1900, where NTP begins, to 1970."""
@@ -33,18 +31,24 @@ _ERROR_S = {CapturedBy.ABS_CAPTURE_TIME: 0.03, CapturedBy.SENDER_REPORT: 0.04}
 
 
 def asked_for(answer: str, offer: str) -> tuple[str, int | None]:
-    """``answer`` with the extension in its sections of video, and the extension's number.
+    """``answer`` with the extension in those sections of video in which it was offered, and its number if it was.
 
-    That is the one it has in ``offer``, or a free one; None if there is none or no video.
+    An answer may name nothing that was not offered (RFC 8285, 6): Firefox refuses all of it then.
     """
-    known = {uri: int(number) for number, uri in _EXTENSION.findall(offer + "\n" + answer)}
-    number = known.get(URI) or next((one for one in _NUMBERS if one not in known.values()), None)
-    head, *sections = re.split(r"(?m)^(?=m=)", answer)
-    videos = [one for one in sections if one.startswith("m=video") and URI not in one]
-    if number is None or not videos:
-        return answer, number if URI in known else None
-    line = f"a=extmap:{number} {URI}\r\n"
-    return "".join([head, *(one + line if one in videos else one for one in sections)]), number
+    (head, *sections), (_, *offered) = _sections(answer), _sections(offer)
+    number = None
+    for place, (section, of_offer) in enumerate(zip(sections, offered, strict=False)):
+        found = next((int(number) for number, uri in _EXTENSION.findall(of_offer) if uri == URI), None)
+        if found is not None and section.startswith("m=video"):
+            number = found
+            if URI not in section:
+                sections[place] = f"{section}a=extmap:{number} {URI}\r\n"
+    return "".join([head, *sections]), number
+
+
+def _sections(description: str) -> list[str]:
+    """What stands before the sections of media, then each of them."""
+    return re.split(r"(?m)^(?=m=)", description)
 
 
 def listen(transports: Iterable[Any], number: int) -> None:
