@@ -38,6 +38,8 @@ _SOURCES = "_RTCRtpReceiver__remote_streams"
 _RETRANSMITTING = "_RTCRtpReceiver__rtx_ssrc"
 _RETURN_S = 2.0
 """So long after its goodbye a source may return, or another follow it, before the track ends."""
+_IN_FLIGHT_S = 0.5
+"""What comes of a source so soon behind its goodbye was sent before it, and is no return."""
 _MOST_FRAMES = 30
 """So many decoded frames wait for somebody who reads the track besides; then none are decoded."""
 _NAMES = {"pcmu": "pcm_mulaw", "pcma": "pcm_alaw"}
@@ -221,6 +223,7 @@ class _StandIn:
 
         self._handle = handle
         self._leaving: asyncio.TimerHandle | None = None
+        self._left: list[int] = []
 
         async def handle_rtcp(packet: object) -> None:
             self._sign(packet)
@@ -245,9 +248,7 @@ class _StandIn:
         """What aiortc calls with each packet: whether to ask for a keyframe, and a frame to decode."""
         codec = self._codecs[packet.payload_type]
         self._ssrc = packet.ssrc
-        if self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
+        self._stay(packet.ssrc)
         name = codec.name.lower()
         asks = False
         for tap in tuple(self.taps):
@@ -300,7 +301,17 @@ class _StandIn:
             self._asking.add(asking := asyncio.ensure_future(self._handle(packet)))
             asking.add_done_callback(self._asking.discard)
 
+        self._left = packet.sources
         self._leaving = asyncio.get_running_loop().call_later(_RETURN_S, end)
+
+    def _stay(self, ssrc: int) -> None:
+        """Media of a source came: a goodbye is undone, unless it was on its way when its source said that."""
+        if self._leaving is None:
+            return
+        since_s = asyncio.get_running_loop().time() - (self._leaving.when() - _RETURN_S)
+        if ssrc not in self._left or since_s > _IN_FLIGHT_S:
+            self._leaving.cancel()
+            self._leaving = None
 
     def _sent_besides(self, ssrc: int) -> int:
         """How many packets were sent to retransmit those of a source (RFC 4588, 4), padding among them."""

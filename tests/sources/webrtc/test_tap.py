@@ -333,8 +333,12 @@ def test_a_time_that_goes_back_is_what_makes_thirteen_hours_elsewhere():
 
 @pytest.mark.parametrize("returns", [True, False])
 def test_a_goodbye_ends_the_track_only_if_its_source_is_the_one_and_nothing_follows(monkeypatch, returns):
-    """RFC 3550, 8.2: a source whose identifier collides says goodbye and goes on under another."""
-    monkeypatch.setattr("recordkit.sources.webrtc.tap._RETURN_S", 0.05)
+    """RFC 3550, 8.2: a source whose identifier collides says goodbye and goes on under another.
+
+    Packets that were on their way when it said so come behind the goodbye, and are no return.
+    """
+    monkeypatch.setattr("recordkit.sources.webrtc.tap._RETURN_S", 0.5 if returns else 0.05)
+    monkeypatch.setattr("recordkit.sources.webrtc.tap._IN_FLIGHT_S", 0.05 if returns else GUARD_S)
 
     async def run():
         async with small_video() as (media, track, receiver):
@@ -354,6 +358,8 @@ def test_a_goodbye_ends_the_track_only_if_its_source_is_the_one_and_nothing_foll
                 tap.poll()
                 assert not ended.is_set()
             else:
+                # Media goes on coming, and so soon that all of it was sent before.
+                await until(lambda: len(ear.packets) > heard)
                 await media.close()
                 while not ended.is_set():
                     tap.poll()
