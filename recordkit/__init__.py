@@ -64,7 +64,8 @@ if TYPE_CHECKING:
     from .reading.align import align as align
     from .reading.export import Exported as Exported, export as export
     from .reading.frame import Frame as Frame
-    from .reading.video import Frames as Frames, Video as Video, open as open  # noqa: A004
+    from .reading.opening import open as open  # noqa: A004
+    from .reading.video import Frames as Frames, Video as Video
     from .recorder.media_recorder import MediaRecorder as MediaRecorder
     from .recorder.record import record as record
     from .recorder.recorder import Recorder as Recorder
@@ -112,7 +113,8 @@ _NAMES = {
     ".reading.align": "align",
     ".reading.export": "Exported export",
     ".reading.frame": "Frame",
-    ".reading.video": "Frames Video open",
+    ".reading.opening": "open",
+    ".reading.video": "Frames Video",
     ".recorder.media_recorder": "MediaRecorder",
     ".recorder.record": "record",
     ".recorder.recorder": "Recorder",

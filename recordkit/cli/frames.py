@@ -25,7 +25,7 @@ def frames(
     ] = None,
 ) -> None:
     """List the frames of a video: when each is shown, where it lies, what is lost before it."""
-    from ..reading.video import open as open_video
+    from ..reading.opening import open as open_video
 
     console: Console = context.obj
     with open_video(path) as video:
@@ -69,7 +69,7 @@ def image(
     ] = None,
 ) -> None:
     """Write one frame of a video as an image: the first, or the one that is showing at a time."""
-    from ..reading.video import open as open_video
+    from ..reading.opening import open as open_video
 
     if at is not None and number is not None:
         raise SettingsError("at", at, "give --at or --number, not both")

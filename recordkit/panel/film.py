@@ -12,8 +12,8 @@ from ..errors import MediaError, RecordkitError, SourceError
 from ..names import final_of, is_partial, partial_of, stem_of
 from ..reading.chunks import ChunkReader, Piece
 from ..reading.marking import Mark, MarksRead, mark_of
+from ..reading.opening import open as open_video
 from ..reading.video import Video
-from ..reading.video import open as open_video
 from .form import free_name
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..errors import SettingsError, SourceError
 from ..telemetry.table import NO_ERROR
+from .opening import open as open_video
+from .times import dated
 from .video import Video
-from .video import open as open_video
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,16 +64,10 @@ def align(left: Any, right: Any, tolerance_s: float = 0.02) -> pd.DataFrame:  # 
 
 def _taken(video: Video) -> tuple[Integers, Integers, npt.NDArray[np.float64]]:
     """The frames of which it is known when they were taken, in that order: numbers, times and errors."""
-    index = video._track.index
-    by = index.taken_by[index.order]
-    numbers = np.flatnonzero(by > 0)
+    numbers, times, errors = dated(video._track.index)
     if not len(numbers):
         raise SourceError(str(video.path), "does not say when its frames were taken")
-    times = index.taken_ns[index.order][numbers]
-    errors = index.taken_error_us[index.order][numbers]
-    sorting = np.argsort(times, kind="stable")
-    known = np.where(errors == NO_ERROR, np.nan, errors / 1e6)
-    return numbers[sorting], times[sorting], known[sorting]
+    return numbers, times, np.where(errors == NO_ERROR, np.nan, errors / 1e6)
 
 
 def _nearest(times: Integers, others: Integers) -> Integers:

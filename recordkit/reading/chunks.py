@@ -116,11 +116,11 @@ class ChunkReader:
         unit = int(index.order[min(max(number, 0), len(index) - 1)])
         entry = int(index.entry[unit])
         if after:
-            later = np.flatnonzero(index.keyframe[unit:])
-            entry = unit + int(later[0]) if len(later) else len(index.dts)
+            count = len(index.units)
+            entry = next((one for one in range(unit, count) if index.is_keyframe(one)), count)
         self._with_audio = audio and self._sound is not None
         self._start(entry)
-        self._heard = self._ticks(index.dts, self._next)
+        self._heard = self._dts(self._next)
 
     def more(self, limit_bytes: int, unit: int | None = None) -> Piece:
         """What follows: whole frames, at least one if there is one, up to about ``limit_bytes``.
@@ -131,9 +131,9 @@ class ChunkReader:
         if unit is not None and unit != self._next:
             entry = self._track.index.entry
             self._start(int(entry[unit]) if unit < len(entry) else unit)
-            self._heard = self._ticks(self._track.index.dts, self._next)
+            self._heard = self._dts(self._next)
         index = self._track.index
-        first, last = self._next, len(index.dts)
+        first, last = self._next, len(index.units)
         piece = Piece(first, first)
         if first >= last:
             piece.is_over = not self._video.is_growing
@@ -141,9 +141,9 @@ class ChunkReader:
         units: list[AccessUnit] = []
         size = 0
         while self._next < last and size < limit_bytes:
-            if units and self._laid_units + len(units) > _MOST_UNITS and index.keyframe[self._next]:
+            if units and self._laid_units + len(units) > _MOST_UNITS and index.is_keyframe(self._next):
                 break
-            if not units and self._laid_units > _MOST_UNITS and index.keyframe[self._next]:
+            if not units and self._laid_units > _MOST_UNITS and index.is_keyframe(self._next):
                 self._start(self._next)
             packet = self._packet()
             if packet is None:
@@ -180,26 +180,32 @@ class ChunkReader:
                 packet = next(self._packets, None)
         except TableMisfitError:
             self._track.rescan()
-            self._packets = self._track.packets(min(self._next, len(self._track.index.dts)))
+            self._packets = self._track.packets(min(self._next, len(self._track.index.units)))
             packet = next(self._packets, None)
         return packet
 
-    def _ticks(self, times: Any, unit: int) -> int:  # noqa: ANN401 - a column of the index
-        return to_ticks(int(times[min(unit, len(times) - 1)]), self._track.index.time_base)
+    def _pts(self, unit: int) -> int:
+        index = self._track.index
+        return to_ticks(int(index.units["pts"][unit]), index.time_base)
+
+    def _dts(self, unit: int) -> int:
+        """When ``unit``, or the last one, is decoded, in ticks."""
+        index = self._track.index
+        return to_ticks(index.dts_of(min(unit, len(index.units) - 1)), index.time_base)
 
     def _unit(self, packet: Packet, unit: int) -> AccessUnit:
         index, data = self._track.index, bytes(packet)
         starts: tuple[int, ...] = ()
         if self._lengths:
             data, starts = with_start_codes(data, self._lengths)
-        is_key, codec, prefix = bool(index.keyframe[unit]), self._format.codec, b""
+        is_key, codec, prefix = index.is_keyframe(unit), self._format.codec, b""
         if is_key and self._sets and not parameter_sets(cuts(data, codec, starts), codec):
             prefix = self._sets
-        dts, pts = self._ticks(index.dts, unit), self._ticks(index.pts, unit)
+        dts, pts = self._dts(unit), self._pts(unit)
         # Shown until the next one, however long that takes: a page stops at a hole.
         number = int(index.number[unit])
         following = int(index.order[number + 1]) if 0 <= number < len(index) - 1 else None
-        lasts = 0 if following is None else self._ticks(index.pts, following) - pts
+        lasts = 0 if following is None else self._pts(following) - pts
         shown = max(pts, dts)
         return AccessUnit(
             _VIDEO, shown, dts, data, prefix, random_access=is_key, duration=max(lasts, 0), nal_starts=starts
@@ -214,7 +220,7 @@ class ChunkReader:
         piece.numbers.append(number)
         piece.times.append(self._video.time_of(number))
         piece.captured.append(float("nan") if taken is None else taken.time_ns / 1e6)
-        piece.flags.append(KEYFRAME * bool(index.keyframe[unit]) | DAMAGED * index.is_affected(number))
+        piece.flags.append(KEYFRAME * index.is_keyframe(unit) | DAMAGED * index.is_affected(number))
 
     def _audible(self, until: int, *, is_over: bool) -> list[AccessUnit]:
         """Audio up to a little ahead of ``until``, holes filled with silence."""

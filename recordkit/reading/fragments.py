@@ -18,8 +18,9 @@ from ..mp4.entries import Described
 from ..mp4.nal import cuts, parameter_sets
 from ..mp4.report import ChunkEvent, Event, MovieEvent, Sample, Track
 from ..mp4.scanner import Scanner
+from ..telemetry.table import KEYFRAME
 from ..ticks import TICKS_PER_SECOND, to_ticks
-from .index import Columns, Index, Unit, indexed
+from .index import Growing, Index, Unit
 from .packets import decoder_of, packet_of
 from .sound import Heard
 from .store import Store
@@ -40,11 +41,10 @@ class FragmentTrack:
         self._scanned = 0
         self._video: Track | None = None
         self._audio: Track | None = None
-        self._units: list[Unit] = []
+        self._units: Growing | None = None
         self._entries: list[Described] = []
         self._sounds: list[Sample] = []
         self._starts: dict[int, Fraction] = {}
-        self._index: Index | None = None
         self.refresh()
 
     @property
@@ -55,15 +55,12 @@ class FragmentTrack:
     @property
     def has_video(self) -> bool:
         """Whether there is any video that this can read."""
-        return bool(self._units)
+        return self._units is not None
 
     @property
     def index(self) -> Index:
         """Its frames so far."""
-        if self._index is None:
-            rate = 1 if self._video is None else self._video.rate
-            self._index = indexed(Columns.of(self._units), Fraction(1, rate))
-        return self._index
+        return (self._units or Growing(Fraction(1))).index
 
     @property
     def start_s(self) -> Fraction:
@@ -72,7 +69,7 @@ class FragmentTrack:
 
     def refresh(self) -> bool:
         """Scan what was written meanwhile."""
-        known, size = len(self._units), self._store.size
+        known, size = self._count, self._store.size
         while self._scanned < size:
             data = self._store.read(self._scanned, min(self._scanned + _PIECE_BYTES, size))
             if not data:
@@ -80,9 +77,11 @@ class FragmentTrack:
             self._scanned += len(data)
             for event in self._scanner.feed(data):
                 self._take(event)
-        if len(self._units) != known:
-            self._index = None
-        return len(self._units) != known
+        return self._count != known
+
+    @property
+    def _count(self) -> int:
+        return 0 if self._units is None else len(self._units)
 
     def finish(self) -> bool:
         """The file grows no more."""
@@ -125,8 +124,10 @@ class FragmentTrack:
             captured = captured_in(head, self._codec)
         except MediaError:
             captured = None
-        self._units.append(
-            Unit(sample.pts, sample.dts, sample.offset, sample.size, sample.keyframe, captured=captured)
+        if self._units is None:
+            self._units = Growing(Fraction(1, video.rate))
+        self._units.extend(
+            [Unit(sample.pts, sample.dts, sample.offset, sample.size, sample.keyframe, captured=captured)]
         )
         self._entries.append(entry)
 
@@ -141,12 +142,15 @@ class FragmentTrack:
 
     def packets(self, first: int) -> Iterator[Packet]:
         """The coded frames from unit ``first`` on, as byte streams with parameter sets before each keyframe."""
-        for unit, entry in zip(self._units[first:], self._entries[first:], strict=True):
-            data = self._store.read(unit.offset, unit.offset + unit.bytes)
-            if len(data) < unit.bytes:
-                raise SourceError(self.name, f"is shorter than when it was opened: byte {unit.offset:,} is missing")
+        units = self.index.units
+        for unit in range(first, len(units)):
+            entry, row = self._entries[unit], units[unit]
+            offset, count = int(row["offset"]), int(row["bytes"])
+            data = self._store.read(offset, offset + count)
+            if len(data) < count:
+                raise SourceError(self.name, f"is shorter than when it was opened: byte {offset:,} is missing")
             data, _ = with_start_codes(data, entry.length_bytes)
-            if unit.keyframe and not parameter_sets(cuts(data, self._codec), self._codec):
+            if row["flags"] & KEYFRAME and not parameter_sets(cuts(data, self._codec), self._codec):
                 data = entry.sets + data
             yield packet_of(data)
 

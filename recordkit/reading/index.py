@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..model import Captured
-from ..telemetry.table import DISCONTINUITY, KEYFRAME, Rows, packed, unpacked
+from ..telemetry.table import DISCONTINUITY, KEYFRAME, ROW, Rows, packed, unpacked
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 NOT_SHOWN = -1
+UNIT = np.dtype([(name, "<i4" if name == "delay" else ROW[name]) for name in ROW.names or ()])
+"""As a row of the frame table, so that a table is taken over as it is; in files of others a DTS may be behind
+the PTS."""
+DAMAGED, HIDDEN = 4, 8
+"""Flags of a unit that no frame table has."""
+_MOST_DELAY = (1 << 31) - 1
+_MOST_BYTES = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,106 +49,118 @@ class Unit:
     captured: Captured | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """Units in decoding order, column by column; ``taken`` is when they were taken, as the frame table has it."""
+class Order(NamedTuple):
+    """Of each frame which unit it is, of each unit which frame it is, and at which unit its decoding begins."""
 
-    pts: Integers
-    dts: Integers
-    offset: Integers
-    bytes: Integers
-    keyframe: Flags
-    breaks: Flags
-    damaged: Flags
-    hidden: Flags
-    taken_ns: Integers
-    taken_by: npt.NDArray[np.uint8]
-    taken_error_us: npt.NDArray[np.uint32]
-
-    @classmethod
-    def of(cls, rows: Sequence[Unit]) -> Columns:
-        """The columns of units; a missing time stands right behind the one before, or before the first."""
-        taken = [packed(unit.captured) for unit in rows]
-        return cls(
-            _filled([unit.pts if unit.pts is not None else unit.dts for unit in rows]),
-            _filled([unit.dts for unit in rows]),
-            np.array([unit.offset for unit in rows], np.int64),
-            np.array([unit.bytes for unit in rows], np.int64),
-            np.array([unit.keyframe for unit in rows], np.bool_),
-            np.array([unit.breaks for unit in rows], np.bool_),
-            np.array([unit.damaged for unit in rows], np.bool_),
-            np.array([unit.hidden for unit in rows], np.bool_),
-            np.array([time_ns for time_ns, _, _ in taken], np.int64),
-            np.array([by for _, by, _ in taken], np.uint8),
-            np.array([error_us for _, _, error_us in taken], np.uint32),
-        )
-
-    @classmethod
-    def of_table(cls, rows: Rows) -> Columns:
-        """The columns of a frame table."""
-        pts = rows["pts"].astype(np.int64)
-        none = np.zeros(len(rows), np.bool_)
-        return cls(
-            pts,
-            pts - rows["delay"],
-            rows["offset"].astype(np.int64),
-            rows["bytes"].astype(np.int64),
-            rows["flags"] & KEYFRAME != 0,
-            rows["flags"] & DISCONTINUITY != 0,
-            none,
-            none,
-            rows["captured_ns"].astype(np.int64),
-            rows["captured_by"].astype(np.uint8),
-            rows["error_us"].astype(np.uint32),
-        )
-
-    def __len__(self) -> int:
-        return len(self.pts)
-
-    def __add__(self, other: Columns) -> Columns:
-        """These, and ``other`` behind them."""
-        if not len(other) or not len(self):
-            return self if len(self) else other
-        pairs = ((getattr(self, one.name), getattr(other, one.name)) for one in fields(Columns))
-        return Columns(*(np.concatenate(pair) for pair in pairs))
+    order: Integers
+    number: Integers
+    entry: Integers
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Index:
-    """All coded frames of a file in decoding order, and the order in which they are shown.
+    """All coded frames of a file in decoding order (``units``), and the order in which they are shown.
 
     ``number`` says of each unit which frame it is, counted from 0 as a player shows them, or -1: units
     before the first keyframe, leading frames that refer to one which is not there, and what an edit list
     leaves out. ``order`` says of each frame which unit it is. ``entry`` says of each unit at which
     unit a decoder has to begin to have it right.
+
+    The whole of a column is made when it is asked for first.
     """
 
     time_base: Fraction
-    pts: Integers
-    dts: Integers
-    offset: Integers
-    bytes: Integers
-    keyframe: Flags
-    breaks: Flags
-    damaged: Flags
-    number: Integers
+    units: npt.NDArray[np.void]
     order: Integers
+    number: Integers
     entry: Integers
-    taken_ns: Integers
-    taken_by: npt.NDArray[np.uint8]
-    taken_error_us: npt.NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @property
+    def pts(self) -> Integers:
+        """When each unit is shown."""
+        found: Integers = self.units["pts"]
+        return found
+
+    @cached_property
+    def dts(self) -> Integers:
+        """When each unit is decoded."""
+        found: Integers = self.units["pts"] - self.units["delay"]
+        return found
+
+    @property
+    def offset(self) -> Integers:
+        """At which byte of the file each unit begins."""
+        found: Integers = self.units["offset"]
+        return found
+
+    @property
+    def bytes(self) -> Integers:
+        """How many bytes each unit has."""
+        found: Integers = self.units["bytes"].astype(np.int64)
+        return found
+
+    @cached_property
+    def keyframe(self) -> Flags:
+        """Whether decoding can begin at a unit."""
+        return self._flagged(KEYFRAME)
+
+    @property
+    def breaks(self) -> Flags:
+        """Whether media is missing before a unit."""
+        return self._flagged(DISCONTINUITY)
+
+    @property
+    def damaged(self) -> Flags:
+        """Whether bytes of a unit are missing."""
+        return self._flagged(DAMAGED)
+
+    def _flagged(self, flag: int) -> Flags:
+        found: Flags = self.units["flags"] & flag != 0
+        return found
+
+    @property
+    def taken_ns(self) -> Integers:
+        """When each unit was taken, as the frame table has it."""
+        found: Integers = self.units["captured_ns"]
+        return found
+
+    @property
+    def taken_by(self) -> npt.NDArray[np.uint8]:
+        """Who says so, as the frame table has it."""
+        found: npt.NDArray[np.uint8] = self.units["captured_by"]
+        return found
+
+    @property
+    def taken_error_us(self) -> npt.NDArray[np.uint32]:
+        """By how much that may be off, as the frame table has it."""
+        found: npt.NDArray[np.uint32] = self.units["error_us"]
+        return found
 
     @property
     def shown_pts(self) -> Integers:
         """PTS of each frame, in the order in which they are shown."""
         return self.pts[self.order]
 
+    def shown_before(self, pts: int) -> int:
+        """How many frames are shown before ``pts``."""
+        times = self.units["pts"]
+        return bisect_left(self.order, pts, key=times.__getitem__)
+
+    def dts_of(self, unit: int) -> int:
+        """When ``unit`` is decoded."""
+        return int(self.units["pts"][unit]) - int(self.units["delay"][unit])
+
+    def is_keyframe(self, unit: int) -> bool:
+        """Whether decoding can begin at ``unit``."""
+        return bool(self.units["flags"][unit] & KEYFRAME)
+
     def captured(self, unit: int) -> Captured | None:
         """When ``unit`` was taken; None if nothing says so."""
-        return unpacked(int(self.taken_ns[unit]), int(self.taken_by[unit]), int(self.taken_error_us[unit]))
+        row = self.units[unit]
+        return unpacked(int(row["captured_ns"]), int(row["captured_by"]), int(row["error_us"]))
 
     def key_before(self, unit: int) -> int | None:
         """The last keyframe before ``unit``, as a unit; None if there is none."""
@@ -146,7 +170,29 @@ class Index:
     def is_affected(self, number: int) -> bool:
         """Whether bytes of frame ``number``, or of one that it may refer to, are missing."""
         unit = int(self.order[number])
-        return bool(self.damaged[int(self.entry[unit]) : unit + 1].any())
+        return bool((self.units["flags"][int(self.entry[unit]) : unit + 1] & DAMAGED).any())
+
+
+def rows_of(units: Sequence[Unit]) -> npt.NDArray[np.void]:
+    """Units as rows; a missing time stands right behind the one before, or before the first."""
+    dts = _filled([unit.dts for unit in units])
+    return _rows(units, _filled([unit.dts if unit.pts is None else unit.pts for unit in units]), dts)
+
+
+def _rows(units: Sequence[Unit], pts: Integers, dts: Integers) -> npt.NDArray[np.void]:
+    rows = np.zeros(len(units), UNIT)
+    rows["pts"] = pts
+    rows["delay"] = np.clip(pts - dts, -_MOST_DELAY, _MOST_DELAY)
+    rows["offset"] = [unit.offset for unit in units]
+    rows["bytes"] = [min(unit.bytes, _MOST_BYTES) for unit in units]
+    rows["flags"] = [
+        KEYFRAME * unit.keyframe | DISCONTINUITY * unit.breaks | DAMAGED * unit.damaged | HIDDEN * unit.hidden
+        for unit in units
+    ]
+    taken = [packed(unit.captured) for unit in units]
+    for column, name in enumerate(("captured_ns", "captured_by", "error_us")):
+        rows[name] = [one[column] for one in taken]
+    return rows
 
 
 def build(units: Sequence[Unit], time_base: Fraction, shown: Sequence[int] | None = None) -> Index:
@@ -155,43 +201,166 @@ def build(units: Sequence[Unit], time_base: Fraction, shown: Sequence[int] | Non
     ``shown`` are the units' places in the order of presentation, where that was learnt by decoding
     because times are missing; else it follows from the times.
     """
-    return indexed(Columns.of(units), time_base, shown)
+    if shown is None:
+        growing = Growing(time_base)
+        growing.extend(units)
+        return growing.index
+    dts = _filled([unit.dts for unit in units])
+    pts = _filled([unit.dts if unit.pts is None else unit.pts for unit in units])
+    order = np.array(shown, np.int64)
+    pts[order] = np.sort(dts[order])
+    rows = _rows(units, pts, dts)
+    keyframe = _keyframes(rows)
+    number = np.full(len(rows), NOT_SHOWN, np.int64)
+    number[order] = np.arange(len(order))
+    return Index(time_base, rows, order, number, _entries(keyframe, pts, None))
 
 
-def indexed(columns: Columns, time_base: Fraction, shown: Sequence[int] | None = None) -> Index:
-    """The same of units that are columns already."""
-    count, keyframe, pts, dts = len(columns), columns.keyframe, columns.pts, columns.dts
-    if not keyframe.any() and count:
-        keyframe[0] = True
-    if shown is not None:
-        order = np.array(shown, np.int64)
-        pts[order] = np.sort(dts[order])
-    elif count and keyframe[0] and not columns.hidden.any() and bool((pts[1:] > pts[:-1]).all()):
-        order = np.arange(count)
+class Growing:
+    """Coded frames in decoding order as they are found, and the index of them.
+
+    What of the order cannot change any more is kept: a recording that is followed for hours costs what is new in
+    it. An index is right until the next one is asked for.
+    """
+
+    def __init__(self, time_base: Fraction, known: Rows | None = None) -> None:
+        self._time_base = time_base
+        self._units: npt.NDArray[np.void] = np.zeros(0, UNIT) if known is None else known.view(UNIT)
+        self._count = len(self._units)
+        self._new: list[Unit] = []
+        none = np.zeros(0, np.int64)
+        self._order, self._number, self._entry = Order(none, none, none)
+        self._settled = _Settled()
+        self._index: Index | None = None
+
+    def __len__(self) -> int:
+        return self._count + len(self._new)
+
+    @property
+    def settled_units(self) -> int:
+        """Of so many nothing can change any more."""
+        return self._settled.units
+
+    def extend(self, units: Sequence[Unit]) -> None:
+        """These follow."""
+        self._new += units
+
+    @property
+    def index(self) -> Index:
+        """The index of all until now."""
+        if self._index is not None and not self._new:
+            return self._index
+        if self._new:
+            new, self._new = rows_of(self._new), []
+            self._units = _appended(self._units, self._count, new)
+            self._count += len(new)
+            if not self._settled.allows(new):
+                self._settled = _Settled()
+        units, settled = self._units[: self._count], self._settled
+        rest = units[settled.units :]
+        found, settling = _ordered(rest, settled)
+        self._order = _appended(self._order, settled.frames, found.order)
+        self._number = _appended(self._number, settled.units, found.number)
+        self._entry = _appended(self._entry, settled.units, found.entry)
+        frames = settled.frames + len(found.order)
+        self._settled = settling
+        self._index = Index(
+            self._time_base, units, self._order[:frames], self._number[: self._count], self._entry[: self._count]
+        )
+        return self._index
+
+
+class _Settled(NamedTuple):
+    """So many units, and as many frames, have found their places; ``key`` is the last keyframe among the units.
+
+    ``pts`` is the latest time among them, and ``dts`` that of the unit that came last.
+    """
+
+    units: int = 0
+    frames: int = 0
+    key: int | None = None
+    pts: int = 0
+    dts: int = 0
+
+    def allows(self, new: npt.NDArray[np.void]) -> bool:
+        """Whether ``new`` units come behind all that is settled, or on a clock that has begun anew."""
+        if not self.units or int(new["pts"].min()) > self.pts:
+            return True
+        dts = new["pts"] - new["delay"]
+        anew = int(np.argmax(np.diff(dts, prepend=self.dts) < 0))
+        return int(dts[anew]) < (int(dts[anew - 1]) if anew else self.dts) and bool(
+            (new["pts"][:anew] > self.pts).all()
+        )
+
+
+def _ordered(units: npt.NDArray[np.void], settled: _Settled) -> tuple[Order, _Settled]:
+    """The order of the units behind those that are settled, and what is settled with them."""
+    count = len(units)
+    pts: Integers = np.ascontiguousarray(units["pts"])
+    keyframe = units["flags"] & KEYFRAME != 0 if settled.units else _keyframes(units)
+    hidden: Flags = units["flags"] & HIDDEN != 0
+    stretch: Integers | None = None
+    if count and (settled.units or keyframe[0]) and bool((pts[1:] > pts[:-1]).all()) and not hidden.any():
+        places = np.arange(count)
     else:
-        visible = ~columns.hidden & ~_before_first(keyframe, pts)
-        places = np.flatnonzero(visible)
+        dts = pts - units["delay"]
+        visible = ~hidden if settled.units else ~hidden & ~_before_first(keyframe, pts)
+        shown = np.flatnonzero(visible)
         # A clock that begins anew begins a stretch of its own, whose frames all come later.
         stretch = np.cumsum(np.diff(dts, prepend=dts[:1]) < 0)
-        order = places[np.lexsort((pts[places], stretch[places]))]
+        places = shown[np.lexsort((pts[shown], stretch[shown]))]
     number = np.full(count, NOT_SHOWN, np.int64)
-    number[order] = np.arange(len(order))
-    return Index(
-        time_base=time_base,
-        pts=pts,
-        dts=dts,
-        offset=columns.offset,
-        bytes=columns.bytes,
-        keyframe=keyframe,
-        breaks=columns.breaks,
-        damaged=columns.damaged,
-        number=number,
-        order=order,
-        entry=_entries(keyframe, pts),
-        taken_ns=columns.taken_ns,
-        taken_by=columns.taken_by,
-        taken_error_us=columns.taken_error_us,
-    )
+    number[places] = np.arange(settled.frames, settled.frames + len(places))
+    before = None if settled.key is None else settled.key - settled.units
+    entries = _entries(keyframe, None if stretch is None else pts, before)
+    found = Order(places + settled.units, number, entries + settled.units)
+    return found, _settle(settled, units, pts, np.flatnonzero(keyframe), number, stretch)
+
+
+def _settle(
+    settled: _Settled,
+    units: npt.NDArray[np.void],
+    pts: Integers,
+    keys: Integers,
+    number: Integers,
+    stretch: Integers | None,
+) -> _Settled:
+    """All before the last keyframe but one is settled, if nothing from there on is shown before any of it."""
+    if not len(pts):
+        return settled
+    dts = int(pts[-1]) - int(units["delay"][-1])
+    cut = int(keys[-2]) if len(keys) > 2 else 0
+    if not cut or (stretch is not None and stretch[cut] != stretch[-1]):
+        return settled._replace(dts=dts)
+    before, earliest = pts[:cut], int(pts[cut:].min())
+    if stretch is not None:
+        before = before[stretch[:cut] == stretch[-1]]
+    newest = int(before.max()) if len(before) else earliest - 1
+    if newest >= min(earliest, dts):
+        return settled._replace(dts=dts)
+    frames = int(np.count_nonzero(number[:cut] >= 0))
+    return _Settled(settled.units + cut, settled.frames + frames, int(keys[-3]) + settled.units, newest, dts)
+
+
+def _appended(buffer: npt.NDArray[Scalar], count: int, new: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """``new`` behind the first ``count`` of ``buffer``, in a larger one if it is too small, or only to be read."""
+    needed = count + len(new)
+    if needed > len(buffer) or not buffer.flags.writeable:
+        larger = np.empty(needed + needed // 4 + 64, buffer.dtype)
+        larger[:count] = buffer[:count]
+        buffer = larger
+    buffer[count:needed] = new
+    return buffer
+
+
+def _keyframes(units: npt.NDArray[np.void]) -> Flags:
+    """Which are keyframes; if none is one, the first has to do."""
+    found: Flags = units["flags"] & KEYFRAME != 0
+    if not found.any() and len(units):
+        found[0] = True
+        if units.flags.writeable:
+            units["flags"][0] |= KEYFRAME
+    return found
 
 
 def _filled(times: list[int | None]) -> Integers:
@@ -218,14 +387,20 @@ def _before_first(keyframe: Flags, pts: Integers) -> Flags:
     return found
 
 
-def _entries(keyframe: Flags, pts: Integers) -> Integers:
-    """For each unit the newest keyframe from which it can be decoded: a leading frame needs the one before."""
+def _entries(keyframe: Flags, pts: Integers | None, before: int | None) -> Integers:
+    """For each unit the newest keyframe from which it can be decoded: a leading frame needs the one before.
+
+    Without ``pts`` there is no leading frame; ``before`` is the last keyframe before all of them.
+    """
     keys = np.flatnonzero(keyframe)
     if not len(keys):
-        return np.zeros(len(pts), np.int64)
-    newest: Integers = np.maximum.accumulate(np.where(keyframe, np.arange(len(pts)), keys[0]))
+        return np.full(len(keyframe), before or 0, np.int64)
+    newest: Integers = np.repeat(keys, np.diff(keys[1:], prepend=0, append=len(keyframe)))
+    if pts is None:
+        return newest
     leading = np.flatnonzero(pts < pts[newest])
     if len(leading):
         rank = np.searchsorted(keys, leading, "right") - 1
-        newest[leading] = np.where(rank > 0, keys[np.maximum(rank - 1, 0)], newest[leading])
+        first = newest[leading] if before is None else before
+        newest[leading] = np.where(rank > 0, keys[np.maximum(rank - 1, 0)], first)
     return newest

@@ -9,7 +9,6 @@ from typing import Protocol
 from ..errors import SourceError
 from ..writer.header import HEADER_BYTES, TailHeader, read_header
 
-TAIL_SUFFIX = ".tail"
 _TRIES = 8
 """A slot that is flushed while it is read is in the file afterwards: that cannot go on for ever."""
 
@@ -24,6 +23,10 @@ class Store(Protocol):
     @property
     def size(self) -> int:
         """How many bytes there are by now."""
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether somebody may still add to it."""
 
     def read(self, begin: int, end: int) -> bytes:
         """The bytes from ``begin`` to ``end``, fewer at the end of all. Raises SourceError."""

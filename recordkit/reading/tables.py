@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,28 +11,14 @@ import numpy.typing as npt
 from ..model import CapturedBy
 from ..telemetry.table import NO_ERROR
 from .index import Index
+from .marking import Mark
+from .times import Seconds, Times, usual_step
 from .track import Track
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Seconds = npt.NDArray[np.float64]
 _NAMES = np.array([None, *(str(by) for by in CapturedBy)], object)
-
-
-def media_times(track: Track) -> Seconds:
-    """When each frame is shown, in seconds of media."""
-    index, start = track.index, track.start_s
-    base = index.time_base
-    shift = int(start / base)
-    rest = float(start - shift * base)
-    times: Seconds = ((index.shown_pts - shift) * float(base) - rest).astype(np.float64)
-    return times
-
-
-def usual_step(times: Seconds) -> float:
-    """How long a frame is usually shown, in seconds; 0 if there is only one."""
-    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
 def frame_table(track: Track, times: Seconds, path: Path) -> pd.DataFrame:
@@ -83,33 +68,20 @@ def _lost_before(index: Index, times: Seconds) -> npt.NDArray[np.int64]:
     return lost
 
 
-def frame_taken_at(index: Index, time_ns: int, step_s: float, path: Path) -> int:
-    """The number of the frame that was taken last before ``time_ns``.
-
-    Raises IndexError if none is known to have been, or for a time after the last one's.
-    """
-    dated = index.taken_by[index.order] > 0
-    times = index.taken_ns[index.order][dated]
-    if not len(times):
-        raise IndexError(f"{path} does not say when its frames were taken")
-    first, last = int(times.min()), int(times.max())
-    if not first <= time_ns <= last + int(step_s * 1e9):
-        asked, begin, end = (datetime.fromtimestamp(one / 1e9, UTC).isoformat() for one in (time_ns, first, last))
-        raise IndexError(f"{path} has no frame of {asked}: they were taken from {begin} to {end}")
-    before = np.where(times <= time_ns, times, first - 1)
-    newest = len(before) - 1 - int(before[::-1].argmax())
-    return int(np.flatnonzero(dated)[newest])
-
-
-def mark_table(marks: list[tuple[str, float, int]], numbers: list[int]) -> pd.DataFrame:
-    """One row a mark: ``name``, ``media_s``, ``time`` (UTC) and the ``number`` of the frame that was showing."""
+def mark_table(marks: list[Mark], track: Track, times: Times) -> pd.DataFrame:
+    """One row a mark: ``name``, ``media_s``, ``time``, ``number`` of the frame that was showing, ``captured``."""
     import pandas as pd
 
+    numbers = [times.showing(mark.media_s) for mark in marks]
+    index = track.index
+    taken = [index.captured(int(index.order[number])) if len(index) else None for number in numbers]
+    taken_ns = pd.Series([None if one is None else one.time_ns for one in taken], dtype="Int64")
     return pd.DataFrame(
         {
-            "name": pd.Series([name for name, _, _ in marks], dtype="str"),
-            "media_s": pd.Series([media_s for _, media_s, _ in marks], dtype="float64"),
-            "time": pd.to_datetime(pd.Series([at for _, _, at in marks], dtype="int64"), unit="ns", utc=True),
+            "name": pd.Series([mark.name for mark in marks], dtype="str"),
+            "media_s": pd.Series([mark.media_s for mark in marks], dtype="float64"),
+            "time": pd.to_datetime(pd.Series([mark.time_ns for mark in marks], dtype="int64"), unit="ns", utc=True),
             "number": pd.Series(numbers, dtype="int64"),
+            "captured": pd.to_datetime(taken_ns, unit="ns", utc=True).astype("datetime64[ns, UTC]"),
         }
     )

@@ -1,9 +1,8 @@
-"""``rk.open``: the frames of a recording by number and by time, finished or while it is being written."""
+"""The frames of a recording by number and by time, finished or while it is being written."""
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,21 +12,16 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SettingsError, SourceError
+from ..errors import SettingsError
 from ..model import Captured
-from ..names import partial_of, suffix_of
-from ..telemetry.table import read_rows, table_path
-from .arrays import audio_between, dask_array, frame_mappings
-from .container import ContainerTrack
+from .arrays import Reopen, audio_between, dask_array, frame_mappings
 from .decoder import FrameDecoder
-from .fragments import FragmentTrack
 from .frame import Frame
-from .marking import MarksRead
-from .store import FileStore
-from .tables import Seconds, frame_table, frame_taken_at, mark_table, media_times, usual_step
+from .marking import Mark, MarksRead
+from .store import Store
+from .tables import frame_table, mark_table
+from .times import Times
 from .track import TableMisfitError, Track
-from .transport import TransportTrack
-from .transport_units import is_transport_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,12 +74,13 @@ class Video(Sequence[Frame]):
     first time of any stream to the last frame's end. Not to be used by two threads at once.
     """
 
-    def __init__(self, path: Path, track: Track, store: FileStore | None) -> None:
+    def __init__(self, path: Path, track: Track, store: Store | None, reopen: Reopen) -> None:
         self.path = path
         self._track = track
         self._store = store
+        self._reopen = reopen
         self._decoder = FrameDecoder(track, beside=store is None or not store.is_growing)
-        self._times: Seconds | None = None
+        self._made: Times | None = None
 
     def __len__(self) -> int:
         return len(self._track.index)
@@ -116,15 +111,15 @@ class Video(Sequence[Frame]):
             frame = decoder.frame(number)
         except TableMisfitError:
             self._track.rescan()
-            self._times = None
+            self._made = None
             decoder.restart()
             if number >= len(self):
                 raise IndexError(f"{self.path} has no frame {number} any more: it was damaged") from None
             frame = decoder.frame(number)
         index = self._track.index
         unit = int(index.order[number])
-        damaged, media_s = index.is_affected(number), float(self._media_times[number])
-        return Frame(number, media_s, bool(index.keyframe[unit]), damaged, frame, index.captured(unit))
+        damaged, media_s = index.is_affected(number), self._times.of(number)
+        return Frame(number, media_s, index.is_keyframe(unit), damaged, frame, index.captured(unit))
 
     def _in_order(self, numbers: range) -> Iterator[Frame]:
         """The same in order, by a decoder of their own, so that others can be asked for meanwhile."""
@@ -138,14 +133,14 @@ class Video(Sequence[Frame]):
     @property
     def fps(self) -> float:
         """Frames a second on average."""
-        times = self._media_times
-        return float((len(times) - 1) / (times[-1] - times[0])) if len(times) > 1 and times[-1] > times[0] else 0.0
+        count = len(self)
+        seconds = self._times.of(count - 1) - self._times.of(0) if count > 1 else 0.0
+        return (count - 1) / seconds if seconds > 0 else 0.0
 
     @property
     def duration_s(self) -> float:
         """Seconds from the first time of any stream to the end of the last frame."""
-        times = self._media_times
-        return float(times[-1]) + usual_step(times) if len(times) else 0.0
+        return self._times.end_s
 
     @property
     def is_growing(self) -> bool:
@@ -155,7 +150,7 @@ class Video(Sequence[Frame]):
     @property
     def coded_count(self) -> int:
         """How many coded frames there are, those that are never shown among them."""
-        return len(self._track.index.dts)
+        return len(self._track.index.units)
 
     def keyframe_of(self, number: int) -> int:
         """The frame at which decoding begins for frame ``number``; itself if that one is never shown."""
@@ -165,7 +160,7 @@ class Video(Sequence[Frame]):
 
     def time_of(self, number: int) -> float:
         """When frame ``number`` is shown, in seconds of media. Raises IndexError."""
-        return float(self._media_times[number])
+        return self._times.of(number)
 
     def taken(self, number: int) -> Captured | None:
         """When frame ``number`` was taken; None if nothing says so. Raises IndexError."""
@@ -174,7 +169,7 @@ class Video(Sequence[Frame]):
 
     def showing(self, media_s: float) -> int:
         """The number of the frame that is showing at ``media_s``, the first or last one outside of the video."""
-        return self._showing(media_s)
+        return self._times.showing(media_s)
 
     @property
     def frames(self) -> pd.DataFrame:
@@ -187,17 +182,48 @@ class Video(Sequence[Frame]):
         bytes (-1 where the container does not tell); ``lost_before`` is how many frames are missing
         before this one, as far as the times tell.
         """
-        return frame_table(self._track, self._media_times, self.path)
+        return frame_table(self._track, self._times.all, self.path)
 
     @property
     def marks(self) -> pd.DataFrame:
-        """One row a mark of the recording's log: ``name``, ``media_s``, ``time`` (UTC) and ``number``."""
-        found = self._marks()
-        return mark_table(found, [self._showing(media_s) for _, media_s, _ in found])
+        """One row a mark of the recording's log: ``name``, ``media_s``, ``time``, ``number`` and ``captured``.
+
+        ``time`` is when it was made (UTC), ``number`` the frame that was showing, ``captured`` when that was taken.
+        """
+        return mark_table(MarksRead(self.path).more(), self._track, self._times)
 
     def frames_at(self, marks: pd.DataFrame) -> pd.DataFrame:
         """The row of ``frames`` that was showing at each of ``marks`` (rows with ``media_s``), in their order."""
-        return self.frames.iloc[[self._showing(at) for at in marks["media_s"]]]
+        return self.frames.iloc[[self._times.showing(at) for at in marks["media_s"]]]
+
+    def pts_of(self, media_s: npt.ArrayLike) -> Any:  # noqa: ANN401 - an integer of one, an array of several
+        """Seconds of media as PTS of the file, in units of ``frames.attrs["time_base"]``; see ``media_s_of``."""
+        return _plain(self._times.pts(media_s))
+
+    def media_s_of(self, pts: npt.ArrayLike) -> Any:  # noqa: ANN401 - a number of one, an array of several
+        """PTS as seconds of media: ``pts`` times the time base, less ``frames.attrs["start_s"]``.
+
+        That is the first time of any of the file's streams, so that seconds of media begin at 0. Of a number it
+        is a number, of several (a list, a column) an array.
+        """
+        return _plain(self._times.media_s(pts))
+
+    def captured_at(self, media_s: float) -> pd.Timestamp:
+        """When what is shown at ``media_s`` was taken (UTC), evenly between two frames.
+
+        Raises IndexError if the recording does not say when its frames were taken.
+        """
+        import pandas as pd
+
+        return pd.Timestamp(self._times.captured_ns(media_s), unit="ns", tz="UTC")
+
+    def media_s_at(self, captured: datetime) -> float:
+        """When what was taken at ``captured`` is shown, in seconds of media; ``captured_at`` the other way.
+
+        Before the first frame and behind the last it goes on as time does. Raises IndexError as that does,
+        SettingsError for a time without its zone.
+        """
+        return self._times.of_captured(_nanoseconds("captured", captured))
 
     def at(self, when: float | str | datetime) -> Frame:
         """The frame that is showing at ``when``: seconds of media, the name of a mark, or a time of day.
@@ -207,30 +233,20 @@ class Video(Sequence[Frame]):
         Raises IndexError for a time outside the video, KeyError for a mark that is not there.
         """
         if isinstance(when, str):
-            names = [name for name, _, _ in self._marks()]
-            if when not in names:
-                there = ", ".join(repr(name) for name in names[:10]) or "none"
-                raise KeyError(f"{self.path} has no mark {when!r}: there are {there}")
-            return self[self._showing(self._marks()[names.index(when)][1])]
+            return self[self._times.showing(self._mark(when).media_s)]
         return self[self.find(when)]
 
     def find(self, when: float | datetime) -> int:
         """The number of the frame that is showing at ``when``, as in ``at``. Raises IndexError."""
         if isinstance(when, datetime):
-            import pandas as pd
-
-            if when.tzinfo is None:
-                raise SettingsError("when", when, "give it a time zone, such as UTC")
-            time_ns, step_s = pd.Timestamp(when).value, 1 / (self.fps or 1)
-            return frame_taken_at(self._track.index, time_ns, step_s, self.path)
+            return self._times.taken_at(_nanoseconds("when", when))
         if not len(self) or not 0 <= when <= self.duration_s:
             raise IndexError(f"{self.path} has no frame at {when} s: it ends at {self.duration_s:.3f} s")
-        return self._showing(when)
+        return self._times.showing(when)
 
     def between(self, begin: float, end: float) -> Frames:
         """The frames that begin to be shown at ``begin`` seconds of media or later, and before ``end``."""
-        times = self._media_times
-        first, last = np.searchsorted(times, (begin - 1e-9, end - 1e-9)).tolist()
+        first, last = self._times.before(begin), self._times.before(end)
         return Frames(self, range(first, max(first, last)))
 
     def audio(self, begin: float = 0.0, end: float | None = None) -> tuple[npt.NDArray[np.float32], int]:
@@ -248,7 +264,7 @@ class Video(Sequence[Frame]):
         Each block opens the file by itself, so that blocks are computed beside each other. Raises SourceError
         for a file without frames, or whose frames change their size.
         """
-        return dask_array(self, self.path, self._track, open)
+        return dask_array(self, self.path, self._track, self._reopen)
 
     def frame_mappings(self) -> str:
         """What torchcodec's ``VideoDecoder`` takes as ``custom_frame_mappings``: JSON, a mapping for each frame.
@@ -262,7 +278,7 @@ class Video(Sequence[Frame]):
         store = self._store
         if store is not None:
             changed = self._track.refresh() if store.is_growing else self._track.finish()
-            self._times = None if changed else self._times
+            self._made = None if changed else self._made
         return len(self)
 
     def follow(self, *, from_number: int | None = None, timeout_s: float = 30.0) -> Iterator[Frame]:
@@ -293,45 +309,27 @@ class Video(Sequence[Frame]):
         self.close()
 
     @property
-    def _media_times(self) -> Seconds:
-        if self._times is None:
-            self._times = media_times(self._track)
-        return self._times
+    def _times(self) -> Times:
+        if self._made is None:
+            self._made = Times(self._track, str(self.path))
+        return self._made
 
-    def _showing(self, media_s: float) -> int:
-        return max(int(np.searchsorted(self._media_times, media_s + 1e-6, "right")) - 1, 0)
+    def _mark(self, name: str) -> Mark:
+        marks = MarksRead(self.path).more()
+        found = next((mark for mark in marks if mark.name == name), None)
+        if found is None:
+            there = ", ".join(repr(mark.name) for mark in marks[:10]) or "none"
+            raise KeyError(f"{self.path} has no mark {name!r}: there are {there}")
+        return found
 
-    def _marks(self) -> list[tuple[str, float, int]]:
-        return [(mark.name, mark.media_s, mark.time_ns) for mark in MarksRead(self.path).more()]
+
+def _plain(found: npt.NDArray[Any]) -> Any:  # noqa: ANN401 - see pts_of
+    return found if found.ndim else found.item()
 
 
-def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its name; whatever has a path
-    """The frames of ``source``: a path, a Recording, a Session, or a URL that libavformat opens.
+def _nanoseconds(name: str, when: datetime) -> int:
+    import pandas as pd
 
-    A recording that is being written is read while it grows: its partial and its tail, without a lock.
-
-    Raises SourceError if it cannot be opened or holds no video.
-    """
-    given = getattr(source, "path", source)
-    if given is None:
-        raise SourceError(repr(source), "has no file: no media came")
-    if not isinstance(given, str | os.PathLike):
-        raise SourceError(repr(source), "give a path, a Recording or a Session")
-    text = os.fspath(given)
-    path = Path(text)
-    partial = path.with_name(partial_of(path.name))
-    tail = partial.with_suffix(".tail")
-    if not path.exists() and partial.exists():
-        path = partial
-    if path.is_file():
-        store = FileStore(path, tail if path == partial else None)
-        if path == partial or is_transport_stream(store):
-            track = TransportTrack(store, is_growing=store.is_growing, rows=read_rows(table_path(path)))
-            if track.has_video and track.is_simple and track.can_begin:
-                return Video(path, track, store)
-        if path == partial and suffix_of(path.name) == ".mp4":
-            fragments = FragmentTrack(store)
-            if fragments.has_video:
-                return Video(path, fragments, store)
-        store.close()
-    return Video(path, ContainerTrack(text if not path.is_file() else str(path)), None)
+    if when.tzinfo is None:
+        raise SettingsError(name, when, "give it a time zone, such as UTC")
+    return pd.Timestamp(when).value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..model import FlushRecord, Received, StreamFormat
 from ..plots import preview
-from ..reading.video import open as open_video
+from ..reading.opening import open as open_video
 from ..telemetry.frames import Log, Logged
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from recordkit.reading.video import open as open_video
+from recordkit.reading.opening import open as open_video
 from recordkit.telemetry.frames import read_flush_log
 from recordkit.verification.verify import Verification, verify
 from tests.judges import (

@@ -1,10 +1,11 @@
 """Which frame a unit is, and where decoding begins for it."""
 
+import random
 from fractions import Fraction
 
 import numpy as np
 
-from recordkit.reading.index import NOT_SHOWN, Unit, build
+from recordkit.reading.index import NOT_SHOWN, Growing, Unit, build
 
 BASE = Fraction(1, 90_000)
 
@@ -64,3 +65,38 @@ def test_an_empty_file_has_an_empty_index():
     assert len(found) == 0
     assert found.shown_pts.dtype == np.int64
     assert found.key_before(0) is None
+
+
+def drawn(chance):
+    """Units of some groups, whose order, clocks and keyframes are as odd as chance has it."""
+    units, dts = [], chance.randrange(100)
+    for _ in range(chance.randrange(1, 12)):
+        dts = chance.randrange(50) if chance.random() < 0.1 else dts
+        count, delay = chance.randrange(1, 9), chance.choice([0, 0, 1, 2])
+        times = [dts + place + delay for place in range(count)]
+        if delay and count > 2:
+            later = chance.randrange(1, count)
+            times[0], times[later] = times[later], times[0]
+        for place, pts in enumerate(times):
+            is_key, hidden = not units or (place == 0 and chance.random() < 0.9), chance.random() < 0.02
+            units.append(Unit(pts, dts + place, len(units), 1, is_key, hidden=hidden))
+        dts += count + chance.choice([0, 0, 3])
+    return units
+
+
+def test_an_index_that_grows_is_the_one_of_all_at_once():
+    settled = 0
+    for seed in range(200):
+        chance = random.Random(seed)
+        units = drawn(chance)
+        growing, at = Growing(BASE), 0
+        while at < len(units):
+            count = chance.randrange(1, 10)
+            growing.extend(units[at : at + count])
+            at += count
+            grown = growing.index
+        whole = build(units, BASE)
+        for name in ("order", "number", "entry", "dts", "keyframe"):
+            assert getattr(grown, name).tolist() == getattr(whole, name).tolist(), (seed, name)
+        settled += growing.settled_units > 0
+    assert settled > 100

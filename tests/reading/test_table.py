@@ -26,7 +26,7 @@ def copied(recorded, tmp_path):
 
 
 def is_known(video):
-    return video._track._known is not None
+    return video._track.is_from_table
 
 
 def scanned(path):

@@ -1,0 +1,60 @@
+"""``rk.open``: which way a file is read, by what it is."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+from ..names import is_partial, suffix_of
+from ..telemetry.table import read_rows, table_path
+from .container import ContainerTrack
+from .fragments import FragmentTrack
+from .located import located
+from .store import FileStore
+from .track import Track
+from .transport import TransportTrack
+from .transport_units import is_transport_stream
+from .video import Video
+
+
+def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its name; whatever has a path
+    """The frames of ``source``: a path, a Recording, a Session, or a URL that libavformat opens.
+
+    A recording that is being written is read while it grows: its partial and its tail, without a lock.
+
+    Raises SourceError if it cannot be opened or holds no video.
+    """
+    path, tail = located(source)
+    if not path.is_file():
+        # A URL of libavformat's; or there is none, and it says so.
+        text = os.fspath(getattr(source, "path", source))
+        return Video(path, ContainerTrack(text), None, open)
+    try:
+        store = FileStore(path, tail)
+    except SourceError:
+        # It was committed in this moment.
+        path, tail = located(source)
+        store = FileStore(path, tail)
+    with ExitStack() as left:
+        left.callback(store.close)
+        track = _own(path, store)
+        if track is not None:
+            left.pop_all()
+            return Video(path, track, store, open)
+    return Video(path, ContainerTrack(str(path)), None, open)
+
+
+def _own(path: Path, store: FileStore) -> Track | None:
+    """The video as recordkit itself reads it; None if that is left to libavformat."""
+    if is_partial(path.name) or is_transport_stream(store):
+        track = TransportTrack(store, is_growing=store.is_growing, rows=read_rows(table_path(path)))
+        if track.is_readable:
+            return track
+    if is_partial(path.name) and suffix_of(path.name) == ".mp4":
+        fragments = FragmentTrack(store)
+        if fragments.has_video:
+            return fragments
+    return None

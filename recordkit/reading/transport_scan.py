@@ -1,0 +1,247 @@
+"""A scan of a transport stream for its first video and audio: which frames there are, and where their bytes lie."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from fractions import Fraction
+
+import numpy as np
+
+from ..bitstream.captured import HEAD_BYTES, captured_in
+from ..bitstream.counter import PictureCounter
+from ..model import Captured, Codec
+from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
+from ..mpegts.scanner import Scanner
+from ..mpegts.tables import MappedStream
+from ..ticks import TICKS_PER_SECOND
+from .index import Growing, Unit
+from .store import Store
+
+MOST_HEAD_BYTES = 1 << 20
+_CHUNK_BYTES = 188 * 192 * 204 // 4
+"""Whole packets of each of the three sizes."""
+_HEAD_PIECE_BYTES = 64 * 1024
+_LARGEST_PACKET_BYTES = 204
+_VIDEO = (Codec.H264, Codec.H265)
+_AUDIO = ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm")
+_LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
+_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
+
+
+class Streams:
+    """The first video in H.264 or H.265 and the first audio that the tables name, and their first times."""
+
+    def __init__(self) -> None:
+        self.codec: Codec | None = None
+        self.audio_codec: Codec | None = None
+        """None, too, for audio of which frames cannot be cut out."""
+        self.pid = self.audio_pid = -1
+        self.head_bytes = 0
+        """How far into the file the tables reach."""
+        self._starts: dict[int, int] = {}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether each of them has a first time."""
+        return self.codec is not None and len(self._starts) == 1 + (self.audio_pid >= 0)
+
+    @property
+    def start_s(self) -> Fraction:
+        """The first time of any of them."""
+        return min(self._starts.values(), default=0) * _TIME_BASE
+
+    def note_start(self, pid: int, pts: int) -> None:
+        """A frame of one of them is shown at ``pts``."""
+        if pid == self.pid or pid == self.audio_pid:
+            self._starts[pid] = min(pts, self._starts.get(pid, pts))
+
+    def take(self, streams: tuple[MappedStream, ...] | list[MappedStream], offset: int, *, audio: bool) -> None:
+        """The table at byte ``offset`` names these; ``audio`` says whether audio that is new counts."""
+        end = min(offset + _LARGEST_PACKET_BYTES, MOST_HEAD_BYTES)
+        if self.codec is None:
+            video = next((one for one in streams if one.codec in _VIDEO), None)
+            if video is None:
+                return
+            self.codec, self.pid, self.head_bytes = Codec(video.codec), video.pid, end
+        if audio and self.audio_pid < 0 and self.pid in [one.pid for one in streams]:
+            sound = next((one for one in streams if one.codec in _AUDIO), None)
+            if sound is not None:
+                self.audio_pid, self.head_bytes = sound.pid, end
+                self.audio_codec = Codec(sound.codec) if sound.codec in set(Codec) else None
+
+
+class AudioPlaces:
+    """Where the PES packets of audio lie: their times in ticks, and the bytes at which they begin."""
+
+    def __init__(self) -> None:
+        self.times, self.offsets = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def add(self, times: list[int], offsets: list[int]) -> None:
+        """These follow."""
+        self.times.extend(times)
+        self.offsets.extend(offsets)
+
+    def between(self, begin: int, end: int) -> tuple[int, int | None]:
+        """From which byte to which audio from ``begin`` to ``end`` ticks lies.
+
+        None if it is the last that there is: of a PES packet that no other follows nobody knows where it ends.
+        """
+        # One PES packet earlier: a frame may begin in it and end in the next.
+        first = max(bisect_right(self.times, begin) - 2, 0)
+        last = bisect_left(self.times, end) + 1
+        return self.offsets[first], self.offsets[last] if last < len(self.times) else None
+
+
+class TransportScan:
+    """Learns units and audio places from byte ``begin`` on, as if ``lead`` stood before it.
+
+    ``epoch`` is what times lack there, ``units`` those that are known before it, and ``beside`` has times of
+    capture, by PTS, of some that are found. ``is_simple`` turns False if PES packets are not one frame each
+    with a time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        streams: Streams,
+        *,
+        begin: int = 0,
+        lead: bytes = b"",
+        epoch: int = 0,
+        units: Growing | None = None,
+        beside: dict[int, Captured | None] | None = None,
+    ) -> None:
+        self.is_simple = True
+        self.streams = streams
+        self.units = Growing(_TIME_BASE) if units is None else units
+        self.audio = AudioPlaces()
+        self.has_keyframe = units is not None
+        self._store = store
+        self._finds_audio = units is None
+        self._scanner = Scanner(columns=True)
+        self._scanner.feed(lead)
+        self._counter = None if streams.codec is None else PictureCounter(streams.codec)
+        self._scanned, self._shift, self._epoch = begin, begin - len(lead), epoch
+        self._beside = beside or {}
+        self._lost_at: int | None = None
+        self._says_when: bool | None = None
+
+    def read_head(self) -> None:
+        """Scan until all streams are known, if that is soon."""
+        end = min(self._store.size, MOST_HEAD_BYTES)
+        while self._scanned < end and not self.streams.is_known and self._read(_HEAD_PIECE_BYTES, end):
+            pass
+
+    def read_on(self) -> None:
+        """Scan what there is by now."""
+        end = self._store.size
+        while self._scanned < end and self._read(_CHUNK_BYTES, end):
+            pass
+
+    def finish(self) -> None:
+        """Nothing follows: what has begun is the last frame."""
+        self._take(self._scanner.close())
+
+    def _read(self, count: int, end: int) -> bool:
+        data = self._store.read(self._scanned, min(self._scanned + count, end))
+        self._scanned += len(data)
+        self._take(self._scanner.feed(data))
+        return bool(data)
+
+    def _take(self, events: list[Event]) -> None:
+        streams = self.streams
+        for event in events:
+            if isinstance(event, TablesEvent):
+                streams.take(event.program.streams, event.offset, audio=self._finds_audio)
+                if self._counter is None and streams.codec is not None:
+                    self._counter = PictureCounter(streams.codec)
+            elif isinstance(event, PesColumns):
+                streams.note_start(event.pid, int(event.pts.min()) + self._epoch)
+                if event.pid == streams.pid:
+                    self._take_columns(event)
+                elif event.pid == streams.audio_pid:
+                    self.audio.add(event.pts.tolist(), event.offset.tolist())
+            elif isinstance(event, PesEvent):
+                if event.pts is not None:
+                    streams.note_start(event.pid, event.pts + self._epoch)
+                if event.pid == streams.pid and self._counter is not None:
+                    self._take_one(event, self._counter.feed(event.data).random_access > 0)
+                elif event.pid == streams.audio_pid and event.pts is not None:
+                    self.audio.add([event.pts], [event.offset])
+            elif event.pid in (streams.pid, None) and event.kind in _LOSSES:
+                self._lost_at = event.offset
+
+    def _take_columns(self, columns: PesColumns) -> None:
+        found = None
+        if self._counter is not None and self._lost_at is None:
+            found = self._counter.feed_many(columns.payload, columns.begin, columns.end)
+        if found is None:
+            for event in columns.events():
+                keyframe = self._counter is not None and self._counter.feed(event.data).random_access > 0
+                self._take_one(event, keyframe)
+            return
+        self.is_simple = self.is_simple and bool((found.pictures == 1).all())
+        keyframes = columns.random_access | (found.random_access > 0)
+        self.has_keyframe = self.has_keyframe or bool(keyframes.any())
+        times = self._times(columns)
+        rows = (columns.pts, columns.dts, columns.offset, columns.end - columns.begin, keyframes)
+        self.units.extend(
+            [
+                Unit(
+                    pts + self._epoch,
+                    dts + self._epoch,
+                    offset + self._shift,
+                    size,
+                    keyframe,
+                    captured=(times[at] if times else None) or self._beside.get(pts + self._epoch),
+                )
+                for at, (pts, dts, offset, size, keyframe) in enumerate(
+                    zip(*(one.tolist() for one in rows), strict=True)
+                )
+            ]
+        )
+
+    def _times(self, columns: PesColumns) -> list[Captured | None]:
+        """When each was taken, if the stream says so at all: where the first frame does not, none is looked at."""
+        codec = self.streams.codec
+        if codec is None or self._says_when is False:
+            return []
+        ends = np.minimum(columns.end, columns.begin + HEAD_BYTES)
+        found = [
+            captured_in(columns.payload.bytes(begin, end), codec)
+            for begin, end in zip(columns.begin.tolist(), ends.tolist(), strict=True)
+        ]
+        self._says_when = self._says_when or any(found)
+        return found
+
+    def _take_one(self, event: PesEvent, is_random_access: bool) -> None:
+        if event.pts is None:
+            self.is_simple = False
+            return
+        keyframe = is_random_access or event.random_access
+        is_after_loss = self._lost_at is not None and event.offset >= self._lost_at
+        if is_after_loss:
+            self._lost_at = None
+        captured, codec = None, self.streams.codec
+        if codec is not None and self._says_when is not False:
+            captured = captured_in(event.data[:HEAD_BYTES], codec)
+            self._says_when = self._says_when or captured is not None or (None if len(self.units) < 2 else False)
+        self.has_keyframe = self.has_keyframe or keyframe
+        self.units.extend(
+            [
+                Unit(
+                    event.pts + self._epoch,
+                    None if event.dts is None else event.dts + self._epoch,
+                    event.offset + self._shift,
+                    event.payload_bytes,
+                    keyframe,
+                    event.discontinuity or is_after_loss,
+                    is_after_loss or not event.complete,
+                    captured=captured or self._beside.get(event.pts + self._epoch),
+                )
+            ]
+        )
