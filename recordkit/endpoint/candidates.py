@@ -6,7 +6,7 @@ them, none is a group's, and those of this machine itself count only if the offe
 
 from __future__ import annotations
 
-import ipaddress
+from .addresses import read_address
 
 MOST_CANDIDATES = 32
 _FIELDS = 6
@@ -34,21 +34,13 @@ def _fault(line: str, remote: str | None) -> str:
     host = fields[4]
     if host.lower().endswith(".local"):
         return ""  # of mDNS (RFC 8828), as browsers hide their addresses
-    address = _address(host)
+    address = read_address(host)
     if address is None:
         return "no address"
     if address.is_multicast or address.is_unspecified or host == "255.255.255.255":
         return "an address of a group or of nobody"
     if address.is_loopback:
-        sender = _address(remote or "")
+        sender = read_address(remote or "")
         if sender is None or not sender.is_loopback:
             return "an address of this machine, from elsewhere"
     return ""
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from aiohttp import hdrs, web
 
 from ..system import Clock
+from .addresses import share_of
 from .settings import LOOPBACK_NAMES, WhipSettings
 
 _BURST = 40.0
@@ -18,7 +19,7 @@ _MOST_ADDRESSES = 4096
 
 
 class RateLimit:
-    """Lets each address do ``burst`` things at once and ``per_second`` in the long run.
+    """Lets each address do ``burst`` things at once and ``per_second`` in the long run; of IPv6 each /64.
 
     What it remembers is bounded: of the addresses those heard of longest ago are forgotten.
     """
@@ -30,7 +31,8 @@ class RateLimit:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, address: str) -> float:
-        """Count one thing; gives 0.0 where it may be done, else after how many seconds it may."""
+        """Count one thing; returns 0.0 if it may be done, else after how many seconds it may."""
+        address = share_of(address)
         now_s = self._clock.monotonic()
         left, at_s = self._left.pop(address, (self._burst, now_s))
         left = min(self._burst, left + (now_s - at_s) * self._per_second)

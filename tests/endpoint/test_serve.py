@@ -8,16 +8,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import av
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from recordkit.endpoint.serve import serve
 from recordkit.endpoint.whip import Whip
@@ -25,7 +20,7 @@ from recordkit.errors import OutputAccessError, SettingsError
 from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
 
-from .rig import SDP, an_offer, synthetic, until
+from .rig import SDP, an_offer, synthetic, tls_files, until
 
 ROOT = Path(__file__).parents[2]
 NAMES = "{stream}-{counter}.ts"
@@ -227,30 +222,9 @@ def test_settings_that_cannot_be_used_are_refused_before_anybody_comes(tmp_path:
         serve(tmp_path / "file" / "folder", Whip(port=0))
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> tuple[str, str]:
-    """Paths of a self-signed ECDSA P-256 certificate and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .sign(key, hashes.SHA256())
-    )
-    paths = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    pem = serialization.Encoding.PEM
-    paths[0].write_bytes(signed.public_bytes(pem))
-    paths[1].write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return str(paths[0]), str(paths[1])
+def test_it_speaks_tls(tmp_path: Path) -> None:
+    certificate = tls_files(tmp_path)
 
-
-def test_it_speaks_tls(tmp_path: Path, certificate: tuple[str, str]) -> None:
     async def scene(url: str) -> None:
         async with aiohttp.ClientSession() as client, client.get(url, ssl=False) as response:
             assert response.status == 200
@@ -266,9 +240,9 @@ def ffmpeg(url: str, *certificate: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(client, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
 
-def test_ffmpeg_publishes_by_its_own_whip(tmp_path: Path, certificate: tuple[str, str]) -> None:
+def test_ffmpeg_publishes_by_its_own_whip(tmp_path: Path) -> None:
     with serving(tmp_path / "out", token=TOKEN) as url:
-        done = ffmpeg(url, *certificate)
+        done = ffmpeg(url, *tls_files(tmp_path))
         assert done.returncode == 0, done.stderr
     found = verify(tmp_path / "out" / "ffmpeg-1.ts", decode=True)
     assert found.ok, found.problems
