@@ -10,7 +10,11 @@ from ..model import Codec
 from .sps import unescape, unsigned_exp_golomb
 
 _RECOVERY_POINT = 6
-_DISPLAY_ORIENTATION = 47
+DISPLAY_ORIENTATION = 47
+FRAME_PACKING = 45
+MASTERING_DISPLAY = 137
+CONTENT_LIGHT_LEVEL = 144
+AMBIENT_VIEWING_ENVIRONMENT = 148
 _TURN = 1 << 16
 """anticlockwise_rotation counts so many to a full turn (D.2.27)."""
 _NAL_HEADERS = {Codec.H264: b"\x06", Codec.H265: b"\x4e\x01"}
@@ -43,11 +47,6 @@ def recovery_point(nal: bytes) -> int | None:
         if what == _RECOVERY_POINT:
             return unsigned_exp_golomb(payload, 0)
     return None
-
-
-def has_orientation(nal: bytes, codec: Codec) -> bool:
-    """Whether an SEI NAL unit says how frames are to be turned."""
-    return any(what == _DISPLAY_ORIENTATION for what, _ in sei_messages(nal, codec))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Orientation:
             payload = (flags_and_rotation << 5 | 0b010_0_1).to_bytes(3)
         else:  # it persists; a bit that ends the payload
             payload = (flags_and_rotation << 5 | 0b1_1000).to_bytes(3)
-        return sei_nal([(_DISPLAY_ORIENTATION, payload)], codec)
+        return sei_nal([(DISPLAY_ORIENTATION, payload)], codec)
 
 
 def sei_nal(messages: Sequence[tuple[int, bytes]], codec: Codec) -> bytes:

@@ -29,8 +29,9 @@ from ..bitstream.sei import Orientation
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..ticks import to_ticks
+from .beside import Beside
 from .coded import Coded, without_head
-from .orientation import Turning
+from .mastering import Mastering
 
 _PARSERS: dict[Codec, Callable[[bytes], AdtsHeader | Mp3Header | Ac3Header | DtsHeader | None]] = {
     Codec.AAC: parse_adts,
@@ -63,7 +64,7 @@ class PictureFramer:
         self._codec = codec
         self._framer = ParameterSetFramer(codec, extradata)
         self._format = StreamFormat(codec)
-        self._turning = Turning(codec)
+        self._beside = Beside(codec)
         self._on_altered = on_altered
         self._open_entry: int | None = None  # when the frame that was begun with is shown, if it is no IDR
         self._leading = 0
@@ -84,7 +85,11 @@ class PictureFramer:
 
     def turn(self, orientation: Orientation | None) -> None:
         """Frames are to be shown turned so, unless they say something else themselves."""
-        self._turning.turn(orientation)
+        self._beside.turn(orientation)
+
+    def grade(self, mastering: Mastering) -> None:
+        """Frames were graded so, unless they say something else themselves."""
+        self._beside.grade(mastering)
 
     def framed(self, unit: AccessUnit, *, is_key_picture: bool) -> Coded | None:
         """The unit with the parameter sets that it lacks; None if no decoder could start yet."""
@@ -111,7 +116,7 @@ class PictureFramer:
         elif self._leading:
             self._tell_leading()
         unit = replace(unit, prefix=framed.prefix, random_access=framed.random_access)
-        return Coded(self._format, self._turning.turned(unit))
+        return Coded(self._format, self._beside.told(unit))
 
     def _leads(self, framed: FramedUnit, unit: AccessUnit) -> bool:
         """Whether a decoder that began with the last entry lacks what the frame refers to."""

@@ -15,10 +15,12 @@ from ..demux import is_encrypted
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec
 from ..ticks import TICKS_PER_SECOND, to_ticks
+from .beside import lost_beside, shown_beside
 from .coded import Coded, CodedPacket
 from .framing import PictureFramer, SoundFramer
-from .orientation import orientation_beside
-from .pixel_aspect import PixelAspect
+from .mastering import mastering_of
+from .orientation import orientation_of
+from .vui import VuiWriter, colours, lacking_aspect, lacking_colours
 
 _TRIMS = Struct("<II")
 _HEAD_BYTES = 32
@@ -62,11 +64,14 @@ class Passthrough:
         self._index = index
         self._codec = codec
         self._length_bytes = 0
-        self._orientation_lacks = False
+        self._is_to_be_seen = False
+        self._colours: dict[str, int] = {}
+        self._options: dict[str, str] = {}
+        self._sets = b""
         self._on_altered = on_altered
         self._are_hidden_told = False
         self._is_primed: bool | None = None
-        self._aspect: PixelAspect | None = None
+        self._vui: VuiWriter | None = None
         self._framer: PictureFramer | None = None
         self._sound: SoundFramer | None = None
         self._duration = 0
@@ -74,11 +79,12 @@ class Passthrough:
         if isinstance(stream, av.VideoStream):
             configuration = parse_configuration(extradata, codec)
             if configuration is not None:
-                self._length_bytes, extradata = configuration
-                # Containers with lengths in place of start codes are those that may turn their frames.
-                self._orientation_lacks = stream.codec_context.is_decoder and not stream.codec_context.is_open
-                self._aspect = PixelAspect.needed(stream, codec, self._length_bytes)
-                extradata = self._with_aspect(extradata)
+                self._length_bytes, self._sets = configuration
+                # Containers with lengths in place of start codes are those that may say more than their streams.
+                self._is_to_be_seen = stream.codec_context.is_decoder and not stream.codec_context.is_open
+                self._colours = colours(stream.codec_context)
+                self._write_vui(stream, lacking_aspect(stream))
+                extradata = self._with_vui(self._sets)
             self._framer = PictureFramer(codec, extradata, on_altered)
             if stream.average_rate:
                 self._duration = round(TICKS_PER_SECOND / stream.average_rate)
@@ -91,14 +97,31 @@ class Passthrough:
             return to_ticks(packet.duration, packet.time_base)
         return self._duration if self._sound is None else self._sound.length(bytes(packet))
 
-    def _with_aspect(self, annexb: bytes) -> bytes:
-        return annexb if self._aspect is None else self._aspect.rewritten(annexb)
+    def _write_vui(self, stream: av.VideoStream, options: dict[str, str]) -> None:
+        if options:
+            self._options |= options
+            self._vui = VuiWriter(stream, self._codec, self._length_bytes, self._options)
+
+    def _with_vui(self, annexb: bytes) -> bytes:
+        return annexb if self._vui is None else self._vui.rewritten(annexb)
 
     def look(self, packet: CodedPacket) -> None:
-        """See how frames are to be turned; call it with the container still open, before ``packet`` is coded."""
-        if self._orientation_lacks and packet.is_keyframe and self._framer is not None:
-            self._orientation_lacks = False
-            self._framer.turn(orientation_beside(packet))
+        """See what stands beside frames; call it with the container still open, before ``packet`` is coded."""
+        stream = packet.stream
+        if not self._is_to_be_seen or not packet.is_keyframe or not isinstance(stream, av.VideoStream):
+            return
+        self._is_to_be_seen = False
+        frame = shown_beside(packet)
+        if frame is None or self._framer is None:
+            return
+        if options := lacking_colours(self._colours, frame):
+            self._write_vui(stream, options)
+            self._framer.learn(self._with_vui(self._sets))
+        self._framer.turn(orientation_of(frame))
+        self._framer.grade(mastering_of(frame))
+        if self._on_altered is not None:
+            for words in lost_beside(frame, self._parts(packet)[1], self._codec):
+                self._on_altered(f"{words} is left out: only its container says it")
 
     def units(
         self,
@@ -124,7 +147,7 @@ class Passthrough:
             configuration = parse_configuration(new_extradata, self._codec)
             if configuration is not None:
                 self._length_bytes, new_extradata = configuration
-            self._framer.learn(self._with_aspect(new_extradata))
+            self._framer.learn(self._with_vui(new_extradata))
         header, data, starts = self._parts(packet)
         start_trim, end_trim = _trims(packet) if self._codec is Codec.OPUS else (0, 0)
         unit = AccessUnit(
@@ -149,7 +172,7 @@ class Passthrough:
         """The delimiter before a frame, its bytes (Annex B; or those of audio), and its NAL units if known."""
         if self._length_bytes:
             data, starts = with_start_codes(bytes(packet), self._length_bytes)
-            return (b"", data, starts) if self._aspect is None else (b"", self._aspect.rewritten(data), ())
+            return (b"", data, starts) if self._vui is None else (b"", self._vui.rewritten(data), ())
         if self._framer is None:
             return b"", bytes(packet), ()
         view = memoryview(packet)

@@ -19,10 +19,11 @@ from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec, StreamFormat
 from ..settings import VideoSettings
 from ..ticks import TICKS_PER_SECOND
+from .beside import Beside
 from .coded import Coded, CodedPacket
 from .deinterlace import Deinterlacer, Shown
-from .mastering import mastering_of
-from .orientation import Turned, Turning
+from .mastering import Mastering, is_hdr, mastering_of
+from .orientation import Turned
 
 _TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 _HD_LINES = 720
@@ -62,7 +63,7 @@ class VideoEncoder:
         self._group_frames = 0
         self._last_ticks: int | None = None
         self._turned = Turned()
-        self._turning = Turning(Codec.H264)
+        self._beside = Beside(Codec.H264)
         self._step = round(TICKS_PER_SECOND / self._frame_rate)
         self._newest: VideoFrame | None = None
         self._given_ticks: int | None = None
@@ -147,7 +148,7 @@ class VideoEncoder:
             # How long a picture will be shown is told by the next one; the last step is the best guess.
             self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
         self._last_ticks = ticks
-        self._turning.turn(self._turned.of(frame))
+        self._beside.turn(self._turned.of(frame))
         picture.pts, picture.time_base = ticks, _TIME_BASE
         if captured is not None:
             self._captured[ticks] = captured
@@ -243,7 +244,7 @@ class VideoEncoder:
         context.color_trc = int(picture.color_trc)
         if self._settings.pixel_aspect is not None:
             context.sample_aspect_ratio = self._settings.pixel_aspect
-        mastering = mastering_of(source)
+        mastering = mastering_of(source) if is_hdr(source) else Mastering()
         if mastering.lost and not self._is_mastering_told and self._on_altered is not None:
             self._is_mastering_told = True
             self._on_altered(f"what {' and '.join(mastering.lost)} says of each frame is left out")
@@ -284,7 +285,7 @@ class VideoEncoder:
                 duration=self._step,
                 captured=self._captured.pop(packet.pts, None),
             )
-            units.append(Coded(stream_format, self._turning.turned(unit)))
+            units.append(Coded(stream_format, self._beside.told(unit)))
         return units
 
 

@@ -20,7 +20,7 @@ from ..bitstream.language import three_letters
 from ..demux import DemuxedPacket, demux, open_media
 from ..encode.filtering import FrameFilter
 from ..encode.passthrough import passthrough_codec
-from ..encode.pixel_aspect import pixel_aspect
+from ..encode.vui import pixel_aspect
 from ..errors import SettingsError, SourceError
 from ..signatures import named
 from ..ticks import WRAP, Unwrapper, fraction

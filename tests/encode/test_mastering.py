@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from recordkit.encode.mastering import mastering_of
+from recordkit.encode.mastering import is_hdr, mastering_of
 from recordkit.encode.orientation import orientation_of
 from recordkit.recorder.record import record
 from recordkit.sources.media_file import MediaFile
@@ -59,8 +59,9 @@ class Frame:
 def test_what_changes_from_frame_to_frame_is_told_to_be_left_out() -> None:
     frame: Any = Frame({"DYNAMIC_HDR_PLUS": SimpleNamespace(), "DOVI_METADATA": SimpleNamespace()})
     assert mastering_of(frame).lost == ("Dolby Vision", "HDR10+")
+    assert is_hdr(frame)
     frame.color_trc = 1
-    assert mastering_of(frame) == ((), ())
+    assert not is_hdr(frame), "and so nothing is looked for when it is encoded"
 
 
 def test_kinds_that_this_pyav_does_not_know_are_no_fault() -> None:

@@ -10,9 +10,8 @@ import av
 import pytest
 
 from recordkit.bitstream.sei import Orientation
-from recordkit.encode.orientation import Turning, orientation_of
+from recordkit.encode.orientation import orientation_of
 from recordkit.encode.video import VideoEncoder
-from recordkit.model import AccessUnit, Codec
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
@@ -22,7 +21,6 @@ from tests.media import make_clip
 
 RIGHT = (0, 65_536, 0, -65_536, 0, 0, 0, 0, 1 << 30)
 MIRRORED = (-65_536, 0, 0, 0, 65_536, 0, 0, 0, 1 << 30)
-SLICE = b"\0\0\0\1\x65\x88\x84abc"
 
 
 def film(path: Path, matrix: tuple[int, ...], coder: str = "libx264") -> Path:
@@ -100,33 +98,6 @@ def test_a_film_that_is_upright_gets_no_message(tmp_path: Path) -> None:
     assert orientations(tmp_path / "out.ts") == [None] * 15
 
 
-def test_a_frame_turned_otherwise_is_turned_otherwise() -> None:
-    turning = Turning(Codec.H264)
-    unit = AccessUnit(0, 0, 0, SLICE, prefix=b"sets")
-    assert turning.turned(unit) is unit
-    turning.turn(Orientation(16_384))
-    first = turning.turned(unit)
-    assert (first.prefix, first.data) == (b"sets\0\0\0\1" + Orientation(16_384).message(Codec.H264), SLICE)
-    turning.turn(None)
-    assert turning.turned(unit).prefix.endswith(Orientation().message(Codec.H264))
-
-
-def test_a_unit_that_says_so_itself_is_believed() -> None:
-    turning = Turning(Codec.H264)
-    turning.turn(Orientation(16_384))
-    unit = AccessUnit(0, 0, 0, b"\0\0\0\1" + Orientation(32_768).message(Codec.H264) + SLICE)
-    assert turning.turned(unit) is unit
-
-
-def test_the_message_stands_behind_the_sets_and_other_messages() -> None:
-    turning = Turning(Codec.H264)
-    turning.turn(Orientation(16_384))
-    head = b"\0\0\0\1\x67\x42\0\x1e\0\0\1\x68\xce\0\0\0\1\x06\x06\x01\xc0\x80"
-    unit = turning.turned(AccessUnit(0, 0, 0, head + SLICE))
-    assert unit.prefix == head + b"\0\0\0\1" + Orientation(16_384).message(Codec.H264)
-    assert unit.data == SLICE
-
-
 def test_frames_that_were_encoded_are_let_go_of_at_once():
     encoder = VideoEncoder(VideoSettings(preset="ultrafast"), 0)
     gc.collect()
@@ -140,13 +111,3 @@ def test_frames_that_were_encoded_are_let_go_of_at_once():
         assert left <= 2, "the one that is repeated, and what it was made of"
     finally:
         gc.enable()
-
-
-def test_what_is_told_of_nal_units_stays_true() -> None:
-    turning = Turning(Codec.H264)
-    turning.turn(Orientation(16_384))
-    sets = b"\0\0\0\1\x67sets"
-    unit = turning.turned(AccessUnit(0, 0, 0, sets + SLICE + SLICE, nal_starts=(4, 13, 13 + len(SLICE))))
-    assert unit.prefix.startswith(sets)
-    assert unit.data == SLICE + SLICE
-    assert unit.nal_starts == (4, 4 + len(SLICE))
