@@ -138,8 +138,8 @@ def random_kills_under_load(folder: Path) -> object:
 
 
 KINDS = [
-    Kind("kill alone", "nothing that was packetised", random_kills, 500, range(10)),
-    Kind("kill under load", "nothing that was packetised", random_kills_under_load, 500, range(1000, 1010)),
+    Kind("kill alone", "nothing that was packetised", random_kills, 500, range(6)),
+    Kind("kill under load", "nothing that was packetised", random_kills_under_load, 500, range(1000, 1004)),
     Kind("kill at a line of the write path", "nothing that was packetised", kills_while_writing, 600, range(12)),
     Kind("kill at a line of the recovery", "nothing", kills_while_recovering, 600, range(16)),
 ]
