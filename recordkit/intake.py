@@ -167,6 +167,8 @@ class Intake(Generic[T]):
 
     def release(self, size: int) -> None:
         """Give back ``size`` bytes: what they held has been written or thrown away."""
+        if not size:
+            return
         with self.changed:
             self._bytes -= size
             self.changed.notify_all()

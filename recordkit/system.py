@@ -108,9 +108,9 @@ class System:
         Not through a mapping: where its file system finds no room for a page after all (btrfs), where
         the disk fails or somebody cuts the file, touching a mapped page ends the process (SIGBUS).
         """
-        view, done = memoryview(data), 0
-        while done < len(view):
-            count = os.pwrite(descriptor, view[done:], offset + done)
+        done = os.pwrite(descriptor, data, offset)
+        while done < len(data):
+            count = os.pwrite(descriptor, memoryview(data)[done:], offset + done)
             if not count:
                 raise OSError(errno.EIO, "the system takes no more bytes")
             done += count

@@ -22,6 +22,7 @@ _USER_DATA = 5
 _RFC3339, _COMPOSITION = 1, 1
 _SECOND_NS = 1_000_000_000
 _LARGEST = 0xFFFF_FFFF
+_SECONDS = len("1970-01-01T00:00:00")
 _SEI_TYPES = {Codec.H264: 6, Codec.H265: 39}
 
 
@@ -88,4 +89,4 @@ def _time(content: bytes) -> int | None:
 
 def _rfc3339(time_ns: int) -> str:
     seconds, rest = divmod(time_ns, _SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECONDS]}.{rest:09}Z"

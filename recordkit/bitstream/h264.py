@@ -22,6 +22,8 @@ __all__ = [
     "annexb_parameter_sets",
     "delimiter_bytes",
     "first_slice",
+    "nal_end",
+    "nal_starts",
     "nal_units",
     "parse_h265_sps",
     "parse_sps",
@@ -46,7 +48,7 @@ _LONGEST_DELIMITER = 16
 """A delimiter has one or two bytes of header and one of its own; zeros may follow."""
 
 
-def _nal_starts(data: bytes) -> Iterator[int]:
+def nal_starts(data: bytes) -> Iterator[int]:
     """Where each NAL unit's first byte lies; looks no further than its caller does."""
     at = data.find(_START_CODE)
     while 0 <= at < len(data) - 3:
@@ -54,7 +56,7 @@ def _nal_starts(data: bytes) -> Iterator[int]:
         at = data.find(_START_CODE, at + 3)
 
 
-def _nal_end(data: bytes, start: int) -> int:
+def nal_end(data: bytes, start: int) -> int:
     """The end of the NAL unit that begins at ``start``, without the zeros that follow it."""
     end = data.find(_START_CODE, start)
     return _trimmed(data, start, len(data) if end < 0 else end)
@@ -71,7 +73,7 @@ def nal_units(data: bytes, codec: Codec = Codec.H264) -> Iterator[tuple[int, int
 
     Reads lazily: a caller that stops early spares the search through the rest.
     """
-    starts = _nal_starts(data)
+    starts = nal_starts(data)
     start = next(starts, 0)
     while start:
         following = next(starts, 0)
@@ -101,19 +103,19 @@ def _layer(data: bytes, start: int, codec: Codec) -> int:
 
 def first_slice(data: bytes, codec: Codec) -> int:
     """Where the first slice of an access unit begins, its start code included; 0 if it has none."""
-    for start in _nal_starts(data):
+    for start in nal_starts(data):
         if _is_slice(_nal_type(data[start], codec), codec):
             return start - (4 if data[start - 4 : start - 3] == b"\0" else 3)
     return 0
 
 
 def _leading_parameter_sets(data: bytes, codec: Codec) -> Iterator[tuple[int, bytes]]:
-    for start in _nal_starts(data):
+    for start in nal_starts(data):
         nal_type = _nal_type(data[start], codec)
         if _is_slice(nal_type, codec):
             return
         if _is_parameter_set(nal_type, codec):
-            yield nal_type, data[start : _nal_end(data, start)]
+            yield nal_type, data[start : nal_end(data, start)]
 
 
 def annexb_parameter_sets(data: bytes, codec: Codec = Codec.H264) -> bytes:
@@ -195,7 +197,7 @@ class ParameterSetFramer:
         """
         codec = self._codec
         has_sps = has_pps = recovery = intra = is_idr = is_leading = False
-        for start in _nal_starts(data):
+        for start in nal_starts(data):
             nal_type = _nal_type(data[start], codec)
             if _is_slice(nal_type, codec):
                 intra = self._is_random_access(data, start, nal_type, random_access, recovery)
@@ -203,12 +205,12 @@ class ParameterSetFramer:
                 is_leading = codec is Codec.H265 and nal_type in _H265_RASL
                 break
             if _is_parameter_set(nal_type, codec):
-                self._remember(nal_type, data[start : _nal_end(data, start)])
+                self._remember(nal_type, data[start : nal_end(data, start)])
                 is_base = not _layer(data, start, codec)
                 has_sps |= is_base and nal_type == self._sps_type
                 has_pps |= is_base and nal_type == self._pps_type
             elif nal_type == _H264_SEI and codec is Codec.H264:
-                recovery |= recovery_point(data[start : _nal_end(data, start)]) is not None
+                recovery |= recovery_point(data[start : nal_end(data, start)]) is not None
         intra = intra and self.ready
         lacking = intra and not (has_sps and has_pps)
         return FramedUnit(self._block if lacking else b"", intra, is_idr, is_leading)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .h264 import nal_units
-from .sps import BitReader, EndOfDataError, SliceCoding, parse_sps, unescape, unsigned_exp_golomb
+from .h264 import nal_end, nal_starts
+from .sps import BitReader, EndOfDataError, SliceCoding, escape, parse_sps, unescape, unsigned_exp_golomb
 
 _OTHER, _IDR, _SPS, _PPS = 1, 5, 7, 8
 _START_CODE = b"\0\0\0\1"
 _MOST_PPS = 256
 _HEAD_BYTES = 32
+_MOST_HEADS = 256
 _P_ALL = 5  # a slice_type: this one and all others of the picture are P
 
 
@@ -33,6 +34,8 @@ class StillFrames:
 
     What is repeated is the newest frame that others may refer to. No frame refers to the still one, so that the
     stream goes on behind it as if there were none (nal_ref_idc is 0; it stands between two frames of the stream).
+
+    Frames are hardly ever repeated: the heads of the slices since the last IDR wait until one is.
     """
 
     def __init__(self) -> None:
@@ -40,23 +43,34 @@ class StillFrames:
         self._sps_of: dict[int, int] = {}
         self._last: _Last | None = None
         self._newest = b""
+        self._heads: list[bytes] = []
 
     def follow(self, data: bytes) -> None:
         """Take the next access unit (Annex B)."""
         self._newest = data
-        for kind, start, end in nal_units(data):
-            if kind == _SPS:
-                sps = parse_sps(data[start:end])
-                if sps is not None and sps.slices is not None:
-                    self._sets[sps.slices.sps_id] = sps.slices
-            elif kind == _PPS:
-                self._learn_pps(data[start + 1 : end])
+        sets: list[bytes] = []
+        head = b""
+        for start in nal_starts(data):
+            kind = data[start] & 0x1F
+            if kind in (_SPS, _PPS):
+                sets.append(data[start : nal_end(data, start)])
             elif kind in (_OTHER, _IDR):
-                self._follow_slice(data[start : min(end, start + _HEAD_BYTES)])
-                return
+                head = data[start : start + _HEAD_BYTES]
+                if kind == _IDR:  # nothing behind it goes by what was before
+                    self._heads.clear()
+                    self._last = None
+                break
+        if sets:
+            self._catch_up()
+            self._learn(sets)
+        if head:
+            self._heads.append(head)
+        if len(self._heads) >= _MOST_HEADS:
+            self._catch_up()
 
     def still(self) -> bytes | None:
         """An access unit that shows the last frame once more; None for streams of which too little is known."""
+        self._catch_up()
         last = self._last
         if last is None:
             return None
@@ -68,11 +82,22 @@ class StillFrames:
             return None
         return _pps(pps_id, coding.sps_id) + _slice(pps_id, last)
 
-    def _learn_pps(self, nal: bytes) -> None:
-        payload = unescape(nal[:_HEAD_BYTES])
-        pps_id, sps_id = unsigned_exp_golomb(payload, 0), unsigned_exp_golomb(payload, 1)
-        if pps_id is not None and sps_id is not None:
-            self._sps_of[pps_id] = sps_id
+    def _learn(self, sets: list[bytes]) -> None:
+        for nal in sets:
+            if nal[0] & 0x1F == _SPS:
+                sps = parse_sps(nal)
+                if sps is not None and sps.slices is not None:
+                    self._sets[sps.slices.sps_id] = sps.slices
+                continue
+            payload = unescape(nal[1:_HEAD_BYTES])
+            pps_id, sps_id = unsigned_exp_golomb(payload, 0), unsigned_exp_golomb(payload, 1)
+            if pps_id is not None and sps_id is not None:
+                self._sps_of[pps_id] = sps_id
+
+    def _catch_up(self) -> None:
+        heads, self._heads = self._heads, []
+        for head in heads:
+            self._follow_slice(head)
 
     def _follow_slice(self, nal: bytes) -> None:
         is_idr, is_reference = nal[0] & 0x1F == _IDR, nal[0] >> 5 & 3 > 0
@@ -145,12 +170,4 @@ def _nal(header: int, text: str) -> bytes:
     """A NAL unit in a byte stream: trailing bits (7.3.2.11) and emulation prevention (7.4.1) put in."""
     text += "1"
     text += "0" * (-len(text) % 8)
-    payload = int(text, 2).to_bytes(len(text) // 8)
-    escaped, zeros = bytearray(), 0
-    for byte in payload:
-        if zeros == 2 and byte <= 3:
-            escaped.append(3)
-            zeros = 0
-        escaped.append(byte)
-        zeros = zeros + 1 if byte == 0 else 0
-    return _START_CODE + bytes((header,)) + bytes(escaped)
+    return _START_CODE + bytes((header,)) + escape(int(text, 2).to_bytes(len(text) // 8))

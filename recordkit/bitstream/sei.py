@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..model import Codec
-from .sps import unescape, unsigned_exp_golomb
+from .sps import escape, unescape, unsigned_exp_golomb
 
 _RECOVERY_POINT = 6
 DISPLAY_ORIENTATION = 47
@@ -92,19 +92,4 @@ def sei_nal(messages: Sequence[tuple[int, bytes]], codec: Codec) -> bytes:
         for number in (what, len(content)):
             payload += b"\xff" * (number // 0xFF) + bytes([number % 0xFF])
         payload += content
-    return _NAL_HEADERS[codec] + _escaped(bytes(payload) + b"\x80")
-
-
-def _escaped(payload: bytes) -> bytes:
-    """``payload`` with emulation_prevention_three_byte where it would look like a start code (7.4.1)."""
-    if b"\0\0" not in payload:
-        return payload
-    out = bytearray()
-    zeros = 0
-    for byte in payload:
-        if zeros >= 2 and byte <= 3:
-            out.append(3)
-            zeros = 0
-        out.append(byte)
-        zeros = zeros + 1 if byte == 0 else 0
-    return bytes(out)
+    return _NAL_HEADERS[codec] + escape(bytes(payload) + b"\x80")

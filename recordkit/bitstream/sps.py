@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+_LIKE_A_START_CODE = re.compile(rb"\0\0(?=[\0-\3])")
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 _BASELINE = 66
 _OUTPUT_IS_DECODING_ORDER = 2
@@ -100,6 +102,11 @@ def unescape(nal: bytes) -> bytes:
         at = nal.find(b"\0\0\3", begin)
     parts.append(nal[begin:])
     return b"".join(parts)
+
+
+def escape(payload: bytes) -> bytes:
+    """``payload`` with emulation_prevention_three_byte where it would look like a start code (7.4.1)."""
+    return _LIKE_A_START_CODE.sub(b"\0\0\3", payload)
 
 
 def unsigned_exp_golomb(payload: bytes, index: int) -> int | None:

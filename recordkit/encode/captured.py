@@ -11,6 +11,7 @@ from ..bitstream.h264 import first_slice
 from ..errors import SettingsError
 from ..model import Captured, CapturedBy
 from .coded import Coded, with_message
+from .routing import VIDEO
 
 if TYPE_CHECKING:
     CapturedLike = datetime | int | Captured
@@ -60,7 +61,7 @@ class CaptureTimes:
 
     def noted(self, coded: list[Coded]) -> list[Coded]:
         """``coded`` with when its frames were taken, as far as anybody knows."""
-        return [self._noted(one) if one.format.codec.is_video else one for one in coded]
+        return [self._noted(one) if one.unit.stream == VIDEO else one for one in coded]
 
     def _noted(self, coded: Coded) -> Coded:
         codec, unit = coded.format.codec, coded.unit

@@ -115,7 +115,8 @@ class PictureFramer:
             return None
         elif self._leading:
             self._tell_leading()
-        unit = replace(unit, prefix=framed.prefix, random_access=framed.random_access)
+        if framed.prefix != unit.prefix or framed.random_access is not unit.random_access:
+            unit = replace(unit, prefix=framed.prefix, random_access=framed.random_access)
         return Coded(self._format, self._beside.told(unit))
 
     def _leads(self, framed: FramedUnit, unit: AccessUnit) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
 from ..bitstream.audio import OPUS_RATE, opus_samples
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..settings import AudioSettings
-from ..ticks import TICKS_PER_SECOND, to_ticks
+from ..ticks import TICKS_PER_SECOND
 from .audio import LONGEST_SILENCE_S
 from .coded import Coded
 
@@ -48,7 +47,7 @@ class KeptOpus:
         samples = opus_samples(data)
         if not samples:
             raise MediaError("not an Opus packet", self._index)
-        duration = to_ticks(samples, Fraction(1, OPUS_RATE))
+        duration = samples * TICKS_PER_SECOND // OPUS_RATE  # packets are multiples of 2.5 ms
         if self.end is None:
             self.begun = place
         elif self._filled and place <= self.end - _STEP:
@@ -56,8 +55,7 @@ class KeptOpus:
         coded: list[Coded] = []
         is_marked = False
         missing = 0 if self.end is None else place - self.end
-        tolerance = 0 if discontinuity else self._settings.gap_tolerance * TICKS_PER_SECOND
-        if self._filled or (missing >= _STEP and missing > tolerance):
+        if self._filled or (missing >= _STEP and missing > self._tolerance(discontinuity=discontinuity)):
             is_marked = not self._may_fill(missing)
             if not is_marked:
                 coded = self._lay_silence(place)
@@ -84,6 +82,9 @@ class KeptOpus:
             self._tell(self._filled, True)
             self._filled = 0
         return []
+
+    def _tolerance(self, *, discontinuity: bool) -> float:
+        return 0.0 if discontinuity else self._settings.gap_tolerance * TICKS_PER_SECOND
 
     def _may_fill(self, missing: int) -> bool:
         longest = LONGEST_SILENCE_S * TICKS_PER_SECOND

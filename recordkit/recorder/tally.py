@@ -53,19 +53,18 @@ class Tally:
             self._laid_s[unit.stream] = self._clock.monotonic()
         if self.first_pts is None or unit.pts < self.first_pts:
             self.first_pts = unit.pts
-        self._ends[unit.stream] = unit.pts + unit.duration
-        self.end_pts = max(self.end_pts, unit.pts + unit.duration)
+        end = self._ends[unit.stream] = unit.pts + unit.duration
+        if end > self.end_pts:
+            self.end_pts = end
         if unit.stream == VIDEO:
             self.video_units += 1
         else:
             self.audio_units += 1
-        media_s = self._media_s(unit)
         if unit.discontinuity:
-            self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=media_s)
+            self._on_event(EventKind.DISCONTINUITY, stream=unit.stream, media_s=self._media_s(unit))
         if unit.random_access:
-            self._on_event(
-                EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, offset=offset, bytes=len(unit.data)
-            )
+            media_s, size = self._media_s(unit), len(unit.data)
+            self._on_event(EventKind.KEYFRAME, stream=unit.stream, media_s=media_s, offset=offset, bytes=size)
 
     def tell_late(self, first: AccessUnit, stream_format: StreamFormat) -> None:
         """A stream is declared; if others are there already it begins late, with the unit ``first``."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..container import Packager
 from ..errors import StateError
 from ..model import AccessUnit, FlushReason
 from ..system import Clock
-from .tail import Slot, address
+from .tail import Slot
 
 _SCRATCH_BYTES = 256 * 1024
 
@@ -27,8 +28,7 @@ class Job:
     interval_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Laid:
+class Laid(NamedTuple):
     """The unit is in the buffer. ``offset`` is the byte of the recording at which it begins.
 
     The tables and clock packets that were laid just before the unit belong to it: a reader can start there.
@@ -113,7 +113,7 @@ class Buffer:
         if not self.is_early:
             self.is_early = True
             slot.begin_early()
-        slot.append(address(rows), scratch.used)
+        slot.append(scratch.bytes[: scratch.used_bytes])
         return True
 
     def end_early(self) -> None:
@@ -157,7 +157,7 @@ class Buffer:
             self.is_full = True
             return NotLaid.FULL
         offset = self.laid_bytes
-        # Not straight into the slot: see Slot.append.
+        # Not straight into the slot: a unit may be larger than what is left of it.
         if packets > self._scratch.capacity:
             self._lend(packets)
         self._scratch.used = 0
@@ -211,8 +211,7 @@ class Buffer:
 
     def _lend(self, packets: int) -> None:
         """Make the private memory that a unit is packetised into."""
-        rows = np.empty((packets, self._packet_bytes), np.uint8)
-        self._scratch, self._scratch_rows = self._packager.lend(rows), rows
+        self._scratch = self._packager.lend(np.empty((packets, self._packet_bytes), np.uint8))
 
     def _put(self, unit: AccessUnit, slot: Slot) -> bool:
         """Copy what was packetised into ``slot``; a unit larger than that goes through the slots in turn.
@@ -220,14 +219,15 @@ class Buffer:
         Then the caller waits, since a unit half laid cannot be refused; False if the recording
         ended meanwhile, so that the unit will not be in the file.
         """
-        packets, done = address(self._scratch_rows), 0
+        packets, done = self._scratch.bytes, 0
         room: Slot | None = slot
         while True:
             if room is not None:
                 count = min(self._scratch.used - done, room.buffer.capacity - room.buffer.used)
-                room.append(packets + done * self._packet_bytes, count)
+                end = done + count
+                room.append(packets[done * self._packet_bytes : end * self._packet_bytes])
                 self.laid_bytes += count * self._packet_bytes
-                done += count
+                done = end
                 if done == self._scratch.used:
                     room.count(unit, is_video=self._packager.is_video(unit.stream))
                     return True

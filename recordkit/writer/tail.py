@@ -11,7 +11,6 @@ On a full disk the tail is itself the room that is left: see ``Tail.give_back``.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import mmap
 import os
@@ -86,7 +85,6 @@ class Slot:
     __slots__ = (
         "_is_lost",
         "_on_loss",
-        "_rows",
         "_store_at",
         "_stored_bytes",
         "audio_units",
@@ -106,7 +104,6 @@ class Slot:
         self.number = number
         self.is_storing = False
         self._store_at, self._on_loss = store, on_loss
-        self._rows = address(rows)
         self.buffer = Filled(rows)
         self.open(0)
 
@@ -141,10 +138,12 @@ class Slot:
         else:
             self.audio_units += 1
 
-    def append(self, packets: int, count: int) -> None:
-        """Copy ``count`` packets from the address ``packets`` behind those laid, and publish them."""
-        ctypes.memmove(self._rows + self.buffer.used_bytes, packets, count * self.buffer.packet_bytes)
-        self.buffer.used += count
+    def append(self, packets: memoryview) -> None:
+        """Copy whole packets behind those laid, and publish them."""
+        buffer = self.buffer
+        begin, size = buffer.used_bytes, len(packets)
+        buffer.bytes[begin : begin + size] = packets
+        buffer.used += size // buffer.packet_bytes
         self.publish()
 
     def publish(self) -> None:
@@ -188,11 +187,6 @@ class Slot:
             self._on_loss(error)
         finally:
             self.is_storing = False
-
-
-def address(rows: NDArray[np.uint8]) -> int:
-    """Where the array's bytes lie in memory; it must be kept alive as long as that is used."""
-    return int(rows.__array_interface__["data"][0])
 
 
 class Tail:

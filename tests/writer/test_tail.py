@@ -11,7 +11,7 @@ from recordkit.errors import DiskSpaceError, OutputAccessError, PartialExistsErr
 from recordkit.mpegts.laying import PACKET_BYTES
 from recordkit.system import System
 from recordkit.writer.header import read_header
-from recordkit.writer.tail import RESERVE_BYTES, Slot, Tail, address
+from recordkit.writer.tail import RESERVE_BYTES, Slot, Tail
 
 from ..steering import FaultySystem, read_tail
 
@@ -111,7 +111,7 @@ def test_where_no_room_can_be_reserved_it_is_kept_all_the_same(output, caplog):
     tail = Tail(output, 50, system)
     assert tail.is_kept
     assert "reserves no room" in caplog.text
-    tail.slots[0].append(address(np.full((1, PACKET_BYTES), 0x47, np.uint8)), 1)
+    tail.slots[0].append(memoryview(b"\x47" * PACKET_BYTES))
     assert read_tail(output.tail_path).slots[0] == (0, b"\x47" * PACKET_BYTES)
 
 
@@ -164,7 +164,7 @@ def test_pages_that_hold_nothing_needed_are_given_back_and_the_rest_stays(output
     packets = np.full((100, PACKET_BYTES), 0x47, np.uint8)
     second.open(100 * PACKET_BYTES)
     for slot in (first, second):
-        slot.append(address(packets), 100)
+        slot.append(packets.data.cast("B"))
     assert tail.give_back() == RESERVE_BYTES
     assert tail.give_back() == 0
     first.note_moved(50 * PACKET_BYTES)  # 9400 bytes: two whole pages
@@ -193,7 +193,7 @@ def test_where_no_holes_can_be_made_the_end_is_cut_off(output):
     packets = np.arange(100 * PACKET_BYTES, dtype=np.uint32).astype(np.uint8).reshape(100, PACKET_BYTES)
     second.open(100 * PACKET_BYTES, memoryview(b"b" * 188))
     for slot in (first, second):
-        slot.append(address(packets), 100)
+        slot.append(packets.data.cast("B"))
     second.note_moved(3 * PACKET_BYTES)
     assert tail.give_back() >= RESERVE_BYTES + slot_bytes
     assert output.tail_path.stat().st_size == 4096 + slot_bytes + 100 * PACKET_BYTES
