@@ -81,14 +81,19 @@ class Bridge:
         is_live: bool = False,
     ) -> list[Coded]:
         """What is to be laid before an item of stream ``index`` at ``place``; the encoders by their streams."""
-        newest = place if self._newest is None else self._newest
-        known = self._known.setdefault(index, _Known(place, is_live))
-        known.last, known.behind, known.is_live = place, max(known.behind, newest - place), is_live
-        self._newest = max(newest, place)
+        known = self._known.get(index)
+        if known is None:
+            known = self._known[index] = _Known(place, is_live)
+        known.last, known.is_live = place, is_live
+        newest = self._newest
+        if newest is None or place >= newest:
+            newest = self._newest = place
+        else:
+            known.behind = max(known.behind, newest - place)
         coded: list[Coded] = []
         for way in audio.values():
             end = way.end
-            if end is not None and end < self._newest - LAG:
+            if end is not None and end < newest - LAG:
                 break
         else:
             # Nothing is missing of any, as it mostly is.
@@ -112,7 +117,7 @@ class Bridge:
     ) -> list[Coded]:
         """Repeated frames before an item of audio that goes on."""
         way = audio.get(index)
-        if way is None or not 0 <= place - (way.end or place) < _LATE:
+        if way is None or not video or not 0 <= place - (way.end or place) < _LATE:
             return []
         return self._stand_still(way.begun, place, index, place, video)
 

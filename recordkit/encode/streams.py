@@ -221,10 +221,10 @@ class Streams:
                 self._begun.add(index)
                 coded += self._audio_encoder(index).encode(media, time, discontinuity=discontinuity)
             elif isinstance(media, EncodedUnit):
-                way = self._live(media, index)
+                way = self._ways[index]
                 if isinstance(way, LivePictures):
                     coded += way.code(media, place, discontinuity=discontinuity, shown_after=shown_after)
-                else:
+                elif isinstance(way, LiveSound):
                     coded += way.code(media, place, discontinuity=discontinuity, is_live=is_live)
             else:
                 coded += self._passed(media, index, place, shift, placed.item)
@@ -250,7 +250,7 @@ class Streams:
                 self._is_late_told = True
                 log.warning("stream %d: audio came so late that silence stands in its place", index)
         laid = self._bridge.before(index, place, self._sounding, self._showing, is_live=is_live)
-        return [one._replace(is_filler=True) for one in laid]
+        return [one._replace(is_filler=True) for one in laid] if laid else laid
 
     @property
     def filled_s(self) -> dict[int, float]:
@@ -340,14 +340,15 @@ class Streams:
         return way
 
     def _live(self, unit: EncodedUnit, index: int) -> LivePictures | LiveSound:
-        way = self._ways.get(index)
-        if way is None and unit.is_video:
-            way = LivePictures(self._video, index, self._altered(index))
-        elif way is None:
-            way = LiveSound(self._audio_settings(index), index, self._on_gap, self._altered(index))
-        if not isinstance(way, LivePictures if unit.is_video else LiveSound):
+        way, is_video = self._ways.get(index), unit.is_video
+        if way is None:
+            if is_video:
+                way = LivePictures(self._video, index, self._altered(index))
+            else:
+                way = LiveSound(self._audio_settings(index), index, self._on_gap, self._altered(index))
+            self._ways[index] = way
+        if not isinstance(way, LivePictures if is_video else LiveSound):
             raise MediaError("live units and frames or packets cannot be mixed in one stream", index)
-        self._ways[index] = way
         return way
 
     def _audio_settings(self, index: int) -> AudioSettings:
@@ -356,7 +357,8 @@ class Streams:
     def _unit(self, unit: EncodedUnit, given: _Given, index: int, ticks: int | None) -> list[Placed[_Given]]:
         """Place a unit. Its time has been judged already, by its arrival, too."""
         way = self._live(unit, index)
-        given = given._replace(discontinuity=given.discontinuity or unit.discontinuity)
+        if unit.discontinuity:
+            given = given._replace(discontinuity=True)
         placed: list[Placed[_Given]] = []
         if isinstance(way, LivePictures):
             if ticks is not None:
@@ -371,7 +373,8 @@ class Streams:
         placed: list[Placed[_Given]] = []
         for (given, duration), pts, dts, is_late in timed:
             self.timeline.late_items += is_late
-            given = given._replace(shown_after=pts - dts)
+            if pts > dts:
+                given = given._replace(shown_after=pts - dts)
             placed += self.timeline.put(index, given, dts, duration, keep_late=True, trusted=True)
         return placed
 

@@ -102,7 +102,10 @@ class Timeline(Generic[T]):
     @property
     def holds(self) -> bool:
         """Whether items wait for the next ones."""
-        return any(stream.held for stream in self._streams.values())
+        for stream in self._streams.values():  # noqa: SIM110 - asked for each item, and a generator costs more
+            if stream.held:
+                return True
+        return False
 
     def put(
         self,
@@ -139,7 +142,7 @@ class Timeline(Generic[T]):
             placed = self._judged(stream, given, trusted=trusted)
             if stream.held and not was_held:
                 stream.since = self._newest(but=stream) or START
-        return placed + self._overdue()
+        return placed + self._overdue() if self.holds else placed
 
     def settle(self) -> list[Placed[T]]:
         """Place what waits by what is known now: nothing more comes, or not for long."""
@@ -177,6 +180,8 @@ class Timeline(Generic[T]):
             self._follow(stream, item)
             if not self._is_usual(stream, item):
                 return self._doubted(stream, item)
+        if not stream.held:
+            return self._believe(stream, item)
         placed = self._wrong(stream, until=item.ticks + stream.offset)
         return placed + self._believe(stream, item)
 

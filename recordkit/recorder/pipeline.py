@@ -235,7 +235,7 @@ class Pipeline:
         while self._pending:
             (stream_format, unit, is_filler), size = self._pending[0]
             known = self._packager.format(unit.stream)
-            if known != stream_format or known.config != stream_format.config:
+            if known is not stream_format and (known != stream_format or known.config != stream_format.config):
                 self._declare(stream_format, unit)
             try:
                 laid = self._writer.lay(unit)
