@@ -29,7 +29,7 @@ demo: $(VENV)/.base
 	$(BIN)/recordkit verify --decode recordings/demo.ts
 
 test: $(VENV)/.all
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 
 check: $(VENV)/.all
