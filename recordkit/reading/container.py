@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -18,9 +18,12 @@ from ..bitstream.lengths import parse_configuration
 from ..demux import bounded, demux, is_decodable, open_media, reference_time_ns
 from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
+from ..telemetry.table import Rows
 from ..ticks import TICKS_PER_SECOND, fraction
-from .index import Index, Unit, build
+from .index import Growing, Index, Integers, Unit, build, rows_of
+from .samples import sample_rows, take_over
 from .sound import Heard, format_of, heard
+from .store import Store
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -43,14 +46,17 @@ class ContainerTrack:
     Raises SourceError if it cannot be opened, or holds no video that can be decoded.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, store: Store | None = None, rows: Rows | None = None) -> None:
         self._path = path
         self._container, self._stream = self._open()
         start = self._container.start_time
         self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
-        self._places: dict[int | None, int] = {}
+        self._places: dict[int, int] = {}
+        self._keys: Integers | None = None  # by what its packets are known again, if that is not their PTS
         self._sound: tuple[InputContainer, Iterator[Heard], int] | None = None
-        self.index = self._scan()
+        known = None if store is None else self._listed(store, rows)
+        self.is_from_table = known is not None
+        self.index = self._scan() if known is None else known
 
     @property
     def name(self) -> str:
@@ -66,7 +72,25 @@ class ContainerTrack:
         best = container.streams.best("video")
         return container, best if isinstance(best, VideoStream) and best in streams else streams[0]
 
+    def _listed(self, store: Store, rows: Rows | None) -> Index | None:
+        """The index by the sample tables of an MP4; None if all packets have to be looked at."""
+        base = fraction(self._stream.time_base)
+        if base is None or "mp4" not in self._container.format.name.split(","):
+            return None
+        units = sample_rows(store, self._stream.id)
+        if units is None or not (take_over(units, rows) or self._says_nothing()):
+            return None
+        growing = Growing(base, units)
+        return growing.index
+
+    def _says_nothing(self) -> bool:
+        """Whether the first frames do not say when they were taken."""
+        taken = _Taken(self._stream)
+        packets = (packet for packet in demux(self._container, [self._stream]) if packet.size)
+        return not any(taken.of(packet) for packet in islice(packets, _LOOKS))
+
     def _scan(self) -> Index:
+        self._rewind()
         units: list[Unit] = []
         taken = _Taken(self._stream)
         for packet in demux(self._container, [self._stream]):
@@ -83,7 +107,6 @@ class ContainerTrack:
                         captured=taken.of(packet),
                     )
                 )
-        self._places = {unit.dts if unit.pts is None else unit.pts: place for place, unit in enumerate(units)}
         base = fraction(self._stream.time_base) or Fraction(1)
         if all(unit.dts is None for unit in units):
             rate = fraction(self._stream.average_rate) or fraction(self._stream.guessed_rate) or _USUAL_RATE
@@ -91,8 +114,11 @@ class ContainerTrack:
         has_times = all(unit.pts is not None for unit in units)
         if self._container.format.name in _WITHOUT_DISPLAY_TIMES and self._stream.codec_context.has_b_frames:
             has_times = False
-        shown = None if has_times else self._learn_order(len(units))
-        return build(units, base, shown)
+        if has_times:
+            return build(units, base)
+        index = build(units, base, self._learn_order(len(units)))
+        self._keys = rows_of(units)["pts"]
+        return index
 
     def _learn_order(self, count: int) -> list[int]:
         """The order in which frames come out of the decoder, for files without presentation times."""
@@ -160,7 +186,11 @@ class ContainerTrack:
 
     def _place(self, packet: Packet) -> int | None:
         """Which unit ``packet`` is; by its PTS, since some demuxers make other DTS up after a seek."""
-        return self._places.get(packet.dts if packet.pts is None else packet.pts)
+        if not self._places:
+            keys = self.index.pts if self._keys is None else self._keys
+            self._places = {key: place for place, key in enumerate(keys.tolist())}
+        stated = packet.dts if packet.pts is None else packet.pts
+        return None if stated is None else self._places.get(stated)
 
     def _rewind(self) -> None:
         self._container.close()

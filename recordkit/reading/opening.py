@@ -44,7 +44,7 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
         if track is not None:
             left.pop_all()
             return Video(path, track, store, open)
-    return Video(path, ContainerTrack(str(path)), None, open)
+        return Video(path, ContainerTrack(str(path), store, read_rows(table_path(path))), None, open)
 
 
 def _own(path: Path, store: FileStore) -> Track | None:

@@ -1,0 +1,99 @@
+"""The frames of a finished MP4 by the sample tables of its ``moov``: nothing else of the file is read to find them.
+
+Only of files of which libavformat makes the same of their tables: whole, not in fragments, one edit at most, that
+leaves nothing out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..mp4.boxes import LONG_HEADER_BYTES, BoxError, parse_header
+from ..mp4.reading import read_movie
+from ..mp4.report import MovieEvent, Track
+from ..telemetry.table import KEYFRAME, NO_ERROR, Rows
+from .index import UNIT
+from .store import Store
+
+LARGEST_MOVIE_BYTES = 1 << 28
+_MOST_BOXES = 1000
+_USUAL_SPEED = 0x1_0000
+_MOST_DELAY = (1 << 31) - 1
+
+
+def sample_rows(store: Store, number: int) -> npt.NDArray[np.void] | None:
+    """The units of track ``number``, in units of its time scale; None if a scan has to find them.
+
+    Nothing in them says when they were taken. Raises SourceError if the file cannot be read.
+    """
+    try:
+        movie = _movie(store)
+    except BoxError:
+        return None
+    track = None if movie is None else next((one for one in movie.tracks if one.number == number), None)
+    if movie is None or movie.fragmented or track is None or track.table is None:
+        return None
+    table, shift = track.table, _shift(movie, track)
+    delay = table.pts - table.dts
+    if shift is None or len({one.kind for one in track.described}) != 1 or not _is_plain(delay):
+        return None
+    if not (table.sizes > 0).all() or int((table.offsets + table.sizes).max()) > store.size:
+        return None
+    rows = np.zeros(len(table), UNIT)
+    rows["pts"], rows["delay"] = table.pts + shift, delay
+    rows["offset"], rows["bytes"], rows["error_us"] = table.offsets, table.sizes, NO_ERROR
+    rows["flags"][table.keyframes] = KEYFRAME
+    return rows
+
+
+def take_over(units: npt.NDArray[np.void], rows: Rows | None) -> bool:
+    """Say of ``units`` when they were taken, as the frame table does that belongs to them; whether there is one."""
+    if rows is None or len(rows) != len(units) or not (rows["bytes"] == units["bytes"]).all():
+        return False
+    for name in ("captured_ns", "captured_by", "error_us"):
+        units[name] = rows[name]
+    return True
+
+
+def _is_plain(delay: npt.NDArray[np.int64]) -> bool:
+    return int(delay.min()) >= 0 and int(delay.max()) <= _MOST_DELAY
+
+
+def _movie(store: Store) -> MovieEvent | None:
+    """The first ``moov`` that stands in the file itself, not in another box. Raises BoxError."""
+    at, size = 0, store.size
+    for _ in range(_MOST_BOXES):
+        head = parse_header(store.read(at, at + LONG_HEADER_BYTES))
+        if head is None:
+            return None
+        kind, _, count = head
+        if kind == "moof":
+            return None
+        count = count or size - at
+        if kind == "moov":
+            if count > LARGEST_MOVIE_BYTES or at + count > size:
+                return None
+            return read_movie(store.read(at, at + count), at)
+        at += count
+    return None
+
+
+def _shift(movie: MovieEvent, track: Track) -> int | None:
+    """What its edit list adds to all times; None if it does anything else (ISO/IEC 14496-12, 8.6.6)."""
+    table, empty = track.table, 0
+    edits = list(track.edits)
+    if table is None or (edits and not movie.rate):
+        return None
+    if edits and edits[0][1] < 0:
+        empty = round(edits.pop(0)[0] * track.rate / movie.rate)
+    if not edits:
+        return empty
+    if len(edits) > 1:
+        return None
+    duration, begin, speed = edits[0]
+    # Of times in the movie's units the last is rounded.
+    end = begin + (duration + 1) * track.rate / movie.rate if duration else table.pts[-1] + 1
+    if speed != _USUAL_SPEED or begin < 0 or int(table.pts.min()) < begin or int(table.pts.max()) >= end:
+        return None
+    return empty - begin
