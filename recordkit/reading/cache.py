@@ -1,7 +1,7 @@
 """What a scan of somebody else's file found, kept in the user's cache folder: it may be deleted at any time.
 
-``$XDG_CACHE_HOME/recordkit/frames`` or ``~/.cache/recordkit/frames``; a file of it is believed while the file that it
-is about has the size and the time of its last change that it had. At most 256 MB are kept, those used last.
+``$XDG_CACHE_HOME/recordkit/frames`` or ``~/.cache/recordkit/frames``; a file there is believed while the one
+that it is about has the size, and the time of its last change, that it had then. At most 256 MB are kept.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Cached:
 
     def __init__(self, path: Path) -> None:
         status = path.stat()
-        self._is_worth_while = status.st_size >= SMALLEST_BYTES
+        folder = _folder()
+        self._is_worth_while = status.st_size >= SMALLEST_BYTES and folder is not None
         real = path.resolve()
         # Another version of libavformat may tell other packets.
         self._stated = {
@@ -55,7 +56,7 @@ class Cached:
             "libavformat": ".".join(map(str, av.library_versions["libavformat"])),
         }
         name = hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
-        self._path = _folder() / f"{name}.index"
+        self._path = (folder or path.parent) / f"{name}.index"
 
     def read(self) -> Found | None:
         """What was found at an earlier scan of it; None if that is not there, or not of this file."""
@@ -109,11 +110,11 @@ class Cached:
             log.debug("%s: %s", self._path, error)
 
 
-def _folder() -> Path:
-    stated = os.environ.get("XDG_CACHE_HOME", "")
+def _folder() -> Path | None:
+    places = (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache"))  # noqa: PTH111 - raises nothing
     # A relative one is not valid (XDG Base Directory Specification).
-    base = Path(stated) if Path(stated).is_absolute() else Path("~/.cache").expanduser()
-    return base / "recordkit" / "frames"
+    base = next((Path(one) for one in places if Path(one).is_absolute()), None)
+    return None if base is None else base / "recordkit" / "frames"
 
 
 def _bound(folder: Path) -> None:

@@ -20,6 +20,7 @@ from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
 from ..telemetry.table import Rows
 from ..ticks import TICKS_PER_SECOND, fraction
+from .cache import Found
 from .index import Growing, Index, Integers, Unit, build, rows_of
 from .samples import sample_rows, take_over
 from .sound import Heard, format_of, heard
@@ -46,7 +47,9 @@ class ContainerTrack:
     Raises SourceError if it cannot be opened, or holds no video that can be decoded.
     """
 
-    def __init__(self, path: str, store: Store | None = None, rows: Rows | None = None) -> None:
+    def __init__(
+        self, path: str, store: Store | None = None, rows: Rows | None = None, found: Found | None = None
+    ) -> None:
         self._path = path
         self._container, self._stream = self._open()
         start = self._container.start_time
@@ -54,7 +57,7 @@ class ContainerTrack:
         self._places: dict[int, int] = {}
         self._keys: Integers | None = None  # by what its packets are known again, if that is not their PTS
         self._sound: tuple[InputContainer, Iterator[Heard], int] | None = None
-        known = None if store is None else self._listed(store, rows)
+        known = self._found(found) if store is None or found is not None else self._listed(store, rows)
         self.is_from_table = known is not None
         self.index = self._scan() if known is None else known
 
@@ -71,6 +74,19 @@ class ContainerTrack:
             raise SourceError(self._path, "holds no video that can be decoded")
         best = container.streams.best("video")
         return container, best if isinstance(best, VideoStream) and best in streams else streams[0]
+
+    @property
+    def found(self) -> Found:
+        """What was found, to be kept for the next time."""
+        return Found(self.index.time_base, self.index.units, self._keys)
+
+    def _found(self, found: Found | None) -> Index | None:
+        """The index of an earlier scan, if there is one."""
+        if found is None or found.time_base != fraction(self._stream.time_base):
+            return None
+        self._keys = found.keys
+        growing = Growing(found.time_base, found.units)
+        return growing.index
 
     def _listed(self, store: Store, rows: Rows | None) -> Index | None:
         """The index by the sample tables of an MP4; None if all packets have to be looked at."""

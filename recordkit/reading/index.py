@@ -210,7 +210,7 @@ def build(units: Sequence[Unit], time_base: Fraction, shown: Sequence[int] | Non
     order = np.array(shown, np.int64)
     pts[order] = np.sort(dts[order])
     rows = _rows(units, pts, dts)
-    keyframe = _keyframes(rows)
+    keyframe = _keyframes(rows, rows["flags"] & KEYFRAME != 0)
     number = np.full(len(rows), NOT_SHOWN, np.int64)
     number[order] = np.arange(len(order))
     return Index(time_base, rows, order, number, _entries(keyframe, pts, None))
@@ -235,6 +235,10 @@ class Growing:
 
     def __len__(self) -> int:
         return self._count + len(self._new)
+
+    def found_since(self) -> npt.NDArray[np.void]:
+        """Those that no index was made of yet."""
+        return rows_of(self._new)
 
     @property
     def settled_units(self) -> int:
@@ -297,8 +301,10 @@ def _ordered(units: npt.NDArray[np.void], settled: _Settled) -> tuple[Order, _Se
     """The order of the units behind those that are settled, and what is settled with them."""
     count = len(units)
     pts: Integers = np.ascontiguousarray(units["pts"])
-    keyframe = units["flags"] & KEYFRAME != 0 if settled.units else _keyframes(units)
-    hidden: Flags = units["flags"] & HIDDEN != 0
+    flags = np.ascontiguousarray(units["flags"])
+    keyframe, hidden = flags & KEYFRAME != 0, flags & HIDDEN != 0
+    if not settled.units:
+        keyframe = _keyframes(units, keyframe)
     stretch: Integers | None = None
     if count and (settled.units or keyframe[0]) and bool((pts[1:] > pts[:-1]).all()) and not hidden.any():
         places = np.arange(count)
@@ -309,11 +315,16 @@ def _ordered(units: npt.NDArray[np.void], settled: _Settled) -> tuple[Order, _Se
         # A clock that begins anew begins a stretch of its own, whose frames all come later.
         stretch = np.cumsum(np.diff(dts, prepend=dts[:1]) < 0)
         places = shown[np.lexsort((pts[shown], stretch[shown]))]
-    number = np.full(count, NOT_SHOWN, np.int64)
-    number[places] = np.arange(settled.frames, settled.frames + len(places))
+    if stretch is None:
+        number = np.arange(settled.frames, settled.frames + count)
+    else:
+        number = np.full(count, NOT_SHOWN, np.int64)
+        number[places] = np.arange(settled.frames, settled.frames + len(places))
     before = None if settled.key is None else settled.key - settled.units
     entries = _entries(keyframe, None if stretch is None else pts, before)
-    found = Order(places + settled.units, number, entries + settled.units)
+    places += settled.units
+    entries += settled.units
+    found = Order(places, number, entries)
     return found, _settle(settled, units, pts, np.flatnonzero(keyframe), number, stretch)
 
 
@@ -332,18 +343,20 @@ def _settle(
     cut = int(keys[-2]) if len(keys) > 2 else 0
     if not cut or (stretch is not None and stretch[cut] != stretch[-1]):
         return settled._replace(dts=dts)
-    before, earliest = pts[:cut], int(pts[cut:].min())
+    earliest, newest = int(pts[cut]), int(pts[cut - 1])
     if stretch is not None:
-        before = before[stretch[:cut] == stretch[-1]]
-    newest = int(before.max()) if len(before) else earliest - 1
+        before, earliest = pts[:cut][stretch[:cut] == stretch[-1]], int(pts[cut:].min())
+        newest = int(before.max()) if len(before) else earliest - 1
     if newest >= min(earliest, dts):
         return settled._replace(dts=dts)
-    frames = int(np.count_nonzero(number[:cut] >= 0))
+    frames = cut if stretch is None else int(np.count_nonzero(number[:cut] >= 0))
     return _Settled(settled.units + cut, settled.frames + frames, int(keys[-3]) + settled.units, newest, dts)
 
 
 def _appended(buffer: npt.NDArray[Scalar], count: int, new: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """``new`` behind the first ``count`` of ``buffer``, in a larger one if it is too small, or only to be read."""
+    if not count:
+        return new
     needed = count + len(new)
     if needed > len(buffer) or not buffer.flags.writeable:
         larger = np.empty(needed + needed // 4 + 64, buffer.dtype)
@@ -353,9 +366,8 @@ def _appended(buffer: npt.NDArray[Scalar], count: int, new: npt.NDArray[Scalar])
     return buffer
 
 
-def _keyframes(units: npt.NDArray[np.void]) -> Flags:
+def _keyframes(units: npt.NDArray[np.void], found: Flags) -> Flags:
     """Which are keyframes; if none is one, the first has to do."""
-    found: Flags = units["flags"] & KEYFRAME != 0
     if not found.any() and len(units):
         found[0] = True
         if units.flags.writeable:

@@ -7,11 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import SourceError
 from ..names import is_partial, suffix_of
 from ..telemetry.table import read_rows, table_path
+from .cache import Cached, Found
 from .container import ContainerTrack
 from .fragments import FragmentTrack
+from .index import Growing
 from .located import located
 from .store import FileStore
 from .track import Track
@@ -44,13 +48,13 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
         if track is not None:
             left.pop_all()
             return Video(path, track, store, open)
-        return Video(path, ContainerTrack(str(path), store, read_rows(table_path(path))), None, open)
+        return Video(path, _container(path, store), None, open)
 
 
 def _own(path: Path, store: FileStore) -> Track | None:
     """The video as recordkit itself reads it; None if that is left to libavformat."""
     if is_partial(path.name) or is_transport_stream(store):
-        track = TransportTrack(store, is_growing=store.is_growing, rows=read_rows(table_path(path)))
+        track = _transport(path, store)
         if track.is_readable:
             return track
     if is_partial(path.name) and suffix_of(path.name) == ".mp4":
@@ -58,3 +62,30 @@ def _own(path: Path, store: FileStore) -> Track | None:
         if fragments.has_video:
             return fragments
     return None
+
+
+def _transport(path: Path, store: FileStore) -> TransportTrack:
+    """A transport stream by its frame table, by what an earlier scan of it found, or by a new one."""
+    growing, rows = store.is_growing, read_rows(table_path(path))
+    if growing or rows is not None:
+        return TransportTrack(store, is_growing=growing, rows=rows)
+    cached = Cached(path)
+    found = cached.read()
+    track = TransportTrack(store, is_growing=False, rows=None if found is None else found.units)
+    index = track.index
+    # Of a clock that begins anew the head does not tell the first time of all.
+    if track.is_readable and not track.is_from_table and not (np.diff(index.dts) < 0).any():
+        cached.write(Found(index.time_base, index.units, None))
+    return track
+
+
+def _container(path: Path, store: FileStore) -> ContainerTrack:
+    """Any other file by its own tables, by what an earlier scan of it found, or by a new one."""
+    cached = Cached(path)
+    track = ContainerTrack(str(path), store, read_rows(table_path(path)), cached.read())
+    if not track.is_from_table:
+        found = track.found
+        again = Growing(found.time_base, found.units.copy())
+        if np.array_equal(again.index.order, track.index.order):
+            cached.write(found)
+    return track

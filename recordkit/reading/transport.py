@@ -19,7 +19,7 @@ from ..mpegts.report import PesEvent
 from ..telemetry.table import Rows, taken_of
 from ..ticks import TICKS_PER_SECOND, WRAP
 from .elementary import GROUP_BYTES, pes_packets, tables
-from .index import Growing, Index
+from .index import DAMAGED, Growing, Index
 from .packets import decoder_of, packet_of
 from .sound import Heard, SoundCutter
 from .store import Store
@@ -53,6 +53,9 @@ class TransportTrack:
         if rows is not None and len(rows):
             self._adopt(rows)
         self.refresh()
+        if self.is_from_table and not is_growing and rows is not None and self._is_all(rows):
+            # Nothing has to be copied to add the last one.
+            self._scan.units = Growing(_TIME_BASE, rows)
 
     def _adopt(self, rows: Rows) -> None:
         """Begin with a frame table, if the file has its frames."""
@@ -82,6 +85,13 @@ class TransportTrack:
             return False
         first = next(self._pes_packets(begin, _PROBE_BYTES), None)
         return first is not None and first.pts is not None and (first.pts - int(row["pts"])) % WRAP == 0
+
+    def _is_all(self, rows: Rows) -> bool:
+        """Whether the frames that were scanned are the last rows."""
+        found = self._scan.units.found_since()
+        names = ["pts", "offset", "bytes", "flags", "delay"]
+        last = rows[len(rows) - len(found) :]
+        return len(self._scan.units) == len(rows) and all((found[name] == last[name]).all() for name in names)
 
     def rescan(self) -> None:
         """Believe no table, and scan the whole file."""
@@ -144,7 +154,7 @@ class TransportTrack:
                 if self.is_from_table:
                     raise TableMisfitError(self.name)
                 raise SourceError(self.name, f"has other frames than when it was opened, at unit {unit}")
-            if not event.complete and self.is_from_table:
+            if not event.complete and self.is_from_table and not units["flags"][unit] & DAMAGED:
                 raise TableMisfitError(self.name)
             yield packet_of(event.data)
             unit += 1
