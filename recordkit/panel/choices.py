@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import ipywidgets as widgets
@@ -11,11 +12,14 @@ from ..background.sessions import StandIn
 from ..errors import SettingsError
 from ..sources.given import SourceLike, source_of
 from ..sources.media_file import MediaFile
+from ..sources.protocols import protocol_of
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from .camera import Camera
 from .parts import LABELLED, row, small, wide
 
+FOLLOWED = ("rtsp", "http", "https", "hls", "udp", "srt")
+"""The protocols of URLs that may be typed into a panel: it may be shown to strangers (Voila)."""
 SIZES = ("640x360", "1280x720", "1920x1080")
 
 
@@ -72,11 +76,13 @@ class LoopbackChoice:
 
 
 class FileChoice:
-    """A file, a URL or a device."""
+    """A file below ``folder`` or a URL, by ``protocols``; where those are None, anything, a device as well."""
 
     label = "File or URL"
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path = Path(), protocols: tuple[str, ...] | None = FOLLOWED) -> None:
+        self._folder = folder
+        self._protocols = protocols
         self.url = widgets.Text(
             placeholder="clip.mp4, https://…, rtsp://…", description="Address", style=LABELLED, layout=wide()
         )
@@ -90,7 +96,25 @@ class FileChoice:
         url = self.url.value.strip()
         if not url:
             raise SettingsError("address", "", "give the path or URL of what is to be recorded")
-        return MediaFile(url=url, transcode=self.transcode.value, transcode_audio=self.transcode.value)
+        allowed = self._protocols
+        if allowed is not None and protocol_of(url) == "file" and "file" not in allowed:
+            url, allowed = self._below_folder(url), ("file",)
+        return MediaFile(
+            url=url, transcode=self.transcode.value, transcode_audio=self.transcode.value, protocols=allowed
+        )
+
+    def _below_folder(self, url: str) -> str:
+        """The path, from here or from the panel's folder, whose files alone may be chosen from."""
+        folder = self._folder.resolve()
+        given = Path(url.removeprefix("file:"))
+        for path in (given.resolve(), (folder / given).resolve()):
+            if path.is_relative_to(folder) and path.exists():
+                return str(path)
+        raise SettingsError(
+            "address",
+            url,
+            f"no file below {self._folder}: others are for who made the panel, RecordingPanel(protocols=None)",
+        )
 
 
 class WhipChoice:
@@ -155,8 +179,11 @@ KINDS: dict[str, Callable[[], Choice]] = {
 }
 
 
-def choices(sources: Sources) -> list[Choice]:
-    """What a panel offers: kinds by their names, sources, paths and URLs as they are. Raises SettingsError."""
+def choices(sources: Sources, folder: Path, followed: tuple[str, ...] | None = FOLLOWED) -> list[Choice]:
+    """What a panel offers: kinds by their names, sources, paths and URLs as they are.
+
+    What is typed in may be a file below ``folder``, or a URL by ``followed``. Raises SettingsError.
+    """
     if isinstance(sources, Mapping):
         found: list[Choice] = [GivenChoice(label, _given(source)) for label, source in sources.items()]
     else:
@@ -165,15 +192,15 @@ def choices(sources: Sources) -> list[Choice]:
             listed = KINDS
         elif isinstance(sources, Sequence) and not isinstance(sources, str):
             listed = sources
-        found = [_choice(one) for one in listed]
+        found = [_choice(one, folder, followed) for one in listed]
     if not found:
         raise SettingsError("sources", sources, "give at least one")
     return found
 
 
-def _choice(one: object) -> Choice:
+def _choice(one: object, folder: Path, followed: tuple[str, ...] | None) -> Choice:
     if isinstance(one, str) and one in KINDS:
-        return KINDS[one]()
+        return FileChoice(folder, followed) if one == "file" else KINDS[one]()
     if isinstance(one, str) and not any(mark in one for mark in "./:~"):
         raise SettingsError("sources", one, f"give sources, paths, URLs, or names among {', '.join(KINDS)}")
     source = _given(one)

@@ -14,16 +14,16 @@ from ..errors import SettingsError
 from ..names import PARTIAL_SUFFIXES, SUFFIXES, TAIL_SUFFIX, stem_of, suffix_of
 from ..settings import VideoSettings
 from ..sources.source import Source
-from .choices import Choice, GivenChoice, Sources, choices
+from .choices import FOLLOWED, Choice, GivenChoice, Sources, choices
 from .parts import LABELLED, close_all, row, small, wide
 
 
 class Form:
     """Source, name and settings. ``settings`` are those of ``recordkit.start``."""
 
-    def __init__(self, sources: Sources, folder: Path) -> None:
+    def __init__(self, sources: Sources, folder: Path, followed: tuple[str, ...] | None = FOLLOWED) -> None:
         self._folder = folder
-        self.choices = choices(sources)
+        self.choices = choices(sources, folder, followed)
         self.kind = widgets.Dropdown(
             options=[(one.label, number) for number, one in enumerate(self.choices)],
             description="Record",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,13 +19,14 @@ from ..background.sessions import StandIn, start, take_up
 from ..errors import RecordkitError, StateError
 from ..recorder.result import Recording
 from ..signatures import named
+from ..sources.protocols import protocols as read_protocols
 from ..system import Clock
 from ..telemetry.words import time_text
 from ..values import PathLike
 from ..values import path as read_path
 from . import page
 from .cells import predecessor
-from .choices import Sources
+from .choices import FOLLOWED, Sources
 from .film import Film
 from .form import Form
 from .kept import Kept
@@ -54,6 +55,9 @@ class RecordingPanel:
     ``start``, ``stop`` and ``mark`` do; ``session`` is the recording that runs, or the last one.
     ``close`` ends a recording that runs, and takes the panel down.
 
+    Whoever sees the panel types in addresses: files below ``folder``, and URLs by ``protocols`` alone. With "file"
+    among them any file may be read, with None anything, devices as well.
+
     Raises SettingsError if ``sources`` names something else.
     """
 
@@ -62,6 +66,7 @@ class RecordingPanel:
         sources: Sources = None,
         folder: PathLike = "recordings",
         *,
+        protocols: Sequence[str] | None = FOLLOWED,
         _clock: Clock | None = None,
     ) -> None:
         self.folder = read_path("folder", folder)
@@ -77,7 +82,7 @@ class RecordingPanel:
         self._player: Player | None = None
         # The widgets outlive every name that a notebook gives the panel; they must not keep it.
         own, one_start = weakref.ref(self), threading.Lock()
-        self._form = Form(sources, self.folder)
+        self._form = Form(sources, self.folder, read_protocols("protocols", protocols))
         self._leftovers = Leftovers(self.folder, lambda action: _act(own, lambda _: action()))
         self._start_button = button("Start", "success", "circle", "Begin to record")
         self._stop_button = button("Stop", "danger", "stop", "End the recording and commit its file")

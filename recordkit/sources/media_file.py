@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
@@ -30,6 +30,8 @@ from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames
 from .encrypted import ENCRYPTED, SCRAMBLED, encrypted_streams, is_scrambled_on_air, kept, peeked, scrambled_pids
 from .interleave import interleaved, with_decoding_times
+from .protocols import bounds, check
+from .protocols import protocols as read_protocols
 from .source import OpenSource, SourceItem
 from .taken import Taken
 
@@ -63,7 +65,8 @@ class MediaFile:
 
     Streams in H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, DTS or Opus are passed through, all others decoded.
     ``transcode`` decodes the video too where it need not be (``transcode_audio`` the audio), ``fps`` gives
-    frames at that rate and so decodes them. ``options`` go to libavformat as they are.
+    frames at that rate and so decodes them. ``options`` go to libavformat as they are. ``protocols`` ("https",
+    "hls", "file"; None: all) are those that may be followed, by redirects and playlists, too: for strangers' URLs.
 
     Of several programmes one is taken: ``program`` (from 1, as they stand), or that of the largest video. Of
     that, its largest video stream and all audio streams are, or those that ``audio`` names by languages and
@@ -81,8 +84,10 @@ class MediaFile:
     transcode: Setting[bool, bool] = Setting(flag, False)
     transcode_audio: Setting[bool, bool] = Setting(flag, False)
     fps: Setting[RateLike | None, Fraction | None] = Setting(maybe(rate), None)
+    protocols: Setting[Sequence[str] | None, tuple[str, ...] | None] = Setting(read_protocols, None)
 
     def __post_init__(self) -> None:
+        check(self.url, self.protocols)
         options = self.options
         if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
             raise SettingsError("options", options, "give a mapping of libavformat's options to their values")
@@ -132,10 +137,19 @@ class MediaFile:
                 may_end=self.url.split(":", 1)[0] in _MAY_END or "://" not in self.url,
             )
 
+    @property
+    def _given_options(self) -> dict[str, str]:
+        return {**cast("dict[str, str]", self.options), **bounds(self.protocols)}
+
     def _opened(self) -> av.container.InputContainer:
         try:
-            return open_media(self.url, kind=self.format, options=cast("dict[str, str]", self.options))
+            return open_media(self.url, kind=self.format, options=self._given_options)
         except SourceError as error:
+            if self.protocols is not None and isinstance(error.__cause__, av.ArgumentError):
+                raise SourceError(
+                    self.url,
+                    f"cannot be opened: it may lead to what is not allowed ({', '.join(self.protocols)} is)",
+                ) from error
             if scrambled_pids(Path(self.url)):
                 raise SourceError(self.url, ENCRYPTED) from None
             if isinstance(error.__cause__, av.InvalidDataError) and "://" in self.url:
@@ -158,7 +172,7 @@ class MediaFile:
             raise
 
     def _tell_if_scrambled(self, error: SourceError) -> None:
-        if is_scrambled_on_air(self.url, cast("dict[str, str]", self.options)):
+        if is_scrambled_on_air(self.url, self._given_options):
             raise SourceError(self.url, SCRAMBLED) from error
 
     def _is_passed(self, stream: av.VideoStream | av.AudioStream) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 import recordkit as rk
 from recordkit.errors import SettingsError
-from recordkit.panel.choices import KINDS
+from recordkit.panel.choices import FOLLOWED, KINDS
 from recordkit.panel.form import Form, free_name
 
 
@@ -42,8 +42,37 @@ def test_a_file_needs_an_address(tmp_path):
     form = Form(["file"], tmp_path)
     with pytest.raises(SettingsError, match="give the path or URL"):
         form.source()
+    (tmp_path / "clip.mp4").touch()
     form.choices[0].url.value = " clip.mp4 "
-    assert form.source() == rk.MediaFile(url="clip.mp4", transcode=False, transcode_audio=False)
+    clip = str((tmp_path / "clip.mp4").resolve())
+    assert form.source() == rk.MediaFile(url=clip, transcode=False, transcode_audio=False, protocols=("file",))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/etc/hostname", "file:/etc/hostname", "../other.ts", "other/link.ts", "/dev/null", "concat:clip.ts",
+     "subfile,,a,1,,:clip.ts", "gopher://127.0.0.1/", "pipe:0", "cache:clip.ts"],
+)  # fmt: skip
+def test_who_sees_a_panel_reads_files_below_its_folder_alone(address, tmp_path):
+    folder = tmp_path / "recordings"
+    (folder / "other").mkdir(parents=True)
+    (tmp_path / "other.ts").touch()
+    (folder / "clip.ts").touch()
+    (folder / "other" / "link.ts").symlink_to(tmp_path / "other.ts")
+    form = Form(["file"], folder)
+    form.choices[0].url.value = address
+    with pytest.raises(SettingsError, match=r"no file below|is not allowed"):
+        form.source()
+    form = Form(["file"], folder, None)
+    form.choices[0].url.value = address
+    assert form.source().protocols is None
+
+
+def test_a_url_in_a_panel_leads_to_no_file(tmp_path):
+    form = Form(["file"], tmp_path)
+    form.choices[0].url.value = "https://example.org/live.m3u8"
+    assert form.source().protocols == FOLLOWED
+    assert "file" not in FOLLOWED
 
 
 def test_an_endpoint(tmp_path):
