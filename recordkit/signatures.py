@@ -15,6 +15,9 @@ from .values import Setting
 
 C = TypeVar("C", bound=Callable[..., Any])
 
+_SAME = {"fps": "frame_rate", "frame_rate": "fps", "duration": "seconds"}
+"""What has one name in one place and another in the next."""
+
 
 def named(made: C) -> C:
     """Refuse names that ``made``, a function or a dataclass, does not have, and suggest the one that was meant.
@@ -49,7 +52,7 @@ def _checked(made: C, further: dict[str, inspect.Parameter]) -> C:
     def checked(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the function itself
         for name, value in kwargs.items():
             if name not in signature.parameters and not name.startswith("_"):
-                raise unknown(name, value, signature.parameters)
+                raise unknown(name, value, signature.parameters, _inside(signature, name))
         return target(*args, **kwargs)
 
     checked.__signature__ = signature  # type: ignore[attr-defined]
@@ -59,12 +62,39 @@ def _checked(made: C, further: dict[str, inspect.Parameter]) -> C:
     return typing.cast("C", checked)
 
 
-def unknown(name: str, value: object, known: typing.Iterable[str]) -> SettingsError:
-    """The error for a name that is not one of ``known``, with the one that was probably meant."""
+def unknown(
+    name: str, value: object, known: typing.Iterable[str], inside: typing.Iterable[str] = ()
+) -> SettingsError:
+    """The error for a name that is not one of ``known``, with the one that was probably meant.
+
+    ``inside`` are settings that are given as one, such as ``video=VideoSettings(...)``, and have the name.
+    """
     there = [one for one in known if one not in ("self", "settings")]
     close = get_close_matches(name, there, 1, 0.6)
-    advice = f"{close[0]}?" if close else f"there are {', '.join(sorted(there))}"
+    if _SAME.get(name) in there:
+        advice = f"{_SAME[name]}?"
+    elif found := " or ".join(inside):
+        advice = f"give {found}"
+    else:
+        advice = f"{close[0]}?" if close else f"there are {', '.join(sorted(there))}"
     return SettingsError(name, value, f"there is no such setting: {advice}")
+
+
+def _inside(signature: inspect.Signature, name: str) -> list[str]:
+    """How ``name`` is given by way of a parameter that is a dataclass of settings."""
+    found = []
+    for outer in signature.parameters.values():
+        for kind in _kinds(outer.annotation):
+            fields = {one.name for one in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
+            if (inner := name if name in fields else _SAME.get(name)) in fields:
+                found.append(f"{outer.name}={kind.__name__}({inner}=...)")
+    return list(dict.fromkeys(found))
+
+
+def _kinds(annotation: Any) -> list[type]:  # noqa: ANN401 - whatever stands there
+    """The classes of an annotation, those of its parts too."""
+    kinds = [annotation] if isinstance(annotation, type) else []
+    return kinds + [kind for part in typing.get_args(annotation) for kind in _kinds(part)]
 
 
 def _signature(target: Any, made: Any, further: dict[str, inspect.Parameter]) -> inspect.Signature:  # noqa: ANN401

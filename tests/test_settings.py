@@ -2,6 +2,7 @@
 
 from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
+from functools import partial
 from typing import get_type_hints
 
 import pytest
@@ -92,6 +93,19 @@ def test_a_name_that_is_not_there_is_told_with_the_one_that_was_meant():
         VideoSettings(bitrate="2M")
     with pytest.raises(SettingsError, match=r"there is no such setting: there are admission, alerts, audio"):
         RecordingSettings(path="talk.ts", xyzzy=1)
+
+
+def test_a_setting_that_belongs_to_the_video_or_the_audio_is_asked_for_there():
+    both = r"give video=VideoSettings\(bit_rate=\.\.\.\) or audio=AudioSettings\(bit_rate=\.\.\.\)"
+    for call in (rk.Recorder, rk.MediaRecorder, partial(rk.record, "clip.ts"), partial(rk.start, "clip.ts")):
+        with pytest.raises(SettingsError, match=f"bit_rate='2M': there is no such setting: {both}"):
+            call("talk.ts", bit_rate="2M")
+    with pytest.raises(SettingsError, match=r"give video=VideoSettings\(frame_rate=\.\.\.\)$"):
+        rk.Recorder("talk.ts", fps=30)
+    with pytest.raises(SettingsError, match=r"fps=30: there is no such setting: frame_rate\?"):
+        rk.VideoSettings(fps=30)
+    with pytest.raises(SettingsError, match=r"duration=2: there is no such setting: seconds\?"):
+        rk.Synthetic(duration=2)
 
 
 def test_settings_are_frozen_and_make_others():

@@ -29,7 +29,7 @@ class Route(NamedTuple):
 
 
 class Routing:
-    """Numbers the streams of one recording: pictures are stream 0, sounds 1 and on."""
+    """Numbers the streams of one recording: video is stream 0, audio 1 and on."""
 
     def __init__(self, *, has_video: bool, has_audio: bool) -> None:
         self._has_video = has_video
@@ -59,6 +59,8 @@ class Routing:
 
         Raises as ``frame`` does.
         """
+        if not isinstance(packet, av.Packet):
+            raise MediaError(f"write_packet() takes av.Packet, not {type(packet).__name__}")
         if isinstance(packet.stream, av.VideoStream):
             index = self._video_index()
             if self._video_stream not in (None, packet.stream_index):
@@ -81,6 +83,8 @@ class Routing:
 
     def unit(self, unit: EncodedUnit, stream: int) -> Route:
         """The way of a live unit; ``stream`` numbers its audio stream. Raises as ``frame`` does."""
+        if not isinstance(unit, EncodedUnit):
+            raise MediaError(f"write_unit() takes an EncodedUnit, not {type(unit).__name__}")
         index = self._video_index() if unit.is_video else self._audio_index(stream)
         return Route(index, unit.ticks, len(unit.data), entry=unit.is_entry or index != VIDEO)
 

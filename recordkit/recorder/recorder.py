@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from av.audio.frame import AudioFrame
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from ..encode.captured import captured_of
@@ -209,7 +210,7 @@ class Recorder(Standing):
         Raises as ``write`` does.
         """
         self._check()
-        if packet.size == 0:
+        if isinstance(packet, Packet) and packet.size == 0:
             return True
         route = self._routing.packet(packet, stream)
         self._parts.streams.admit(packet, route.stream)

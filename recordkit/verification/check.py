@@ -120,16 +120,16 @@ def problems_of(facts: dict[int, StreamFacts], name: str) -> list[Problem]:
         if one.lost_bytes:
             detail = f"{count_text(one.lost_bytes, 'byte')} of {one.codec} outside any frame {where}"
             problems.append(Problem("malformed audio", one.lost_places, one.lost_at, detail))
-        if one.pictures and not one.keyframes:
+        if one.frames and not one.keyframes:
             detail = f"no frame of {one.codec} that a decoder can start from {where}"
             problems.append(Problem("no keyframe", 1, one.first_offset, detail))
-        if one.squeezed >= max(_FEW_SQUEEZED, one.pictures * _SQUEEZED_SHARE):
+        if one.squeezed >= max(_FEW_SQUEEZED, one.frames * _SQUEEZED_SHARE):
             detail = (
-                f"{one.squeezed} of {one.pictures} frames stand a tick behind the one before, and so are shown at "
+                f"{one.squeezed} of {one.frames} frames stand a tick behind the one before, and so are shown at "
                 f"a wrong time: were their times those of another order (B-frames)? {where}"
             )
             problems.append(Problem("squeezed times", one.squeezed, one.first_offset, detail))
-        if one.pictures and not one.sizes:
+        if one.frames and not one.sizes:
             detail = f"no sequence parameter set of {one.codec} {where}"
             problems.append(Problem("no parameter sets", 1, one.first_offset, detail))
     if not any(one.access_units for one in facts.values()):

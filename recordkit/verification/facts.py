@@ -38,7 +38,7 @@ class StreamFacts:
         self.pid = stream.pid
         self._codec = stream.codec
         self.language = stream.language
-        self.access_units = self.pictures = self.keyframes = self.bytes = 0
+        self.access_units = self.frames = self.keyframes = self.bytes = 0
         self.gaps = self.gap_duration = 0  # flagged discontinuities, and how long they last
         self.sizes: list[tuple[int, int, float]] = []
         self.lost_bytes = self.lost_places = 0
@@ -160,7 +160,7 @@ class StreamFacts:
             if pictures is None or (pictures.pictures > 1).any():
                 return False
             units = pictures.pictures
-            self.pictures += int(units.sum())
+            self.frames += int(units.sum())
             self.keyframes += int(np.maximum(pictures.random_access, columns.random_access & (units > 0)).sum())
         else:
             units = np.ones(len(columns), np.int64)
@@ -208,7 +208,7 @@ class StreamFacts:
         """Counts what is in a PES packet; how many access units that are."""
         if self._pictures is not None:
             found = self._pictures.feed(event.data)
-            self.pictures += found.pictures
+            self.frames += found.pictures
             self.keyframes += found.random_access or (event.random_access and found.pictures > 0)
             self._note_size(event)
             units = found.pictures

@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSize:
+class FrameSize:
     """The size of the frames in pixels, from ``from_s`` seconds into the stream on."""
 
     width: int
@@ -47,7 +47,7 @@ class StreamVerification:
     """One elementary stream.
 
     ``access_units`` are counted in the elementary stream itself (in PES packets if its coding
-    is not known here), ``pictures`` and ``keyframes`` for video only. ``duration_s`` reaches from
+    is not known here), ``frames`` and ``keyframes`` for video only. ``duration_s`` reaches from
     the first PTS to the end of the last unit; ``bit_rate`` is bit/s of elementary stream over it,
     ``frame_rate`` frames a second without the gaps. ``gaps`` are discontinuities that the file
     itself flags, ``gaps_s`` how long they last together. ``decoded`` counts decoded frames or
@@ -58,13 +58,13 @@ class StreamVerification:
     codec: str
     language: str | None
     access_units: int
-    pictures: int
+    frames: int
     keyframes: int
     duration_s: float
     bytes: int
     bit_rate: float
     frame_rate: float | None
-    sizes: tuple[PictureSize, ...]
+    sizes: tuple[FrameSize, ...]
     sample_rate: int | None
     channels: int | None
     gaps: int
@@ -74,7 +74,7 @@ class StreamVerification:
     @property
     def is_video(self) -> bool:
         """Whether it has frames."""
-        return self.pictures > 0 or bool(self.sizes)
+        return self.frames > 0 or bool(self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +227,9 @@ def _undecoded(facts: dict[int, StreamFacts], decoded: dict[int, int], interlace
     """Frames in the file that were not decoded; two fields of one interlaced frame do not count."""
     problems = []
     for pid, one in facts.items():
-        missing = one.pictures - decoded.get(pid, 0)
+        missing = one.frames - decoded.get(pid, 0)
         if missing > 0 and pid not in interlaced:
-            detail = f"{missing} of {one.pictures} frames did not come out of the decoder (PID 0x{pid:04X})"
+            detail = f"{missing} of {one.frames} frames did not come out of the decoder (PID 0x{pid:04X})"
             problems.append(Problem("frames not decoded", missing, None, detail))
     return problems
 
@@ -242,13 +242,13 @@ def _stream(one: StreamFacts, decoded: int | None) -> StreamVerification:
         codec=one.codec,
         language=one.language,
         access_units=one.access_units,
-        pictures=one.pictures,
+        frames=one.frames,
         keyframes=one.keyframes,
         duration_s=duration_s,
         bytes=one.bytes,
         bit_rate=one.bytes * 8 / duration_s if duration_s else 0.0,
-        frame_rate=one.pictures * TICKS_PER_SECOND / moving if one.pictures and moving > 0 else None,
-        sizes=tuple(PictureSize(width, height, from_s) for width, height, from_s in one.sizes),
+        frame_rate=one.frames * TICKS_PER_SECOND / moving if one.frames and moving > 0 else None,
+        sizes=tuple(FrameSize(width, height, from_s) for width, height, from_s in one.sizes),
         sample_rate=one.sample_rate or None,
         channels=one.channels or None,
         gaps=one.gaps,

@@ -56,7 +56,7 @@ def test_a_file_is_recorded_with_all_its_options(tmp_path: Path) -> None:
     assert (code, errors) == (0, "")
     found = verify(out)
     (video,) = found.streams
-    assert (video.sizes[0].width, video.sizes[0].height, video.pictures) == (96, 64, 15)
+    assert (video.sizes[0].width, video.sizes[0].height, video.frames) == (96, 64, 15)
 
 
 def test_a_file_is_passed_through(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_options_of_the_input_reach_it(tmp_path: Path) -> None:
     rate = ["--input-option", "framerate=10", "--flush-interval", "500ms", "--seconds", "1min"]
     assert call("record", "--input-format", "rawvideo", *shape, *rate, raw, tmp_path / "out.ts")[0] == 0
     (video,) = verify(tmp_path / "out.ts").streams
-    assert (video.pictures, video.duration_s) == (5, pytest.approx(0.5))
+    assert (video.frames, video.duration_s) == (5, pytest.approx(0.5))
 
 
 def test_no_file_is_no_success(tmp_path: Path) -> None:

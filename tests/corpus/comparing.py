@@ -246,7 +246,7 @@ def verify_disagreements(source: Probe, done: dict[str, Any]) -> dict[str, str]:
         if not same or stream.codec not in _WITH_UNITS:
             continue
         one = same.pop(0)
-        counted = one["pictures"] if stream.kind == "video" else one["access_units"]
+        counted = one["frames"] if stream.kind == "video" else one["access_units"]
         if abs(counted - (stream.frames if stream.kind == "video" else stream.packets)) > 1:
             found["verify: count"] = (
                 f"{stream.codec}: {counted} of {stream.frames} frames, {stream.packets} packets"

@@ -83,7 +83,7 @@ def test_verify_counts_as_ffprobe_does():
         return {
             "codec": codec,
             "access_units": units,
-            "pictures": pictures,
+            "frames": pictures,
             "duration_s": duration_s,
             "frame_rate": rate,
         }

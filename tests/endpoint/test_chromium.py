@@ -109,7 +109,7 @@ def test_h264_is_kept_as_it_comes_with_its_size_changes(browser: Browser, served
         assert served.folder / "h264-1.ts" in served.committed()
     found = assert_sound(served.folder / "h264-1.ts")
     video, sound = sorted(found.streams, key=lambda one: one.codec != "h264")
-    assert (video.codec, video.pictures) == ("h264", sent)
+    assert (video.codec, video.frames) == ("h264", sent)
     assert {640, 320} <= {size.width for size in video.sizes}
     assert sound.codec == "aac"
     assert ("h264", sent) in frame_counts(found.path)
@@ -126,7 +126,7 @@ def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:
         page.get_by_text("The recording is saved").wait_for(timeout=GUARD_MS)
     found = assert_sound(served.folder / "vp8-1.ts")
     # Sound may be there first: pictures have to be decoded before they are encoded.
-    assert [one.pictures for one in found.streams if one.codec == "h264"] == [sent]
+    assert [one.frames for one in found.streams if one.codec == "h264"] == [sent]
     assert_nothing_was_lost(found.path)
     assert_dated_by_the_sender(found.path)
 

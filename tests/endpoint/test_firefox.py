@@ -61,7 +61,7 @@ def test_each_frame_that_firefox_sends_is_in_the_file(tmp_path: Path) -> None:
     found = verify(recorded, decode=True)
     assert found.ok, found.problems
     assert_decodes_in_silence(recorded)
-    assert [stream.pictures for stream in found.streams if stream.codec == "h264"] == [sent]
+    assert [stream.frames for stream in found.streams if stream.codec == "h264"] == [sent]
     assert [stream.codec for stream in found.streams if stream.codec != "h264"] == ["aac"]
 
 
@@ -78,6 +78,6 @@ def test_what_a_bad_network_takes_from_firefox_is_told_and_the_rest_is_in_the_fi
     found = verify(recorded, decode=True)
     assert found.decoded
     assert_decodes_in_silence(recorded)
-    (kept,) = (stream.pictures for stream in found.streams if stream.codec == "h264")
+    (kept,) = (stream.frames for stream in found.streams if stream.codec == "h264")
     assert kept > 0
     assert_accounted(recorded, sent, kept, unseen=network.late_by)

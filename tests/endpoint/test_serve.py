@@ -260,7 +260,7 @@ def test_the_certificate_that_ffmpeg_makes_itself_is_refused_in_words(
         done = ffmpeg(url, "", "")
     if FFMPEG_9:  # its certificate is one that OpenSSL takes
         (path,) = (tmp_path / "out").glob("*.ts")
-        assert verify(path).streams[0].pictures == int(done.stdout)
+        assert verify(path).streams[0].frames == int(done.stdout)
         return
     assert done.returncode != 0
     assert "Stream ffmpeg: a publisher comes from 127.0.0.1" in caplog.text

@@ -84,7 +84,7 @@ def test_a_publisher_comes_goes_and_another_goes_on_with_the_recording(
     recording = recorded.end()
     found = verify(tmp_path / "talk.ts", decode=True)
     assert found.ok, found.problems
-    assert found.streams[0].pictures == 90
+    assert found.streams[0].frames == 90
     assert found.duration_s > 4.0
     # A machine with much to do may make pauses of its own.
     assert max(back["seconds"] for back in recording.events.query("kind == 'reconnect'")["fields"]) > 0.9
@@ -140,7 +140,7 @@ def test_one_that_has_fallen_silent_gives_way(
     recorded.end()
     found = verify(tmp_path / "talk.ts", decode=True)
     assert found.ok, found.problems
-    assert found.streams[0].pictures == 60
+    assert found.streams[0].frames == 60
 
 
 def test_nobody_comes_and_nothing_is_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

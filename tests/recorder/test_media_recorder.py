@@ -602,7 +602,7 @@ def test_where_all_tracks_failed_stop_says_so_and_the_file_is_there(tmp_path):
             await recorder.stop()
 
     asyncio.run(run())
-    assert verified(path).streams[0].pictures == 20
+    assert verified(path).streams[0].frames == 20
 
 
 def test_a_player_and_a_relay_of_a_remote_track_are_read_frame_by_frame(tmp_path):

@@ -301,6 +301,17 @@ def test_media_that_it_has_no_stream_for(tmp_path, video_frames, audio_frames, f
     assert one.state is State.STOPPED
 
 
+def test_what_is_no_media_is_refused_with_what_can_be_given(tmp_path):
+    with recorder(tmp_path) as one:
+        for call, given in (
+            (one.write, r"av\.VideoFrame or av\.AudioFrame"),
+            (one.write_packet, r"av\.Packet"),
+            (one.write_unit, "an EncodedUnit"),
+        ):
+            with pytest.raises(MediaError, match=rf"takes {given}, not int"):
+                call(5)
+
+
 def test_a_packet_without_bytes_is_left_out(tmp_path, finished):
     with recorder(tmp_path) as one:
         assert one.write_packet(av.Packet())

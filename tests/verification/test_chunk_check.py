@@ -49,7 +49,7 @@ def test_plain_files_of_others(tmp_path):
     path = make_clip(tmp_path / "clip.mp4", seconds=1)
     found = rk.verify(path, decode=True)
     assert found.problems == ()
-    assert (found.streams[0].pictures, found.streams[0].decoded) == (30, 30)
+    assert (found.streams[0].frames, found.streams[0].decoded) == (30, 30)
     assert found.duration_s == pytest.approx(1, abs=0.1)
 
 

@@ -21,7 +21,7 @@ from recordkit.mpegts.scanner import Scanner
 from recordkit.mpegts.tables import build_pat, build_pmt_of
 from recordkit.verification import check as check_module
 from recordkit.verification import verify as module
-from recordkit.verification.verify import PictureSize, verify
+from recordkit.verification.verify import FrameSize, verify
 
 from ..mpegts.builder import Stream, pes, section_packets, with_crc
 
@@ -127,10 +127,10 @@ def test_a_sound_recording(tmp_path, recording, decode):
     assert found.duration_s == pytest.approx(94 * 1024 / 48_000, abs=1e-3)
     assert found.bit_rate == pytest.approx(len(recording) * 8 / found.duration_s)
     video, audio = found.streams
-    assert (video.pid, video.codec, video.access_units, video.pictures, video.keyframes) == (256, "h264", 50, 50, 5)
-    assert (video.duration_s, video.frame_rate, video.sizes) == (2.0, 25.0, (PictureSize(320, 180, 0.0),))
+    assert (video.pid, video.codec, video.access_units, video.frames, video.keyframes) == (256, "h264", 50, 50, 5)
+    assert (video.duration_s, video.frame_rate, video.sizes) == (2.0, 25.0, (FrameSize(320, 180, 0.0),))
     assert (audio.pid, audio.codec, audio.language, audio.access_units) == (257, "aac", "eng", 94)
-    assert (audio.sample_rate, audio.channels, audio.pictures) == (48_000, 2, 0)
+    assert (audio.sample_rate, audio.channels, audio.frames) == (48_000, 2, 0)
     assert audio.duration_s == pytest.approx(94 * 1024 / 48_000, abs=1e-4)
     assert (video.gaps, audio.gaps, video.is_video, audio.is_video) == (0, 0, True, False)
     assert (video.decoded, audio.decoded) == ((50, 94 * 1024) if decode else (None, None))
@@ -157,8 +157,8 @@ def test_h265(tmp_path):
     found = checked(tmp_path, laid(pictures(20, codec=Codec.H265), codecs=(Codec.H265,)), decode=True)
     assert found.problems == ()
     video = found.streams[0]
-    assert (video.codec, video.pictures, video.keyframes, video.decoded) == ("hevc", 20, 2, 20)
-    assert video.sizes == (PictureSize(320, 180, 0.0),)
+    assert (video.codec, video.frames, video.keyframes, video.decoded) == ("hevc", 20, 2, 20)
+    assert video.sizes == (FrameSize(320, 180, 0.0),)
 
 
 def test_audio_alone(tmp_path):
@@ -192,7 +192,7 @@ def test_what_libavformat_muxed(tmp_path):
             container.mux(packet)
     found = verify(path, decode=True)
     assert found.problems == ()
-    assert (found.streams[0].pictures, found.streams[1].access_units) == (25, count)
+    assert (found.streams[0].frames, found.streams[1].access_units) == (25, count)
     assert (found.streams[0].duration_s, found.streams[0].frame_rate) == (1.0, 25.0)
 
 
@@ -200,7 +200,7 @@ def test_a_change_of_size(tmp_path):
     data = laid(pictures(25) + pictures(25, 480, 272, first=25), codecs=(Codec.H264,))
     found = checked(tmp_path, data, decode=True)
     assert found.problems == ()
-    assert found.streams[0].sizes == (PictureSize(320, 180, 0.0), PictureSize(480, 272, 1.0))
+    assert found.streams[0].sizes == (FrameSize(320, 180, 0.0), FrameSize(480, 272, 1.0))
 
 
 def test_a_flagged_gap(tmp_path):
@@ -225,7 +225,7 @@ def test_a_lost_packet(tmp_path, recording):
 def test_a_cut_file(tmp_path, recording):
     found = checked(tmp_path, recording[: len(recording) // 2 // 188 * 188 + 100])
     assert "cut packet" in kinds(found)
-    assert found.streams[0].pictures > 10
+    assert found.streams[0].frames > 10
 
 
 def test_damage_inside_a_picture_is_found_by_decoding(tmp_path, recording):
@@ -333,7 +333,7 @@ def test_at_once_is_the_same_as_one_by_one(tmp_path, monkeypatch, codec, chunk):
     for streams in ([video, audio], [video, doubled(audio)], [doubled(video), audio]):
         found = both_ways(tmp_path, laid(*streams, codecs=(Codec.H264, codec)), monkeypatch, chunk)
         assert found.ok
-        assert (found.streams[0].pictures, found.streams[1].access_units) == (50, 94)
+        assert (found.streams[0].frames, found.streams[1].access_units) == (50, 94)
 
 
 @pytest.mark.parametrize("chunk", [188 * 150, 1 << 20])
