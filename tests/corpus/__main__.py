@@ -1,11 +1,13 @@
 """Runs record, verify and recover over files, against ffprobe, and prints what disagrees: one row a file.
 
     python -m tests.corpus FOLDER... [--json FILE] [--limit SECONDS] [--only PATTERN]
-    python -m tests.corpus [--packages NAME...] [--every N]
+    python -m tests.corpus [--packages NAME...] [--all] [--every N]
 
-Without a folder the files are made with ffmpeg: each coding in each container, cut, trimmed, turned,
-interlaced, with audio that begins late, with B-frames. ``--every N`` takes every Nth of them. ``--packages``
-takes the films that packages of the Python index carry. Nothing is left behind but the rows.
+Without a folder the files are made with ffmpeg: plain, cut, trimmed, turned, interlaced, with audio that begins
+late, with B-frames. A covering sample is made of them (pairwise: each coding in each container that takes it,
+each coding and each container in each of these ways at least once), with ``--all`` every combination (some 10,000
+films, many hours). ``--every N`` takes every Nth coding-in-container, or film. ``--packages`` takes the films that
+packages of the Python index carry. Nothing is left behind but the rows.
 """
 
 from __future__ import annotations
@@ -90,6 +92,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--limit", type=float, default=60, help="seconds that each step with a file may take")
     parser.add_argument("--only", default="", help="files whose name has this in it, a regular expression")
     parser.add_argument("--every", type=int, default=1, help="of the files that are made, every Nth")
+    parser.add_argument("--all", action="store_true", help="every combination, instead of a covering sample")
     parser.add_argument("--packages", nargs="*", default=[], help="take the films of these packages")
     parser.add_argument("--whole", action="store_true", help="print the files that agree as well")
     chosen = parser.parse_args(arguments)
@@ -103,7 +106,7 @@ def main(arguments: list[str]) -> int:
         elif chosen.packages:
             found = files(carried(chosen.packages, Path(folder)), chosen.only)
         else:
-            found = films(Path(folder), chosen.only, chosen.every)
+            found = films(Path(folder), chosen.only, chosen.every, whole=chosen.all)
         rows = run(found, chosen.limit, console, chosen.json)
     console.print(table(rows, whole=chosen.whole))
     console.print(summary(rows))

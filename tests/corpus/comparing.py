@@ -17,6 +17,7 @@ _DIFFERENT_LOOK = 16
 """Mean difference of RGB values, of 255, from which on two frames are not the same one."""
 _UNTOLD = ("", "unknown")
 _LEFT_OUT = re.compile(r"stream (\d+) \([^)]*\) is (?:left out|not recorded)")
+_LOCKED = re.compile(r"is (?:encrypted|scrambled)")
 _NO_LOSS = re.compile(r"is not recorded|programs number \d+ is recorded")
 _TRANSPORT = "mpegts"
 
@@ -75,7 +76,7 @@ def _compare_recording(
     if made.fault is not None:
         row.disagreements["record: fault"] = made.fault
     if not out.exists():
-        if wanted and made.fault is None:
+        if wanted and made.fault is None and not _LOCKED.search(made.refused or ""):
             row.disagreements["record: refused"] = made.refused or str(made.done.get("ended_because"))
         elif made.refused:
             row.told.append(made.refused)

@@ -1,14 +1,28 @@
-"""Small films of every coding in every container that ffmpeg can write, whole and in the ways that films differ."""
+"""Small films of every coding in every container that ffmpeg can write, whole and in the ways that films differ.
+
+What a container refuses is found once for each coding, with a few packets and without a program to start. Of the
+rest a covering sample is made unless all is asked for: each coding in each container, each coding in each variety
+and each container in each variety, at least once.
+"""
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
 import random
 import re
+import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -51,6 +65,12 @@ _OPTIONS = {
     "dnxhd": ["-profile:v", "dnxhr_lb"],
 }
 _MAKE_LIMIT_S = 60
+_MOST_TRIES = 3
+_SAMPLE_CONTAINERS = ("nut", "matroska", "mov", "avi", "asf", "wav")
+_SAMPLE_PACKETS = 8
+_FEW_PAIRS = 20
+"""Of so few it costs less to try the films than to look for what is possible."""
+_SAMPLE_SECONDS = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +88,76 @@ class Candidate:
         return f"{self.container}/{self.coding}/{self.variety}"
 
 
-def films(folder: Path, only: str = "", every: int = 1, seed: int = 13) -> Iterator[tuple[Path, str]]:
-    """Make every Nth film in ``folder``, one after the other: each is removed when the next is asked for."""
-    for candidate in candidates(only, every, seed):
-        path = made(candidate, folder)
-        if path is not None:
-            yield path, candidate.name
-            path.unlink()
+def films(folder: Path, only: str = "", every: int = 1, *, whole: bool = False) -> Iterator[tuple[Path, str]]:
+    """Make films in ``folder``, one after the other: each is removed when the next is asked for.
+
+    All that are possible if ``whole``, or a covering sample; of the films or the pairs every Nth.
+    """
+    found = candidates(only)
+    pairs = dict.fromkeys((one.container, one.coding) for one in found)
+    possible = set(islice(held(pairs) if len(pairs) > _FEW_PAIRS else pairs, 0, None, 1 if whole else every))
+    found = [one for one in found if (one.container, one.coding) in possible]
+    chosen = every_one(found[::every]) if whole else covering(found)
+    try:
+        candidate = next(chosen)
+        while True:
+            path = made(candidate, folder)
+            if path is not None:
+                yield path, candidate.name
+                path.unlink()
+            candidate = chosen.send(path is not None)
+    except StopIteration:
+        return
 
 
-def candidates(only: str = "", every: int = 1, seed: int = 13) -> list[Candidate]:
+Choosing = Generator["Candidate", bool, None]
+"""Candidates one after the other; whether the film could be made is sent back."""
+
+
+def every_one(found: Iterable[Candidate]) -> Choosing:
+    """All of them."""
+    yield from found
+
+
+def covering(found: Iterable[Candidate]) -> Choosing:
+    """Few of them in which each coding meets each container, and each of both each variety.
+
+    What cannot be made is tried in another variety; a variety that a coding or a container still lacks then is
+    tried with a few others.
+    """
+    pairs: dict[tuple[str, str], list[Candidate]] = {}
+    for candidate in found:
+        pairs.setdefault((candidate.container, candidate.coding), []).append(candidate)
+    seen: set[tuple[str, str]] = set()
+    tried: set[Candidate] = set()
+    fruitful = []
+
+    def news(one: Candidate) -> int:
+        return len({(one.coding, one.variety), (one.container, one.variety)} - seen)
+
+    def note(one: Candidate, *, is_made: bool) -> None:
+        tried.add(one)
+        if is_made:
+            seen.update({(one.coding, one.variety), (one.container, one.variety)})
+
+    for ways in pairs.values():
+        for candidate in sorted(ways, key=news, reverse=True)[:_MOST_TRIES]:
+            is_made = yield candidate
+            note(candidate, is_made=is_made)
+            if is_made:
+                fruitful.append(ways)
+                break
+    tries: Counter[tuple[str, str]] = Counter()
+    for candidate in (one for ways in fruitful for one in ways):
+        lacking = {(candidate.coding, candidate.variety), (candidate.container, candidate.variety)} - seen
+        if candidate in tried or all(tries[one] >= _MOST_TRIES for one in lacking):
+            continue
+        tries.update(lacking)
+        is_made = yield candidate
+        note(candidate, is_made=is_made)
+
+
+def candidates(only: str = "", seed: int = 13) -> list[Candidate]:
     """All that may be possible, the codings that most films have first, and beyond that in no order."""
     found = [
         Candidate(container, kind, coding, variety)
@@ -88,7 +168,7 @@ def candidates(only: str = "", every: int = 1, seed: int = 13) -> list[Candidate
     ]
     random.Random(seed).shuffle(found)
     found.sort(key=lambda one: one.coding not in _MAIN)
-    return [one for one in found if re.search(only, one.name)][::every]
+    return [one for one in found if re.search(only, one.name)]
 
 
 def _makes_sense(container: str, coding: str, variety: str) -> bool:
@@ -129,6 +209,70 @@ def taken(container: str) -> dict[str, str]:
     return found
 
 
+def held(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The pairs of container and coding that are possible: tried with some packets, in a process that may crash."""
+    with ExitStack() as stack:
+        pool = None
+        for container, coding in pairs:
+            if (sample := _sample(coding)) is None or coding not in taken(container):
+                continue
+            pool = pool or stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+            try:
+                if pool.submit(holds, sample, coding, container, _suffix(container)).result():
+                    yield container, coding
+            except BrokenProcessPool:
+                pool = None
+
+
+def holds(sample: Path, coding: str, container: str, suffix: str) -> bool:
+    """Whether packets of a sample can be written into the container, and are known again when read."""
+    with tempfile.TemporaryDirectory(prefix="corpus-holds-") as folder:
+        path = Path(folder) / f"film.{suffix}"
+        try:
+            with (
+                av.open(sample) as source,
+                av.open(path, "w", format=container, options={"strict": "-2"}) as output,
+            ):
+                stream = output.add_stream_from_template(source.streams[0])
+                for packet in islice(source.demux(), _SAMPLE_PACKETS):
+                    if packet.dts is not None:
+                        packet.stream = stream
+                        output.mux(packet)
+            with av.open(path) as written:
+                return any(one.codec_context and one.codec_context.name == coding for one in written.streams)
+        except (av.FFmpegError, ValueError):
+            return False
+
+
+@cache
+def _sample(coding: str) -> Path | None:
+    """A short film of one coding alone, in whatever holds it; None if ffmpeg cannot make it."""
+    kind = codings()[coding]
+    size = _size(coding) if kind == "video" else SIZES[0]
+    own = [name for name in containers() if coding in _defaults(name)]
+    for container in [*_SAMPLE_CONTAINERS, *own] if size else ():
+        path = _samples() / f"{coding}.{container}"
+        candidate = Candidate(container, kind, coding, "plain")
+        arguments = _coding({kind: coding}, "plain", size or "", _SAMPLE_SECONDS)
+        if _ffmpeg(arguments, candidate, path) and _reads_back(coding, path):
+            return path
+    return None
+
+
+@cache
+def _defaults(container: str) -> tuple[str, str]:
+    with suppress(av.FFmpegError, ValueError), av.open(os.devnull, "w", format=container) as output:
+        return output.default_video_codec, output.default_audio_codec
+    return "", ""
+
+
+@cache
+def _samples() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="corpus-samples-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @cache
 def _suffix(container: str) -> str:
     found = re.search(r"Common extensions: ([a-z0-9]+)", _said("-h", f"muxer={container}"))
@@ -164,7 +308,7 @@ def _encoded(candidate: Candidate, path: Path) -> bool:
     """Make the film of two streams, or of one if no second can stand beside it."""
     size = _size(candidate.coding) if candidate.kind == "video" else SIZES[0]
     own = {candidate.kind: candidate.coding}
-    if size is None or not _ffmpeg(_coding(own, "plain", size), candidate, path):
+    if size is None:
         return False
     other = _other(candidate.kind)
     for companion in _COMPANIONS[candidate.kind]:
@@ -188,22 +332,24 @@ def _reads_back(coding: str, path: Path, streams: int = 1) -> bool:
 def _size(coding: str) -> str | None:
     """The first size that a coding can have; None if there is no encoder."""
     nowhere = Candidate("null", "video", coding, "plain")
-    sizes = (size for size in SIZES if _ffmpeg(_coding({"video": coding}, "plain", size), nowhere, Path("-")))
-    return next(sizes, None)
+    for size in SIZES:
+        if _ffmpeg(_coding({"video": coding}, "plain", size, _SAMPLE_SECONDS), nowhere, Path("-")):
+            return size
+    return None
 
 
 def _other(kind: str) -> str:
     return "audio" if kind == "video" else "video"
 
 
-def _coding(streams: dict[str, str], variety: str, size: str) -> list[str | Path]:
+def _coding(streams: dict[str, str], variety: str, size: str, seconds: float = SECONDS) -> list[str | Path]:
     """Arguments that make a film of one video or audio stream, or both."""
     arguments: list[str | Path] = []
     if "video" in streams:
-        arguments += ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate={RATE}:duration={SECONDS}"]
+        arguments += ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate={RATE}:duration={seconds}"]
     if "audio" in streams:
         late = ["-itsoffset", "0.8"] if variety == "late" else []
-        seconds = SECONDS - 0.8 if late else SECONDS
+        seconds -= 0.8 if late else 0
         arguments += [*late, "-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={seconds}"]
     for kind, coding in streams.items():
         arguments += [f"-c:{kind[0]}", _ENCODERS.get(coding, coding), *_OPTIONS.get(coding, [])]

@@ -6,7 +6,7 @@ import pytest
 
 from ..judges import judge
 from .comparing import Row, tried
-from .matrix import Candidate, candidates, films, taken
+from .matrix import VARIETIES, Candidate, candidates, covering, films, held, taken
 
 pytestmark = pytest.mark.judge
 
@@ -61,6 +61,37 @@ def test_every_film_that_makes_sense_is_a_candidate():
     assert Candidate("mp4", "video", "h264", "turned") in found
     assert not [one for one in found if one.variety == "turned" and one.container == "matroska"]
     assert candidates("^mp4/h264/cut$") == [Candidate("mp4", "video", "h264", "cut")]
-    assert len(candidates(every=100)) == -(-len(found) // 100)
     assert "vp8" not in taken("flv")
     assert all(re.match("^mov/", one.name) for one in candidates("^mov/"))
+
+
+def test_the_sample_covers_each_pair():
+    found = [Candidate(a, "video", b, c) for a in "abcdefgh" for b in "123456789" for c in VARIETIES]
+    impossible = {("a", "1", None), ("b", "2", "late"), (None, "3", "turned")}
+
+    def is_possible(one):
+        ways = [(one.container, one.coding, None), (one.container, one.coding, one.variety)]
+        return not impossible & {*ways, (None, one.coding, one.variety)}
+
+    choosing = covering(found)
+    made, refused = set(), set()
+    try:
+        one = next(choosing)
+        while True:
+            (made if is_possible(one) else refused).add(one)
+            one = choosing.send(is_possible(one))
+    except StopIteration:
+        pass
+    assert {(one.container, one.coding) for one in made} == {
+        (one.container, one.coding) for one in found if (one.container, one.coding) != ("a", "1")
+    }
+    assert len({(one.coding, one.variety) for one in made}) == 9 * len(VARIETIES) - 1
+    assert len({(one.container, one.variety) for one in made}) == 8 * len(VARIETIES)
+    assert len(made) < len(found) / 4
+    assert len(refused) < 12
+
+
+def test_what_a_container_refuses_is_known_without_a_program_to_start():
+    judge("ffmpeg")
+    pairs = [("mp4", "h264"), ("mp4", "vp8"), ("wav", "h264"), ("flv", "aac"), ("nut", "pcm_s16le"), ("ogg", "mp3")]
+    assert list(held(pairs)) == [("mp4", "h264"), ("flv", "aac"), ("nut", "pcm_s16le")]
