@@ -17,13 +17,12 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -210,18 +209,25 @@ def taken(container: str) -> dict[str, str]:
 
 
 def held(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The pairs of container and coding that are possible: tried with some packets, in a process that may crash."""
-    with ExitStack() as stack:
-        pool = None
-        for container, coding in pairs:
-            if (sample := _sample(coding)) is None or coding not in taken(container):
-                continue
-            pool = pool or stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
-            try:
-                if pool.submit(holds, sample, coding, container, _suffix(container)).result():
-                    yield container, coding
-            except BrokenProcessPool:
-                pool = None
+    """The pairs of container and coding that are possible, each tried in a process that may crash or hang.
+
+    By the libavformat of PyAV, which refuses a few that an older ffmpeg writes.
+    """
+    fork = multiprocessing.get_context("fork")
+    for container, coding in pairs:
+        if (sample := _sample(coding)) is None or coding not in taken(container):
+            continue
+        trying = fork.Process(target=_try_to_hold, args=(sample, coding, container, _suffix(container)))
+        trying.start()
+        trying.join(_MAKE_LIMIT_S)
+        trying.kill()
+        trying.join()
+        if not trying.exitcode:
+            yield container, coding
+
+
+def _try_to_hold(*arguments: Any) -> None:
+    os._exit(not holds(*arguments))
 
 
 def holds(sample: Path, coding: str, container: str, suffix: str) -> bool:
