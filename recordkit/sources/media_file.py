@@ -30,6 +30,7 @@ from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames
 from .encrypted import ENCRYPTED, SCRAMBLED, encrypted_streams, is_scrambled_on_air, kept, peeked, scrambled_pids
 from .interleave import interleaved, with_decoding_times
+from .moved import following_moves
 from .protocols import bounds, check
 from .protocols import protocols as read_protocols
 from .source import OpenSource, SourceItem
@@ -142,8 +143,10 @@ class MediaFile:
         return {**cast("dict[str, str]", self.options), **bounds(self.protocols)}
 
     def _opened(self) -> av.container.InputContainer:
+        options = self._given_options
         try:
-            return open_media(self.url, kind=self.format, options=self._given_options)
+            container = open_media(self.url, kind=self.format, options=options)
+            return container if _is_live(container) else following_moves(container, self.url, options)
         except SourceError as error:
             if self.protocols is not None and isinstance(error.__cause__, av.ArgumentError):
                 raise SourceError(
