@@ -114,10 +114,12 @@ class Container:
 
     ``packet_bytes`` is the smallest piece that a flush may end with. ``holds`` are the codings that a file of
     audio alone has a place for, one stream of them without times; empty for a container of many streams.
+    ``carries`` are all codings that it has a place for.
     """
 
     name: str
     suffix: str
     packet_bytes: int
     packager: Callable[[bool], Packager]
+    carries: frozenset[Codec]
     holds: tuple[Codec, ...] = ()

@@ -6,22 +6,31 @@ from pathlib import Path
 
 from .container import Container
 from .errors import OutputNameError
+from .mp4.packager import CARRIED as IN_MP4
 from .mp4.packager import Packager
 from .mpegts.packetiser import Packetiser
+from .mpegts.tables import CARRIED as IN_TRANSPORT_STREAM
 from .names import AUDIO_ALONE, SUFFIXES, suffix_of
 from .sound.ogg import OggPackager
-from .sound.packager import Mp3Packager
+from .sound.packager import Mp3Packager, SoundPackager
 from .sound.wav import WavPackager
 
 TRANSPORT_STREAM = "MPEG-TS"
+
+
+def _alone(name: str, suffix: str, packager: type[SoundPackager]) -> Container:
+    codecs = packager.codecs
+    return Container(name, suffix, packager.packet_bytes, lambda _: packager(), frozenset(codecs), codecs)
+
+
 CONTAINERS = (
-    Container(TRANSPORT_STREAM, ".ts", Packetiser.packet_bytes, lambda _: Packetiser()),
-    Container("MP4", ".mp4", Packager.packet_bytes, lambda fragmented: Packager(fragmented=fragmented)),
-    Container("M4A", ".m4a", Packager.packet_bytes, lambda _: Packager()),
-    Container("WAV", ".wav", WavPackager.packet_bytes, lambda _: WavPackager(), WavPackager.codecs),
-    Container("MP3", ".mp3", Mp3Packager.packet_bytes, lambda _: Mp3Packager(), Mp3Packager.codecs),
-    Container("Ogg", ".ogg", OggPackager.packet_bytes, lambda _: OggPackager(), OggPackager.codecs),
-    Container("Opus", ".opus", OggPackager.packet_bytes, lambda _: OggPackager(), OggPackager.codecs),
+    Container(TRANSPORT_STREAM, ".ts", Packetiser.packet_bytes, lambda _: Packetiser(), IN_TRANSPORT_STREAM),
+    Container("MP4", ".mp4", Packager.packet_bytes, lambda fragmented: Packager(fragmented=fragmented), IN_MP4),
+    Container("M4A", ".m4a", Packager.packet_bytes, lambda _: Packager(), IN_MP4),
+    _alone("WAV", ".wav", WavPackager),
+    _alone("MP3", ".mp3", Mp3Packager),
+    _alone("Ogg", ".ogg", OggPackager),
+    _alone("Opus", ".opus", OggPackager),
 )
 
 _NEAR = {

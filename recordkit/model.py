@@ -21,6 +21,8 @@ class Codec(StrEnum):
 
     H264 = "h264"
     H265 = "hevc"
+    VP9 = "vp9"
+    AV1 = "av1"
     AAC = "aac"
     MP3 = "mp3"
     MP2 = "mp2"
@@ -28,11 +30,17 @@ class Codec(StrEnum):
     EAC3 = "eac3"
     DTS = "dts"
     OPUS = "opus"
+    FLAC = "flac"
     PCM = "pcm_s16le"
 
     @property
     def is_video(self) -> bool:
         """Whether access units of this coding are pictures."""
+        return self in (Codec.H264, Codec.H265, Codec.VP9, Codec.AV1)
+
+    @property
+    def has_nal_units(self) -> bool:
+        """Whether it is video made of NAL units, which stand behind start codes or lengths."""
         return self in (Codec.H264, Codec.H265)
 
 
@@ -66,9 +74,10 @@ class StreamFormat:
     ``width`` and ``height`` are in pixels (video), ``sample_rate`` in Hz and ``channels`` a count
     (audio); ``language`` is an ISO 639-2 code of three letters, or None. ``config`` is what a decoder
     is told beforehand, as far as it is known: the parameter sets of video as an Annex B byte stream, the
-    AudioSpecificConfig of AAC, the OpusHead of Opus; empty if it says nothing beyond the other fields.
-    Parameter sets travel in the access units as well. Formats that differ in their ``config`` alone are equal.
-    ``priming`` is how many samples at the beginning are decoded and not heard.
+    sequence header of AV1, of VP9 three numbers of ISO/IEC 23091-2 for its colours and what its keyframes say,
+    the AudioSpecificConfig of AAC, the OpusHead of Opus, the STREAMINFO of FLAC; empty if it says nothing beyond
+    the other fields. Parameter sets travel in the access units as well. Formats that differ in their ``config``
+    alone are equal. ``priming`` is how many samples at the beginning are decoded and not heard.
 
     Raises MediaError where a value cannot be carried.
     """
@@ -98,7 +107,8 @@ class StreamFormat:
 class AccessUnit:
     """One coded video or audio frame in its elementary form, which is the same for every container.
 
-    H.264 and H.265 are an Annex B byte stream without access unit delimiter, AAC is raw, Opus the bare packet.
+    H.264 and H.265 are an Annex B byte stream without access unit delimiter, VP9 is a frame or superframe, AV1 a
+    temporal unit without its delimiter, AAC is raw, Opus the bare packet.
     ``prefix`` stands before the ``data`` of video (parameter sets and other NAL units); it is kept apart so that
     a large frame is not copied to put a few bytes before it. ``pts``, ``dts`` and ``duration`` are ticks.
     ``discontinuity`` says that media is missing before this unit. ``start_trim`` and ``end_trim`` are samples at

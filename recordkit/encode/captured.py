@@ -66,6 +66,8 @@ class CaptureTimes:
     def _noted(self, coded: Coded) -> Coded:
         codec, unit = coded.format.codec, coded.unit
         beside, inside = unit.captured, None
+        if not codec.has_nal_units:
+            return coded  # nothing has a place in a frame: the frame table says it
         # Where the first frames say nothing, none is searched.
         if self._says_when or self._looked < _LOOKS:
             self._looked += 1

@@ -24,6 +24,7 @@ from ..bitstream.audio import (
     parse_mp3,
 )
 from ..bitstream.dts import DtsHeader, dts_configuration, parse_dts
+from ..bitstream.flac import flac_streaminfo, parse_flac
 from ..bitstream.h264 import FramedUnit, ParameterSetFramer, delimiter_bytes
 from ..bitstream.sei import Orientation
 from ..errors import MediaError
@@ -150,6 +151,8 @@ class SoundFramer:
         config = context.extradata or b"" if self._config is not None else b""
         if codec is Codec.OPUS:
             rate, channels, config = OPUS_RATE, channels or 2, _opus_head(context.extradata or b"")
+        elif codec is Codec.FLAC:
+            config = flac_streaminfo(context.extradata or b"")
         if rate and channels:
             self._set(rate, channels, config)
 
@@ -169,12 +172,15 @@ class SoundFramer:
             return to_ticks(opus_samples(data), Fraction(1, OPUS_RATE))
         if self._config is not None:
             return to_ticks(AAC_SAMPLES, Fraction(1, self._config.sample_rate))
+        if self._codec is Codec.FLAC:
+            found, rate = parse_flac(data), 0 if self._format is None else self._format.sample_rate
+            return 0 if found is None or not rate else to_ticks(found.samples, Fraction(1, rate))
         header = _PARSERS[self._codec](data)
         return 0 if header is None else to_ticks(header.samples, Fraction(1, header.sample_rate))
 
     def _bare(self, unit: AccessUnit, new_extradata: bytes) -> AccessUnit:
         data = unit.data
-        if self._codec is Codec.OPUS:
+        if self._codec in (Codec.OPUS, Codec.FLAC):
             return replace(unit, duration=self.length(data) or unit.duration)
         if self._codec is Codec.AAC and new_extradata:
             self._config = parse_audio_specific_config(new_extradata)

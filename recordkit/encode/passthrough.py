@@ -8,6 +8,7 @@ from struct import Struct
 import av
 
 from ..bitstream.audio import parse_audio_specific_config
+from ..bitstream.flac import flac_streaminfo
 from ..bitstream.h264 import delimiter_bytes
 from ..bitstream.language import three_letters
 from ..bitstream.lengths import parse_configuration, with_start_codes
@@ -21,6 +22,7 @@ from .framing import PictureFramer, SoundFramer
 from .mastering import mastering_of
 from .orientation import orientation_of
 from .vui import VuiWriter, colours, lacking_aspect, lacking_colours
+from .whole_frames import WholeFrames
 
 _TRIMS = Struct("<II")
 _HEAD_BYTES = 32
@@ -37,6 +39,8 @@ def passthrough_codec(stream: av.VideoStream | av.AudioStream) -> Codec | None:
     extradata = context.extradata or b""
     if codec is Codec.PCM:
         return None  # only WAV holds it, and its blocks may be of any size
+    if codec is Codec.FLAC and not flac_streaminfo(extradata):
+        return None
     if codec is Codec.AAC and extradata and parse_audio_specific_config(extradata) is None:
         return None
     if codec is Codec.OPUS and isinstance(stream, av.AudioStream) and stream.codec_context.layout.nb_channels > 2:
@@ -72,20 +76,25 @@ class Passthrough:
         self._are_hidden_told = False
         self._is_primed: bool | None = None
         self._vui: VuiWriter | None = None
-        self._framer: PictureFramer | None = None
+        self._framer: PictureFramer | WholeFrames | None = None
         self._sound: SoundFramer | None = None
         self._duration = 0
         extradata = stream.codec_context.extradata or b""
         if isinstance(stream, av.VideoStream):
-            configuration = parse_configuration(extradata, codec)
+            may_say_more = stream.codec_context.is_decoder and not stream.codec_context.is_open
+            configuration = parse_configuration(extradata, codec) if codec.has_nal_units else None
             if configuration is not None:
                 self._length_bytes, self._sets = configuration
                 # Containers with lengths in place of start codes are those that may say more than their streams.
-                self._is_to_be_seen = stream.codec_context.is_decoder and not stream.codec_context.is_open
+                self._is_to_be_seen = may_say_more
                 self._colours = colours(stream.codec_context)
                 self._write_vui(stream, lacking_aspect(stream))
                 extradata = self._with_vui(self._sets)
-            self._framer = PictureFramer(codec, extradata, on_altered)
+            if codec.has_nal_units:
+                self._framer = PictureFramer(codec, extradata, on_altered)
+            else:
+                self._is_to_be_seen = may_say_more
+                self._framer = WholeFrames(codec, stream.codec_context, on_altered)
             if stream.average_rate:
                 self._duration = round(TICKS_PER_SECOND / stream.average_rate)
         else:
@@ -113,6 +122,9 @@ class Passthrough:
         self._is_to_be_seen = False
         frame = shown_beside(packet)
         if frame is None or self._framer is None:
+            return
+        if isinstance(self._framer, WholeFrames):
+            self._framer.see(orientation_of(frame), mastering_of(frame))
             return
         if options := lacking_colours(self._colours, frame):
             self._write_vui(stream, options)
@@ -143,7 +155,7 @@ class Passthrough:
         if not packet.is_discard:
             self._is_primed = False
         new_extradata = _new_extradata(packet)
-        if self._framer is not None and new_extradata:
+        if isinstance(self._framer, PictureFramer) and new_extradata:
             configuration = parse_configuration(new_extradata, self._codec)
             if configuration is not None:
                 self._length_bytes, new_extradata = configuration
@@ -173,7 +185,7 @@ class Passthrough:
         if self._length_bytes:
             data, starts = with_start_codes(bytes(packet), self._length_bytes)
             return (b"", data, starts) if self._vui is None else (b"", self._vui.rewritten(data), ())
-        if self._framer is None:
+        if not self._codec.has_nal_units:
             return b"", bytes(packet), ()
         view = memoryview(packet)
         size = delimiter_bytes(bytes(view[:_HEAD_BYTES]), self._codec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from ..errors import MediaError
-from ..model import Captured, EncodedUnit
+from ..model import Captured, Codec, EncodedUnit
 from ..settings import AudioSettings, VideoSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .audio import AudioEncoder
@@ -25,7 +25,7 @@ from .decode_times import Timed
 from .live import LivePictures
 from .live_sound import LiveSound
 from .merging import Merger
-from .passthrough import Passthrough
+from .passthrough import Passthrough, passthrough_codec
 from .routing import FIRST_AUDIO, VIDEO
 from .timeline import Placed, Timeline
 from .video import VideoEncoder
@@ -60,7 +60,7 @@ class Streams:
     of each gap in the sound: the stream, the seconds, and whether silence fills it; ``on_given_up``
     of each stream that is given up while others go on, and why; ``on_altered`` of what will not be as in the
     source: the stream, and a sentence. With ``embeds_times`` frames that are encoded, or come live, carry in
-    themselves when they were taken.
+    themselves when they were taken. ``carried`` are the codings that the file has a place for.
     """
 
     def __init__(
@@ -72,8 +72,10 @@ class Streams:
         on_altered: Callable[[int, str], None] | None = None,
         *,
         embeds_times: bool = True,
+        carried: Collection[Codec] = frozenset(Codec),
     ) -> None:
         self._taken = CaptureTimes(embeds=embeds_times)
+        self._carried = carried
         self.timeline: Timeline[_Given] = Timeline()
         self._merger: Merger[Placed[_Given]] = Merger()
         self._bridge = Bridge(self._merger.next_place)
@@ -285,6 +287,10 @@ class Streams:
         if way is None and isinstance(stream, av.VideoStream | av.AudioStream):
             if isinstance(stream.container, InputContainer) and not len(stream.container.streams):
                 raise MediaError("the packet's container has been closed: write its packets before that", index)
+            codec = passthrough_codec(stream)
+            if codec is not None and codec not in self._carried:
+                # MP4 is the one that has a place for what others have not.
+                raise MediaError(f"{codec} has no place in such a file: decode it, or record to .mp4", index)
             way = self._ways[index] = Passthrough(stream, index, stream.language, self._altered(index))
         elif not isinstance(way, Passthrough):
             raise MediaError("frames and packets cannot be mixed in one stream", index)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from struct import Struct
 
 from ..bitstream.audio import OPUS_RATE, aac_config
+from ..bitstream.flac import flac_depth
 from ..bitstream.h264 import nal_units
 from ..bitstream.sps import SequenceParameterSet, parse_h265_sps, parse_sps, unescape
 from ..errors import MediaError
 from ..model import Codec, StreamFormat
 from .boxes import Box, BoxError, box, boxes, full_head
+from .records import av1c, dfla, read_record, vpcc
 
 _OPUS_PRE_SKIP = 312
 """Samples at 48 kHz that libopus needs to settle, where nobody says how many (RFC 7845, 4.2)."""
@@ -55,12 +57,20 @@ def priming(stream_format: StreamFormat) -> int:
 
 
 def sample_entry(stream_format: StreamFormat, sets: bytes = b"") -> Entry:
-    """The sample entry of a stream; ``sets`` are its parameter sets as an Annex B byte stream."""
+    """The sample entry of a stream; ``sets`` are its parameter sets as an Annex B byte stream.
+
+    Of VP9 and AV1 they are what ``records.beginning`` finds in a keyframe.
+    """
+    size = stream_format.width, stream_format.height
     match stream_format.codec:
         case Codec.H264:
             return _visual("avc1", stream_format, *_avcc(sets))
         case Codec.H265:
             return _visual("hvc1", stream_format, *_hvcc(sets))
+        case Codec.VP9:
+            return _visual("vp09", stream_format, *vpcc(sets, stream_format.config, size))
+        case Codec.AV1:
+            return _visual("av01", stream_format, *av1c(sets or stream_format.config, size))
         case Codec.AAC:
             config = stream_format.config or _aac_config(stream_format.sample_rate, stream_format.channels)
             return _audio("mp4a", stream_format, _esds(_AAC_OBJECT, config))
@@ -75,6 +85,8 @@ def sample_entry(stream_format: StreamFormat, sets: bytes = b"") -> Entry:
             return _audio("mp4a", stream_format, _esds(_DTS_AUDIO, b""))
         case Codec.OPUS:
             return _audio("Opus", stream_format, _dops(stream_format))
+        case Codec.FLAC:
+            return _audio("fLaC", stream_format, dfla(stream_format.config), flac_depth(stream_format.config))
         case _:
             raise MediaError(f"{stream_format.codec} has no place in MP4")
 
@@ -85,9 +97,9 @@ def _visual(kind: str, stream_format: StreamFormat, config: bytes, width: int, h
     return Entry(box(kind, head, config), width, height)
 
 
-def _audio(kind: str, stream_format: StreamFormat, config: bytes) -> Entry:
+def _audio(kind: str, stream_format: StreamFormat, config: bytes, depth: int = 16) -> Entry:
     rate = media_rate(stream_format)
-    head = _AUDIO.pack(1, stream_format.channels, 16, 0, rate << 16 if rate <= 0xFFFF else 0)
+    head = _AUDIO.pack(1, stream_format.channels, depth, 0, rate << 16 if rate <= 0xFFFF else 0)
     return Entry(box(kind, head, config))
 
 
@@ -202,28 +214,41 @@ class Described:
     length_bytes: int = 0
 
 
-_AUDIO_KINDS = {"Opus": Codec.OPUS, ".mp3": Codec.MP3, "ac-3": Codec.AC3, "ec-3": Codec.EAC3}
+_AUDIO_KINDS = {
+    "Opus": Codec.OPUS,
+    ".mp3": Codec.MP3,
+    "ac-3": Codec.AC3,
+    "ec-3": Codec.EAC3,
+    "fLaC": Codec.FLAC,
+}
 _OBJECTS = {_AAC_OBJECT: Codec.AAC, _MPEG1_AUDIO: Codec.MP3, _MPEG2_AUDIO: Codec.MP3, _DTS_AUDIO: Codec.DTS}
-_VIDEO_KINDS = {"avc1": Codec.H264, "avc3": Codec.H264, "hvc1": Codec.H265, "hev1": Codec.H265}
+_VIDEO_KINDS = {
+    "avc1": Codec.H264,
+    "avc3": Codec.H264,
+    "hvc1": Codec.H265,
+    "hev1": Codec.H265,
+    "vp09": Codec.VP9,
+    "av01": Codec.AV1,
+}
 
 
 def parse_entry(data: bytes, entry: Box) -> Described:
     """Reads one sample entry; what is unknown in it is passed over. Raises BoxError when it is cut."""
     start, end = entry.start, entry.end
     codec = _VIDEO_KINDS.get(entry.kind)
-    if codec is not None or (
-        end - start >= _VISUAL_BYTES and entry.kind in ("vp08", "vp09", "av01", "mp4v", "encv")
-    ):
+    if codec is not None or (end - start >= _VISUAL_BYTES and entry.kind in ("vp08", "mp4v", "encv")):
         if end - start < _VISUAL_BYTES:
             raise BoxError(f"{entry.kind} is too short")
         _, width, height, *_ = _VISUAL.unpack_from(data, start)
-        length, sets = 4, b""
+        length, sets, config = 4, b"", b""
         for one in boxes(data, start + _VISUAL_BYTES, end):
             if one.kind == "avcC":
                 length, sets = _read_avcc(data[one.start : one.end])
             elif one.kind == "hvcC":
                 length, sets = _read_hvcc(data[one.start : one.end])
-        return Described(entry.kind, codec, width, height, sets=sets, length_bytes=length)
+            else:
+                config = read_record(one.kind, data[one.start : one.end]) or config
+        return Described(entry.kind, codec, width, height, config=config, sets=sets, length_bytes=length)
     if entry.kind not in ("mp4a", "Opus", ".mp3", "fLaC", "ac-3", "ec-3", "alac"):
         return Described(entry.kind, None)
     return _read_audio(data, entry)
@@ -244,6 +269,9 @@ def _read_audio(data: bytes, entry: Box) -> Described:
             codec = _OBJECTS.get(object_type)
         elif one.kind in ("dac3", "dec3"):
             config = payload
+        elif one.kind == "dfLa":
+            config = read_record(one.kind, payload) or b""
+            rate = rate or int.from_bytes(config[10:13]) >> 4
         elif one.kind == "dOps" and len(payload) >= 11:
             channels, rate = payload[1], OPUS_RATE
             little = b"".join(payload[a:b][::-1] for a, b in ((2, 4), (4, 8), (8, 10)))

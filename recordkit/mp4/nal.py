@@ -67,7 +67,7 @@ def length_of(found: Sequence[Cut]) -> int:
     return sum([LENGTH_BYTES + end - start for _, start, end in found])
 
 
-def parameter_sets(found: list[Cut], codec: Codec) -> bytes:
+def parameter_sets(found: Sequence[Cut], codec: Codec) -> bytes:
     """The parameter sets before the first slice, each behind a 4-byte start code; b"" without any."""
     made = b""
     for data, start, end in found:

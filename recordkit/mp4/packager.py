@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..container import Finish, Memory, listed
 from ..errors import MediaError
-from ..model import AccessUnit, StreamFormat
+from ..model import AccessUnit, Codec, StreamFormat
 from .entries import Entry, media_rate, priming, sample_entry
 from .movie import (
     FRONT,
@@ -30,9 +30,11 @@ from .movie import (
     scaled,
 )
 from .nal import Cut, cuts, lay_cuts, length_of, parameter_sets
+from .records import beginning
 from .track import StreamTrack
 
 MOST_STREAMS = 32
+CARRIED = frozenset(Codec) - {Codec.PCM}
 _NO_CUTS: tuple[Cut, ...] = ()
 _MARGIN = MOVIE_RATE // 2
 """Where the first unit's time is put. tfdt has no sign: other streams may begin so much earlier."""
@@ -153,7 +155,7 @@ class Packager:
         if plan is None or plan.unit is not unit:
             plan = self._planned(unit)
         self._plan = None
-        if track is None or unit.dts < track.least_dts or (track.is_video and not plan.cuts):
+        if track is None or unit.dts < track.least_dts or (track.has_nal_units and not plan.cuts):
             raise _refusal(unit, track)
         if not self._laid_bytes:
             self._shift, self._origin = self._begun(unit)
@@ -169,7 +171,7 @@ class Packager:
         time, shift, duration = track.place(unit, unit.dts + self._shift)
         data = self._lay_head(plan, track, at, (track.laid, shift, duration), memory.bytes)
         end = data + plan.size
-        if track.is_video:
+        if track.has_nal_units:
             lay_cuts(plan.cuts, memory.bytes, data)
         else:
             memory.bytes[data:end] = unit.data
@@ -184,16 +186,19 @@ class Packager:
         if track is None or not track.is_video:
             due = track is not None and self._movie_due
             return _Plan(unit, self._front(unit) if due else b"", _NO_CUTS, len(unit.data))
-        found = cuts(unit.data, track.codec, unit.nal_starts)
-        if unit.prefix:
-            found = cuts(unit.prefix, track.codec) + found
+        found: Sequence[Cut] = _NO_CUTS
+        size, sets = len(unit.data), b""
+        if track.has_nal_units:
+            found = cuts(unit.data, track.codec, unit.nal_starts)
+            if unit.prefix:
+                found = cuts(unit.prefix, track.codec) + found
+            size = length_of(found)
         if unit.random_access:
-            sets = parameter_sets(found, track.codec)
-            if sets and sets != track.sets:
-                entry = sample_entry(track.format, sets)
-                front = self._front(unit, track, entry, due=True)
-                return _Plan(unit, front, found, length_of(found), sets, entry)
-        return _Plan(unit, self._front(unit) if self._movie_due else b"", found, length_of(found))
+            sets = parameter_sets(found, track.codec) if found else beginning(unit.data, track.codec)
+        if sets and sets != track.sets:
+            entry = sample_entry(track.format, sets)
+            return _Plan(unit, self._front(unit, track, entry, due=True), found, size, sets, entry)
+        return _Plan(unit, self._front(unit) if self._movie_due else b"", found, size)
 
     def _front(
         self, unit: AccessUnit, changed: StreamTrack | None = None, entry: Entry | None = None, *, due: bool = False

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..bitstream.audio import AAC_SAMPLES
+from ..bitstream.flac import flac_block, parse_flac
 from ..model import AccessUnit, Codec, StreamFormat
 from .entries import Entry, media_rate, priming, sample_entry
 from .movie import MOVIE_RATE, TrackHead, scaled
+from .records import sets_in
 from .samples import SampleTable
 
 _NEVER = -(1 << 62)
@@ -18,6 +20,7 @@ _USUAL_DURATIONS = {
     Codec.EAC3: 1536,
     Codec.DTS: 512,
 }
+_USUAL_FLAC_BLOCK = 4096
 _MPEG1_LEAST_RATE = 32_000
 _USUAL_VIDEO_DURATION = MOVIE_RATE // 30
 
@@ -30,18 +33,19 @@ class StreamTrack:
         self.format = stream_format
         self.codec = stream_format.codec
         self.is_video = stream_format.codec.is_video
+        self.has_nal_units = stream_format.codec.has_nal_units
         self.rate = media_rate(stream_format)
-        self.sets = stream_format.config if self.is_video else b""
+        self.sets = sets_in(self.codec, stream_format.config) if self.is_video else b""
         self.entries = [sample_entry(stream_format, self.sets)]
         self.description = 1
         self.table = SampleTable()
         self.least_dts = _NEVER
         self.time = self.expected = _NEVER
         self.laid = -1
-        is_low = self.codec is Codec.MP3 and self.rate < _MPEG1_LEAST_RATE
-        self.usual_duration = 0 if self.is_video else 576 if is_low else _USUAL_DURATIONS[self.codec]
+        self.usual_duration = _usual_duration(stream_format, self.rate)
         self.last_duration = self.usual_duration or _USUAL_VIDEO_DURATION
         self._twice_rate = 2 * self.rate
+        self._tick = 1 + self.rate // MOVIE_RATE
         self._told_duration = 0
         self._duration = self.last_duration
 
@@ -80,11 +84,14 @@ class StreamTrack:
                 duration = ticks - self.time if len(self.table) else self.last_duration
         else:
             time = (ticks * self._twice_rate + MOVIE_RATE) // (2 * MOVIE_RATE)
-            if -1 <= time - self.expected <= 1:
+            if -self._tick <= time - self.expected <= self._tick:
                 time = self.expected
             if time <= self.time:
                 time = self.time + 1
-            if duration != self._told_duration:
+            if self.codec is Codec.FLAC:
+                header = parse_flac(unit.data)
+                self._duration = self._exact(duration) if header is None else header.samples
+            elif duration != self._told_duration:
                 self._told_duration = duration
                 self._duration = self._exact(duration)
             duration = self._duration
@@ -95,4 +102,14 @@ class StreamTrack:
     def _exact(self, ticks: int) -> int:
         """How long a unit of audio is that has this duration (0 or less: not known), in samples."""
         duration = scaled(ticks, MOVIE_RATE, self.rate) if ticks > 0 else self.last_duration
-        return self.usual_duration if abs(duration - self.usual_duration) <= 1 else max(1, duration)
+        return self.usual_duration if abs(duration - self.usual_duration) <= self._tick else max(1, duration)
+
+
+def _usual_duration(stream_format: StreamFormat, rate: int) -> int:
+    """How many samples a unit has unless it says something else; 0 for video."""
+    codec = stream_format.codec
+    if codec.is_video:
+        return 0
+    if codec is Codec.FLAC:
+        return flac_block(stream_format.config) or _USUAL_FLAC_BLOCK
+    return 576 if codec is Codec.MP3 and rate < _MPEG1_LEAST_RATE else _USUAL_DURATIONS[codec]

@@ -52,6 +52,8 @@ _OWN_TYPES = {
     Codec.AC3: 0x81,
     Codec.EAC3: 0x87,
 }
+CARRIED = frozenset({*_OWN_TYPES, Codec.MP3, Codec.MP2})
+"""The codings that we write."""
 _REGISTRATIONS = {Codec.H265: b"HEVC", Codec.AC3: b"AC-3", Codec.EAC3: b"EAC3"}
 _REGISTERED = {
     b"Opus": Codec.OPUS,
@@ -98,7 +100,7 @@ def stream_type(stream: StreamFormat) -> int:
     if stream.codec in (Codec.MP2, Codec.MP3):  # ISO/IEC 11172-3 has 32 kHz and above, 13818-3 the halves
         return 0x03 if stream.sample_rate >= 32_000 else 0x04
     if stream.codec not in _OWN_TYPES:
-        raise MediaError(f"{stream.codec} has no place in a transport stream")
+        raise MediaError(f"{stream.codec} has no place in a transport stream: choose a name that ends in .mp4")
     return _OWN_TYPES[stream.codec]
 
 

@@ -34,6 +34,8 @@ class Anew:
 
     def __init__(self, stream_format: StreamFormat, stream: int, first: int, end: int, delay: int) -> None:
         self._format = stream_format
+        if stream_format.codec not in _ENCODERS:
+            raise MediaError(f"an exact clip of {stream_format.codec} cannot be made: leave exact out", stream)
         self._stream, self._first, self._end, self._delay = stream, first, end, delay
         self._decoder = cast("VideoCodecContext", av.CodecContext.create(str(stream_format.codec), "r"))
         self._encoder: VideoCodecContext | None = None

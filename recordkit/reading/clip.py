@@ -160,6 +160,8 @@ class Plan:
 
 
 def _refreshes(unit: AccessUnit, codec: Codec) -> bool:
+    if not codec.has_nal_units:
+        return unit.random_access
     for kind, _, _ in nal_units(unit.prefix + unit.data[:_HEAD_BYTES], codec):
         if kind in _REFRESHES[codec]:
             return True

@@ -34,7 +34,7 @@ _TOLERANCE = 2
 
 def of_bytes(data: bytes, codec: Codec) -> int:
     """Of one unit as a byte stream has it."""
-    if codec.is_video:
+    if codec.has_nal_units:
         value = 0
         for stream, start, end in cuts(data, codec):
             value = crc32(memoryview(stream)[start:end], value)
@@ -50,7 +50,7 @@ def of_bytes(data: bytes, codec: Codec) -> int:
 
 def of_unit(unit: AccessUnit, codec: Codec) -> int:
     """Of an access unit."""
-    if codec.is_video:
+    if codec.has_nal_units:
         value = of_bytes(unit.prefix, codec) if unit.prefix else 0
         for stream, start, end in cuts(unit.data, codec, unit.nal_starts):
             value = crc32(memoryview(stream)[start:end], value)
@@ -60,7 +60,7 @@ def of_unit(unit: AccessUnit, codec: Codec) -> int:
 
 def of_sample(sample: memoryview, codec: Codec) -> int:
     """Of a sample of an MP4 whose NAL units have lengths of four bytes."""
-    if not codec.is_video:
+    if not codec.has_nal_units:
         return crc32(sample)
     value, at = 0, 0
     mask, delimiter = _DELIMITERS[codec]

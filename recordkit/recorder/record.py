@@ -6,13 +6,16 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Unpack
 
+from ..containers import by_suffix
 from ..errors import StateError
 from ..onlooker import Onlooker
 from ..settings import RecordingOptions, RecordingSettings
 from ..signatures import named_with
 from ..sources.given import SourceLike, source_of
+from ..sources.media_file import MediaFile
 from ..sources.source import OpenSource
 from ..values import DURATION, EVENT, NumberLike, PathLike, function, maybe
 from .feed import Feed
@@ -51,6 +54,8 @@ def record(
     """
     media = source_of("source", source)
     made = RecordingSettings(path=path, **settings)
+    if isinstance(media, MediaFile):
+        media = media.into(by_suffix(Path(made.path)).carries)
     length_s = maybe(DURATION)("seconds", seconds)
     stop = EVENT("stop", stop) or threading.Event()
     maybe(function)("on_start", on_start)

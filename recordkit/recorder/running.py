@@ -68,6 +68,7 @@ class RunningRecording(Observer):
             self._given_up,
             self._altered,
             embeds_times=settings.embed_times,
+            carried=by_suffix(Path(settings.path)).carries,
         )
         self._packager = self._own_packager()
         self.writer = Writer(settings, self._packager, self)

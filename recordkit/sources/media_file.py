@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,11 +17,17 @@ from av.video.frame import VideoFrame
 from ..bitstream.audio import parse_adts
 from ..bitstream.dts import parse_dts
 from ..bitstream.language import three_letters
+from ..bitstream.sei import Orientation
 from ..demux import DemuxedPacket, demux, open_media
+from ..encode.beside import shown_beside
 from ..encode.filtering import FrameFilter
+from ..encode.orientation import orientation_of
 from ..encode.passthrough import passthrough_codec
 from ..encode.vui import pixel_aspect
 from ..errors import SettingsError, SourceError
+from ..model import Codec
+from ..mp4.packager import CARRIED as IN_MP4
+from ..mpegts.tables import CARRIED as IN_TRANSPORT_STREAM
 from ..signatures import named
 from ..ticks import WRAP, Unwrapper, fraction
 from ..values import PathLike, RateLike, Setting, flag, maybe, rate, text, whole
@@ -33,7 +39,7 @@ from .interleave import interleaved, with_decoding_times
 from .moved import following_moves
 from .protocols import bounds, check
 from .protocols import protocols as read_protocols
-from .source import OpenSource, SourceItem
+from .source import OpenSource, Source, SourceItem
 from .taken import Taken
 
 log = logging.getLogger("recordkit")
@@ -64,7 +70,8 @@ def _audio(name: str, value: Any) -> bool | str:  # noqa: ANN401 - whatever a ca
 class MediaFile:
     """Records ``url``: a path, a URL, or a device together with its ``format`` (``"v4l2"``, ``"lavfi"``).
 
-    Streams in H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, DTS or Opus are passed through, all others decoded.
+    Streams in H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, DTS or Opus are passed through, into an MP4 those in VP9,
+    AV1 and FLAC as well; all others are decoded.
     ``transcode`` decodes the video too where it need not be (``transcode_audio`` the audio), ``fps`` gives
     frames at that rate and so decodes them. ``options`` go to libavformat as they are. ``protocols`` ("https",
     "hls", "file"; None: all) are those that may be followed, by redirects and playlists, too: for strangers' URLs.
@@ -99,9 +106,16 @@ class MediaFile:
         """The path or URL."""
         return self.url
 
+    def into(self, carried: Collection[Codec]) -> Source:
+        """The same for a recording that has a place for the codings ``carried``."""
+        return _Into(self, carried)
+
     @contextmanager
-    def open(self) -> Iterator[OpenSource]:
-        """Open it; raises SourceError where that fails, or nothing in it can be recorded."""
+    def open(self, carried: Collection[Codec] = IN_TRANSPORT_STREAM) -> Iterator[OpenSource]:
+        """Open it; raises SourceError where that fails, or nothing in it can be recorded.
+
+        ``carried`` are the codings that the recording has a place for.
+        """
         with self._opened() as container:
             choice = choose(container, self.url, program=self.program, video=self.video, audio=self.audio)
             is_live = _is_live(container)
@@ -114,7 +128,7 @@ class MediaFile:
                 choice = choice.without(self.url, locked)
                 packets = kept(packets, choice.streams)
             video = choice.video
-            passed = {stream.index: self._is_passed(stream) for stream in choice.streams}
+            passed = {stream.index: self._is_passed(stream, carried) for stream in choice.streams}
             for stream in choice.streams:
                 if not passed[stream.index]:
                     stream.codec_context.thread_type = "AUTO"
@@ -178,7 +192,7 @@ class MediaFile:
         if is_scrambled_on_air(self.url, self._given_options):
             raise SourceError(self.url, SCRAMBLED) from error
 
-    def _is_passed(self, stream: av.VideoStream | av.AudioStream) -> bool:
+    def _is_passed(self, stream: av.VideoStream | av.AudioStream, carried: Collection[Codec]) -> bool:
         """Whether the packets go into the recording as they are; the log says why or why not."""
         name = stream.codec_context.name
         wanted = (
@@ -190,8 +204,16 @@ class MediaFile:
             reason = "encoded anew: its frames are reordered, and it does not say when they are shown"
         elif isinstance(stream, av.VideoStream) and hidden_frames(stream).are_needed:
             reason = "encoded anew: its edit list hides frames that shown ones refer to"
-        elif passthrough_codec(stream) is None:
+        elif (codec := passthrough_codec(stream)) is None:
             reason = "encoded anew: recordkit does not carry it as it is"
+        elif codec not in carried:
+            reason = "encoded anew: the recording has no place for it" + (
+                " (an .mp4 has)" if codec in IN_MP4 else ""
+            )
+        elif (
+            isinstance(stream, av.VideoStream) and not codec.has_nal_units and pixel_aspect(stream) not in (None, 1)
+        ):
+            reason = "encoded anew: its pixels are no squares, which its frames do not say"
         else:
             log.info("%s: stream %d (%s) is passed through", self.url, stream.index, name)
             return True
@@ -238,6 +260,9 @@ class MediaFile:
                 if _is_bare(packet):
                     log.info("%s: stream %d is decoded: its packets do not say what is in them", self.url, index)
                     passed[index] = False
+                elif _is_turned(packet):
+                    log.info("%s: stream %d is encoded anew: its frames cannot say how they turn", self.url, index)
+                    passed[index] = False
             if passed[index]:
                 # What an edit list hides, and nothing else needs, is no part of the film.
                 if packet.size and not (packet.is_discard and isinstance(packet.stream, av.VideoStream)):
@@ -253,6 +278,21 @@ class MediaFile:
         if pacer is not None:
             yield from (SourceItem(picture) for picture in pacer.flush())
         decoding.tell_losses()
+
+
+@dataclass(frozen=True)
+class _Into:
+    """A media file as one kind of recording takes it."""
+
+    file: MediaFile
+    carried: Collection[Codec]
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def open(self) -> AbstractContextManager[OpenSource]:
+        return self.file.open(self.carried)
 
 
 class _SourceClock:
@@ -284,6 +324,15 @@ def _is_bare(packet: DemuxedPacket) -> bool:
     if context.codec.canonical_name == "dts":
         return parse_dts(bytes(packet)) is None
     return context.name == "aac" and not context.extradata and parse_adts(bytes(packet)) is None
+
+
+def _is_turned(packet: DemuxedPacket) -> bool:
+    """Whether the container says that frames are to be turned, of a coding that has no word for it."""
+    name = packet.stream.codec_context.codec.canonical_name
+    if name not in (Codec.VP9, Codec.AV1):
+        return False
+    frame = shown_beside(packet)
+    return frame is not None and orientation_of(frame) not in (None, Orientation())
 
 
 def _is_live(container: av.container.InputContainer) -> bool:

@@ -36,6 +36,7 @@ class Check:
     """
 
     demuxer = "mpegts"
+    stream_name = "PID 0x{:04X}"
 
     def __init__(self) -> None:
         self.facts: dict[int, StreamFacts] = {}
@@ -109,7 +110,7 @@ def _problems(report: ScanReport, facts: dict[int, StreamFacts]) -> list[Problem
         first = next(problem for problem in report.problems if problem.kind is kind)
         where = "" if first.pid is None else f" (PID 0x{first.pid:04X})"
         problems.append(Problem(kind.value, count, first.offset, first.detail + where))
-    return problems + problems_of(facts, "PID 0x{:04X}")
+    return problems + problems_of(facts, Check.stream_name)
 
 
 def problems_of(facts: dict[int, StreamFacts], name: str) -> list[Problem]:

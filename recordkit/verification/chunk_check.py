@@ -16,6 +16,7 @@ from ..ticks import TICKS_PER_SECOND
 from .check import Problem, problems_of
 from .facts import StreamFacts
 
+_AS_THEY_ARE = (Codec.VP9, Codec.AV1, Codec.FLAC)
 _BEGINNINGS = frozenset({b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide"})
 
 
@@ -29,6 +30,7 @@ class ChunkCheck:
 
     packet_bytes = 1
     demuxer = "mov"
+    stream_name = "track {}"
 
     def __init__(self) -> None:
         self.facts: dict[int, StreamFacts] = {}
@@ -82,7 +84,7 @@ class ChunkCheck:
             if isinstance(event, MovieEvent) and (event.fragmented or not self._scanner.report.chunks):
                 for track in event.tracks:
                     self._tracks[track.number] = track
-                    self.facts.setdefault(track.number, StreamFacts(_mapped(track)))
+                    self.facts.setdefault(track.number, StreamFacts(_mapped(track), track.rate))
             elif isinstance(event, ChunkEvent):
                 for sample in event.samples:
                     self._add(self._tracks[sample.track], sample, event.data(sample))
@@ -110,7 +112,7 @@ class ChunkCheck:
             first = next(problem for problem in report.problems if problem.kind is kind)
             where = "" if first.track is None else f" (track {first.track})"
             found.append(Problem(kind.value, count, first.offset, first.detail + where))
-        return found + problems_of(self.facts, "track {}")
+        return found + problems_of(self.facts, self.stream_name)
 
 
 def _mapped(track: Track) -> MappedStream:
@@ -133,7 +135,9 @@ def _listed(track: Track) -> Iterator[Sample]:
 def _as_in_transport(data: bytes, track: Track, sample: Sample, length_bytes: int) -> bytes:
     """A sample as it stands in a transport stream, which is what the counters read."""
     described = track.described[min(sample.description, len(track.described)) - 1]
-    if described.codec is not None and described.codec.is_video:
+    if described.codec is None or described.codec in _AS_THEY_ARE:
+        return data
+    if described.codec.is_video:
         return described.sets + (annexb(data, length_bytes) or data) if sample.keyframe else annexb(data) or data
     if described.codec is Codec.OPUS:
         return opus_control_header(len(data)) + data

@@ -43,8 +43,12 @@ def _libav_errors() -> Iterator[list[tuple[int, str, str]]]:
         av.logging.set_level(level)
 
 
-def decode_all(path: Path, advance: Callable[[int], None], demuxer: str = "mpegts") -> Decoded:
-    """Decodes every audio and video stream; ``advance`` is called with the byte offset reached.
+def decode_all(
+    path: Path, advance: Callable[[int], None], demuxer: str | None = "mpegts", name: str = "PID 0x{:04X}"
+) -> Decoded:
+    """Decodes every audio and video stream, what an edit list hides as well.
+
+    ``advance`` is called with the byte offset reached; ``name`` is how a stream is called by its number.
 
     Each codec decodes on the calling thread: the libraries log on the thread that meets the
     fault, and only so can it be distinguished from what other decoders of this process log meanwhile.
@@ -59,7 +63,8 @@ def decode_all(path: Path, advance: Callable[[int], None], demuxer: str = "mpegt
 
     with _libav_errors() as logs:
         try:
-            with open_media(path, kind=demuxer) as container:
+            options = {"ignore_editlist": "1"} if demuxer == "mov" else {}
+            with open_media(path, kind=demuxer, options=options) as container:
                 streams = [
                     one
                     for one in container.streams
@@ -71,7 +76,7 @@ def decode_all(path: Path, advance: Callable[[int], None], demuxer: str = "mpegt
                     if packet.pos is not None:
                         advance(packet.pos)
                     logs.clear()
-                    _decode(packet, packet.stream, decoded, interlaced, note, logs)
+                    _decode(packet, packet.stream, decoded, interlaced, note, logs, name)
         except SourceError as error:
             note("cannot be opened for decoding", None, str(error))
     return Decoded(decoded, frozenset(interlaced), list(problems.values()))
@@ -84,13 +89,14 @@ def _decode(
     interlaced: set[int],
     note: Callable[[str, int | None, str], None],
     logs: list[tuple[int, str, str]],
+    name: str,
 ) -> None:
     pid, offset = stream.id, packet.pos
     try:
         frames: Sequence[av.AudioFrame | av.VideoFrame] = stream.decode(packet)
     except av.FFmpegError as error:
         words = logs[0][2].strip() if logs else error.strerror or str(error)
-        note("undecodable unit", offset, f"{words} (PID 0x{pid:04X})")
+        note("undecodable unit", offset, f"{words} ({name.format(pid)})")
         return
     faulty = False
     for frame in frames:
@@ -103,4 +109,4 @@ def _decode(
         faulty |= bool(frame.is_corrupt)
     if logs or faulty:
         words = logs[0][2].strip() if logs else "a decoded frame is marked as corrupt"
-        note("undecodable unit", offset, f"{words} (PID 0x{pid:04X})")
+        note("undecodable unit", offset, f"{words} ({name.format(pid)})")

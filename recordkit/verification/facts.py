@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..bitstream.counter import AudioFrameCounter, PictureCounter
+from ..bitstream.whole import FlacCounter, WholeCounter
 from ..model import Codec
 from ..mpegts.report import PesColumns, PesEvent
 from ..mpegts.tables import MappedStream
@@ -34,7 +35,7 @@ class StreamFacts:
     byte offset of the first PES packet. ``time_bases`` counts the timelines begun.
     """
 
-    def __init__(self, stream: MappedStream) -> None:
+    def __init__(self, stream: MappedStream, sample_rate: int = 0) -> None:
         self.pid = stream.pid
         self._codec = stream.codec
         self.language = stream.language
@@ -49,8 +50,12 @@ class StreamFacts:
         self._stream_channels = stream.channels
         known = stream.codec if stream.codec in tuple(Codec) else None
         codec = None if known is None else Codec(known)
-        self._pictures = PictureCounter(codec) if codec is not None and codec.is_video else None
-        self._audio = AudioFrameCounter(codec) if codec is not None and not codec.is_video else None
+        self._pictures: PictureCounter | WholeCounter | None = None
+        self._audio: AudioFrameCounter | FlacCounter | None = None
+        if codec is not None and codec.is_video:
+            self._pictures = PictureCounter(codec) if codec.has_nal_units else WholeCounter(codec)
+        elif codec is not None:
+            self._audio = FlacCounter(sample_rate) if codec is Codec.FLAC else AudioFrameCounter(codec)
         self._base: _TimeBase | None = None
         self._earlier = 0
         self._last_dts: int | None = None

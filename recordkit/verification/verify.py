@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..demux import open_media
 from ..errors import SourceError
+from ..mpegts.report import ProblemKind
 from ..names import SUFFIXES
 from ..plots.cards import Tone, card
 from ..signatures import named
@@ -20,10 +22,12 @@ from ..values import path as read_path
 from .check import Check, Problem, duration
 from .chunk_check import ChunkCheck, begins_an_mp4
 from .facts import StreamFacts
+from .sound_check import SoundCheck, SoundFacts, begins_audio
 
 _CHUNK_BYTES = 54 * 153_408
 """Some 8 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied."""
 
+_HEAD_BYTES = 16
 _MOST_SHOWN = 10
 """Problems that a card lists."""
 
@@ -143,7 +147,7 @@ def _problem_text(problem: Problem) -> str:
 
 @named
 def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None = None) -> Verification:
-    """Reads a whole file and says whether it is a valid transport stream, or MP4.
+    """Reads a whole file and says whether it is a valid transport stream or MP4, or whole audio alone.
 
     ``decode`` decodes every frame as well, which takes much longer and finds damage
     inside coded units. ``on_progress`` is called with (done, total) in bytes, decoding included. Memory
@@ -155,7 +159,7 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
     path = read_path("path", path)
     check = _check_for(path)
     total = _read(path, check, on_progress, passes=2 if decode else 1)
-    facts, problems = check.facts, check.problems
+    facts, problems = check.facts, [_named(path, one) for one in check.problems]
     decoded: dict[int, int] = {}
     if decode and facts:
         from .decoding import decode_all
@@ -164,10 +168,10 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
             if on_progress is not None:
                 on_progress(total + min(done, total), 2 * total)
 
-        outcome = decode_all(path, advance, check.demuxer)
+        outcome = decode_all(path, advance, check.demuxer, check.stream_name)
         decoded = outcome.decoded
         problems += [Problem(*found) for found in outcome.problems]
-        problems += _undecoded(facts, decoded, outcome.interlaced)
+        problems += _undecoded(facts, decoded, outcome.interlaced, check.stream_name)
         if on_progress is not None:
             on_progress(2 * total, 2 * total)
     streams = tuple(_stream(one, decoded.get(pid, 0) if decode else None) for pid, one in facts.items())
@@ -187,23 +191,38 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
     )
 
 
-def _check_for(path: Path) -> Check | ChunkCheck:
+def _named(path: Path, problem: Problem) -> Problem:
+    """``problem``; that the file is something else says what it is."""
+    if problem.kind != ProblemKind.NOT_TRANSPORT_STREAM or not path.stat().st_size:
+        return problem
+    try:
+        with open_media(path) as container:
+            kind = container.format.long_name
+    except (SourceError, OSError):
+        return problem
+    detail = f"{problem.detail}: it is {kind}; recordkit record FILE OUTPUT makes a recording of it"
+    return replace(problem, detail=detail)
+
+
+def _check_for(path: Path) -> Check | ChunkCheck | SoundCheck:
     """What reads a file, by what it begins with, and by its name where that says nothing."""
     try:
         with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:  # noqa: PTH123
-            head = file.read(8)
+            head = file.read(_HEAD_BYTES)
     except OSError:
         head = b""  # whoever reads all of it says why that cannot be done
+    if begins_audio(head):
+        return SoundCheck(path)
     return ChunkCheck() if begins_an_mp4(head) or (path.suffix == MP4_SUFFIX and head[:1] != b"G") else Check()
 
 
-def _program(number: int, its: list[StreamFacts]) -> ProgramVerification:
-    duration_s, size = duration(its), sum(one.bytes for one in its)
+def _program(number: int, its: Sequence[StreamFacts | SoundFacts]) -> ProgramVerification:
+    duration_s, size = duration([one for one in its if isinstance(one, StreamFacts)]), sum(one.bytes for one in its)
     bit_rate = size * 8 / duration_s if duration_s else 0.0
     return ProgramVerification(number, tuple(one.pid for one in its), duration_s, size, bit_rate)
 
 
-def _read(path: Path, check: Check | ChunkCheck, on_progress: Progress | None, passes: int) -> int:
+def _read(path: Path, check: Check | ChunkCheck | SoundCheck, on_progress: Progress | None, passes: int) -> int:
     buffer = bytearray(_CHUNK_BYTES)
     view = memoryview(buffer)
     done = 0
@@ -223,18 +242,20 @@ def _read(path: Path, check: Check | ChunkCheck, on_progress: Progress | None, p
     return done
 
 
-def _undecoded(facts: dict[int, StreamFacts], decoded: dict[int, int], interlaced: frozenset[int]) -> list[Problem]:
+def _undecoded(
+    facts: Mapping[int, StreamFacts | SoundFacts], decoded: dict[int, int], interlaced: frozenset[int], name: str
+) -> list[Problem]:
     """Frames in the file that were not decoded; two fields of one interlaced frame do not count."""
     problems = []
     for pid, one in facts.items():
         missing = one.frames - decoded.get(pid, 0)
         if missing > 0 and pid not in interlaced:
-            detail = f"{missing} of {one.frames} frames did not come out of the decoder (PID 0x{pid:04X})"
+            detail = f"{missing} of {one.frames} frames did not come out of the decoder ({name.format(pid)})"
             problems.append(Problem("frames not decoded", missing, None, detail))
     return problems
 
 
-def _stream(one: StreamFacts, decoded: int | None) -> StreamVerification:
+def _stream(one: StreamFacts | SoundFacts, decoded: int | None) -> StreamVerification:
     duration_s = one.duration / TICKS_PER_SECOND
     moving = one.duration - one.gap_duration
     return StreamVerification(

@@ -27,12 +27,12 @@ def video_first_audio_early() -> list[Declare | AccessUnit]:
     return [*steps[:3], Declare(1, sound.format), *sound.moved(1, -90_000)[:80], *steps[3:]]
 
 
-def new_size() -> list[Declare | AccessUnit]:
+def new_size(codec: Codec = Codec.H264) -> list[Declare | AccessUnit]:
     """The parameter sets change between two groups of frames, and back."""
     steps: list[Declare | AccessUnit] = []
     ticks = 0
     for width, height in ((320, 180), (240, 240), (320, 180)):
-        part = real.video(Codec.H264, width, height, 25)
+        part = real.video(codec, width, height, 25)
         steps += [Declare(0, part.format), *part.moved(0, ticks)]
         ticks += 25 * 3600
     return steps
@@ -60,14 +60,18 @@ class Case:
 
 
 _PAIRS = [(video, audio) for video in (Codec.H264, Codec.H265) for audio in (Codec.AAC, Codec.OPUS, Codec.MP3)]
+_OPEN = [(Codec.VP9, Codec.OPUS), (Codec.VP9, Codec.FLAC), (Codec.AV1, Codec.OPUS), (Codec.AV1, Codec.FLAC)]
+"""Codings that a transport stream has no place for."""
 _ALONE = [(one,) for one in (Codec.H264, Codec.H265, Codec.AAC, Codec.OPUS, Codec.MP3)]
 
 CASES = [
-    *(Case("_".join(codecs), lambda codecs=codecs: with_streams(*codecs)) for codecs in (*_PAIRS, *_ALONE)),
+    *(Case("_".join(codecs), lambda codecs=codecs: with_streams(*codecs)) for codecs in (*_PAIRS, *_OPEN, *_ALONE)),
     Case("aac_44100", lambda: recording(real.video(Codec.H264), real.audio(Codec.AAC, 44_100))),
     Case("three_languages", lambda: with_streams(Codec.H264, Codec.AAC, Codec.OPUS, Codec.MP3)),
     Case("audio_first", audio_first, silent=False),
     Case("video_first_audio_early", video_first_audio_early, silent=False),
     Case("new_size", new_size, silent=False),
+    Case("new_size_vp9", lambda: new_size(Codec.VP9), silent=False),
+    Case("new_size_av1", lambda: new_size(Codec.AV1), silent=False),
     Case("gap", gap),
 ]

@@ -28,7 +28,7 @@ SLICE = b"\0\0\0\1\x41abc"
 def as_sample(unit: AccessUnit, stream_format: StreamFormat) -> bytes:
     """A unit's bytes as they lie in the file."""
     data = unit.prefix + unit.data
-    if not stream_format.codec.is_video:
+    if not stream_format.codec.has_nal_units:
         return data
     found = cuts(data, stream_format.codec)
     memory = memoryview(bytearray(length_of(found)))

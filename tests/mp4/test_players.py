@@ -17,17 +17,22 @@ from .laying import lay
 
 pytestmark = pytest.mark.judge
 BY_NAME = {case.name: case for case in CASES}
-AAC, H264, OPUS = "mp4a.40.2", "avc1.64000d", "opus"
+AAC, H264, OPUS, VP9, AV1 = "mp4a.40.2", "avc1.64000d", "opus", "vp09.00.11.08", "av01.0.00M.08"
 FED = {
     "h264_aac": f"{H264},{AAC}",
     "h264_opus": f"{H264},{OPUS}",
     "h264": H264,
+    "vp9_opus": f"{VP9},{OPUS}",
+    "vp9_flac": f"{VP9},flac",
+    "av1_opus": f"{AV1},{OPUS}",
+    "av1_flac": f"{AV1},flac",
     "aac": AAC,
     "aac_44100": f"{H264},{AAC}",
     "audio_first": f"{H264},{AAC}",
     "new_size": H264,
     "gap": f"{H264},{AAC}",
 }
+H264_PARSER = "h264parse ! video/x-h264,alignment=au"
 SHOW = """async ([data, mime, times]) => {
   const bytes = Uint8Array.from(atob(data), (one) => one.charCodeAt(0));
   const video = document.createElement("video");
@@ -115,13 +120,23 @@ def test_frames_after_a_change_are_decoded_as_they_are_alone(state):
     assert [bytes(one.planes[0]) for one in found] == [bytes(one.planes[0]) for one in alone]
 
 
-@pytest.mark.parametrize("name", ["h264_aac", "new_size", "audio_first", "gap"])
+PARSERS = {
+    "h264_aac": H264_PARSER,
+    "new_size": H264_PARSER,
+    "audio_first": H264_PARSER,
+    "gap": H264_PARSER,
+    "vp9_opus": "vp9parse ! video/x-vp9,alignment=super-frame",
+    "av1_flac": "av1parse ! video/x-av1,alignment=tu",
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
 @pytest.mark.parametrize("state", ["partial", "whole"])
 def test_gstreamer_finds_each_access_unit(name, state, tmp_path):
     path = tmp_path / "made.mp4"
     laid = lay(BY_NAME[name].steps)
     path.write_bytes(laid.partial if state == "partial" else laid.whole)
-    parsed = "! qtdemux name=d d.video_0 ! queue ! h264parse ! video/x-h264,alignment=au"
+    parsed = f"! qtdemux name=d d.video_0 ! queue ! {PARSERS[name]}"
     counted = "! identity silent=false ! fakesink"
     done = run("gst-launch-1.0", "-v", "filesrc", f"location={path}", *parsed.split(), *counted.split())
     assert done.returncode == 0, done.stderr

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import recordkit as rk
+from recordkit.errors import MediaError
 from recordkit.reading.essence import Essence
 from recordkit.reading.marking import MarksRead
 from recordkit.writer.whole import SUFFIX, WholeFile
 from tests.judges import assert_decodes_in_silence, run
-from tests.media import make_clip
+from tests.media import coded_packets, make_clip
 from tests.steering import FaultySystem
 
 OPTIONS = {"g": "30", "bf": "2", "preset": "veryfast"}
@@ -45,6 +46,23 @@ def foreign(film: Path) -> Path:
     path = film.with_name("foreign.ts")
     assert run("ffmpeg", "-v", "error", "-i", film, "-c", "copy", "-muxdelay", "0", path).returncode == 0
     return path
+
+
+@pytest.mark.parametrize(
+    ("coder", "options"), [("libvpx-vp9", {"deadline": "realtime"}), ("libsvtav1", {"preset": "12"})]
+)
+def test_codings_that_only_mp4_has_a_place_for(coder: str, options: dict[str, str], tmp_path: Path) -> None:
+    options = {"g": "30", **options}
+    film = make_clip(tmp_path / "film.mp4", video=coder, audio=["libopus"], seconds=2, options=options)
+    copy = rk.export(film, tmp_path / "copy.mp4").path
+    assert coded_packets(copy, "video") == coded_packets(film, "video")
+    clip = rk.export(film, tmp_path / "clip.mp4", start=1.3, end=1.8)
+    assert (clip.begins_s, rk.verify(clip.path, decode=True).problems) == (pytest.approx(1.3, abs=0.034), ())
+    with pytest.raises(MediaError, match=r"has no place in a transport stream: choose a name that ends in \.mp4"):
+        rk.export(film, tmp_path / "copy.ts")
+    with pytest.raises(MediaError, match=r"an exact clip of .* cannot be made: leave exact out"):
+        rk.export(film, tmp_path / "exact.mp4", start=1.3, exact=True)
+    assert names(tmp_path) == ["clip.mp4", "copy.mp4", "film.mp4"]
 
 
 def names(folder: Path) -> list[str]:

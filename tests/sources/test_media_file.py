@@ -13,9 +13,10 @@ from pathlib import Path
 import av
 import pytest
 
-from recordkit.errors import SourceError
+from recordkit.errors import MediaError, SourceError
 from recordkit.model import Codec
 from recordkit.recorder.record import record
+from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Recording
 from recordkit.settings import VideoSettings
 from recordkit.sources import media_file
@@ -23,6 +24,7 @@ from recordkit.sources.media_file import MediaFile
 from recordkit.sources.readback import read_back
 from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
+from tests.judges import run
 from tests.media import coded_packets, make_clip, pictures
 
 FAST = VideoSettings(preset="ultrafast")
@@ -339,6 +341,58 @@ def test_audio_of_broadcasts_has_its_place_in_an_mp4_too(coder: str, codec: Code
     assert recording.streams[1].codec is codec
     assert coded_packets(recording.path, "audio") == coded_packets(clip, "audio")
     assert verify(recording.path, decode=True).ok
+
+
+OPEN = {
+    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+    "av1": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_transport_streams_have_no_place_for_is_passed_through_into_an_mp4(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    coder, options = OPEN[name]
+    clip = make_clip(tmp_path / "clip.mkv", video=coder, audio=["flac"], seconds=1, options=options)
+    recording = record(MediaFile(url=str(clip)), tmp_path / "out.mp4")
+    assert recording.path is not None
+    for kind in ("video", "audio"):
+        assert coded_packets(recording.path, kind) == coded_packets(clip, kind)
+    found = verify(recording.path, decode=True)
+    assert found.problems == ()
+    assert [(one.codec, one.frames, one.decoded) for one in found.streams] == [
+        (name, 30, 30),
+        ("flac", 0, 48_000),
+    ]
+    assert [(size.width, size.height) for size in found.streams[0].sizes] == [(160, 120)]
+    with caplog.at_level(logging.INFO, "recordkit"):
+        anew = record(MediaFile(url=str(clip)), tmp_path / "out.ts")
+    assert anew.streams[0].codec is Codec.H264
+    assert "encoded anew: the recording has no place for it (an .mp4 has)" in caplog.text
+
+
+def test_a_packet_that_the_container_has_no_place_for_is_refused_with_the_one_that_has(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", video=None, audio=["flac"], seconds=0.2)
+    with (
+        Recorder(tmp_path / "out.ts", video=None, sample_interval=0) as recorder,
+        av.open(str(clip)) as container,
+        pytest.raises(MediaError, match=r"flac has no place in such a file: decode it, or record to \.mp4"),
+    ):
+        recorder.write_packet(next(container.demux()))
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("why", ["turned", "squeezed"])
+def test_what_vp9_cannot_say_of_itself_is_encoded_anew(why: str, tmp_path: Path) -> None:
+    coder, options = OPEN["vp9"]
+    clip = make_clip(tmp_path / "clip.mp4", video=coder, audio=[], seconds=1, options=options)
+    given = tmp_path / "given.mp4"
+    said = ("-metadata:s:v", "rotate=90") if why == "turned" else ("-aspect", "3:1")
+    made = run("ffmpeg", "-v", "error", "-i", clip, "-c", "copy", *said, given)
+    assert made.returncode == 0, made.stderr
+    recording = record(MediaFile(url=str(given)), tmp_path / "out.mp4")
+    assert recording.streams[0].codec is Codec.H264
 
 
 @pytest.mark.judge

@@ -37,6 +37,19 @@ def test_recordings_are_whole_and_counted(case, tmp_path):
         ]
 
 
+@pytest.mark.parametrize("codecs", [(Codec.VP9, Codec.FLAC), (Codec.AV1, Codec.OPUS)])
+def test_what_broke_off_in_an_open_coding_is_brought_back(codecs, tmp_path):
+    streams = [real.video(one) if one.is_video else real.audio(one) for one in codecs]
+    laid = lay(recording(*streams))
+    path = tmp_path / "talk.recording.mp4"
+    path.write_bytes(laid.partial[: laid.ends[-2] + 40])
+    rk.recover(path)
+    found = rk.verify(tmp_path / "talk.mp4", decode=True)
+    assert found.problems == ()
+    assert [stream.codec for stream in found.streams] == list(codecs)
+    assert sum(stream.access_units for stream in found.streams) == len(laid.units) - 1
+
+
 def test_everything_is_decoded(tmp_path):
     path = tmp_path / "talk.mp4"
     path.write_bytes(lay(recording(real.video(Codec.H264), real.audio(Codec.AAC))).whole)

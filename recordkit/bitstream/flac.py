@@ -1,0 +1,73 @@
+"""Frames of FLAC, and what a stream says of them beforehand (RFC 9639, 8.2 and 9.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STREAMINFO_BYTES = 34
+_MARK = b"fLaC"
+_TOTALS_AT = 13
+"""In STREAMINFO: four bits behind the sample size, the number of samples, then their MD5."""
+_RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+_MOST_CHANNEL_CODES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FlacHeader:
+    """One frame: samples a channel, rate in Hz (0: as STREAMINFO says), channels."""
+
+    samples: int
+    sample_rate: int
+    channels: int
+
+
+def parse_flac(data: bytes) -> FlacHeader | None:
+    """Reads the header of a frame; None if there is none."""
+    if len(data) < 6 or data[0] != 0xFF or data[1] & 0xFE != 0xF8:
+        return None
+    block, rate_code, channel_code = data[2] >> 4, data[2] & 15, data[3] >> 4
+    if not block or rate_code == 15 or channel_code > _MOST_CHANNEL_CODES or data[3] & 1:
+        return None
+    # The frame's number is coded as UTF-8 codes letters.
+    at, lead = 4, data[4]
+    at += 1 if lead < 0x80 else 8 - (lead ^ 0xFF).bit_length()
+    if block == 1:
+        samples = 192
+    elif block <= 5:
+        samples = 576 << block - 2
+    elif block <= 7:
+        size = block - 5
+        if at + size > len(data):
+            return None
+        samples, at = int.from_bytes(data[at : at + size]) + 1, at + size
+    else:
+        samples = 256 << block - 8
+    rate = _RATES[rate_code] if rate_code < len(_RATES) else 0
+    if rate_code == 12:
+        rate = int.from_bytes(data[at : at + 1]) * 1_000
+    elif rate_code > 12:
+        rate = int.from_bytes(data[at : at + 2]) * (1 if rate_code == 13 else 10)
+    return FlacHeader(samples, rate, channel_code + 1 if channel_code < 8 else 2)
+
+
+def flac_streaminfo(extradata: bytes) -> bytes:
+    """STREAMINFO out of what a container says, b"" if that has none.
+
+    How many samples there are and their MD5 are left out (0 is unknown, 8.2): a recording may have others.
+    """
+    if extradata.startswith(_MARK):
+        extradata = extradata[8:]
+    if len(extradata) < STREAMINFO_BYTES:
+        return b""
+    return extradata[:_TOTALS_AT] + bytes([extradata[_TOTALS_AT] & 0xF0]) + bytes(20)
+
+
+def flac_depth(streaminfo: bytes) -> int:
+    """Bits a sample, by STREAMINFO."""
+    return ((streaminfo[12] & 1) << 4 | streaminfo[13] >> 4) + 1 if len(streaminfo) >= STREAMINFO_BYTES else 16
+
+
+def flac_block(streaminfo: bytes) -> int:
+    """How many samples each frame but the last has; 0 if they differ, or nobody says it."""
+    least, most = streaminfo[:2], streaminfo[2:4]
+    return int.from_bytes(most) if len(streaminfo) >= STREAMINFO_BYTES and least == most else 0

@@ -1,0 +1,150 @@
+"""Holds a file of audio alone (WAV, MP3, Ogg, FLAC) against its own format while it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+
+from ..demux import demux, open_media
+from ..errors import SourceError
+from ..sound.scan import SoundScanner, begins_sound
+from ..telemetry.words import count_text
+from ..ticks import TICKS_PER_SECOND, to_ticks
+from .check import Problem
+
+_TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+"""What others put behind the last frame of an MP3."""
+_HEAD_BYTES = 4096
+_UNKNOWN = 0xFFFF_FFFF
+_RIFF_HEAD = 12
+
+
+def begins_audio(head: bytes) -> bool:
+    """Whether a file that begins so is one of audio alone."""
+    return head[:3] == b"ID3" or head[:4] == b"fLaC" or begins_sound(head)
+
+
+@dataclass(slots=True)
+class SoundFacts:
+    """One stream of audio: what StreamFacts says of one in a transport stream."""
+
+    pid: int
+    codec: str
+    language: str | None
+    sample_rate: int
+    channels: int
+    access_units: int = 0
+    bytes: int = 0
+    first_pts: int | None = None
+    duration: int = 0
+    frames: int = 0
+    keyframes: int = 0
+    gaps: int = 0
+    gap_duration: int = 0
+    sizes: tuple[tuple[int, int, float], ...] = ()
+
+
+class SoundCheck:
+    """Takes the file at ``path`` in pieces, as ``Check`` does a transport stream; ``facts`` are its streams.
+
+    What is in it says libavformat; whether it is whole, what it says of its own length.
+    """
+
+    packet_bytes = 1
+    demuxer: str | None = None
+    stream_name = "stream {}"
+
+    def __init__(self, path: Path) -> None:
+        self.facts: dict[int, SoundFacts] = {}
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self.size = 0
+        self._path = path
+        self._head = b""
+        self._scanner = SoundScanner()
+        self._ended = b""
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Takes the next bytes."""
+        if len(self._head) < _HEAD_BYTES:
+            self._head += bytes(data[: _HEAD_BYTES - len(self._head)])
+        self.size += len(data)
+        self._scanner.feed(bytes(data))
+
+    def close(self, read_at: Callable[[int, int], bytes]) -> None:
+        """The file is at its end."""
+        try:
+            self._look()
+        except SourceError as error:
+            self.problems.append(Problem("cannot be opened", 1, None, str(error)))
+            return
+        if not any(one.access_units for one in self.facts.values()):
+            self.problems.append(Problem("no media", 1, None, "not one access unit was found"))
+        if self._head[:4] in (b"RIFF", b"RF64"):
+            self._look_at_sizes()
+        elif self._scanner.end:
+            behind = self.size - self._scanner.end
+            if behind and not read_at(self._scanner.end, 16).startswith(_TAGS):
+                detail = f"{count_text(behind, 'byte')} behind the last whole unit are none"
+                self.problems.append(Problem("malformed audio", 1, self._scanner.end, detail))
+            if self._scanner.kind == "Ogg" and not self._scanner.is_over:
+                self._note_unfinished("the page that ends it is missing")
+
+    @property
+    def programs(self) -> dict[int, list[SoundFacts]]:
+        """It has none."""
+        return {}
+
+    @property
+    def duration_s(self) -> float:
+        """How long the longest stream is."""
+        return max((one.duration for one in self.facts.values()), default=0) / TICKS_PER_SECOND
+
+    def _look(self) -> None:
+        with open_media(self._path) as container:
+            streams = [one for one in container.streams if isinstance(one, av.AudioStream)]
+            for stream in streams:
+                context = stream.codec_context
+                self.facts[stream.id] = SoundFacts(
+                    stream.id,
+                    context.codec.canonical_name,
+                    stream.language,
+                    context.sample_rate,
+                    context.layout.nb_channels,
+                )
+            for packet in demux(container, streams, tells_damage=False):
+                if packet.size:
+                    self._count(self.facts[packet.stream.id], packet)
+
+    @staticmethod
+    def _count(one: SoundFacts, packet: av.Packet[av.stream.Stream]) -> None:
+        one.access_units += 1
+        one.bytes += packet.size
+        if packet.pts is not None:
+            at = to_ticks(packet.pts, packet.time_base)
+            one.first_pts = at if one.first_pts is None else one.first_pts
+            lasts = to_ticks(packet.duration, packet.time_base) if packet.duration else 0
+            one.duration = max(one.duration, at + lasts - one.first_pts)
+
+    def _look_at_sizes(self) -> None:
+        """RIFF, or RF64 of EBU Tech 3306: where the samples end, by the header."""
+        at, large, head = _RIFF_HEAD, _UNKNOWN, self._head
+        while at + 8 <= len(head):
+            kind, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+            if kind == b"ds64":
+                large = int.from_bytes(head[at + 16 : at + 24], "little")
+            if kind == b"data":
+                size = large if size == _UNKNOWN else size
+                if size == _UNKNOWN:
+                    self._note_unfinished("its header does not say how long it is")
+                elif at + 8 + size > self.size:
+                    detail = f"{count_text(size, 'byte')} of samples were to come, {self.size - at - 8:,} are there"
+                    self.problems.append(Problem("cut audio", 1, at, detail))
+                return
+            at += 8 + size + (size & 1)
+
+    def _note_unfinished(self, why: str) -> None:
+        self.notes.append(Problem("unfinished", 1, None, f"{why}: recordkit recover finishes one of ours"))
