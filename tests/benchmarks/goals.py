@@ -82,6 +82,15 @@ def _export(figures: dict[str, Any]) -> Iterator[Goal]:
         yield Goal(f"export to MP4, {name}: MB a CPU second", 300, case["recordkit"]["mb_per_cpu_s"], at_least=True)
 
 
+def _reading(figures: dict[str, Any]) -> Iterator[Goal]:
+    ours = figures["frames"]["rows"]["recordkit"]
+    yield Goal("reading: frames that were not the one asked for", 0, ours["wrong"])
+    yield Goal("opened and three random frames of 1080p, s", 0.15, ours["seconds"]["median"])
+    yield Goal("reading in order to PyAV's speed", 0.95, figures["order"]["ratio"]["median"], at_least=True)
+    yield Goal("opening a recording of ten hours, ms", 50, figures["opening"]["with_table_ms"])
+    yield Goal("opening a file without a table, s a GB", 2, figures["opening"]["scan_s_per_gb"])
+
+
 def _start(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal("import recordkit, ms", 100, figures["imports"]["recordkit"]["wall_ms"]["median"])
 
@@ -95,6 +104,7 @@ _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
     "growth": _growth,
     "scanner": _scanner,
     "export": _export,
+    "reading": _reading,
     "start": _start,
 }
 

@@ -20,6 +20,7 @@ PIECES = {
     "growth": "memory over half an hour of media",
     "scanner": "verify and recover against ffprobe",
     "export": "MPEG-TS to MP4 against ffmpeg's copy",
+    "reading": "single frames and all in order, by number, against other readers",
     "start": "imports and starts",
 }
 Row = tuple[str, str, str, str]
@@ -173,6 +174,36 @@ def _export(figures: dict[str, Any]) -> Iterator[Row]:
         )
 
 
+def _reading(figures: dict[str, Any]) -> Iterator[Row]:
+    rows = {name: row for name, row in figures["frames"]["rows"].items() if "missing" not in row}
+    ours = rows.pop("recordkit")
+    others = (f"{name} {1000 * row['seconds']['median']:,.0f}" for name, row in rows.items())
+    yield (
+        "reading, 1080p30, five minutes: opened and three random frames, ms",
+        f"{1000 * ours['seconds']['median']:,.0f}",
+        ", ".join(others),
+        _times(ours["seconds"]["median"], rows["PyAV"]["seconds"]["median"]),
+    )
+    wrong = (f"{name} {row['wrong']} of {row['asked']}" for name, row in rows.items())
+    yield (
+        "reading, 1080p30, five minutes: frames that were not the one asked for",
+        f"{ours['wrong']} of {ours['asked']}",
+        ", ".join(wrong),
+        "",
+    )
+    order, opening = figures["order"], figures["opening"]
+    ratio = order["ratio"]
+    yield (
+        "reading in order: frames a second",
+        f"{order['recordkit']['median']:,.0f}",
+        f"PyAV {order['PyAV']['median']:,.0f}",
+        f"{ratio['median']:.2f} times its speed ({ratio['low']:.2f} to {ratio['high']:.2f})",
+    )
+    hours = f"{opening['media_s'] / 3600:.2g} hours"
+    yield (f"opening a recording of {hours}: ms", f"{opening['with_table_ms']:,.0f}", "", "")
+    yield ("opening a file without a table: s a GB", f"{opening['scan_s_per_gb']:.2f}", "", "")
+
+
 def _start(figures: dict[str, Any]) -> Iterator[Row]:
     imports = figures["imports"]
     ours, theirs = (imports[name]["wall_ms"]["median"] for name in ("recordkit", "aiortc.contrib.media"))
@@ -193,6 +224,7 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "growth": _growth,
     "scanner": _scanner,
     "export": _export,
+    "reading": _reading,
     "start": _start,
 }
 
@@ -207,6 +239,7 @@ _FOR_README = (
     "streams, one process",
     "verify, 720p",
     "verify, 1080p",
+    "reading",
     "import",
     "start()",
 )
