@@ -65,17 +65,26 @@ def dask_array(frames: Sequence[Frame], path: Path, track: Track, reopen: Reopen
     firsts = sorted({0, *(int(one) for one in np.flatnonzero(index.keyframe[index.order]))})
     shape = frames[0].image.shape
     read = delayed(_block, pure=True)
-    status = path.stat()
+    state = _state(path, len(frames))
     blocks = [
         array.from_delayed(
-            read(str(path), first, last, shape, reopen, (status.st_ino, status.st_size)),
+            read(track.name, first, last, shape, reopen, state),
             (last - first, *shape),
             np.uint8,
-            name=f"recordkit-{tokenize(str(path), status.st_ino, status.st_size, first, last)}",
+            name=f"recordkit-{tokenize(track.name, state, first, last)}",
         )
         for first, last in zip(firsts, [*firsts[1:], len(frames)], strict=True)
     ]
     return array.concatenate(blocks)
+
+
+def _state(path: Path, count: int) -> tuple[int, ...]:
+    """What changes with the file: blocks of another one have other names."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (count,)  # a URL
+    return status.st_ino, status.st_size
 
 
 def _block(

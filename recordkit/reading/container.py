@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import av
 from av.container import InputContainer
@@ -22,6 +22,7 @@ from ..telemetry.table import Rows
 from ..ticks import TICKS_PER_SECOND, fraction
 from .cache import Found
 from .index import Growing, Index, Integers, Unit, build, rows_of
+from .located import StoredFile
 from .samples import sample_rows, take_over
 from .sound import Heard, format_of, heard
 from .store import Store
@@ -42,15 +43,21 @@ _WITHOUT_DISPLAY_TIMES = {"avi", *_WITHOUT_TIMES}
 
 
 class ContainerTrack:
-    """The best video of a file in MP4, Matroska, AVI or whatever else.
+    """The best video of a file in MP4, Matroska, AVI or whatever else, by way of ``reads`` if that is given.
 
     Raises SourceError if it cannot be opened, or holds no video that can be decoded.
     """
 
     def __init__(
-        self, path: str, store: Store | None = None, rows: Rows | None = None, found: Found | None = None
+        self,
+        path: str,
+        store: Store | None = None,
+        rows: Rows | None = None,
+        found: Found | None = None,
+        reads: Store | None = None,
     ) -> None:
         self._path = path
+        self._reads = reads
         self._container, self._stream = self._open()
         start = self._container.start_time
         self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
@@ -66,8 +73,13 @@ class ContainerTrack:
         """The path or URL."""
         return self._path
 
+    def _media(self) -> InputContainer:
+        if self._reads is None:
+            return open_media(self._path)
+        return open_media(cast("BinaryIO", StoredFile(self._reads)))
+
     def _open(self) -> tuple[av.container.InputContainer, VideoStream]:
-        container = open_media(self._path)
+        container = self._media()
         streams = [one for one in container.streams.video if is_decodable(one)]
         if not streams:
             container.close()
@@ -214,7 +226,7 @@ class ContainerTrack:
 
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
         """Decoded audio around the times from ``begin`` to ``end``, in seconds of the file's clock."""
-        with open_media(self._path) as container:
+        with self._media() as container:
             streams: list[AudioStream] = [one for one in container.streams.audio if is_decodable(one)][:1]
             if not streams:
                 return
@@ -235,7 +247,7 @@ class ContainerTrack:
         """Coded audio that is heard from ``begin`` on and before ``end``; reads on if that follows."""
         if self._sound is None or not self._sound[2] <= begin <= self._sound[2] + TICKS_PER_SECOND:
             self._close_sound()
-            container = open_media(self._path)
+            container = self._media()
             self._sound = container, self._from_time(container, begin), begin
         container, following, _ = self._sound
         for one in following:
@@ -282,6 +294,8 @@ class ContainerTrack:
         """Close the file."""
         self._close_sound()
         self._container.close()
+        if self._reads is not None:
+            self._reads.close()
 
 
 class _Taken:

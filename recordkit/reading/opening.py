@@ -17,6 +17,7 @@ from .container import ContainerTrack
 from .fragments import FragmentTrack
 from .index import Growing
 from .located import located
+from .remote import remote
 from .store import FileStore
 from .track import Track
 from .transport import TransportTrack
@@ -25,7 +26,10 @@ from .video import Video
 
 
 def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its name; whatever has a path
-    """The frames of ``source``: a path, a Recording, a Session, or a URL that libavformat opens.
+    """The frames of ``source``: a path, a Recording, a Session, or a URL.
+
+    A URL that fsspec knows (s3, gs, http; the extra ``remote``) is read by ranges, with the frame table that lies
+    beside it; any other is left to libavformat.
 
     A recording that is being written is read while it grows: its partial and its tail, without a lock.
 
@@ -33,9 +37,8 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
     """
     path, tail = located(source)
     if not path.is_file():
-        # A URL of libavformat's; or there is none, and it says so.
         text = os.fspath(getattr(source, "path", source))
-        return Video(path, ContainerTrack(text), None, open)
+        return Video(path, _elsewhere(text), None, open)
     try:
         store = FileStore(path, tail)
     except SourceError:
@@ -49,6 +52,18 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
             left.pop_all()
             return Video(path, track, store, open)
         return Video(path, _container(path, store), None, open)
+
+
+def _elsewhere(url: str) -> Track:
+    """What is no file here: read by ranges if it can be, else by libavformat, which says so if there is none."""
+    store = remote(url)
+    if store is None:
+        return ContainerTrack(url)
+    if is_transport_stream(store):
+        track = TransportTrack(store, is_growing=False, rows=store.rows())
+        if track.is_readable:
+            return track
+    return ContainerTrack(url, store, store.rows(), reads=store)
 
 
 def _own(path: Path, store: FileStore) -> Track | None:

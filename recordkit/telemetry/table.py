@@ -153,6 +153,14 @@ class FrameTable:
                 log.warning("%s: could not be removed; it ends before the recording does", self.path)
 
 
+def rows_in(data: bytes) -> Rows | None:
+    """The rows of a table that was read already; None if it is none that is known."""
+    count = (len(data) - _HEADER.size) // ROW.itemsize
+    if count <= 0 or _HEADER.unpack_from(data) != (_MAGIC, _VERSION, ROW.itemsize):
+        return None
+    return np.frombuffer(data, ROW, count, _HEADER.size)
+
+
 def read_rows(path: Path) -> Rows | None:
     """The rows of a table, mapped, however long it is; None if there is none, or it is none that is known."""
     try:

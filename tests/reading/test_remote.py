@@ -1,0 +1,135 @@
+"""Recordings at a URL, read by ranges."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+
+import fsspec
+import pandas as pd
+import pytest
+from aiohttp import web
+from fsspec.implementations.memory import MemoryFileSystem
+
+import recordkit as rk
+from recordkit.errors import SourceError
+from recordkit.reading.remote import RangeStore, remote
+from recordkit.sources.marks import read_frame_number
+from tests.media import make_clip
+
+FINE = rk.VideoSettings(preset="ultrafast", crf=4)
+"""So that there are more bytes than opening looks at."""
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("remote") / "talk.ts"
+    rk.record(rk.Synthetic(320, 180, seconds=3, realtime=False), path, video=FINE)
+    return path
+
+
+@pytest.fixture
+def there(recorded, monkeypatch):
+    """A folder in fsspec's memory, and how many bytes were asked of it."""
+    files = fsspec.filesystem("memory")
+    for path in (recorded, recorded.with_suffix(".frames")):
+        files.pipe_file(f"/folder/{path.name}", path.read_bytes())
+    asked = []
+    whole = MemoryFileSystem.cat_file
+
+    def counted(self, path, start=None, end=None, **options):
+        data = whole(self, path, start=start, end=end, **options)
+        asked.append((path, len(data)))
+        return data
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", counted)
+    yield asked
+    files.rm("/folder", recursive=True)
+
+
+@contextmanager
+def served(folder):
+    """The files of a folder by HTTP, which knows ranges, on a thread of its own; the server's address."""
+    loop, begun, address = asyncio.new_event_loop(), threading.Event(), []
+
+    async def begin():
+        app = web.Application()
+        app.router.add_static("/", folder)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        address.append(runner.addresses[0][1])
+        begun.set()
+        return runner
+
+    def serve():
+        runner = loop.run_until_complete(begin())
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=serve, name="files by HTTP")
+    thread.start()
+    assert begun.wait(60)
+    yield f"http://127.0.0.1:{address[0]}"
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(60)
+
+
+def test_a_recording_is_opened_by_its_frame_table_and_read_by_blocks(recorded, there, monkeypatch):
+    monkeypatch.setattr("recordkit.reading.remote._BLOCK_BYTES", 4096)
+    with rk.open(recorded) as here, rk.open("memory://folder/talk.ts") as video:
+        assert video._track.is_from_table
+        opened = sum(count for path, count in there if path.endswith(".ts"))
+        assert opened < recorded.stat().st_size / 2
+        pd.testing.assert_frame_equal(video.frames, here.frames)
+        assert [read_frame_number(video[number].frame) for number in (80, 3, 81)] == [80, 3, 81]
+        samples, rate = video.audio(1, 2)
+        assert (samples.shape, rate) == ((48_000, 2), 48_000)
+        assert abs(samples).max() > 0.01
+
+
+def test_an_mp4_is_opened_by_its_tables(there, tmp_path):
+    path = make_clip(tmp_path / "clip.mp4", seconds=2, size=(320, 180), options={"bf": "2"})
+    fsspec.filesystem("memory").pipe_file("/folder/clip.mp4", path.read_bytes())
+    with rk.open("memory://folder/clip.mp4") as video:
+        assert video._track.is_from_table
+        assert [read_frame_number(video[number].frame) for number in (50, 3, 51)] == [50, 3, 51]
+        assert video.audio(0.5, 1)[1] == 48_000
+
+
+def test_over_http_with_ranges(recorded):
+    with served(recorded.parent) as address:
+        with rk.open(f"{address}/talk.ts") as video:
+            assert video._track.is_from_table
+            assert read_frame_number(video[70].frame) == 70
+        with pytest.raises(SourceError):
+            rk.open(f"{address}/none.ts")
+
+
+def test_blocks_are_kept_and_let_go(there):
+    store = RangeStore("memory://folder/talk.ts")
+    before = len(there)
+    assert store.read(10, 20) == store.read(0, 40)[10:20]
+    assert len(there) == before + 1
+    assert store.read(store.size - 3, store.size + 99) == store.read(0, store.size)[-3:]
+    assert store.read(store.size, store.size + 1) == b""
+    store.close()
+    store.read(0, 1)
+    assert len(there) > before + 1
+
+
+def test_what_is_changed_or_gone_is_told(there):
+    store = RangeStore("memory://folder/talk.ts")
+    store.close()
+    fsspec.filesystem("memory").pipe_file("/folder/talk.ts", b"short")
+    with pytest.raises(SourceError, match="has changed"):
+        store.read(0, 100)
+    fsspec.filesystem("memory").rm("/folder/talk.ts")
+    with pytest.raises(SourceError, match=r"memory://folder/talk.ts.*cannot be read"):
+        RangeStore("memory://folder/talk.ts")
+
+
+@pytest.mark.parametrize("url", ["rtsp://camera/1", "http://server/live.m3u8", "unheard-of://x/y.ts", "talk.ts"])
+def test_what_has_no_ranges_is_left_to_libavformat(url):
+    assert remote(url) is None
