@@ -4,7 +4,8 @@
 
 ``frames``: opening a recording of five minutes of 1080p30 and taking three frames at random as RGB arrays, in
 turns, with the time of opening in it; how many frames were others than were asked for is read from the number in
-each. PyAV seeks to the time of the frame, as recordkit's table tells it, and decodes until it comes; OpenCV,
+each. PyAV seeks to the time of the frame, as recordkit's table tells it, decodes until it comes, and begins
+earlier if it has been passed; OpenCV,
 decord and torchcodec are asked for its number. Those that are not installed are left out. ``order``: the frames of
 the first ten seconds one after the other, without conversion, by recordkit and by PyAV. ``opening``: a recording
 of ten hours by its frame table, ready to give frames; and one without a table, by a scan.
@@ -20,17 +21,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
 from figures import Figures, command_line, spread
-from packetiser import FLUSH_PACKETS, PACKET_BYTES, Case, declared
+from packetiser import FLUSH_PACKETS, PACKET_BYTES
 
 import recordkit as rk
-from recordkit.model import AccessUnit
+from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.laying import PacketBuffer
+from recordkit.mpegts.packetiser import Packetiser
 from recordkit.reading.units import Source
 from recordkit.sources.marks import read_frame_number
 from recordkit.system import System
@@ -41,6 +42,8 @@ SECONDS = 10
 FRAMES = SECONDS * 30
 ROUNDS, QUICK_ROUNDS = 9, 2
 ASKED = 3
+LEADS_S = (0, 3, 10)
+"""A seek in a transport stream may lead beyond the frame that is wanted: then it begins so much earlier."""
 
 Image = Any
 Reader = Callable[[Path, list[int], list[int]], list[Image]]
@@ -58,12 +61,19 @@ def by_pyav(path: Path, _: list[int], times: list[int]) -> list[Image]:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for pts in times:
-            container.seek(pts, stream=stream)
-            for frame in container.decode(stream):
-                if frame.pts is not None and frame.pts >= pts:
-                    found.append(frame.to_ndarray(format="rgb24"))
-                    break
+            frame = next((one for lead_s in LEADS_S if (one := _exactly(container, stream, pts, lead_s))), None)
+            if frame is not None:
+                found.append(frame.to_ndarray(format="rgb24"))
     return found
+
+
+def _exactly(container: Any, stream: Any, pts: int, lead_s: int) -> Any:
+    """The frame of time ``pts`` by a seek to so much earlier; None if that still leads beyond it."""
+    container.seek(max(pts - lead_s * TICKS_PER_SECOND, 0), stream=stream)
+    for frame in container.decode(stream):
+        if frame.pts is not None and frame.pts >= pts:
+            return frame if frame.pts == pts else None
+    return None
 
 
 def by_opencv(path: Path, numbers: list[int], _: list[int]) -> list[Image]:
@@ -111,7 +121,10 @@ def encoded(folder: Path, width: int, height: int, audio: bool) -> list[AccessUn
 
 def write(path: Path, units: list[AccessUnit], turns: int) -> int:
     """A recording of so many turns of ``units``, with its frame table; how many bytes it has."""
-    packetiser = declared(cast("Case", SimpleNamespace(video=True, size=(0, 0))))
+    packetiser = Packetiser()
+    packetiser.declare(0, StreamFormat(Codec.H264))
+    if any(unit.stream for unit in units):
+        packetiser.declare(1, StreamFormat(Codec.AAC, sample_rate=48_000, channels=2))
     buffer = PacketBuffer(np.empty((FLUSH_PACKETS + 8192, PACKET_BYTES), np.uint8))
     frames, made = FrameTable(table_path(path), System(), durable=False), 0
     last: dict[int, int] = {}
