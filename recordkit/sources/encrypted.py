@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 SCRAMBLED = "is scrambled: what decrypts it must stand before it"
 ENCRYPTED = "is encrypted: the option decryption_key takes the key of an MP4"
+LOCKED_PLAYLIST = (
+    "is encrypted, and its key cannot be read: it is missing, or its name is refused, which "
+    "options={'allowed_extensions': 'ALL'} allows"
+)
+_KEY = re.compile(rb"^#EXT-X-(?:SESSION-)?KEY:(?!METHOD=NONE)", re.MULTILINE)
 _MOST_PACKETS = 300
 _MOST_BYTES = 16 * 1024 * 1024
 _LOOKED_AT = 4 * 1024 * 1024
@@ -83,6 +89,16 @@ def scrambled_pids(path: Path) -> set[int]:
             return _scrambled_in(file.read(_LOOKED_AT))
     except OSError:
         return set()
+
+
+def is_locked_playlist(path: Path) -> bool:
+    """Whether a playlist of HLS names a key (RFC 8216, 4.3.2.4)."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LOOKED_AT)
+    except OSError:
+        return False
+    return data.startswith(b"#EXTM3U") and _KEY.search(data) is not None
 
 
 def is_scrambled_on_air(url: str, options: Mapping[str, str]) -> bool:

@@ -34,7 +34,17 @@ from ..values import PathLike, RateLike, Setting, flag, maybe, rate, text, whole
 from .choice import choose
 from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames
-from .encrypted import ENCRYPTED, SCRAMBLED, encrypted_streams, is_scrambled_on_air, kept, peeked, scrambled_pids
+from .encrypted import (
+    ENCRYPTED,
+    LOCKED_PLAYLIST,
+    SCRAMBLED,
+    encrypted_streams,
+    is_locked_playlist,
+    is_scrambled_on_air,
+    kept,
+    peeked,
+    scrambled_pids,
+)
 from .interleave import interleaved, with_decoding_times
 from .moved import following_moves
 from .protocols import bounds, check
@@ -169,6 +179,8 @@ class MediaFile:
                 ) from error
             if scrambled_pids(Path(self.url)):
                 raise SourceError(self.url, ENCRYPTED) from None
+            if is_locked_playlist(Path(self.url)):
+                raise SourceError(self.url, LOCKED_PLAYLIST) from error
             if isinstance(error.__cause__, av.InvalidDataError) and "://" in self.url:
                 self._tell_if_scrambled(error)
             raise

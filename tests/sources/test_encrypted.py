@@ -13,7 +13,7 @@ from recordkit.demux import DemuxedPacket
 from recordkit.errors import SourceError
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
-from recordkit.sources.encrypted import is_scrambled_on_air, peeked, scrambled_pids
+from recordkit.sources.encrypted import is_locked_playlist, is_scrambled_on_air, peeked, scrambled_pids
 from recordkit.sources.media_file import MediaFile
 from recordkit.verification.verify import verify
 from tests.media import make_clip
@@ -142,3 +142,37 @@ def test_a_fault_behind_the_first_packets_comes_after_them(clear: Path) -> None:
         with pytest.raises(SourceError, match="read on"):
             read_all(again)
     assert found == good
+
+
+@pytest.fixture(scope="module")
+def locked_list(clear: Path) -> Path:
+    """A playlist whose segments are encrypted, with a key under a name that libavformat does not open."""
+    path = clear.with_name("list.m3u8")
+    key, words = clear.with_name("key"), clear.with_name("words")
+    key.write_bytes(bytes.fromhex(KEY))
+    words.write_text(f"key\n{key}\n")
+    command = ["ffmpeg", "-v", "error", "-i", str(clear), "-c", "copy", "-hls_time", "0.5", "-hls_list_size", "0"]
+    subprocess.run([*command, "-hls_key_info_file", str(words), str(path)], check=True)
+    return path
+
+
+def test_a_playlist_whose_key_cannot_be_read_is_told_as_encrypted(locked_list: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"is encrypted, and its key cannot be read.*allowed_extensions"):
+        record(MediaFile(url=str(locked_list)), tmp_path / "out.ts")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_playlist_whose_key_can_be_read_is_recorded(locked_list: Path, clear: Path, tmp_path: Path) -> None:
+    record(MediaFile(url=str(locked_list), options={"allowed_extensions": "ALL"}), tmp_path / "out.ts")
+    units = [(one.codec, one.access_units) for one in verify(tmp_path / "out.ts").streams]
+    assert units == [(one.codec, one.access_units) for one in verify(clear).streams]
+
+
+@pytest.mark.parametrize(
+    "text", ["#EXTM3U\n#EXT-X-KEY:METHOD=NONE\n", "#EXT-X-KEY:METHOD=AES-128\n", "#EXTM3U\n", None]
+)
+def test_what_names_no_key_is_not_locked(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "list.m3u8"
+    if text is not None:
+        path.write_text(text)
+    assert not is_locked_playlist(path)
