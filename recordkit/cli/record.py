@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import logging
 import signal
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from ..endpoint.whip import Whip
-from ..errors import SettingsError
 from ..recorder.record import record as record_source
-from ..recorder.recorder import Recorder
-from ..recorder.result import Recording
 from ..settings import AudioSettings, VideoSettings
 from ..sources.media_file import MediaFile
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
-from ..telemetry.process import resident_bytes
-from ..telemetry.words import size_text
 from .arguments import exactly, frame_size, named_values
 from .listening import (
     AnnounceOption,
@@ -51,21 +45,9 @@ from .loopback import (
     SeedOption,
     SizeAtOption,
 )
-from .report import flush_table, time_text
+from .recorded import plot as draw
+from .recorded import progress, show
 from .shared import FAULT, interrupt
-
-_WORTH_TELLING = {
-    "dropped_items": "dropped because the queue was full",
-    "late_items": "arrived out of order",
-    "mistimed_items": "with an impossible time",
-    "rejected_items": "could not be encoded",
-    "skipped_units": "skipped before the first keyframe",
-    "restarts": "restarts of the source",
-    "late_units": "late behind another stream",
-    "gap_count": "gaps in the audio",
-    "abandoned_items": "left out at the end",
-}
-"""Counters that are shown at the end if they are not 0, with what is counted."""
 
 
 class SourceKind(StrEnum):
@@ -287,64 +269,11 @@ def record(
             embed_times=not no_times,
             admission="off" if no_admission else "check",
             overwrite=overwrite,
-            on_progress=lambda recorder: live.update(_progress(recorder), refresh=True),
+            on_progress=lambda recorder: live.update(progress(recorder), refresh=True),
         )
-    _show(console, recording)
+    show(console, recording)
     if plot is not None and recording.path is not None:
-        _plot(recording, plot)
+        draw(recording, plot)
         console.print(Text.assemble("  ", (str(plot), "bold")), soft_wrap=True)
     if recording.path is None or recording.ended_because is not None:
         raise typer.Exit(FAULT)
-
-
-def _progress(recorder: Recorder) -> Text:
-    counters = recorder.counters
-    memory = resident_bytes(psutil.Process())
-    parts: list[str | tuple[str, str]] = [
-        ("● REC ", "bold red"),
-        (time_text(recorder.duration_s), "bold"),
-        "   file ",
-        (size_text(recorder.file_bytes), "bold"),
-        "   flushes ",
-        (str(len(recorder.flush_records)), "bold"),
-        "   memory ",
-        ("—" if memory is None else size_text(memory), "bold"),
-    ]
-    if counters.dropped_items:
-        parts += ["   dropped ", (str(counters.dropped_items), "bold yellow")]
-    return Text.assemble(*parts)
-
-
-def _show(console: Console, recording: Recording) -> None:
-    if not console.is_terminal:
-        console.print()  # the progress line has no end of its own there
-    if recording.path is None:
-        console.print("No media arrived, so no file was written.")
-        return
-    console.print(flush_table(recording))
-    line = Text.assemble(
-        ("✔ ", "bold green"),
-        (str(recording.path), "bold"),
-        f"   {time_text(recording.duration_s)}, {size_text(recording.bytes)}",
-    )
-    console.print(line, soft_wrap=True)
-    if recording.ended_because is not None:
-        console.print(
-            Text.assemble(("note ", "yellow"), f"the recording ended by itself: {recording.ended_because}")
-        )
-    counters = asdict(recording.counters)
-    told = [f"{words}: {counters[name]:,}" for name, words in _WORTH_TELLING.items() if counters[name]]
-    if told:
-        console.print(Text.assemble(("note ", "yellow"), ", ".join(told)), soft_wrap=True)
-
-
-def _plot(recording: Recording, path: Path) -> None:
-    from ..plots.charts import plot_overview
-    from ..plots.style import page
-
-    figure = page(10, 5.6)
-    plot_overview(recording, figure=figure)
-    try:
-        figure.savefig(path, dpi=110, facecolor="white")
-    except (OSError, ValueError) as error:
-        raise SettingsError("plot", str(path), f"cannot be written: {error}") from error

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
-from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import av
 from av.audio.frame import AudioFrame
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from ..errors import MediaError
 from ..model import Captured, Codec, EncodedUnit
 from ..settings import AudioSettings, VideoSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
-from .audio import AudioEncoder
 from .bridge import Bridge
 from .captured import CaptureTimes
 from .coded import Coded, CodedPacket
@@ -25,10 +22,10 @@ from .decode_times import Timed
 from .live import LivePictures
 from .live_sound import LiveSound
 from .merging import Merger
-from .passthrough import Passthrough, passthrough_codec
-from .routing import FIRST_AUDIO, VIDEO
+from .passthrough import Passthrough
+from .routing import VIDEO
 from .timeline import Placed, Timeline
-from .video import VideoEncoder
+from .ways import Showing, Sounding, Ways
 
 log = logging.getLogger("recordkit")
 
@@ -56,11 +53,12 @@ class _Given(NamedTuple):
 class Streams:
     """Encodes or passes through what it is given; not thread-safe.
 
-    ``rejected_items`` counts items that could not be encoded and were left out. ``on_gap`` is told
-    of each gap in the sound: the stream, the seconds, and whether silence fills it; ``on_given_up``
-    of each stream that is given up while others go on, and why; ``on_altered`` of what will not be as in the
-    source: the stream, and a sentence. With ``embeds_times`` frames that are encoded, or come live, carry in
-    themselves when they were taken. ``carried`` are the codings that the file has a place for.
+    ``ways`` has what each stream goes through, and its figures. ``rejected_items`` counts items that
+    could not be encoded and were left out. ``on_gap`` is told of each gap in the audio: the stream, the
+    seconds, and whether silence fills it; ``on_given_up`` of each stream that is given up while others go on,
+    and why; ``on_altered`` of what will not be as in the source: the stream, and a sentence. With
+    ``embeds_times`` frames that are encoded, or come live, carry in themselves when they were taken. ``carried``
+    are the codings that the file has a place for.
     """
 
     def __init__(
@@ -74,63 +72,23 @@ class Streams:
         embeds_times: bool = True,
         carried: Collection[Codec] = frozenset(Codec),
     ) -> None:
+        self.ways = Ways(video, audio, on_gap, on_altered, carried)
         self._taken = CaptureTimes(embeds=embeds_times)
-        self._carried = carried
         self.timeline: Timeline[_Given] = Timeline()
         self._merger: Merger[Placed[_Given]] = Merger()
         self._bridge = Bridge(self._merger.next_place)
         self._bridged_of = (0, 0)
-        self._sounding: dict[int, AudioEncoder | LiveSound] = {}
-        self._showing: dict[int, VideoEncoder | LivePictures] = {}
+        self._sounding: dict[int, Sounding] = {}
+        self._showing: dict[int, Showing] = {}
         self._is_late_told = False
         self.rejected_items = 0
-        self._on_gap = on_gap
         self._on_given_up = on_given_up
-        self._on_altered = on_altered
-        self._past_gaps, self._past_gap_s, self._past_skipped = 0, 0.0, 0
-        self._past_lacking: str | None = None
         self._video = video
-        self._audio = audio
-        self._ways: dict[int, VideoEncoder | AudioEncoder | Passthrough | LivePictures | LiveSound] = {}
         self._failures: dict[int, int] = {}
         self._seen: set[int] = set()
         self._given_up: set[int] = set()
         self._undecided: dict[int, list[_Given] | None] = {}
         self._begun: set[int] = set()
-
-    @property
-    def gap_count(self) -> int:
-        """Gaps in the sound, filled or marked."""
-        ways = tuple(self._ways.values())
-        return self._past_gaps + sum(way.gap_count for way in ways if isinstance(way, AudioEncoder | LiveSound))
-
-    @property
-    def gap_s(self) -> float:
-        """Seconds of all gaps in the sound."""
-        ways = tuple(self._ways.values())
-        return self._past_gap_s + sum(way.gap_s for way in ways if isinstance(way, AudioEncoder | LiveSound))
-
-    @property
-    def skipped_units(self) -> int:
-        """Pictures left out because they came before the first that a decoder can start from."""
-        ways = tuple(self._ways.values())
-        return self._past_skipped + sum(
-            way.skipped_units for way in ways if isinstance(way, Passthrough | LivePictures)
-        )
-
-    @property
-    def lacking(self) -> str | None:
-        """Why no frame of the video has come out so far although some were given, or None."""
-        way = self._ways.get(VIDEO)
-        return way.lacking if isinstance(way, Passthrough | LivePictures) else self._past_lacking
-
-    def needs_entry(self, index: int) -> bool:
-        """Whether the decoder of stream ``index`` failed, and needs a live unit that it can start from.
-
-        May be called from any thread.
-        """
-        way = self._ways.get(index)
-        return isinstance(way, LivePictures) and way.failed
 
     @property
     def holds(self) -> bool:
@@ -168,12 +126,12 @@ class Streams:
         placed: list[Placed[_Given]] = []
         try:
             if isinstance(media, VideoFrame):
-                self._video_encoder(index)
+                self.ways.video(index)
                 rate = self._video.frame_rate
                 duration = round(TICKS_PER_SECOND / rate) if rate else 0
                 placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, AudioFrame):
-                self._audio_encoder(index)
+                self.ways.audio(index)
                 duration = to_ticks(media.samples, Fraction(1, media.sample_rate))
                 placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, EncodedUnit):
@@ -215,15 +173,15 @@ class Streams:
         try:
             coded += self._bridged(index, place, is_live=is_live)
             if isinstance(media, VideoFrame):
-                encoder = self._video_encoder(index)
+                encoder = self.ways.video(index)
                 coded += encoder.encode(media, place, discontinuity=discontinuity, captured=captured)
             elif isinstance(media, AudioFrame):
                 # Without times of its own, audio is placed by counting from its first frame on.
                 time = place if has_time or index not in self._begun else None
                 self._begun.add(index)
-                coded += self._audio_encoder(index).encode(media, time, discontinuity=discontinuity)
+                coded += self.ways.audio(index).encode(media, time, discontinuity=discontinuity)
             elif isinstance(media, EncodedUnit):
-                way = self._ways[index]
+                way = self.ways.of[index]
                 if isinstance(way, LivePictures):
                     coded += way.code(media, place, discontinuity=discontinuity, shown_after=shown_after)
                 elif isinstance(way, LiveSound):
@@ -238,12 +196,12 @@ class Streams:
 
     def _bridged(self, index: int, place: int, *, is_live: bool) -> list[Coded]:
         """What lies before an item of stream ``index`` at ``place`` while streams pause."""
-        standing = len(self._ways), len(self._given_up)
+        standing = len(self.ways.of), len(self._given_up)
         if standing != self._bridged_of:
             # Ways are only ever added.
-            ways = {one: way for one, way in tuple(self._ways.items()) if one not in self._given_up}
-            self._sounding = {one: way for one, way in ways.items() if isinstance(way, AudioEncoder | LiveSound)}
-            self._showing = {one: way for one, way in ways.items() if isinstance(way, VideoEncoder | LivePictures)}
+            ways = {one: way for one, way in tuple(self.ways.of.items()) if one not in self._given_up}
+            self._sounding = {one: way for one, way in ways.items() if isinstance(way, Sounding)}
+            self._showing = {one: way for one, way in ways.items() if isinstance(way, Showing)}
             self._bridged_of = standing
         way = self._sounding.get(index)
         if way is not None and way.filled_s and place < (way.end or 0):
@@ -253,12 +211,6 @@ class Streams:
                 log.warning("stream %d: audio came so late that silence stands in its place", index)
         laid = self._bridge.before(index, place, self._sounding, self._showing, is_live=is_live)
         return [one._replace(is_filler=True) for one in laid] if laid else laid
-
-    @property
-    def filled_s(self) -> dict[int, float]:
-        """How long each stream has gone on by itself since the last item that was given, in seconds."""
-        ways = tuple(self._ways.items())
-        return {one: way.filled_s for one, way in ways if isinstance(way, AudioEncoder | LiveSound | VideoEncoder)}
 
     def _reject(self, index: int, error: MediaError) -> None:
         """Leave an item out; raises the error once it ends the recording."""
@@ -275,50 +227,23 @@ class Streams:
         elif self._failures[index] == 1:
             log.warning("%s; it was left out", error)
 
-    def admit(self, packet: CodedPacket, index: int) -> None:
-        """Learn what must be known of a demuxed stream; call it with the container still open.
-
-        A packet outlives its container, the stream that it points to does not. May be called from
-        any thread, before the packet is coded.
-
-        Raises MediaError where its packets cannot be passed through, or frames were given before.
-        """
-        stream, way = packet.stream, self._ways.get(index)
-        if way is None and isinstance(stream, av.VideoStream | av.AudioStream):
-            if isinstance(stream.container, InputContainer) and not len(stream.container.streams):
-                raise MediaError("the packet's container has been closed: write its packets before that", index)
-            codec = passthrough_codec(stream)
-            if codec is not None and codec not in self._carried:
-                # MP4 is the one that has a place for what others have not.
-                raise MediaError(f"{codec} has no place in such a file: decode it, or record to .mp4", index)
-            way = self._ways[index] = Passthrough(stream, index, stream.language, self._altered(index))
-        elif not isinstance(way, Passthrough):
-            raise MediaError("frames and packets cannot be mixed in one stream", index)
-        way.look(packet)
-
-    def _altered(self, index: int) -> Callable[[str], None] | None:
-        return None if self._on_altered is None else partial(self._on_altered, index)
-
     def close(self) -> None:
         """Let the encoders go, which hold much memory; what was counted stays. Nothing is coded any more."""
-        self._past_lacking = self.lacking
-        counts = self.gap_count, self.gap_s, self.skipped_units
-        self._ways = {}
+        self.ways.close()
         self._sounding, self._showing = {}, {}
         self._undecided = {}
-        self._past_gaps, self._past_gap_s, self._past_skipped = counts
 
     def flush(self) -> list[Coded]:
         """What the timeline and the encoders still hold, at the end of the recording."""
         waiting: list[Placed[_Given]] = []
-        for index, way in self._ways.items():
+        for index, way in self.ways.of.items():
             if index not in self._given_up and isinstance(way, Passthrough):
                 waiting += self._ordered_packets(way, index, None, self._undecided.get(index) or [], None)
             elif index not in self._given_up and isinstance(way, LivePictures):
                 waiting += self._in_decoding_order(index, way.times.flush())
         coded = self._taken.noted([unit for one in waiting for unit in self._coded(one)])
         coded += self.settle()
-        for index, way in self._ways.items():
+        for index, way in self.ways.of.items():
             if index in self._given_up or isinstance(way, Passthrough):
                 continue
             try:
@@ -328,41 +253,9 @@ class Streams:
                 log.warning("%s; the end of the stream was left out", error)
         return coded
 
-    def _video_encoder(self, index: int) -> VideoEncoder:
-        way = self._ways.get(index)
-        if way is None:
-            way = self._ways[index] = VideoEncoder(self._video, index, self._altered(index))
-        if not isinstance(way, VideoEncoder):
-            raise MediaError("frames and packets cannot be mixed in one stream", index)
-        return way
-
-    def _audio_encoder(self, index: int) -> AudioEncoder:
-        way = self._ways.get(index)
-        if way is None:
-            settings = self._audio_settings(index)
-            way = self._ways[index] = AudioEncoder(settings, index, self._on_gap, self._altered(index))
-        if not isinstance(way, AudioEncoder):
-            raise MediaError("frames and packets cannot be mixed in one stream", index)
-        return way
-
-    def _live(self, unit: EncodedUnit, index: int) -> LivePictures | LiveSound:
-        way, is_video = self._ways.get(index), unit.is_video
-        if way is None:
-            if is_video:
-                way = LivePictures(self._video, index, self._altered(index))
-            else:
-                way = LiveSound(self._audio_settings(index), index, self._on_gap, self._altered(index))
-            self._ways[index] = way
-        if not isinstance(way, LivePictures if is_video else LiveSound):
-            raise MediaError("live units and frames or packets cannot be mixed in one stream", index)
-        return way
-
-    def _audio_settings(self, index: int) -> AudioSettings:
-        return self._audio[min(index - FIRST_AUDIO, len(self._audio) - 1)]
-
     def _unit(self, unit: EncodedUnit, given: _Given, index: int, ticks: int | None) -> list[Placed[_Given]]:
         """Place a unit. Its time has been judged already, by its arrival, too."""
-        way = self._live(unit, index)
+        way = self.ways.live(unit, index)
         if unit.discontinuity:
             given = given._replace(discontinuity=True)
         placed: list[Placed[_Given]] = []
@@ -385,9 +278,7 @@ class Streams:
         return placed
 
     def _packet(self, given: _Given, index: int, ticks: int | None, arrival: int | None) -> list[Placed[_Given]]:
-        way = self._ways.get(index)
-        if not isinstance(way, Passthrough):
-            raise MediaError("frames and packets cannot be mixed in one stream", index)
+        way = self.ways.passing(index)
         # Matroska has no DTS, and libavformat finds none for the first pictures of a stream that
         # reorders them: they wait for the first that has one, and are placed back from it.
         held = self._undecided.setdefault(index, [])
@@ -413,9 +304,7 @@ class Streams:
         return placed
 
     def _passed(self, packet: CodedPacket, index: int, place: int, shift: int, given: _Given) -> list[Coded]:
-        way = self._ways.get(index)
-        if not isinstance(way, Passthrough):
-            raise MediaError("frames and packets cannot be mixed in one stream", index)
+        way = self.ways.passing(index)
         pts = None
         if packet.pts is not None:
             pts = to_ticks(packet.pts, packet.time_base) + shift

@@ -113,7 +113,7 @@ class Pipeline:
             while self._step():
                 self._writer.check()
             self._pending.extend((coded, 0) for coded in self._streams.settle())
-            filled_s = self._streams.filled_s
+            filled_s = self._streams.ways.filled_s
             self._pending.extend((coded, 0) for coded in self._streams.flush())
             self._drain_all()
             self.tally.tell_early_ends(filled_s)
@@ -197,7 +197,7 @@ class Pipeline:
         sizes = [len(one.unit.data) for one in coded]
         self._pending.extend(zip(coded, sizes, strict=True))
         if item.index == VIDEO:
-            self._lack.look(None if coded else self._streams.lacking)
+            self._lack.look(None if coded else self._streams.ways.lacking)
         # From here on the coded bytes count in place of the raw ones.
         self._in_hand = None
         self._intake.release(item.size - sum(sizes))

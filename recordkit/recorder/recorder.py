@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, Unpack
@@ -19,19 +18,16 @@ from ..encode.coded import CodedPacket
 from ..encode.routing import VIDEO, Route, Routing
 from ..encode.streams import Media
 from ..errors import PartialExistsError, RecordkitError, StateError
-from ..model import Captured, CapturedBy, EncodedUnit, EventKind, Field
+from ..model import Captured, CapturedBy, EncodedUnit
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..signatures import named_with
-from ..telemetry.frames import Log
-from ..telemetry.schema import Record
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
+from .fed import NO_STREAM, Fed
 from .leftover import clear_the_way
-from .prelude import Early
 from .result import Recording
 from .running import RunningRecording
 from .shared import SHARED, Shared
-from .standing import Standing
 from .state import State
 
 if TYPE_CHECKING:
@@ -41,11 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recordkit")
 
-_NO_STREAM = -1
-
 
 @named_with(RecordingOptions, RecordingSettings)
-class Recorder(Standing):
+class Recorder(Fed):
     """Records one video and several audio streams into ``path``: MPEG-TS if it ends in ``.ts``, MP4 if in ``.mp4``.
 
     ``video`` and ``audio`` say how frames are encoded; None means that there is no such stream.
@@ -87,10 +81,6 @@ class Recorder(Standing):
     Raises SettingsError and OutputNameError; opening the files is left to ``start``.
     """
 
-    _ours = frozenset(
-        {"of", "write_early", "note", "list_streams", "degrade", "restore", "received", "follow", "unfollow"}
-    )
-
     def __init__(
         self, path: PathLike, *, shared: Shared | None = None, **settings: Unpack[RecordingOptions]
     ) -> None:
@@ -112,28 +102,6 @@ class Recorder(Standing):
         self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
         self._starting = threading.Lock()
         self._is_untimed_told = False
-
-    def list_streams(self, order: Sequence[int]) -> None:
-        """Whoever feeds the recorder says in which order the file lists its streams: 0 video, 1 and on audio."""
-        self._parts.list_streams(order)
-
-    def note(self, kind: EventKind, **fields: Field) -> None:
-        """Put an event of whoever feeds the recorder into the log.
-
-        DEGRADED with ``part`` and ``because`` is as ``degrade``, RESTORED with ``part`` as ``restore``.
-        """
-        self._parts.note(kind, **fields)
-
-    def degrade(self, part: str, because: str) -> None:
-        """Whoever feeds the recorder tells that a part ("video", a track) does not work; the rest goes on.
-
-        The state is ``degraded`` until ``restore`` takes it back.
-        """
-        self._parts.degrade(part, because)
-
-    def restore(self, part: str) -> None:
-        """The part works again."""
-        self._parts.restore(part)
 
     def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
         """Open the files and begin; nothing is left behind where that fails.
@@ -213,7 +181,7 @@ class Recorder(Standing):
         if isinstance(packet, Packet) and packet.size == 0:
             return True
         route = self._routing.packet(packet, stream)
-        self._parts.streams.admit(packet, route.stream)
+        self._parts.streams.ways.admit(packet, route.stream)
         return self._put(packet, route, live=live, captured=captured)
 
     def write_unit(self, unit: EncodedUnit, stream: int = 0, *, live: bool = False) -> bool:
@@ -234,18 +202,7 @@ class Recorder(Standing):
         if unit.is_video and unit.captured is None and unit.data:
             unit = replace(unit, captured=Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL))
         taken = self._put(unit, route, live=live)
-        return taken and (route.entry or not self._parts.streams.needs_entry(route.stream))
-
-    def write_early(self, unit: EncodedUnit | None, stream: int = 0) -> bool:
-        """A live source holds ``unit`` until its place is known: keep it safe until it comes by ``write_unit``.
-
-        None says that all of them have come. Returns False if there is no room for more that waits.
-        Raises MediaError as ``write_unit`` does.
-        """
-        if self.state.is_recording:
-            index = _NO_STREAM if unit is None else self._routing.unit(unit, stream).stream
-            self._parts.intake.put_marker(Early(unit), index)
-        return self._parts.pipeline.has_early_room
+        return taken and (route.entry or not self._parts.streams.ways.needs_entry(route.stream))
 
     def mark(self, name: str) -> None:
         """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
@@ -255,18 +212,6 @@ class Recorder(Standing):
         """
         self._check()
         self._parts.marks.add(mark_name(name))
-
-    def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:
-        """Call ``so_far`` with all that is known so far, then ``follower`` with each flush, sample and event.
-
-        None comes twice and none is left out. Both are called by the recorder's threads, which wait for
-        them: they must be quick, and must not call the recorder.
-        """
-        self._parts.instruments.follow(follower, so_far)
-
-    def unfollow(self, follower: Callable[[Record], None]) -> None:
-        """Call ``follower`` no more."""
-        self._parts.instruments.unfollow(follower)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.
@@ -279,7 +224,7 @@ class Recorder(Standing):
         self._refuse_writer_thread()
         deadline = None if timeout is None else self._settings.clock.monotonic() + timeout
         reached = threading.Event()
-        if not self._parts.intake.put_marker(reached, _NO_STREAM):
+        if not self._parts.intake.put_marker(reached, NO_STREAM):
             # It is ending at this moment, which flushes too.
             reached_in_time = self._parts.pipeline.join(timeout)
         else:

@@ -230,7 +230,7 @@ class RunningRecording(Observer):
         """Why it ended by itself, or why nothing was recorded; None when it was stopped, or has not ended."""
         if self.writer.ended_because is not None or not self._has_ended or self.writer.file_bytes:
             return self.writer.ended_because
-        return self.states.degraded_because or self.streams.lacking
+        return self.states.degraded_because or self.streams.ways.lacking
 
     def list_streams(self, order: Sequence[int]) -> None:
         """List the streams of these numbers first in the file, in this order."""

@@ -14,7 +14,7 @@ from ..container import Packager
 from ..errors import StateError
 from ..model import AccessUnit, FlushReason
 from ..system import Clock
-from .tail import Slot
+from .slot import Slot
 
 _SCRATCH_BYTES = 256 * 1024
 

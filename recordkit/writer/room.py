@@ -17,7 +17,8 @@ from ..system import FULL, Clock, System
 from .closing import Closing
 from .observer import Observer
 from .output import Output
-from .tail import Slot, Tail
+from .slot import Slot
+from .tail import Tail
 
 RETRY_S = 0.5
 _PIECE_BYTES = 32 * 1024 // PACKET_BYTES * PACKET_BYTES

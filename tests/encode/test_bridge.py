@@ -139,8 +139,8 @@ def test_a_pause_of_both_streams_is_laid_in_the_order_of_time(order: list[int]) 
     video = [unit.pts for unit in units if unit.stream == VIDEO]
     assert len(video) == 42
     assert max(after - before for before, after in pairwise(video)) < 6 * SECOND
-    assert streams.gap_count == 1
-    assert streams.gap_s == pytest.approx(12, abs=0.01)
+    assert streams.ways.gap_count == 1
+    assert streams.ways.gap_s == pytest.approx(12, abs=0.01)
 
 
 def test_audio_that_is_written_later_than_the_video_beside_it_is_not_lost() -> None:
@@ -151,7 +151,7 @@ def test_audio_that_is_written_later_than_the_video_beside_it_is_not_lost() -> N
             for time in times[block : block + 50]:
                 coded(streams, stream, time)
     streams.flush()
-    assert (streams.gap_count, streams.timeline.late_items, streams.rejected_items) == (0, 0, 0)
+    assert (streams.ways.gap_count, streams.timeline.late_items, streams.rejected_items) == (0, 0, 0)
 
 
 def live_talk(
@@ -193,8 +193,8 @@ def test_silence_for_a_live_sender_is_laid_while_it_lasts_and_is_a_gap_only_if_s
     assert max(after.pts - before.pts for before, after in pairwise(audio)) < SECOND // 20
     assert audio[-1].pts - audio[0].pts == pytest.approx(20 * SECOND, abs=SECOND // 20)
     assert not any(unit.discontinuity for unit in audio)
-    assert streams.gap_count == lost
-    assert streams.gap_s == pytest.approx(12 * lost, abs=0.05)
+    assert streams.ways.gap_count == lost
+    assert streams.ways.gap_s == pytest.approx(12 * lost, abs=0.05)
     assert streams.timeline.late_items == 0
 
 
@@ -208,4 +208,4 @@ def test_the_last_frame_of_a_live_sender_stands_through_an_outage_of_everything(
     for unit in coded:
         newest = max(newest, unit.dts)
         assert newest - unit.dts < SECOND
-    assert streams.gap_count == 1
+    assert streams.ways.gap_count == 1

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from recordkit.encode.coded import Coded
+from recordkit.encode.ways import Ways
 from recordkit.errors import MediaError, WriteError
 from recordkit.intake import Intake
 from recordkit.model import AccessUnit, EventKind
@@ -17,7 +18,7 @@ from recordkit.mpegts.scanner import Scanner
 from recordkit.recorder.opening import LONGEST_HOLD_S
 from recordkit.recorder.pipeline import Pipeline
 from recordkit.recorder.state import Ending, StateTable
-from recordkit.settings import RecordingSettings
+from recordkit.settings import AudioSettings, RecordingSettings, VideoSettings
 from recordkit.writer.observer import Observer
 from recordkit.writer.writer import Writer
 
@@ -50,7 +51,7 @@ class FakeStreams:
         self.closed = False
         self.at_end = []
         self.holds = False
-        self.filled_s = {}
+        self.ways = Ways(VideoSettings(), (AudioSettings(),), None, None)
         self.video_format = VIDEO
         self.changed = threading.Condition()
 
