@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import recordkit as rk
+from recordkit.sources.marks import read_frame_number
+from recordkit.telemetry.table import table_path
 
 from .. import judges
 from .children import Child, Nursery
@@ -13,6 +15,7 @@ from .orders import Order, Told, last_media_ms
 from .outcome import Outcome
 
 PACKET = 188
+SCANNED = ("pts", "dts", "media_s", "keyframe", "bytes", "offset", "lost_before", "discontinuity")
 
 
 def order_for(folder: Path, **values: object) -> Order:
@@ -41,6 +44,32 @@ def recovered(path: Path) -> tuple[rk.Recovery | None, list[str]]:
         return None, []
     assert isinstance(found, rk.Recovery)
     return found, []
+
+
+def row_faults(path: Path) -> list[str]:
+    """Where the rows of the frame table are not the frames of the file: by a scan, by decoding, by numbers."""
+    faults: list[str] = []
+    try:
+        with rk.open(path) as video:
+            rows = video.frames
+            shown = [read_frame_number(frame.frame) for frame in video]
+    except rk.SourceError:
+        return []  # audio alone
+    table = table_path(path)
+    if table.exists():
+        aside = table.rename(table.with_suffix(".aside"))
+        with rk.open(path) as video:
+            differing = [name for name in SCANNED if not rows[name].equals(video.frames[name])]
+        aside.rename(table)
+        faults += [f"frame table and scan differ in {differing}"] if differing else []
+    if len(shown) != len(rows):
+        faults.append(f"{len(rows)} rows, {len(shown)} frames")
+    missing = rows["lost_before"].cumsum().tolist()
+    first = next((number - missing[at] - at for at, number in enumerate(shown) if number is not None), 0)
+    wrong = [at for at, number in enumerate(shown) if number not in (None, first + at + missing[at])]
+    if wrong:
+        faults.append(f"row {wrong[0]} is frame {shown[wrong[0]]}, of which {missing[wrong[0]]} are told as lost")
+    return faults
 
 
 def judged(
@@ -74,6 +103,7 @@ def judged(
     verified = rk.verify(path, decode=True)
     if not verified.ok or size % PACKET:
         faults.append(f"not whole: {verified.problems}, {size} bytes")
+    faults += row_faults(path)
     units = sum(one.access_units for one in verified.streams)
     if size < promised_bytes:
         faults.append(f"{promised_bytes - size:,} bytes are missing of {promised_bytes:,}")

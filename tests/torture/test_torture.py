@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import recordkit as rk
+
 from ..documents import marks
 from .__main__ import COMMAND, main
+from .judging import row_faults
 from .kinds import KINDS
 from .outcome import Outcome, row
 
@@ -46,3 +49,13 @@ def test_figures_are_put_into_a_document(tmp_path):
 def test_the_readme_has_a_place_for_them():
     text = README.read_text()
     assert text.index(BEGIN) < text.index(END)
+
+
+def test_rows_that_are_not_the_frames_are_found(tmp_path):
+    path = tmp_path / "talk.ts"
+    rk.record(rk.Synthetic(160, 90, audio=False, seconds=2, realtime=False), path)
+    assert row_faults(path) == []
+    table = tmp_path / "talk.frames"
+    whole = table.read_bytes()
+    table.write_bytes(whole[:640] + whole[680:])
+    assert row_faults(path)
