@@ -146,6 +146,8 @@ class MediaRecorder:
         state = self._recorder.state
         if (state is not State.NEW and not state.is_recording) or self._has_gone_on:
             raise StateError(state, State.RECORDING, "the recording has ended: make a new recorder")
+        if track is None:
+            raise MediaError("there is no such track: a MediaPlayer has none of a kind that it cannot play")
         if track.kind not in self._kinds:
             raise MediaError(f"a track of kind {track.kind!r} for a recorder that was made without")
         self._listener.add(track, receiver=receiver, peer=peer)

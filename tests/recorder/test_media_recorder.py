@@ -702,6 +702,8 @@ def test_bad_arguments_are_told_apart(tmp_path, caplog):
         recorder.addTrack(VideoStreamTrack())
         with pytest.raises(rk.MediaError, match="one more video track"):
             recorder.addTrack(VideoStreamTrack())
+        with pytest.raises(rk.MediaError, match="there is no such track"):
+            recorder.addTrack(None)  # the audio of a MediaPlayer of a film without
         await recorder.start()
         await recorder.stop()
         with pytest.raises(rk.StateError):
