@@ -1,11 +1,10 @@
-"""Sound to AAC or Opus: any rate, layout and sample format; gaps told apart from jitter."""
+"""Audio to access units: any rate, layout and sample format; gaps told apart from jitter."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple, cast
 
 import av
 import numpy as np
@@ -18,48 +17,23 @@ from ..bitstream.audio import (
 )
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from ..settings import AAC_RATES, AudioSettings
+from ..settings import AudioSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .coded import Coded, CodedPacket
+from .coders import CODERS
 from .layouts import CodedLayout, coded_layout
-from .resampling import Resampler, Samples
+from .resampling import Resampler, Samples, widened
 
 log = logging.getLogger("recordkit")
 
 LONGEST_SILENCE_S = 60
 """A longer gap is marked even where silence was asked for: an hour of it helps nobody."""
-OPUS_BLOCK = OPUS_RATE // 50
-"""Samples a channel in one packet of Opus: 20 ms, as everybody sends it."""
-
-
-class Coder(NamedTuple):
-    """How libavcodec's encoder is called, what it takes, and how many samples go into one unit.
-
-    ``rates`` are those that it has, all if there are none; ``widens`` says that more channels may come later.
-    """
-
-    codec: Codec
-    name: str
-    samples: str
-    block: int
-    rates: tuple[int, ...]
-    channels: int
-    widens: bool
-
-
-_FULL_SCALE = 32_768
-_CODERS: Mapping[str, Coder] = {
-    "aac": Coder(Codec.AAC, "aac", "fltp", AAC_SAMPLES, AAC_RATES, 6, True),
-    "opus": Coder(Codec.OPUS, "libopus", "flt", OPUS_BLOCK, (OPUS_RATE,), 2, True),
-    "mp3": Coder(Codec.MP3, "libmp3lame", "fltp", 1152, (48_000, 44_100, 32_000), 2, False),
-    "pcm": Coder(Codec.PCM, "pcm_s16le", "s16", 1024, (), 2, False),
-}
 
 
 class AudioEncoder:
-    """Encodes the sound of stream ``stream``; not thread-safe.
+    """Encodes the audio of stream ``stream``; not thread-safe.
 
-    Sound is placed by counting samples from the first frame on. ``gap_count`` and ``gap_s`` count
+    Audio is placed by counting samples from the first frame on. ``gap_count`` and ``gap_s`` count
     the gaps that are over and their seconds, ``cut_samples`` the samples cut because they overlapped.
     ``on_altered`` is told when channels have to be mixed.
 
@@ -80,7 +54,7 @@ class AudioEncoder:
         self._on_gap = on_gap
         self._on_altered = on_altered
         self._settings = settings
-        self._coder = _CODERS[settings.codec]
+        self._coder = CODERS[settings.codec]
         self._is_opus = self._coder.codec is Codec.OPUS
         self._stream = stream
         self._context: av.AudioCodecContext | None = None
@@ -192,7 +166,7 @@ class AudioEncoder:
                     cut = max(0, min(-away, round(frame.samples * self._rate / frame.sample_rate)))
                 elif away < (0 if self._cutting else -tolerance):
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
-                # Once begun the cut goes on to where the sound belongs, not just to the tolerance.
+                # Once begun the cut goes on to where the audio belongs, not just to the tolerance.
                 self._cutting = cut > 0
             self._rests = False
             sound = self._resampler.put(frame) if self._resampler is not None else []
@@ -243,19 +217,13 @@ class AudioEncoder:
         # last is the one to keep; of Opus it is less than what would have to be left out of the new one.
         coded += [] if self._is_opus else last
         self._begin = None if self._is_opus else self._position
-        self._blocks = [_widened(block, self._layout, layout, self._rate) for block in self._blocks]
+        self._blocks = [widened(block, self._layout.name, layout.name, self._rate) for block in self._blocks]
         self._open(layout)
         return coded
 
     def _open(self, layout: CodedLayout) -> None:
         self._layout = layout
-        context = cast("av.AudioCodecContext", av.CodecContext.create(self._coder.name, "w"))
-        context.sample_rate, context.layout = self._rate, layout.name
-        context.format = self._coder.samples
-        # The bit rate is that of two channels.
-        context.bit_rate = self._settings.bit_rate * max(2, layout.channels) // 2
-        context.time_base = Fraction(1, self._rate)
-        context.open()
+        context = self._coder.open(self._rate, layout, self._settings.bit_rate)
         config = context.extradata or b""
         is_aac = self._coder.codec is Codec.AAC
         if is_aac and parse_audio_specific_config(config) is None:
@@ -342,19 +310,9 @@ class AudioEncoder:
         sound = np.concatenate(self._blocks, axis=1)
         coded = []
         whole = sound.shape[1] // self._block * self._block
-        packed = self._coder.samples in ("flt", "s16")
         for at in range(0, whole, self._block):
             block = np.ascontiguousarray(sound[:, at : at + self._block])
-            if packed:
-                block = np.ascontiguousarray(block.T).reshape(1, -1)
-            if self._coder.samples == "s16":
-                block = np.clip(np.rint(block * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
-            frame = AudioFrame.from_ndarray(block, self._coder.samples, self._layout.name)
-            frame.sample_rate, frame.pts, frame.time_base = (
-                self._rate,
-                self._position,
-                Fraction(1, self._rate),
-            )
+            frame = self._coder.frame(block, self._rate, self._layout, self._position)
             self._position += self._block
             coded += self._units(self._context.encode(frame))
         self._blocks = [sound[:, whole:]] if whole < sound.shape[1] else []
@@ -397,11 +355,3 @@ class AudioEncoder:
         start_trim = max(0, -begin)
         end_trim = max(0, begin + self._block - self._end) if self._end is not None else 0
         return start_trim, end_trim
-
-
-def _widened(sound: Samples, source: CodedLayout, target: CodedLayout, rate: int) -> Samples:
-    """``sound`` in a layout of more channels."""
-    frame = AudioFrame.from_ndarray(sound, "fltp", source.name)
-    frame.sample_rate = rate
-    resampler = Resampler(target.name, rate)
-    return np.concatenate([*resampler.put(frame), *resampler.end()], axis=1)

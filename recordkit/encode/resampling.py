@@ -50,3 +50,11 @@ class Resampler:
         pieces = [np.asarray(piece.to_ndarray(), np.float32) for piece in frames if piece.samples]
         self._given += sum(piece.shape[1] for piece in pieces)
         return pieces
+
+
+def widened(sound: Samples, source: str, target: str, rate: int) -> Samples:
+    """``sound`` of the layout ``source`` in ``target``, which has more channels."""
+    frame = AudioFrame.from_ndarray(sound, "fltp", source)
+    frame.sample_rate = rate
+    resampler = Resampler(target, rate)
+    return np.concatenate([*resampler.put(frame), *resampler.end()], axis=1)
