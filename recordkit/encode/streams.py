@@ -24,7 +24,8 @@ from .live_sound import LiveSound
 from .merging import Merger
 from .passthrough import Passthrough
 from .routing import VIDEO
-from .timeline import Placed, Timeline
+from .timeline import Timeline
+from .timing import Placed
 from .ways import Showing, Sounding, Ways
 
 log = logging.getLogger("recordkit")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from ..ticks import TICKS_PER_SECOND
+from .timing import AHEAD, DISORDERED, JUMP, Item, Placed, StreamTimes
 
 START = 2 * TICKS_PER_SECOND
 """Where a recording begins: room before it for the PCR's lead and for an encoder's priming."""
@@ -13,10 +13,6 @@ LEAST = TICKS_PER_SECOND
 """Nothing lies before: the PCR would be below zero."""
 RESTART = TICKS_PER_SECOND
 """A step back of less is disorder, and the item is late; of more, the source may have begun anew."""
-JUMP = 10 * TICKS_PER_SECOND
-"""A step forward of more may be a gap, or one damaged timestamp."""
-AHEAD = TICKS_PER_SECOND
-"""Live media cannot be further ahead of its arrival than any before it, but for so much."""
 FASTER = 10 * TICKS_PER_SECOND
 """A stream whose times have gained so much on their arrivals does not come as it is taken."""
 UNRELATED = 3600 * TICKS_PER_SECOND
@@ -25,52 +21,7 @@ LONGEST_HOLD = TICKS_PER_SECOND * 3 // 4
 """An item that waits longer, by the time of the other streams, would come too late for a player."""
 _MOST_HELD = 32
 _MOST_HELD_BYTES = 16 * 1024 * 1024
-_DISORDERED = 3
-"""So many items in a row behind the newest one, in order among themselves, are no disorder any more."""
-
 T = TypeVar("T")
-
-
-class Placed(NamedTuple, Generic[T]):
-    """An item of a stream and its time in ticks; ``shift`` is what was added to its source time."""
-
-    stream: int
-    item: T
-    place: int
-    shift: int
-
-
-@dataclass(slots=True, eq=False)
-class _Item(Generic[T]):
-    item: T
-    ticks: int
-    duration: int
-    arrival: int | None
-    size: int
-    keep_late: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Stream(Generic[T]):
-    index: int
-    offset: int = 0
-    epoch: int = 0
-    last: int | None = None
-    step: int = TICKS_PER_SECOND // 30  # if neither times nor durations tell
-    stride: int = 0  # the last step forward that was believed
-    arrival: int | None = None  # that of the item placed last
-    lead: int | None = None  # how far the times have ever been ahead of the arrivals
-    least_lead: int = 0  # and at the beginning
-    is_faster: bool = False  # than live media can be
-    stuck: int | None = None  # the one time that item after item claims
-    held: list[_Item[T]] = field(default_factory=list)
-    since: int = 0  # how far the others were when the first one was held
-
-    def passed(self, item: _Item[T]) -> int:
-        """The time from the item before to ``item``: by their arrivals, or one step if those are not known."""
-        if item.arrival is None or self.arrival is None:
-            return self.step
-        return max(1, item.arrival - self.arrival)
 
 
 class Timeline(Generic[T]):
@@ -97,7 +48,7 @@ class Timeline(Generic[T]):
         self.untimed_items = 0
         self._offset: int | None = None
         self._epoch = 0
-        self._streams: dict[int, _Stream[T]] = {}
+        self._streams: dict[int, StreamTimes[T]] = {}
 
     @property
     def holds(self) -> bool:
@@ -129,15 +80,15 @@ class Timeline(Generic[T]):
         """
         stream = self._streams.get(index)
         if stream is None:
-            stream = self._streams[index] = _Stream(index)
+            stream = self._streams[index] = StreamTimes(index)
         if stream.is_faster:
             arrival = None
         if ticks is None:
             placed = self._settle(stream)
-            given = _Item(item, 0, duration, arrival, size, keep_late)
+            given = Item(item, 0, duration, arrival, size, keep_late)
             placed.append(self._untimed(stream, given, has_ticks=False))
         else:
-            given = _Item(item, ticks, duration, arrival, size, keep_late)
+            given = Item(item, ticks, duration, arrival, size, keep_late)
             was_held = bool(stream.held)
             placed = self._judged(stream, given, trusted=trusted)
             if stream.held and not was_held:
@@ -172,7 +123,7 @@ class Timeline(Generic[T]):
 
     # What is in doubt, and who decides.
 
-    def _judged(self, stream: _Stream[T], item: _Item[T], *, trusted: bool = False) -> list[Placed[T]]:
+    def _judged(self, stream: StreamTimes[T], item: Item[T], *, trusted: bool = False) -> list[Placed[T]]:
         if stream.last is None:
             return self._first(stream, item, trusted=trusted)
         is_believed = trusted and item.ticks + stream.offset > stream.last
@@ -185,7 +136,7 @@ class Timeline(Generic[T]):
         placed = self._wrong(stream, until=item.ticks + stream.offset)
         return placed + self._believe(stream, item)
 
-    def _first(self, stream: _Stream[T], item: _Item[T], *, trusted: bool) -> list[Placed[T]]:
+    def _first(self, stream: StreamTimes[T], item: Item[T], *, trusted: bool) -> list[Placed[T]]:
         """The first items of a stream: that which the second does not continue is not its origin."""
         held = stream.held
         if trusted:
@@ -196,8 +147,8 @@ class Timeline(Generic[T]):
             return []
         if held[-1].ticks == item.ticks:
             held.append(item)
-            return self._stuck(stream) if self._is_stuck(stream) else []
-        if _continues(held[-1], item):
+            return self._stuck(stream) if stream.is_stuck else []
+        if item.continues(held[-1]):
             placed: list[Placed[T]] = []
             if len(held) > 1 and not self._is_origin(stream, held[0], held[-1]):
                 outlier = held.pop(0)
@@ -212,7 +163,7 @@ class Timeline(Generic[T]):
             return []
         return self._settle(stream) + self._judged(stream, item)
 
-    def _is_origin(self, stream: _Stream[T], first: _Item[T], second: _Item[T]) -> bool:
+    def _is_origin(self, stream: StreamTimes[T], first: Item[T], second: Item[T]) -> bool:
         """Whether ``first``, from which ``second`` leaps, may be true: not behind it, nor out of reach of all."""
         if second.ticks <= first.ticks:
             return False
@@ -221,10 +172,10 @@ class Timeline(Generic[T]):
             return True
         return abs(first.ticks + offset - newest) <= JUMP or abs(second.ticks + offset - newest) > JUMP
 
-    def _is_usual(self, stream: _Stream[T], item: _Item[T]) -> bool:
+    def _is_usual(self, stream: StreamTimes[T], item: Item[T]) -> bool:
         """Whether the time of ``item`` can be believed without asking the next one."""
         place, last = item.ticks + stream.offset, stream.last
-        if last is None or place <= last or self._is_ahead(stream, item):
+        if last is None or place <= last or stream.is_ahead(item):
             return False
         step = place - last
         if step <= max(JUMP, 2 * stream.stride):
@@ -234,14 +185,7 @@ class Timeline(Generic[T]):
         newest = self._newest(but=stream)
         return newest is not None and abs(newest - place) <= AHEAD
 
-    def _is_ahead(self, stream: _Stream[T], item: _Item[T]) -> bool:
-        """Whether it leaps further than the time that has passed allows."""
-        if item.arrival is None or stream.lead is None or stream.last is None:
-            return False
-        place = item.ticks + stream.offset
-        return place - stream.last > AHEAD and place - item.arrival - stream.lead > AHEAD
-
-    def _follow(self, stream: _Stream[T], item: _Item[T]) -> None:
+    def _follow(self, stream: StreamTimes[T], item: Item[T]) -> None:
         """Count as the others do since one of them began anew, if the item in doubt fits in that way."""
         offset, last = self._offset, stream.last
         if stream.epoch == self._epoch or offset is None or last is None:
@@ -249,7 +193,7 @@ class Timeline(Generic[T]):
         if 0 < item.ticks + offset - last <= RESTART:
             stream.offset, stream.epoch, stream.lead = offset, self._epoch, None
 
-    def _doubted(self, stream: _Stream[T], item: _Item[T]) -> list[Placed[T]]:
+    def _doubted(self, stream: StreamTimes[T], item: Item[T]) -> list[Placed[T]]:
         held = stream.held
         if item.ticks == stream.stuck and not held:
             return [self._untimed(stream, item, has_ticks=True)]
@@ -259,22 +203,22 @@ class Timeline(Generic[T]):
         first, before = held[0], held[-1]
         if item.ticks == before.ticks == first.ticks:
             held.append(item)
-            return self._stuck(stream) if self._is_stuck(stream) else []
+            return self._stuck(stream) if stream.is_stuck else []
         step = first.ticks + stream.offset - (stream.last or 0)
-        if step > 0 and item.ticks > before.ticks and not self._is_ahead(stream, first):
+        if step > 0 and item.ticks > before.ticks and not stream.is_ahead(first):
             placed = self._settle(stream, confirmed=True)
             return placed + self._judged(stream, item)
-        if not _continues(before, item, stream.stride):
+        if not item.continues(before, stream.stride):
             placed = self._wrong(stream)
             return placed + self._judged(stream, item)
         held.append(item)
-        if step > 0 or step <= -RESTART or len(held) >= _DISORDERED:
+        if step > 0 or step <= -RESTART or len(held) >= DISORDERED:
             return self._begin_anew(stream)
         return []
 
     # What becomes of it.
 
-    def _settle(self, stream: _Stream[T], *, confirmed: bool = False) -> list[Placed[T]]:
+    def _settle(self, stream: StreamTimes[T], *, confirmed: bool = False) -> list[Placed[T]]:
         """Place what is held without asking further; ``confirmed`` says that it is true."""
         placed: list[Placed[T]] = []
         if stream.last is None and stream.held:
@@ -284,12 +228,12 @@ class Timeline(Generic[T]):
         while stream.held and stream.last is not None:
             one = stream.held[0]
             is_further = one.ticks + stream.offset > stream.last
-            if not is_further or self._is_ahead(stream, one) or not (confirmed or self._is_possible(stream, one)):
+            if not is_further or stream.is_ahead(one) or not (confirmed or self._is_possible(stream, one)):
                 break
             placed += self._believe(stream, stream.held.pop(0))
         return placed + self._wrong(stream)
 
-    def _is_possible(self, stream: _Stream[T], item: _Item[T]) -> bool:
+    def _is_possible(self, stream: StreamTimes[T], item: Item[T]) -> bool:
         """Whether a leap that nobody confirms may be true: the others have leaped, too, or there are none."""
         place = item.ticks + stream.offset
         others = [one for one in self._streams.values() if one is not stream and one.last is not None]
@@ -299,7 +243,7 @@ class Timeline(Generic[T]):
             return stream.last is None or place - stream.last <= 24 * UNRELATED
         return any(abs(place - time) <= JUMP for time in reached)
 
-    def _begin(self, stream: _Stream[T], item: _Item[T]) -> None:
+    def _begin(self, stream: StreamTimes[T], item: Item[T]) -> None:
         """Let ``stream`` begin with ``item``: the first of all is the origin."""
         newest = self._newest(but=stream)
         if self._offset is None:
@@ -309,7 +253,7 @@ class Timeline(Generic[T]):
             self.restarts += 1
             stream.offset = newest - item.ticks
 
-    def _begin_anew(self, stream: _Stream[T]) -> list[Placed[T]]:
+    def _begin_anew(self, stream: StreamTimes[T]) -> list[Placed[T]]:
         first, last = stream.held[0], stream.last or START
         is_far = first.ticks + stream.offset - last <= -RESTART
         place = last + stream.passed(first)
@@ -321,10 +265,7 @@ class Timeline(Generic[T]):
         stream.epoch, stream.lead = self._epoch, None
         return self._settle(stream, confirmed=True)
 
-    def _is_stuck(self, stream: _Stream[T]) -> bool:
-        return stream.held[-1].arrival is not None or len(stream.held) >= _DISORDERED
-
-    def _stuck(self, stream: _Stream[T]) -> list[Placed[T]]:
+    def _stuck(self, stream: StreamTimes[T]) -> list[Placed[T]]:
         """What is held all claims one time, which is none; the very first may have it."""
         placed: list[Placed[T]] = []
         if stream.last is None:
@@ -334,7 +275,7 @@ class Timeline(Generic[T]):
         held, stream.held = stream.held, []
         return placed + [self._untimed(stream, item, has_ticks=True) for item in held]
 
-    def _untimed(self, stream: _Stream[T], item: _Item[T], *, has_ticks: bool) -> Placed[T]:
+    def _untimed(self, stream: StreamTimes[T], item: Item[T], *, has_ticks: bool) -> Placed[T]:
         self.untimed_items += 1
         if self._offset is None:
             self._offset = START
@@ -347,7 +288,7 @@ class Timeline(Generic[T]):
         stream.stuck = item.ticks if has_ticks else None
         return placed if has_ticks else placed._replace(shift=stream.offset)
 
-    def _wrong(self, stream: _Stream[T], until: int | None = None) -> list[Placed[T]]:
+    def _wrong(self, stream: StreamTimes[T], until: int | None = None) -> list[Placed[T]]:
         """Place what is held between the last one and ``until`` without believing its times, or leave it out."""
         held, stream.held = stream.held, []
         placed: list[Placed[T]] = []
@@ -369,7 +310,7 @@ class Timeline(Generic[T]):
             placed.append(self._at(stream, item, last + max(1, step)))
         return placed
 
-    def _believe(self, stream: _Stream[T], item: _Item[T]) -> list[Placed[T]]:
+    def _believe(self, stream: StreamTimes[T], item: Item[T]) -> list[Placed[T]]:
         last = stream.last
         place = item.ticks + stream.offset
         if last is None and place < LEAST:
@@ -386,7 +327,7 @@ class Timeline(Generic[T]):
         stream.stuck = None
         return [self._at(stream, item, place)]
 
-    def _at(self, stream: _Stream[T], item: _Item[T], place: int) -> Placed[T]:
+    def _at(self, stream: StreamTimes[T], item: Item[T], place: int) -> Placed[T]:
         if item.duration:
             stream.step = item.duration
         elif stream.last is not None:
@@ -394,11 +335,7 @@ class Timeline(Generic[T]):
         stream.last, stream.arrival = place, item.arrival
         return Placed(stream.index, item.item, place, place - item.ticks)
 
-    def _newest(self, but: _Stream[T] | None = None) -> int | None:
+    def _newest(self, but: StreamTimes[T] | None = None) -> int | None:
         """The time of what was placed last in any stream."""
         times = [one.last for one in self._streams.values() if one is not but and one.last is not None]
         return max(times, default=None)
-
-
-def _continues(before: _Item[T], item: _Item[T], stride: int = 0) -> bool:
-    return 0 < item.ticks - before.ticks <= max(JUMP, 2 * stride)

@@ -16,7 +16,12 @@ def test_a_frame_is_as_its_encoder_takes_it(name):
     context = coder.open(rate, STEREO, 64_000)
     block = np.stack([np.full(coder.block, 0.5, np.float32), np.full(coder.block, -0.25, np.float32)])
     frame = coder.frame(block, rate, STEREO, 960)
-    assert (frame.format.name, frame.samples, frame.pts, frame.sample_rate) == (coder.samples, coder.block, 960, rate)
+    assert (frame.format.name, frame.samples, frame.pts, frame.sample_rate) == (
+        coder.samples,
+        coder.block,
+        960,
+        rate,
+    )
     context.encode(frame)
     samples = frame.to_ndarray()
     left, right = samples if frame.format.is_planar else samples.reshape(-1, 2).T

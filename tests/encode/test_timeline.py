@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recordkit.encode.timeline import JUMP, LEAST, LONGEST_HOLD, RESTART, START, Timeline
+from recordkit.encode.timeline import LEAST, LONGEST_HOLD, RESTART, START, Timeline
+from recordkit.encode.timing import JUMP
 
 SECOND = 90_000
 
