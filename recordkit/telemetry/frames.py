@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("recordkit")
 
 _ALERT = Schema(Alert)
+_EVENT_COLUMNS: dict[str, Any] = {
+    "stream": "Int64",
+    "name": "str",
+    "media_s": "Float64",
+    "seconds": "Float64",
+    "because": "str",
+    "message": "str",
+}
+_LARGEST = 1 << 63
 _SET_BACK_NS = 500_000_000
 
 
@@ -69,8 +78,19 @@ class Log:
 
     @property
     def events(self) -> pd.DataFrame:
-        """One row an event, indexed by ``time``: ``elapsed_s``, ``kind`` and ``fields`` (a dict; see ``plain``)."""
+        """One row an event, indexed by ``time``: ``elapsed_s``, ``kind``, what several kinds say, and ``fields``.
+
+        ``stream``, ``name``, ``media_s``, ``seconds``, ``because`` and ``message`` are missing where a kind does
+        not say that; ``fields`` is all that it says, as a dict (see ``plain``).
+        """
+        import pandas as pd
+
         frame = _frame(self.contents.events, "event")
+        for place, (name, dtype) in enumerate(_EVENT_COLUMNS.items()):
+            values = [_said(fields.get(name), dtype) for fields in frame["fields"]]
+            # By way of objects: a float cannot hold each integer.
+            column = pd.Series(values, index=frame.index, dtype="object").astype(dtype)
+            frame.insert(2 + place, name, column)
         frame.attrs.update(self.attrs)
         return frame
 
@@ -163,6 +183,17 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
         elif column.dtype == object:
             table[name] = [json_text(dict(one)) if isinstance(one, Mapping) else one for one in column]
     return table
+
+
+def _said(value: object, dtype: str) -> object:
+    """A field of an event, if it is of its column's type."""
+    if dtype == "str":
+        return None if value is None else str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if dtype == "Int64":
+        return value if isinstance(value, int) and abs(value) < _LARGEST else None
+    return float(value) if abs(value) < _LARGEST else None  # NaN is neither
 
 
 def _alert(event: Event) -> dict[str, Any]:

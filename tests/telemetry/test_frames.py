@@ -53,7 +53,17 @@ DTYPES = {
         "full_in_s": "Float64",
         "loop_lag_s": "Float64",
     },
-    "events": {"elapsed_s": "float64", "kind": "str", "fields": "object"},
+    "events": {
+        "elapsed_s": "float64",
+        "kind": "str",
+        "stream": "Int64",
+        "name": "str",
+        "media_s": "Float64",
+        "seconds": "Float64",
+        "because": "str",
+        "message": "str",
+        "fields": "object",
+    },
     "alerts": {
         "cleared": "datetime64[ns, UTC]",
         "rule": "str",
@@ -130,6 +140,22 @@ def test_alerts_say_when_they_began_and_ended():
     assert alerts["cleared"].iloc[0].value == BEGUN_NS + 2 * 10**9
     assert alerts.index.asi8.tolist() == [BEGUN_NS + ns for ns in (10**9, 1_500_000_000, 3 * 10**9)]
     assert alerts["value"].tolist() == [5.5] * 3
+
+
+def test_what_events_say_stands_in_columns():
+    said = (
+        event(EventKind.MARK, name="question 2", media_s=4.5),
+        event(EventKind.STREAM, stream=2**53 + 1, name=3),
+        event(EventKind.STALL, seconds=2, media_s="late", stream=True),
+        event(EventKind.STALL, seconds=10**400, stream=10**400, media_s=float("nan")),
+    )
+    events = Log({}, Contents((), (), said)).events
+    assert events["name"].isna().tolist() == [False, False, True, True]
+    assert events["name"].tolist()[:2] == ["question 2", "3"]
+    assert events["stream"].tolist() == [pd.NA, 2**53 + 1, pd.NA, pd.NA]
+    assert events["media_s"].iloc[0] == 4.5
+    assert events["seconds"].iloc[2] == 2.0
+    assert events[["media_s", "seconds"]].iloc[3].isna().all()
 
 
 def test_alerts_that_say_nothing_or_nonsense():
