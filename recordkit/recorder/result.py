@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..model import FlushRecord, Received, StreamFormat
 from ..plots import preview
-from ..reading.opening import open as open_video
 from ..telemetry.frames import Log, Logged
 
 if TYPE_CHECKING:
@@ -81,6 +80,9 @@ class Recording(Logged):
 
     def open(self) -> Video:
         """Its frames by number and by time, as of ``recordkit.open``. Raises SourceError without video."""
+        # Who only records needs none of that, which takes memory.
+        from ..reading.opening import open as open_video
+
         return open_video(self)
 
     def play(self) -> Player:
