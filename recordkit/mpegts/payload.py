@@ -51,7 +51,7 @@ class Payload:
     and ``sizes`` how long it is (bytes, none of them 0). Valid as long as ``raw`` is.
     """
 
-    __slots__ = ("_first", "_raw", "_shift", "sums")
+    __slots__ = ("_codes", "_first", "_raw", "_shift", "sums")
 
     def __init__(self, raw: RawBytes, first: Positions, sizes: Positions) -> None:
         self._raw = raw
@@ -60,6 +60,7 @@ class Payload:
         """How many bytes stand before each packet, and in all."""
         np.cumsum(sizes, out=self.sums[1:])
         self._shift = first - self.sums[:-1]
+        self._codes: Positions | None = None
 
     def words(self, positions: Positions, place: Positions | None = None) -> Words:
         """The eight bytes from each position on as one number, the first byte highest; 0 behind the end.
@@ -115,6 +116,11 @@ class Payload:
 
     def start_codes(self) -> Positions:
         """The positions of 00 00 01, ascending, whatever packets they lie in."""
+        if self._codes is None:
+            self._codes = self._found()
+        return self._codes
+
+    def _found(self) -> Positions:
         codes = self._raw.start_codes
         place = np.searchsorted(self._first, codes, "right") - 1
         sizes = self.sums[place + 1] - self.sums[place]

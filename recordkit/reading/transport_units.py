@@ -53,7 +53,7 @@ class NotSimpleError(RecordkitError):
 
 
 class _Row(NamedTuple):
-    """One PES packet: where it lies, its stream, its times and its bytes."""
+    """One PES packet: where it lies, its stream, its times and bytes; ``header`` is a frame's delimiter."""
 
     offset: int
     pid: int
@@ -61,6 +61,7 @@ class _Row(NamedTuple):
     dts: int
     keyframe: bool
     data: bytes
+    header: bytes = b""
     starts: tuple[int, ...] = ()
 
 
@@ -131,7 +132,9 @@ class _Stream:
             if self._counter is not None:
                 found = self._counter.feed(event.data)
                 keyframe |= found.random_access > 0
-            return [_Row(event.offset, event.pid, event.pts, event.dts, keyframe, event.data)]
+            size = self._delimiter(event.data[:_HEAD_BYTES])
+            header, data = event.data[:size], event.data[size:]
+            return [_Row(event.offset, event.pid, event.pts, event.dts, keyframe, data, header)]
         keyframes = event.random_access
         if self._counter is not None:
             many = self._counter.feed_many(event.payload, event.begin, event.end)
@@ -140,24 +143,33 @@ class _Stream:
             if (many.pictures != 1).any():
                 raise NotSimpleError("a PES packet holds other than one frame")
             keyframes = keyframes | (many.random_access > 0)
-        data = event.payload.joined(self._memory)
+        memory = event.payload.joined(self._memory)
+        begins, ends = event.begin.tolist(), event.end.tolist()
+        headers: Iterator[bytes] = repeat(b"")
         starts: Iterator[tuple[int, ...]] = repeat(())
         if self._counter is not None:
+            heads = [bytes(memory[begin : begin + _HEAD_BYTES]) for begin in begins]
+            delimiters = [head[: self._delimiter(head)] for head in heads]
+            headers = iter(delimiters)
+            begins = [begin + len(header) for begin, header in zip(begins, delimiters, strict=True)]
             codes = event.payload.start_codes()
-            firsts = np.searchsorted(codes, event.begin).tolist()
+            firsts = np.searchsorted(codes, begins).tolist()
             places = (codes + 3).tolist()
-            begins, lasts = event.begin.tolist(), [*firsts[1:], len(places)]
             starts = (
                 tuple([place - begin for place in places[first:last] if place < end])
-                for begin, end, first, last in zip(begins, event.end.tolist(), firsts, lasts, strict=True)
+                for begin, end, first, last in zip(begins, ends, firsts, [*firsts[1:], len(places)], strict=True)
             )
-        columns = (event.offset, event.pts, event.dts, keyframes, event.begin, event.end)
+        columns = (event.offset.tolist(), event.pts.tolist(), event.dts.tolist(), keyframes.tolist(), begins, ends)
         return [
-            _Row(offset, event.pid, pts, dts, keyframe, bytes(data[begin:end]), its)
-            for (offset, pts, dts, keyframe, begin, end), its in zip(
-                zip(*(one.tolist() for one in columns), strict=True), starts, strict=False
+            _Row(offset, event.pid, pts, dts, keyframe, bytes(memory[begin:end]), header, its)
+            for (offset, pts, dts, keyframe, begin, end), header, its in zip(
+                zip(*columns, strict=True), headers, starts, strict=False
             )
         ]
+
+    def _delimiter(self, head: bytes) -> int:
+        """How many bytes of a frame that begins so are its delimiter; none of audio."""
+        return delimiter_bytes(head, self.codec) if self._counter is not None else 0
 
     def units(self, row: _Row) -> Iterator[Coded]:
         """The units of a PES packet."""
@@ -168,17 +180,14 @@ class _Stream:
             # Before the first keyframe no decoder could start.
             self._has_begun |= row.keyframe
             if self._has_begun:
-                size = delimiter_bytes(row.data[:_HEAD_BYTES], self.codec)
-                header, data = row.data[:size], row.data[size:]
-                starts = tuple([start - size for start in row.starts if start > size])
                 unit = AccessUnit(
                     self._index,
                     row.pts,
                     row.dts,
-                    data,
+                    row.data,
                     random_access=row.keyframe,
-                    header=header,
-                    nal_starts=starts,
+                    header=row.header,
+                    nal_starts=row.starts,
                 )
                 yield Coded(self._format, unit)
             return

@@ -66,7 +66,8 @@ class Case:
             for number in range(SECONDS * 30):
                 key = number % 60 == 0
                 size = int(mean * 4 if key else mean * random.uniform(0.6, 1.3))
-                body = random.integers(1, 255, size, np.uint8).tobytes()
+                # A slice that begins a frame (first_mb_in_slice 0): only so do readers count one in each packet.
+                body = b"\x88" + random.integers(1, 255, size - 1, np.uint8).tobytes()
                 nal = b"\0\0\0\1" + (b"\x65" if key else b"\x41") + body
                 data = (self.parameter_sets if key else b"") + nal
                 starts = tuple(start for _, start, _ in nal_units(data))
