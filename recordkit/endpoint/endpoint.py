@@ -238,7 +238,7 @@ class Endpoint:
         if publisher is None or publisher.stream != request.match_info["stream"]:
             self._gate.slow_down(request)
             raise web.HTTPNotFound(text="There is no such session; it may have ended by itself.\n")
-        await publisher.end("the publisher ended it")
+        await publisher.leave()
         if publisher.sink.state is State.FAILED:
             raise web.HTTPInternalServerError(text="The recording failed; see the server's log.\n")
         return web.Response(text="")

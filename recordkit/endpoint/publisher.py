@@ -14,6 +14,7 @@ from aiortc.sdp import SessionDescription
 
 from ..errors import RecordkitError
 from ..recorder.state import State
+from ..sources.webrtc.sockets import Sockets
 from ..system import Clock
 from ..telemetry.words import size_text, time_text
 from . import negotiation, ports
@@ -23,6 +24,11 @@ from .settings import WhipSettings
 log = logging.getLogger("recordkit.endpoint")
 
 _LONGEST_CLOSE_S = 5.0
+_QUIET_S = 0.1
+_LONGEST_ON_THE_WAY_S = 0.3
+"""Media that was sent before the word that it is over comes by another way, and may come behind it."""
+_LONGEST_READING_S = 5.0
+_DRAIN_STEP_S = 0.02
 
 
 class Stage(StrEnum):
@@ -142,6 +148,27 @@ class Publisher:
             raise
         self.was_answered = True
         return answer
+
+    async def leave(self) -> None:
+        """End it as its publisher wishes, once what it has sent before that is read."""
+        if self.was_live and self._ending is None:
+            await self._drain()
+        await self.end("the publisher ended it")
+
+    async def _drain(self) -> None:
+        """Wait until all that has come so far is read, and a moment for what is on its way."""
+        receivers = self._peer.getReceivers()
+        sockets = [Sockets(one) for one in {getattr(one.transport, "transport", None) for one in receivers}]
+        time = asyncio.get_running_loop().time
+        until_s, is_read = time() + _LONGEST_READING_S, False
+        while self.stage is Stage.LIVE and time() < until_s:
+            await asyncio.sleep(_DRAIN_STEP_S)
+            if any(one.waits for one in sockets):
+                continue
+            if self.sink.silent_s >= _QUIET_S:
+                return
+            if not is_read:
+                until_s, is_read = min(until_s, time() + _LONGEST_ON_THE_WAY_S), True
 
     async def end(self, reason: str) -> None:
         """Commit what was recorded and close the connection; once, whoever else asks for it."""

@@ -501,3 +501,34 @@ def test_shutting_down_commits_all_and_takes_nobody_more() -> None:
             assert not [task for task in asyncio.all_tasks() if "recordkit" in task.get_name()]
 
     asyncio.run(scene())
+
+
+def test_what_was_sent_before_the_word_that_it_is_over_is_read_first() -> None:
+    """A busy machine has the word, which comes by another way, before it has read the media."""
+
+    async def scene() -> None:
+        desk = CountingDesk()
+        async with running(desk) as (endpoint, client):
+            peer = new_peer()
+            try:
+                location = await publish(endpoint, client, peer)
+                (publisher,) = endpoint.publishers
+                connection = publisher._peer.getReceivers()[0].transport.transport._connection
+                protocols = [one for one in connection._protocols if one.transport.get_extra_info("socket").fileno() >= 0]
+                loop = asyncio.get_running_loop()
+                readers = [(one.transport, one.transport.get_extra_info("socket").fileno()) for one in protocols]
+                for _, number in readers:
+                    loop._remove_reader(number)  # type: ignore[attr-defined]
+                sending = peer.getSenders()[0].transport.transport._connection
+                await sending.send(bytes([0x80]) + bytes(99))
+                ending = asyncio.create_task(client.delete(location))
+                await asyncio.sleep(0.2)
+                assert (desk.sinks[0].stops, publisher.stage) == (0, "live")
+                for transport, number in readers:
+                    loop._add_reader(number, transport._read_ready)  # type: ignore[attr-defined]
+                assert (await ending).status == 200
+                assert desk.sinks[0].stops == 1
+            finally:
+                await peer.close()
+
+    asyncio.run(scene())

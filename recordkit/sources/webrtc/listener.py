@@ -18,6 +18,7 @@ from .description import parameter_sets
 from .frames import FrameClocks, FrameReader
 from .reception import PutEarly, Reception
 from .sink import Sink
+from .sockets import Overflow
 from .stream import StreamReception
 from .tap import Tap, is_remote
 
@@ -65,6 +66,7 @@ class Listener:
         self._clock = clock or Clock()
         self._reception = Reception(sink, self._clock, on_outage, early)
         self._frame_clocks = FrameClocks()
+        self._overflow = Overflow(sink)
         self._ways: dict[MediaStreamTrack, _Way] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._last_sync: dict[int, Sync] = {}
@@ -141,6 +143,7 @@ class Listener:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._tell_overflow()
         # Before the streams end, so that what is told of them then is whole.
         self._reception.release()
         for track in self.tracks:
@@ -239,9 +242,18 @@ class Listener:
                     way.tap.poll()
             self._reception.poll()
             self._tell_sync()
+            if self._overflow.is_due(self._clock.monotonic()):
+                self._tell_overflow()
         except Exception as error:  # noqa: BLE001 - here nobody hears of it: it is handed on
             for track in self.tracks:
                 self._ended(track, error)
+
+    def _tell_overflow(self) -> None:
+        """Tell what the system threw away. Streams of one sender mostly share their transport."""
+        known = (way.tap.sockets for way in self._ways.values() if way.tap is not None)
+        by_transport = {id(one.transport): one for one in known if one is not None}
+        if by_transport:
+            self._overflow.look(sum(one.thrown_away for one in by_transport.values()), self._clock.monotonic())
 
     def _tell_sync(self) -> None:
         """Note when the basis of a stream's place changes: by arrival first, by reports once they come."""

@@ -28,6 +28,7 @@ from .capture_time import capture_ntp
 from .consent import on_consent_check
 from .finder import Finder
 from .internals import changed, private
+from .sockets import Sockets
 
 log = logging.getLogger("recordkit")
 
@@ -159,6 +160,11 @@ class Tap:
             self._on_error(error)
             return False
 
+    @property
+    def sockets(self) -> Sockets | None:
+        """Those that its packets come by, once its receiver is known."""
+        return self._stand_in.sockets if self._stand_in is not None else None
+
     def request_keyframe(self) -> bool:
         """Ask the sender for a keyframe now; False if its source is not known yet."""
         return self._stand_in is not None and self._stand_in.request_keyframe()
@@ -203,6 +209,7 @@ class _StandIn:
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.taps: list[Tap] = []
+        self.sockets = Sockets(getattr(receiver.transport, "transport", None))
         track = receiver.track
         self._buffer = private(receiver, _BUFFER, lambda buffer: callable(getattr(buffer, "add", None)))
         self._codecs = private(receiver, _CODECS, lambda codecs: isinstance(codecs, dict))

@@ -1,0 +1,96 @@
+"""The sockets under a connection: how much they hold, whether all of it has been read, and what they had to throw away.
+
+A sender's keyframe comes in one burst, and a loop that another process keeps from the processor reads late. What
+finds no room in the socket meanwhile the system throws away without a word; only its own count tells of it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from ...model import EventKind
+from .sink import Sink
+
+BUFFER_BYTES = 2 << 20
+"""Asked for: more than a second at 10 Mbit/s. A system that allows less (Linux: net.core.rmem_max) gives what it allows."""
+LOOK_S = 0.5
+_CALM_S = 10.0
+"""Nothing has been thrown away for so long: what was told is over."""
+_PART = "network socket"
+_MEMORY = 55
+"""SO_MEMINFO of Linux, which Python does not name: nine counters, the last one of what was thrown away."""
+_COUNTERS = struct.Struct("=9I")
+
+
+class Sockets:
+    """Those of one ICE transport of aiortc. Without figures, on other systems or another aiortc, all of it is 0."""
+
+    def __init__(self, transport: object) -> None:
+        self.transport = transport
+        self._widened: set[int] = set()
+
+    @property
+    def thrown_away(self) -> int:
+        """How many datagrams have come and found no room; sockets that are new are widened meanwhile."""
+        return sum(self._look(one) for one in self._open())
+
+    @property
+    def waits(self) -> bool:
+        """Whether something has come that has not been read, or has been read and waits in aioice."""
+        queue = getattr(getattr(self.transport, "_connection", None), "_queue", None)
+        is_queued = bool(queue is not None and queue.qsize())
+        return is_queued or any(_counters(one)[0] > 0 for one in self._open())
+
+    def _open(self) -> Iterator[Any]:
+        connection = getattr(self.transport, "_connection", None)
+        for protocol in tuple(getattr(connection, "_protocols", ())):
+            transport = getattr(protocol, "transport", None)
+            one = transport.get_extra_info("socket") if hasattr(transport, "get_extra_info") else None
+            if one is not None and one.fileno() >= 0:
+                yield one
+
+    def _look(self, one: Any) -> int:  # noqa: ANN401 - asyncio's own wrapping, or uvloop's
+        if one.fileno() not in self._widened:
+            self._widened.add(one.fileno())
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < BUFFER_BYTES:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        return int(_counters(one)[-1])
+
+
+class Overflow:
+    """Tells a sink of what sockets have thrown away, and when that is over."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._looked_s = float("-inf")
+        self._known: int | None = None
+        self._since_s: float | None = None
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether it is time to look again."""
+        return now_s - self._looked_s >= LOOK_S
+
+    def look(self, thrown_away: int, now_s: float) -> None:
+        """Take how many datagrams have been thrown away so far."""
+        self._looked_s = now_s
+        if self._known is not None and thrown_away > self._known:
+            because = (
+                f"{thrown_away - self._known} datagrams came faster than they were read, and the system threw them "
+                "away: this machine is too busy, or its sockets hold too little (Linux: net.core.rmem_max)"
+            )
+            self._sink.note(EventKind.DEGRADED, part=_PART, because=because)
+            self._since_s = now_s
+        elif self._since_s is not None and now_s - self._since_s >= _CALM_S:
+            self._sink.note(EventKind.RESTORED, part=_PART)
+            self._since_s = None
+        self._known = thrown_away
+
+
+def _counters(one: Any) -> tuple[int, ...]:  # noqa: ANN401 - as above
+    try:
+        return _COUNTERS.unpack(one.getsockopt(socket.SOL_SOCKET, _MEMORY, _COUNTERS.size))
+    except (OSError, struct.error):
+        return (0,) * 9
