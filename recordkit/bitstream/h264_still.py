@@ -21,19 +21,26 @@ _P_ALL = 5  # a slice_type: this one and all others of the picture are P
 
 @dataclass(slots=True)
 class _Last:
-    """Where the stream has come: the newest slice that others may refer to, and the highest picture order count."""
+    """Where the stream has come: the newest slice that others may refer to, and the highest picture order count.
+
+    ``shown_number`` is the frame number of the reference that is shown last: with pyramids of B-frames the newest
+    one is shown before it.
+    """
 
     coding: SliceCoding
     frame_number: int
     order: int
     reference_order: int
+    shown_number: int
+    shown_order: int
 
 
 class StillFrames:
     """Follows the access units of one stream, in decoding order, and repeats the last one when asked.
 
-    What is repeated is the newest frame that others may refer to. No frame refers to the still one, so that the
-    stream goes on behind it as if there were none (nal_ref_idc is 0; it stands between two frames of the stream).
+    What is repeated is the frame that is shown last of those that others may refer to. No frame refers to the still
+    one, so that the stream goes on behind it as if there were none (nal_ref_idc is 0; it stands between two frames
+    of the stream).
 
     Frames are hardly ever repeated: the heads of the slices since the last IDR wait until one is.
     """
@@ -120,12 +127,14 @@ class StillFrames:
             return
         last = self._last
         if is_idr or last is None or last.coding != coding:
-            self._last = _Last(coding, frame_number, lsb, lsb)
+            self._last = _Last(coding, frame_number, lsb, lsb, frame_number, lsb)
             return
         order = _nearest(lsb, last.reference_order, coding.order_bits)
         last.order = max(last.order, order)
         if is_reference:
             last.frame_number, last.reference_order = frame_number, order
+            if order >= last.shown_order:
+                last.shown_number, last.shown_order = frame_number, order
 
 
 def _nearest(lsb: int, to: int, bits: int) -> int:
@@ -151,8 +160,14 @@ def _slice(pps_id: int, last: _Last) -> bytes:
         text += _bits((last.order + 1) % (1 << coding.order_bits), coding.order_bits)
     elif coding.order_deltas:
         text += _unsigned(0)
-    # One reference, in its usual place; the quantiser of the set.
-    text += "00" + _unsigned(0)
+    # One reference; the quantiser of the set.
+    back = (last.frame_number - last.shown_number) % (1 << coding.frame_number_bits)
+    if not back:
+        text += "00"
+    else:
+        # It is not the newest, which stands first by itself (8.2.4.3.1).
+        text += "01" + _unsigned(0) + _unsigned(back) + _unsigned(3)
+    text += _unsigned(0)
     return _nal(0x01, text + _unsigned(coding.macroblocks))
 
 

@@ -11,7 +11,6 @@ from typing import Any, cast
 import av
 from av.video.frame import VideoFrame
 
-from ..bitstream.h264_still import StillFrames
 from ..demux import MOST_PIXELS
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec, EncodedUnit
@@ -20,6 +19,7 @@ from ..ticks import TICKS_PER_SECOND
 from .coded import Coded
 from .decode_times import DecodeTimes
 from .framing import PictureFramer
+from .standing import STEP, StandingFrame
 from .video import VideoEncoder
 
 log = logging.getLogger("recordkit")
@@ -27,7 +27,6 @@ log = logging.getLogger("recordkit")
 _KEPT = {"h264": Codec.H264, "hevc": Codec.H265}
 _MOST_INSIDE = 64
 """More frames than any decoder holds."""
-_STEP = TICKS_PER_SECOND // 30
 
 
 class LivePictures:
@@ -55,8 +54,7 @@ class LivePictures:
         self._decoder: av.VideoCodecContext | None = None
         self._skipped = 0
         self._broken = False
-        self._stills = StillFrames()
-        self._is_still_told = False
+        self._standing: StandingFrame | None = None
         self._captured: dict[int, Captured] = {}
 
     @property
@@ -92,8 +90,6 @@ class LivePictures:
             moved = max(0, self.end + 1 - place)
             place, shown_after = place + moved, max(0, shown_after - moved)
         if self._framer is not None:
-            if unit.codec == "h264":
-                self._stills.follow(unit.data)
             access_unit = AccessUnit(
                 self._index,
                 place + shown_after,
@@ -104,7 +100,8 @@ class LivePictures:
                 captured=unit.captured,
             )
             framed = self._framer.framed(access_unit, is_key_picture=unit.is_entry)
-            if framed is not None:
+            if framed is not None and self._standing is not None:
+                self._standing.follow(framed.unit)
                 coded.append(framed)
         else:
             for picture in self._decoded(unit, place, shown_after):
@@ -129,21 +126,9 @@ class LivePictures:
     def _repeated(self, place: int, shown_after: int) -> list[Coded]:
         if self._framer is None:
             coded = [] if self._encoder is None else self._encoder.fill(place)
-            # How long it has stood is not how long it will be shown.
-            return [one._replace(unit=replace(one.unit, duration=min(one.unit.duration, _STEP))) for one in coded]
-        # Between two frames of H.265 there is no order count for one more.
-        data = self._stills.still() if self._codec == "h264" else None
-        if data is None:
-            if not self._is_still_told and self._on_altered is not None:
-                self._on_altered(
-                    f"its last frame ({self._codec}) cannot be repeated while it stands: in the recording "
-                    "it stands until the next one, and at the end not at all; transcode it if that matters"
-                )
-            self._is_still_told = True
-            return []
-        framed = self._framer.framed(
-            AccessUnit(self._index, place + shown_after, place, data, duration=_STEP), is_key_picture=False
-        )
+            return [one._replace(unit=replace(one.unit, duration=min(one.unit.duration, STEP))) for one in coded]
+        again = None if self._standing is None else self._standing.again(self._index, place, shown_after)
+        framed = None if again is None else self._framer.framed(again, is_key_picture=False)
         return [] if framed is None else [framed]
 
     def flush(self) -> list[Coded]:
@@ -166,6 +151,7 @@ class LivePictures:
         asked = self._settings.transcode or self._settings.size or self._settings.bit_rate
         if name in _KEPT and not asked:
             self._framer = PictureFramer(_KEPT[name], on_altered=self._on_altered)
+            self._standing = StandingFrame(_KEPT[name], self._on_altered)
             log.info("stream %d: %s is kept as it comes", self._index, name)
             return coded
         reason = "a size, a bit rate or transcoding was asked for" if asked else f"MPEG-TS does not carry {name}"

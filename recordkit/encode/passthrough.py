@@ -21,6 +21,7 @@ from .coded import Coded, CodedPacket
 from .framing import PictureFramer, SoundFramer
 from .mastering import mastering_of
 from .orientation import orientation_of
+from .standing import StandingFrame
 from .vui import VuiWriter, colours, lacking_aspect, lacking_colours
 from .whole_frames import WholeFrames
 
@@ -28,6 +29,10 @@ _TRIMS = Struct("<II")
 _HEAD_BYTES = 32
 """A delimiter and the start code behind it are in so many bytes."""
 _LONGEST_PRIMING = TICKS_PER_SECOND // 10
+_LONGEST_STEP = TICKS_PER_SECOND // 2
+"""Audio that goes on after more has begun anew."""
+_NEW_CLOCK = 10 * TICKS_PER_SECOND
+"""Converters take a longer step in one stream of MPEG-TS for a new clock."""
 _NAMES = {codec.value: codec for codec in Codec}
 
 
@@ -52,7 +57,10 @@ class Passthrough:
     """Turns the packets of one demuxed stream into access units of stream ``index``.
 
     ``skipped_units`` counts pictures that no decoder could show: they are left out. ``on_altered`` is told
-    what will not be as in the source. Raises MediaError where the stream's codec cannot be passed through.
+    what will not be as in the source. ``end`` is up to where audio has come without a step since ``begun``, and
+    when the last frame of video is decoded, in ticks.
+
+    Raises MediaError where the stream's codec cannot be passed through.
     """
 
     def __init__(
@@ -79,6 +87,10 @@ class Passthrough:
         self._framer: PictureFramer | WholeFrames | None = None
         self._sound: SoundFramer | None = None
         self._duration = 0
+        self._standing: StandingFrame | None = None
+        self._is_pause_told = False
+        self.begun = 0
+        self.end: int | None = None
         extradata = stream.codec_context.extradata or b""
         if isinstance(stream, av.VideoStream):
             may_say_more = stream.codec_context.is_decoder and not stream.codec_context.is_open
@@ -95,6 +107,7 @@ class Passthrough:
             else:
                 self._is_to_be_seen = may_say_more
                 self._framer = WholeFrames(codec, stream.codec_context, on_altered)
+            self._standing = StandingFrame(codec, on_altered)
             if stream.average_rate:
                 self._duration = round(TICKS_PER_SECOND / stream.average_rate)
         else:
@@ -152,6 +165,10 @@ class Passthrough:
             raise MediaError("the packet is encrypted: give its container the key (decryption_key)", self._index)
         if packet.is_discard and self._is_hidden(packet):
             return []
+        if self._framer is not None and self.end is not None and dts <= self.end:
+            # A frame that was repeated stands in its place.
+            dts = self.end + 1
+        self._look_at_pause(dts)
         if not packet.is_discard:
             self._is_primed = False
         new_extradata = _new_extradata(packet)
@@ -176,9 +193,42 @@ class Passthrough:
             nal_starts=starts,
         )
         if self._sound is not None:
+            if self.end is None or dts - self.end > _LONGEST_STEP:
+                self.begun = dts
+            self.end = dts + unit.duration
             return [self._sound.framed(unit, new_extradata)]
         framed = self._framer.framed(unit, is_key_picture=packet.is_keyframe) if self._framer is not None else None
-        return [] if framed is None else [framed]
+        if framed is None or self._standing is None:
+            return []
+        self._standing.follow(framed.unit)
+        self.end = dts
+        return [framed]
+
+    def fill(self, until: int) -> list[Coded]:
+        """Show the last frame once more at ``until`` (ticks), if that can be done; audio has nothing to show."""
+        if self._framer is None or self._standing is None or self.end is None or until <= self.end:
+            return []
+        again = self._standing.again(self._index, until)
+        framed = None if again is None else self._framer.framed(again, is_key_picture=False)
+        if framed is None:
+            return []
+        self.end = until
+        return [framed]
+
+    def _look_at_pause(self, dts: int) -> None:
+        """Say once what converters make of a pause that nothing fills."""
+        pause = 0 if self.end is None else dts - self.end
+        if pause > _NEW_CLOCK and not self._is_pause_told and self._on_altered is not None:
+            self._is_pause_told = True
+            self._on_altered(
+                f"it pauses for {pause / TICKS_PER_SECOND:.1f} s, and is passed through as it is: in MPEG-TS a "
+                "converter takes more than ten seconds of one stream for a new clock, and leaves them out; "
+                "give ffmpeg -dts_delta_threshold 100000 before -i"
+            )
+
+    def rest(self) -> list[Coded]:
+        """Nothing is held back."""
+        return []
 
     def _parts(self, packet: CodedPacket) -> tuple[bytes, bytes, tuple[int, ...]]:
         """The delimiter before a frame, its bytes (Annex B; or those of audio), and its NAL units if known."""

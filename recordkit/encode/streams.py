@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
@@ -80,7 +80,8 @@ class Streams:
         self._bridge = Bridge(self._merger.next_place)
         self._bridged_of = (0, 0)
         self._sounding: dict[int, Sounding] = {}
-        self._showing: dict[int, Showing] = {}
+        self._heard: Mapping[int, Sounding | Passthrough] = {}
+        self._showing: dict[int, Showing | Passthrough] = {}
         self._is_late_told = False
         self.rejected_items = 0
         self._on_given_up = on_given_up
@@ -202,7 +203,10 @@ class Streams:
             # Ways are only ever added.
             ways = {one: way for one, way in tuple(self.ways.of.items()) if one not in self._given_up}
             self._sounding = {one: way for one, way in ways.items() if isinstance(way, Sounding)}
+            passed = {one: way for one, way in ways.items() if isinstance(way, Passthrough)}
+            self._heard = self._sounding | {one: way for one, way in passed.items() if one != VIDEO}
             self._showing = {one: way for one, way in ways.items() if isinstance(way, Showing)}
+            self._showing |= {one: way for one, way in passed.items() if one == VIDEO}
             self._bridged_of = standing
         way = self._sounding.get(index)
         if way is not None and way.filled_s and place < (way.end or 0):
@@ -210,7 +214,7 @@ class Streams:
             if not self._is_late_told:
                 self._is_late_told = True
                 log.warning("stream %d: audio came so late that silence stands in its place", index)
-        laid = self._bridge.before(index, place, self._sounding, self._showing, is_live=is_live)
+        laid = self._bridge.before(index, place, self._heard, self._showing, is_live=is_live)
         return [one._replace(is_filler=True) for one in laid] if laid else laid
 
     def _reject(self, index: int, error: MediaError) -> None:
@@ -231,7 +235,7 @@ class Streams:
     def close(self) -> None:
         """Let the encoders go, which hold much memory; what was counted stays. Nothing is coded any more."""
         self.ways.close()
-        self._sounding, self._showing = {}, {}
+        self._sounding, self._heard, self._showing = {}, {}, {}
         self._undecided = {}
 
     def flush(self) -> list[Coded]:

@@ -146,6 +146,8 @@ class Publisher:
         except BaseException:
             await self.end("the offer was refused")
             raise
+        for one in self._sockets():
+            one.widen()
         self.was_answered = True
         return answer
 
@@ -157,8 +159,7 @@ class Publisher:
 
     async def _drain(self) -> None:
         """Wait until all that has come so far is read, and a moment for what is on its way."""
-        receivers = self._peer.getReceivers()
-        sockets = [Sockets(one) for one in {getattr(one.transport, "transport", None) for one in receivers}]
+        sockets = self._sockets()
         time = asyncio.get_running_loop().time
         until_s, is_read = time() + _LONGEST_READING_S, False
         while self.stage is Stage.LIVE and time() < until_s:
@@ -169,6 +170,10 @@ class Publisher:
                 return
             if not is_read:
                 until_s, is_read = min(until_s, time() + _LONGEST_ON_THE_WAY_S), True
+
+    def _sockets(self) -> list[Sockets]:
+        transports = (receiver.transport for receiver in self._peer.getReceivers())
+        return [Sockets(one) for one in {getattr(transport, "transport", None) for transport in transports}]
 
     async def end(self, reason: str) -> None:
         """Commit what was recorded and close the connection; once, whoever else asks for it."""

@@ -98,3 +98,19 @@ def test_whatever_comes_it_raises_nothing():
             data[at] = dice.integers(256)
         still.follow(bytes(data[: dice.integers(1, len(data))]))
         still.still()
+
+
+PYRAMIDS = {
+    "progressive": {"x264-params": "b-pyramid=normal:b-adapt=0:bframes=3"},
+    "interlaced": {"x264-params": "bff=1:b-pyramid=normal:b-adapt=0:bframes=3"},
+}
+
+
+@pytest.mark.parametrize("options", PYRAMIDS.values(), ids=PYRAMIDS)
+def test_among_b_frames_that_others_refer_to_the_one_that_is_shown_last_stands(options):
+    units = film(14, bframes=3, preset="medium", **options)
+    for count in range(2, len(units)):
+        still = followed(units[:count]).still()
+        frames, alone = shown([*units[:count], still]), shown(units[:count])
+        assert len(frames) == len(alone) + 1
+        assert (frames[-1] == alone[-1]).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -17,7 +18,9 @@ from recordkit.errors import MediaError
 from recordkit.model import AccessUnit, Codec
 from recordkit.mpegts.framing import framing
 from recordkit.recorder.recorder import Recorder
+from recordkit.verification.verify import verify
 from tests.media import make_clip
+from tests.steering import FakeClock
 
 
 def unit(data: bytes) -> AccessUnit:
@@ -174,3 +177,50 @@ def test_a_stream_of_intra_frames_without_any_sign_of_an_entry_begins_with_one()
     found = [framer.framed(unit(data), is_key_picture=False) for data in (inter, intra, inter, intra)]
     assert [one is not None and one.unit.random_access for one in found] == [False, True, False, False]
     assert framer.skipped_units == 1
+
+
+BEGUN_S = 1000.0
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return make_clip(path, seconds=16, size=(64, 48), fps=10, options={"g": "10", "bf": "0"})
+
+
+def given(recorder: Recorder, clock: FakeClock, path: Path, *, without: tuple[float, float], live: bool) -> None:
+    """Hand on a film packet by packet as it plays, its video missing for a while."""
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            if packet.dts is None or packet.time_base is None:
+                continue
+            time_s = float(packet.dts * packet.time_base)
+            clock.advance(max(0.0, BEGUN_S + time_s - clock.monotonic()))
+            if not (packet.stream.type == "video" and without[0] <= time_s < without[1]):
+                recorder.write_packet(packet, live=live)
+
+
+def steps_s(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        times = [float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.size]
+    return [after - before for before, after in pairwise(sorted(times))]
+
+
+def test_live_video_that_pauses_beside_audio_is_held_so_that_conversions_stay_in_sync(
+    clip: Path, tmp_path: Path
+) -> None:
+    clock = FakeClock(BEGUN_S)
+    with Recorder(tmp_path / "live.ts", _clock=clock) as recorder:
+        given(recorder, clock, clip, without=(2, 14), live=True)
+    assert 4.9 < max(steps_s(tmp_path / "live.ts")) < 5.2
+    assert (found := verify(tmp_path / "live.ts", decode=True)).ok, found.problems
+
+
+def test_of_a_film_each_frame_is_as_it_was_and_what_converters_make_of_a_pause_is_told(
+    clip: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock(BEGUN_S)
+    with Recorder(tmp_path / "film.ts", _clock=clock) as recorder:
+        given(recorder, clock, clip, without=(2, 14), live=False)
+    assert max(steps_s(tmp_path / "film.ts")) > 11.9
+    assert caplog.text.count("-dts_delta_threshold") == 1

@@ -514,7 +514,9 @@ def test_what_was_sent_before_the_word_that_it_is_over_is_read_first() -> None:
                 location = await publish(endpoint, client, peer)
                 (publisher,) = endpoint.publishers
                 connection = publisher._peer.getReceivers()[0].transport.transport._connection
-                protocols = [one for one in connection._protocols if one.transport.get_extra_info("socket").fileno() >= 0]
+                protocols = [
+                    one for one in connection._protocols if one.transport.get_extra_info("socket").fileno() >= 0
+                ]
                 loop = asyncio.get_running_loop()
                 readers = [(one.transport, one.transport.get_extra_info("socket").fileno()) for one in protocols]
                 for _, number in readers:

@@ -143,7 +143,7 @@ class Listener:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._tell_overflow()
+        self._tell_overflow(is_over=True)
         # Before the streams end, so that what is told of them then is whole.
         self._reception.release()
         for track in self.tracks:
@@ -242,18 +242,20 @@ class Listener:
                     way.tap.poll()
             self._reception.poll()
             self._tell_sync()
-            if self._overflow.is_due(self._clock.monotonic()):
-                self._tell_overflow()
+            self._tell_overflow()
         except Exception as error:  # noqa: BLE001 - here nobody hears of it: it is handed on
             for track in self.tracks:
                 self._ended(track, error)
 
-    def _tell_overflow(self) -> None:
+    def _tell_overflow(self, *, is_over: bool = False) -> None:
         """Tell what the system threw away. Streams of one sender mostly share their transport."""
         known = (way.tap.sockets for way in self._ways.values() if way.tap is not None)
         by_transport = {id(one.transport): one for one in known if one is not None}
+        for one in by_transport.values():
+            one.widen()
         if by_transport:
-            self._overflow.look(sum(one.thrown_away for one in by_transport.values()), self._clock.monotonic())
+            thrown_away = sum(one.thrown_away for one in by_transport.values())
+            self._overflow.look(thrown_away, self._clock.monotonic(), is_over=is_over)
 
     def _tell_sync(self) -> None:
         """Note when the basis of a stream's place changes: by arrival first, by reports once they come."""

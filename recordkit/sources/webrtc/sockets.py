@@ -1,4 +1,4 @@
-"""The sockets under a connection: how much they hold, whether all of it has been read, and what they had to throw away.
+"""The sockets under a connection: how much they hold, whether all of it has been read, and what was thrown away.
 
 A sender's keyframe comes in one burst, and a loop that another process keeps from the processor reads late. What
 finds no room in the socket meanwhile the system throws away without a word; only its own count tells of it.
@@ -15,8 +15,9 @@ from ...model import EventKind
 from .sink import Sink
 
 BUFFER_BYTES = 2 << 20
-"""Asked for: more than a second at 10 Mbit/s. A system that allows less (Linux: net.core.rmem_max) gives what it allows."""
-LOOK_S = 0.5
+"""Asked for: more than a second at 10 Mbit/s. A system gives no more than it allows (Linux: net.core.rmem_max)."""
+TELL_S = 1.0
+"""So often at the most it is told that something was thrown away."""
 _CALM_S = 10.0
 """Nothing has been thrown away for so long: what was told is over."""
 _PART = "network socket"
@@ -34,8 +35,8 @@ class Sockets:
 
     @property
     def thrown_away(self) -> int:
-        """How many datagrams have come and found no room; sockets that are new are widened meanwhile."""
-        return sum(self._look(one) for one in self._open())
+        """How many datagrams have come and found no room."""
+        return sum(_counters(one)[-1] for one in self._open())
 
     @property
     def waits(self) -> bool:
@@ -44,20 +45,21 @@ class Sockets:
         is_queued = bool(queue is not None and queue.qsize())
         return is_queued or any(_counters(one)[0] > 0 for one in self._open())
 
+    def widen(self) -> None:
+        """Let those that are new hold more."""
+        for one in self._open():
+            if one.fileno() not in self._widened:
+                self._widened.add(one.fileno())
+                if one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < BUFFER_BYTES:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+
     def _open(self) -> Iterator[Any]:
         connection = getattr(self.transport, "_connection", None)
         for protocol in tuple(getattr(connection, "_protocols", ())):
-            transport = getattr(protocol, "transport", None)
-            one = transport.get_extra_info("socket") if hasattr(transport, "get_extra_info") else None
+            informing = getattr(getattr(protocol, "transport", None), "get_extra_info", None)
+            one = informing("socket") if callable(informing) else None
             if one is not None and one.fileno() >= 0:
                 yield one
-
-    def _look(self, one: Any) -> int:  # noqa: ANN401 - asyncio's own wrapping, or uvloop's
-        if one.fileno() not in self._widened:
-            self._widened.add(one.fileno())
-            if one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < BUFFER_BYTES:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-        return int(_counters(one)[-1])
 
 
 class Overflow:
@@ -65,28 +67,27 @@ class Overflow:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._looked_s = float("-inf")
-        self._known: int | None = None
-        self._since_s: float | None = None
+        self._told: int | None = None
+        self._told_s = float("-inf")
+        self._newest = 0
+        self._newest_s: float | None = None
 
-    def is_due(self, now_s: float) -> bool:
-        """Whether it is time to look again."""
-        return now_s - self._looked_s >= LOOK_S
-
-    def look(self, thrown_away: int, now_s: float) -> None:
-        """Take how many datagrams have been thrown away so far."""
-        self._looked_s = now_s
-        if self._known is not None and thrown_away > self._known:
+    def look(self, thrown_away: int, now_s: float, *, is_over: bool = False) -> None:
+        """Take how many datagrams have been thrown away so far; ``is_over`` says that nobody will look again."""
+        if self._told is None:
+            self._told = self._newest = thrown_away
+        if thrown_away > self._newest:
+            self._newest, self._newest_s = thrown_away, now_s
+        if thrown_away > self._told and (is_over or now_s - self._told_s >= TELL_S):
             because = (
-                f"{thrown_away - self._known} datagrams came faster than they were read, and the system threw them "
+                f"{thrown_away - self._told} datagrams came faster than they were read, and the system threw them "
                 "away: this machine is too busy, or its sockets hold too little (Linux: net.core.rmem_max)"
             )
             self._sink.note(EventKind.DEGRADED, part=_PART, because=because)
-            self._since_s = now_s
-        elif self._since_s is not None and now_s - self._since_s >= _CALM_S:
+            self._told, self._told_s = thrown_away, now_s
+        elif self._newest_s is not None and now_s - self._newest_s >= _CALM_S:
             self._sink.note(EventKind.RESTORED, part=_PART)
-            self._since_s = None
-        self._known = thrown_away
+            self._newest_s = None
 
 
 def _counters(one: Any) -> tuple[int, ...]:  # noqa: ANN401 - as above

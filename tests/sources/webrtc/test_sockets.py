@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from recordkit.model import EventKind
-from recordkit.sources.webrtc.sockets import BUFFER_BYTES, LOOK_S, Overflow, Sockets
+from recordkit.sources.webrtc.sockets import BUFFER_BYTES, TELL_S, Overflow, Sockets
 
 SMALL_BYTES = 8192
 
@@ -64,6 +64,7 @@ def test_what_finds_no_room_is_counted_and_sockets_are_widened_for_what_follows(
     wire.send(100)
     thrown_away = wire.sockets.thrown_away
     assert 80 <= thrown_away < 100
+    wire.sockets.widen()
     # Linux doubles what is asked for, and holds to its own limit.
     assert wire.receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > min(BUFFER_BYTES, 100_000)
     wire.send(40)
@@ -80,17 +81,21 @@ def test_without_figures_nothing_is_known_and_nothing_fails(wire: Wire) -> None:
 def test_what_was_thrown_away_is_told_at_once_and_that_it_is_over_too() -> None:
     ear = Ear()
     overflow = Overflow(ear)  # type: ignore[arg-type]
-    assert overflow.is_due(0.0)
     overflow.look(7, 0.0)  # of a time before anybody listened
-    assert not overflow.is_due(LOOK_S / 2)
     assert not ear.heard
     overflow.look(7 + 53, 1.0)
     ((kind, fields),) = ear.heard
     assert kind is EventKind.DEGRADED
     assert str(fields["because"]).startswith("53 datagrams came faster than they were read")
-    overflow.look(60, 10.0)
+    overflow.look(61, 1.0 + TELL_S / 2)
     assert len(ear.heard) == 1
-    overflow.look(60, 11.0)
-    assert ear.heard[-1] == (EventKind.RESTORED, {"part": fields["part"]})
-    overflow.look(60, 30.0)
+    overflow.look(62, 1.0 + TELL_S)
+    assert str(ear.heard[-1][1]["because"]).startswith("2 datagrams")
+    overflow.look(62, 11.5)
     assert len(ear.heard) == 2
+    overflow.look(62, 12.0)
+    assert ear.heard[-1] == (EventKind.RESTORED, {"part": fields["part"]})
+    overflow.look(62, 30.0)
+    overflow.look(63, 30.5)
+    overflow.look(64, 30.6, is_over=True)
+    assert [kind for kind, _ in ear.heard[3:]] == [EventKind.DEGRADED] * 2
