@@ -14,7 +14,7 @@ from ..mpegts.sync import PacketFramer
 from ..mpegts.tables import PAT_PID, PMT_PID, build_pat, build_pmt
 from .store import Store
 
-GROUP_BYTES = 512 * 1024
+_GROUP_BYTES = 512 * 1024
 
 
 def tables(pid: int, carried: StreamFormat) -> bytes:
@@ -29,13 +29,8 @@ def pes_packets(
     carried: StreamFormat,
     begin: int,
     end: int | None = None,
-    *,
-    group_bytes: int = GROUP_BYTES,
 ) -> Iterator[PesEvent]:
-    """The PES packets of ``pid`` from byte ``begin`` to ``end``, of a stream that is made of them alone.
-
-    ``group_bytes`` are read at a time.
-    """
+    """The PES packets of ``pid`` from byte ``begin`` to ``end``, of a stream that is made of them alone."""
     scanner, framer = Scanner(), PacketFramer()
     scanner.feed(tables(pid, carried))
 
@@ -47,7 +42,7 @@ def pes_packets(
 
     at, size = begin, store.size if end is None else min(end, store.size)
     while at < size:
-        data = store.read(at, min(at + group_bytes, size))
+        data = store.read(at, min(at + _GROUP_BYTES, size))
         if not data:
             break
         at += len(data)

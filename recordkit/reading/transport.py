@@ -18,7 +18,7 @@ from ..model import Codec, StreamFormat
 from ..mpegts.report import PesEvent
 from ..telemetry.table import Rows, taken_of
 from ..ticks import TICKS_PER_SECOND, WRAP
-from .elementary import GROUP_BYTES, pes_packets, tables
+from .elementary import pes_packets, tables
 from .index import DAMAGED, Growing, Index
 from .packets import decoder_of, packet_of
 from .sound import Heard, SoundCutter
@@ -29,7 +29,8 @@ from .transport_scan import MOST_HEAD_BYTES, Streams, TransportScan
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
 
-_PROBE_BYTES = 64 * 1024
+_PROBE_BYTES = 4096
+"""Here the header of a PES packet ends."""
 _AUDIO_LEAD = TICKS_PER_SECOND // 2
 _APART = TICKS_PER_SECOND * 3 // 2
 """So far audio may lie from the video of its time."""
@@ -83,7 +84,7 @@ class TransportTrack:
         begin = int(row["offset"])
         if self._store.read(begin, begin + 1) != b"\x47":
             return False
-        first = next(self._pes_packets(begin, _PROBE_BYTES), None)
+        first = next(self._pes_packets(begin, begin + _PROBE_BYTES), None)
         return first is not None and first.pts is not None and (first.pts - int(row["pts"])) % WRAP == 0
 
     def _is_all(self, rows: Rows) -> bool:
@@ -217,7 +218,7 @@ class TransportTrack:
         """Close the file."""
         self._store.close()
 
-    def _pes_packets(self, begin: int, group_bytes: int = GROUP_BYTES) -> Iterator[PesEvent]:
+    def _pes_packets(self, begin: int, end: int | None = None) -> Iterator[PesEvent]:
         streams = self._scan.streams
         carried = StreamFormat(streams.codec or Codec.H264)
-        return pes_packets(self._store, streams.pid, carried, begin, group_bytes=group_bytes)
+        return pes_packets(self._store, streams.pid, carried, begin, end)

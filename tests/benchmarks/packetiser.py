@@ -46,6 +46,8 @@ CASES = {
 QUICK = ("720p 4 Mbit/s", "audio only")
 ROUNDS, QUICK_ROUNDS = 15, 2
 FLUSH_PACKETS = 4 * 1024 * 1024 // PACKET_BYTES
+MP4_COLUMNS = {"mp4_to_ts": 9, "mp4_unsearched_to_ts": 10}
+"""Figures that older results do not have."""
 AUD = bytes.fromhex("0000000109f0")
 
 
@@ -253,7 +255,9 @@ def table(figures: Figures) -> str:
             lines.append(
                 f"{name:<18}{sink:<8}{spent[0]:>11.2f}{spent[1]:>13.2f}{spent[2]:>9.2f}"
                 f"{ratio['median']:>8.2f}{ratio['low']:>7.2f}{ratio['high']:>7.2f}{floor:>8.2f}"
-                f"{row['mp4_to_ts']['median']:>9.2f}{row['mp4_unsearched_to_ts']['median']:>10.2f}"
+                + "".join(
+                    f"{row[name]['median']:>{width}.2f}" for name, width in MP4_COLUMNS.items() if name in row
+                )
             )
     return "\n".join(lines)
 
