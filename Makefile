@@ -64,7 +64,7 @@ findings:
 	set -e; for finding in findings/*.sh; do echo "$$finding"; bash "$$finding"; done
 
 clean:
-	rm -rf .venv .venv-* docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .judges docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
