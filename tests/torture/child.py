@@ -39,7 +39,7 @@ from ..steering import FaultySystem
 from .orders import Order, Told
 
 PACKAGE = Path(recordkit.__file__).parent
-WRITE_PATH = ("writer", "mpegts/packetiser.py", "system.py")
+WRITE_PATH = ("writer", "mpegts/packetiser.py", "mp4/packager.py", "mp4/movie.py", "mp4/samples.py", "system.py")
 RECOVERY = ("recovery", "system.py")
 FPS = 25
 FAILED = 3

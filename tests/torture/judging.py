@@ -18,9 +18,9 @@ PACKET = 188
 SCANNED = ("pts", "dts", "media_s", "keyframe", "bytes", "offset", "lost_before", "discontinuity")
 
 
-def order_for(folder: Path, **values: object) -> Order:
+def order_for(folder: Path, suffix: str = ".ts", **values: object) -> Order:
     """An order to record into ``folder``."""
-    return Order(path=str(folder / "talk.ts"), told=str(folder.with_name(folder.name + ".told")), **values)  # type: ignore[arg-type]
+    return Order(path=str(folder / f"talk{suffix}"), told=str(folder.with_name(folder.name + ".told")), **values)  # type: ignore[arg-type]
 
 
 def told_by(order: Order) -> Told:
@@ -39,7 +39,7 @@ def recovered(path: Path) -> tuple[rk.Recovery | None, list[str]]:
     try:
         found = rk.recover(path)
     except rk.RecoveryError as error:
-        if path.with_suffix(".recording.ts").exists() or path.with_suffix(".recording.tail").exists():
+        if path.with_suffix(f".recording{path.suffix}").exists() or path.with_suffix(".recording.tail").exists():
             return None, [f"recover refuses: {error}"]
         return None, []
     assert isinstance(found, rk.Recovery)
@@ -101,7 +101,7 @@ def judged(
         faults.append(f"recover found damage: {found.problems} {found.cuts}")
     size = path.stat().st_size
     verified = rk.verify(path, decode=True)
-    if not verified.ok or size % PACKET:
+    if not verified.ok or (path.suffix == ".ts" and size % PACKET):
         faults.append(f"not whole: {verified.problems}, {size} bytes")
     faults += row_faults(path)
     units = sum(one.access_units for one in verified.streams)

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import recordkit as rk
@@ -24,7 +25,7 @@ _FFMPEG_EACH = 10
 
 
 @contextmanager
-def random_kills(folder: Path, *, busy: int = 0) -> Iterator[Trial]:
+def random_kills(folder: Path, *, busy: int = 0, suffix: str = ".ts") -> Iterator[Trial]:
     """A recording in real time that is killed once so many units have been packetised."""
     with Nursery(folder / "children.log") as nursery, load(busy):
 
@@ -32,6 +33,7 @@ def random_kills(folder: Path, *, busy: int = 0) -> Iterator[Trial]:
             chance = random.Random(seed)
             order = order_for(
                 place,
+                suffix,
                 durability=("flush", "process")[seed % 2],
                 width=chance.choice((64, 160, 320)),
                 height=chance.choice((48, 90, 180)),
@@ -70,18 +72,20 @@ def _chosen(seed: int, census: list[tuple[str, int, int]]) -> tuple[str, int, in
 
 
 @contextmanager
-def kills_while_writing(folder: Path) -> Iterator[Trial]:
+def kills_while_writing(folder: Path, *, suffix: str = ".ts") -> Iterator[Trial]:
     """A short recording that dies before a line of the write path begins, each line in turn."""
     with Nursery(folder / "children.log") as nursery:
         first = folder / "census"
         first.mkdir()
         short = {"seconds": 1.2, "realtime": False, "crf": 5, "piece": 20_000, "width": 320, "height": 180}
-        order = order_for(first, census=str(folder / "lines.json"), **short)
+        order = order_for(first, suffix, census=str(folder / "lines.json"), **short)
         assert begun(nursery, order).wait() == 0, nursery.log.read_text()[-2000:]
         census = _shuffled(json.loads((folder / "lines.json").read_text()), WRITE_PATH)
 
         def trial(seed: int, place: Path) -> Outcome:
-            order = order_for(place, durability=("flush", "process")[seed % 2], line=_chosen(seed, census), **short)
+            order = order_for(
+                place, suffix, durability=("flush", "process")[seed % 2], line=_chosen(seed, census), **short
+            )
             told = told_by(order)
             status = begun(nursery, order).wait()
             figures = {"lines": float(len(census))}
@@ -141,5 +145,13 @@ KINDS = [
     Kind("kill alone", "nothing that was packetised", random_kills, 500, range(6)),
     Kind("kill under load", "nothing that was packetised", random_kills_under_load, 500, range(1000, 1004)),
     Kind("kill at a line of the write path", "nothing that was packetised", kills_while_writing, 600, range(12)),
+    Kind("kill alone, MP4", "nothing that was packaged", partial(random_kills, suffix=".mp4"), 300, range(2)),
+    Kind(
+        "kill at a line of the write path, MP4",
+        "nothing that was packaged",
+        partial(kills_while_writing, suffix=".mp4"),
+        600,
+        range(4),
+    ),
     Kind("kill at a line of the recovery", "nothing", kills_while_recovering, 600, range(16)),
 ]
