@@ -17,7 +17,7 @@ from ..errors import SourceError
 from ..model import Codec, StreamFormat
 from ..mpegts.report import PesEvent
 from ..telemetry.table import Rows, taken_of
-from ..ticks import TICKS_PER_SECOND, WRAP
+from ..ticks import TICKS_PER_SECOND, WRAP, fraction
 from .elementary import pes_packets, tables
 from .index import DAMAGED, Growing, Index
 from .packets import decoder_of, packet_of
@@ -174,9 +174,16 @@ class TransportTrack:
             found = [one for one in container.streams.audio if one.id == streams.audio_pid]
             for packet in demux(container, found):
                 try:
-                    yield from cast("list[av.AudioFrame]", packet.decode())
+                    frames = cast("list[av.AudioFrame]", packet.decode())
                 except av.FFmpegError:
                     continue  # damaged, or cut at the edge of what was read
+                for frame in frames:
+                    base = fraction(frame.time_base)
+                    if frame.pts is not None and base:
+                        # libavformat counts from whatever turn of the 33 bits it likes (ISO/IEC 13818-1, 2.4.3.7).
+                        turn = int(WRAP * _TIME_BASE / base)
+                        frame.pts += round((int(begin / base) - frame.pts) / turn) * turn
+                    yield frame
 
     def _audio_places(self, begin: int, end: int) -> tuple[int, int | None] | None:
         """The bytes between which audio of these ticks lies; None if there is none at all."""

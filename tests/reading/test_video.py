@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,12 @@ import pytest
 
 import recordkit as rk
 from recordkit.errors import SourceError
+from recordkit.mpegts.laying import PacketBuffer
+from recordkit.mpegts.packetiser import Packetiser
+from recordkit.reading.units import Source
 from recordkit.sources.marks import find_beeps, read_frame_number
+from recordkit.system import System
+from recordkit.telemetry.table import FrameTable, table_path
 from tests.media import make_clip
 
 SMALL = {"width": 320, "height": 180, "realtime": False}
@@ -211,3 +217,33 @@ def test_what_cannot_be_opened_is_told(tmp_path):
         rk.open(tmp_path / "text.ts")
     with pytest.raises(SourceError, match="give a path"):
         rk.open(42)
+
+
+@pytest.mark.parametrize("has_table", [True, False])
+def test_frames_and_audio_go_on_where_the_clock_of_33_bits_wraps(recorded, tmp_path, has_table):
+    path = tmp_path / "wrap.ts"
+    source = Source(recorded)
+    coded = list(source.units())
+    source.close()
+    packetiser, buffer = Packetiser(), PacketBuffer(np.empty((8192, 188), np.uint8))
+    for one in sorted({unit.unit.stream: unit for unit in coded}.items()):
+        packetiser.declare(one[0], one[1].format)
+    table = FrameTable(table_path(path), System(), durable=False)
+    shift = (1 << 33) - 3 * 90_000 - coded[0].unit.dts
+    for one in coded:
+        unit = replace(one.unit, pts=one.unit.pts + shift, dts=one.unit.dts + shift)
+        before = buffer.used_bytes
+        packetiser.lay(unit, buffer)
+        if unit.stream == 0 and has_table:
+            table.add(unit, before, len(unit.prefix) + len(unit.data))
+    path.write_bytes(buffer.bytes[: buffer.used_bytes])
+    table.flushed(buffer.used_bytes)
+    table.close()
+    with rk.open(path) as video, rk.open(recorded) as plain:
+        assert video._track.is_from_table == has_table
+        assert [number(video[one]) for one in (179, 3, 90, 89, 91, 150)] == [179, 3, 90, 89, 91, 150]
+        assert np.allclose(video.frames["media_s"], plain.frames["media_s"])
+        for begin in (0.5, 2.5, 4.5):
+            heard, expected = video.audio(begin, begin + 1)[0], plain.audio(begin, begin + 1)[0]
+            assert np.abs(expected).max() > 0.1
+            assert np.abs(heard - expected).max() < 0.05
