@@ -55,7 +55,7 @@ class PictureFramer:
     """Brings coded frames into their elementary form, and follows their size.
 
     ``skipped_units`` counts frames before the first from which a decoder can start, and those behind it that
-    refer to what is before it (open groups of pictures). ``on_altered`` is told of these.
+    refer to what is before it (open groups of pictures). ``on_altered`` is told of both.
     """
 
     def __init__(
@@ -107,6 +107,10 @@ class PictureFramer:
         if not self._format.width:
             self.skipped_units += 1
             return None
+        if not has_begun and self.skipped_units and self._on_altered is not None:
+            self._on_altered(
+                f"left out: {self.skipped_units} frames before the first keyframe, which no decoder can show"
+            )
         if framed.random_access:
             is_broken = not framed.is_idr and (unit.discontinuity or not has_begun)
             self._open_entry = unit.pts if is_broken else None

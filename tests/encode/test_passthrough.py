@@ -224,3 +224,17 @@ def test_of_a_film_each_frame_is_as_it_was_and_what_converters_make_of_a_pause_i
         given(recorder, clock, clip, without=(2, 14), live=False)
     assert max(steps_s(tmp_path / "film.ts")) > 11.9
     assert caplog.text.count("-dts_delta_threshold") == 1
+
+
+def test_frames_before_the_first_keyframe_are_told_to_be_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = make_clip(tmp_path / "whole.ts", audio=[], seconds=1, options={"g": "10", "bf": "0"})
+    with av.open(str(whole)) as container, Recorder(tmp_path / "out.ts", audio=None) as recorder:
+        for packet in list(container.demux(video=0))[4:]:
+            recorder.write_packet(packet)
+    recording = recorder.stop()
+    assert shown(tmp_path / "out.ts") == shown(whole)[-20:]
+    (told,) = recording.events[recording.events["kind"] == "altered"]["fields"]
+    assert told["because"] == "left out: 6 frames before the first keyframe, which no decoder can show"
+    assert told["because"] in caplog.text
