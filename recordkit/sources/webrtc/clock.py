@@ -137,6 +137,11 @@ class StreamClock:
         """Whether the source's clock stands, or counts in another unit, so that arrivals stand in for its times."""
         return self._pace.is_lost
 
+    @property
+    def odd_pace(self) -> float | None:
+        """How many times as fast as its packets come the source's times go, if that is far off and lasts."""
+        return self._pace.odd
+
     def _by_arrival(self, arrival: int) -> int:
         self._newest = max(self._newest + 1, arrival - self.transit)
         return self._newest

@@ -70,7 +70,7 @@ class StreamReception:
         self._keyframes: KeyframeRequests | None = None
         self._fruitless = Fruitless()
         self._sent = SentPackets()
-        self._is_over = self._is_missing_told = self._is_clock_told = False
+        self._is_over = self._is_missing_told = self._is_clock_told = self._is_pace_told = False
         self._missing_at_end = 0
         self._codec = ""
         self._shown_s = self._told_s = 0.0
@@ -152,6 +152,7 @@ class StreamReception:
         if not self._reorder.is_waiting:
             self._take_units(self._assembly.poll(now_s))
         self._look_whether_fruitless(now_s)
+        self._look_at_pace()
         missing = self._look_for_missing(now_s)
         if self._shared.is_open and not self.is_audio and not self._shared.signs.is_lifeless(now_s):
             requests = self._requests(now_s)
@@ -267,6 +268,20 @@ class StreamReception:
             # Its first pictures refer to nothing that came from the source before.
             self._assembly.interrupt()
         self._ssrc = packet.ssrc
+
+    def _look_at_pace(self) -> None:
+        """Tell when the source's times go at another pace than its packets come, and when that is over."""
+        pace, part = self.clock.odd_pace, f"pace of {self._part}"
+        if pace is not None and not self._is_pace_told:
+            because = (
+                f"{self._part}: its RTP times go {pace:.2g} times as fast as its packets come. They are believed: "
+                "a film may be sent faster than it plays; if the sender is live, its clock is wrong, and with it "
+                "the length of the recording"
+            )
+            self._shared.sink.note(EventKind.DEGRADED, part=part, because=because)
+        elif self._is_pace_told and pace is None:
+            self._shared.sink.note(EventKind.RESTORED, part=part)
+        self._is_pace_told = pace is not None
 
     def _look_for_missing(self, now_s: float) -> int:
         """Tell of packets that were sent behind the last that came: how many there are now."""

@@ -32,3 +32,26 @@ def test_a_burst_behind_a_pause_says_nothing() -> None:
     for number in range(300):
         arrival_s = 100 + number // 60 * 2 + number % 60 / 10_000
         assert not pace.put(number * 3000, arrival_s)
+
+
+@pytest.mark.parametrize(("speed", "is_odd"), [(2.0, True), (0.5, True), (1.1, False), (1.0, False)])
+def test_a_pace_that_is_far_off_for_long_is_odd(speed: float, is_odd: bool) -> None:
+    pace = Pace()
+    found = None
+    for number in range(15 * 30):
+        pace.put(round(number / 30 * speed * TICKS), 100 + number / 30)
+        found = found or (pace.odd and number / 30)
+    assert (found is not None) is is_odd
+    if is_odd:
+        assert pace.odd == pytest.approx(speed, rel=0.02)
+        assert found is not None
+        assert 4 * DECIDED_S <= found < 4 * DECIDED_S + 0.2
+
+
+def test_a_queue_that_fills_and_empties_is_not_odd() -> None:
+    pace = Pace()
+    ticks = 0.0
+    for number in range(60 * 30):
+        ticks += (1.3 if number // 300 % 2 else 0.7) / 30
+        pace.put(round(ticks * TICKS), 100 + number / 30)
+        assert pace.odd is None

@@ -549,3 +549,14 @@ def test_one_stream_alone_is_not_held_and_needs_no_keeping():
     rig.video = rig.reception.add(is_audio=False)
     rig.run(of(rig.video, film(10)))
     assert keeper.units == [None]
+
+
+@pytest.mark.parametrize("speed", [2.0, 0.5])
+def test_a_clock_at_another_pace_is_believed_and_told(speed):
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(450, keys=tuple(range(0, 450, 30))), speed=speed))
+    taker = rig.end()
+    assert len(taker.pictures) == 450
+    (told,) = (fields for kind, fields in taker.events if kind is EventKind.DEGRADED)
+    assert told["part"] == "pace of video"
+    assert f"{speed:.2g} times as fast" in told["because"]
