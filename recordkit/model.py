@@ -35,7 +35,7 @@ class Codec(StrEnum):
 
     @property
     def is_video(self) -> bool:
-        """Whether access units of this coding are pictures."""
+        """Whether it codes video."""
         return self in (Codec.H264, Codec.H265, Codec.VP9, Codec.AV1)
 
     @property

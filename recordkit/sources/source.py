@@ -57,7 +57,7 @@ class Live(Protocol):
 class OpenSource:
     """A source that gives media: the items, and what is known of them before the first.
 
-    ``frame_rate`` is that of the pictures that will have to be encoded, ``languages`` are those of
+    ``frame_rate`` is that of the frames that will have to be encoded, ``languages`` are those of
     the audio streams, in order; ``pixel_aspect`` is a pixel's width over its height.
 
     ``live`` is there for what comes over a network. ``troubles`` are the parts of the source that cannot be
