@@ -161,6 +161,12 @@ class Intake(Generic[T]):
         dropped_s = self._dropped_s
         return None if dropped_s is None else self._clock.monotonic() - dropped_s
 
+    @property
+    def next(self) -> T | None:
+        """What ``take`` would return now, for the one thread that takes; it needs no lock."""
+        items = self._items
+        return items[0].payload if items else None
+
     def take(self) -> Item[T] | None:
         """The oldest item, or None if there is none; the caller holds ``changed``."""
         return self._items.popleft() if self._items else None

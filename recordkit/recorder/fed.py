@@ -60,10 +60,13 @@ class Fed(Standing):
     def write_early(self, unit: EncodedUnit | None, stream: int = 0) -> bool:
         """A live source holds ``unit`` until its place is known: keep it safe until it comes by ``write_unit``.
 
-        None says that all of them have come. Returns False if there is no room for more that waits.
+        None says that all of them have come. Returns False if there is no room for more that waits. While it
+        returns True what comes after that had better be kept safe as well: much may have to be laid before it.
         Raises MediaError as ``write_unit`` does.
         """
         if self.state.is_recording:
-            index = NO_STREAM if unit is None else self._routing.unit(unit, stream).stream
-            self._parts.intake.put_marker(Early(unit), index)
+            if unit is None:
+                self._parts.intake.put_marker(Early(), NO_STREAM)
+            else:
+                self._parts.pipeline.put_early(unit, self._routing.unit(unit, stream).stream)
         return self._parts.pipeline.has_early_room

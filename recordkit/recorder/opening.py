@@ -26,6 +26,7 @@ class Opening:
         self._intake = intake
         self._clock = clock
         self._first_s: float | None = None
+        self._longest_busy_s = LONGEST_BUSY_HOLD_S
 
     @property
     def left_s(self) -> float:
@@ -33,13 +34,17 @@ class Opening:
         now_s = self._clock.monotonic()
         if self._first_s is None:
             self._first_s = now_s
-        longest_s = LONGEST_BUSY_HOLD_S if self._intake.holds_more else LONGEST_HOLD_S
+        longest_s = self._longest_busy_s if self._intake.holds_more else LONGEST_HOLD_S
         return self._first_s + longest_s - now_s
 
     def lets_go(self, known: Collection[int]) -> bool:
         """Whether what is there may be laid now, the streams of ``known`` having come; ends it if so."""
         self.is_over = self._expected.issubset(known) or self.left_s <= 0
         return self.is_over
+
+    def hurry(self) -> None:
+        """What is waited for is not in the queue: half a second it is."""
+        self._longest_busy_s = LONGEST_HOLD_S
 
     def cut_short(self) -> None:
         """Wait for no stream any longer."""

@@ -14,7 +14,7 @@ from ..encode.routing import VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import MediaError, RecordkitError
 from ..intake import Intake, Item
-from ..model import AccessUnit, EventKind, StreamFormat
+from ..model import AccessUnit, EncodedUnit, EventKind, StreamFormat
 from ..system import Clock
 from ..threads import begin
 from ..writer.buffer import Laid, NotLaid
@@ -32,6 +32,10 @@ _UNTOLD = frozenset({"config", "priming"})
 LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
+_LONGEST_PRELUDE_S = 5.0
+"""So long what has waited for its place may take to be laid there, before flushes go on without."""
+_LONGEST_DEFERRED_S = 0.02
+"""So long what is laid may wait for the next units, which are in the queue already, to be made safe with them."""
 
 
 class Pipeline:
@@ -78,6 +82,8 @@ class Pipeline:
         self._on_laid = on_laid
         self._make_prelude = prelude
         self._prelude: Prelude | None = None
+        self._early: deque[tuple[EncodedUnit, int]] = deque()
+        self._prelude_over_s: float | None = None
         self._is_prelude_over = False
         self._opening = Opening(expected, intake, clock)
         self._lack = Lack(clock, on_event)
@@ -85,6 +91,7 @@ class Pipeline:
         self._in_hand: Item[Media | threading.Event | Early] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._full_s: float | None = None
+        self._deferred_s: float | None = None
         self._name = name
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
 
@@ -140,14 +147,18 @@ class Pipeline:
 
     def _step(self) -> bool:
         """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
+        self._defer()
+        self._lay_early()
         self._drain()
-        if self._is_prelude_over and self._opening.is_over and not self._pending:
+        if self._has_caught_up():
             self._end_prelude()
         if self._writer.ended_because is not None:
             return False
         with self._intake.changed:
             item = self._intake.take()
             if item is None:
+                if self._early:
+                    return True
                 if self._intake.is_closed:
                     return False
                 if self._writer.error is not None:
@@ -167,13 +178,15 @@ class Pipeline:
             return True
         self._in_hand = item
         if isinstance(item.payload, threading.Event):
+            self._lay_early()
             self._pending.extend((coded, 0) for coded in self._streams.settle())
             self._drain_all()
             item.payload.set()
             self._in_hand = None
             return True
         if isinstance(item.payload, Early):
-            self._take_early(item.payload, item.index)
+            self._prelude_over_s = self._clock.monotonic()
+            self._opening.hurry()
             self._in_hand = None
             return True
         if item.dropped:
@@ -203,21 +216,48 @@ class Pipeline:
         self._intake.release(item.size - sum(sizes))
         return True
 
+    def _defer(self) -> None:
+        """Of units that have come coded, and faster than they can be laid one by one, make several safe at once."""
+        now_s = self._clock.monotonic()
+        if isinstance(self._intake.next, EncodedUnit | Early):
+            if self._deferred_s is None or now_s - self._deferred_s >= _LONGEST_DEFERRED_S:
+                self._writer.defer(on=True)
+                self._deferred_s = now_s
+        elif self._deferred_s is not None:
+            self._writer.defer(on=False)
+            self._deferred_s = None
+
     @property
     def has_early_room(self) -> bool:
         """Whether there is room for more that waits for its place; may be read from any thread."""
         prelude = self._prelude
-        return prelude is None or prelude.has_room
+        return not self._is_prelude_over and (prelude is None or prelude.has_room)
 
-    def _take_early(self, early: Early, index: int) -> None:
-        if early.unit is None:
-            self._is_prelude_over = True
-        elif not self._is_prelude_over:
-            self._prelude = self._prelude or self._make_prelude()
-            self._prelude.add(early.unit, index)
+    def put_early(self, unit: EncodedUnit, index: int) -> None:
+        """Lay ``unit`` of stream ``index``, by its arrival, into the prelude; from any thread."""
+        if self.has_early_room:
+            with self._intake.changed:
+                self._early.append((unit, index))
+                self._intake.changed.notify_all()
+
+    def _lay_early(self) -> None:
+        """What is not safe yet comes before what is coded and laid in its place."""
+        while self._early:
+            unit, index = self._early.popleft()
+            if not self._is_prelude_over:
+                self._prelude = self._prelude or self._make_prelude()
+                self._prelude.add(unit, index)
+
+    def _has_caught_up(self) -> bool:
+        """Whether all that the prelude has is laid in its place; or that takes so long that the slot is needed."""
+        over_s = self._prelude_over_s
+        if self._is_prelude_over or over_s is None or self._pending or not self._opening.is_over:
+            return False
+        return self._intake.next is None or self._clock.monotonic() - over_s >= _LONGEST_PRELUDE_S
 
     def _end_prelude(self) -> None:
-        self._is_prelude_over = False
+        self._is_prelude_over = True
+        self._early.clear()
         if self._prelude is not None:
             self._prelude.end()
 

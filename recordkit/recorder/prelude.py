@@ -2,8 +2,10 @@
 
 A sender's streams are put beside each other by its reports, which may take seconds to come; till then their units
 wait, each in its sender's own time. What waits would be lost with the process. So it is laid besides, by its
-arrival, into the half of the tail that is still free: a recording of its own, with which recovery begins if nothing
-better is there. Once all of it has been laid in its true places, it is given up.
+arrival, into the half of the tail that is still free: a recording of its own, which recovery takes. It goes on
+while what has waited is laid in its true places, which takes a busy machine a while; then it is given up.
+
+Nothing is coded anew for it that can be carried as it came: Opus stays Opus.
 """
 
 from __future__ import annotations
@@ -27,9 +29,7 @@ LONGEST_WAIT_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """A unit that waits for its place, by its arrival; or None once all of them have come with their places."""
-
-    unit: EncodedUnit | None
+    """All that has waited for its place has come with it."""
 
 
 class Prelude:
@@ -51,6 +51,7 @@ class Prelude:
         self._pending: list[Coded] = []
         self._first_s = clock.monotonic()
         self._has_begun = False
+        self._has_ended = False
 
     def add(self, unit: EncodedUnit, index: int) -> None:
         """Lay a unit of stream ``index`` behind those before."""
@@ -65,7 +66,10 @@ class Prelude:
             self.has_room = False
 
     def end(self) -> None:
-        """All of it is in its true place: give it up."""
+        """All of it is in its true place: give it up. May be called again."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         self.has_room = False
         self._pending.clear()
         self._streams.close()

@@ -17,7 +17,7 @@ from ..encode.streams import Media, Streams
 from ..errors import AdmissionError, RecordkitError
 from ..intake import Intake
 from ..model import AccessUnit, EventKind, Field, FlushRecord, Sample
-from ..settings import RecordingSettings, VideoSettings
+from ..settings import AudioSettings, RecordingSettings, VideoSettings
 from ..system import System
 from ..telemetry.instruments import Instruments
 from ..telemetry.table import FrameTable, table_path
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import asyncio
 
 log = logging.getLogger("recordkit")
+
+_WITH_OPUS = (".ts", ".mp4", ".ogg", ".opus")
 
 
 class RunningRecording(Observer):
@@ -91,7 +93,7 @@ class RunningRecording(Observer):
             clock,
             expected=expected,
             prelude=lambda: Prelude(
-                Streams(settings.video or VideoSettings(), settings.audio, embeds_times=settings.embed_times),
+                Streams(settings.video or VideoSettings(), self._as_it_comes(), embeds_times=settings.embed_times),
                 self._own_packager(),
                 self.writer,
                 expected,
@@ -139,6 +141,12 @@ class RunningRecording(Observer):
             ),
             encodes=settings.video is not None,
         )
+
+    def _as_it_comes(self) -> tuple[AudioSettings, ...]:
+        """The audio of this recording with as little work as can be: what comes as Opus stays that, if it can."""
+        if by_suffix(Path(self.settings.path)).suffix not in _WITH_OPUS:
+            return self.settings.audio
+        return tuple(replace(one, codec="opus", sample_rate=None, channels=None) for one in self.settings.audio)
 
     def _own_packager(self) -> Packager:
         return by_suffix(Path(self.settings.path)).packager(self.settings.finish == "fragmented")

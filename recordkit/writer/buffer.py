@@ -56,6 +56,9 @@ class Buffer:
     all that was packetised so far, and ``whole_bytes`` what of this is whole units: in the middle of
     a unit that is larger than a slot this is less, and a recording that ends there ends before it.
     ``is_full`` is set when a unit is refused, until a slot comes back, ``is_early`` while a prelude stands.
+
+    What is laid is safe from a kill at once; while ``defers`` is set not before ``publish``. Each writes to the
+    tail, which lets other threads run: of a hundred units that have come late each would wait for its turn twice.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Buffer:
         self.jobs: deque[Job] = deque()
         self.is_full = False
         self.is_early = False
+        self.defers = False
         self.laid_bytes = 0
         self.whole_bytes = 0
         self.flush_wanted: FlushReason | None = None
@@ -91,7 +95,8 @@ class Buffer:
         self._last_flush_s = now_s
 
     def let_go(self) -> None:
-        """Drop the slots, which keep their mapping."""
+        """Drop the slots, which keep their memory."""
+        self.publish()
         self.jobs.clear()
         self.is_full = False
         self._filling = self._free = None
@@ -100,21 +105,33 @@ class Buffer:
     def lay_early(self, packager: Packager, unit: AccessUnit) -> bool:
         """Packetise ``unit`` by ``packager`` behind the prelude in the free slot; False if it cannot take it.
 
-        It can until the first unit of the recording itself is laid. From then on the prelude stands until
-        ``end_early``, or until the slot is needed. Raises MediaError if the unit cannot be carried.
+        It begins before the first unit of the recording itself is laid, and stands until ``end_early``, or until
+        the slot is needed. Raises MediaError if the unit cannot be carried.
         """
         slot = self._free
         packets = packager.packets_for(unit)
-        if slot is None or self.laid_bytes or slot.buffer.used + packets > slot.buffer.capacity:
+        if slot is None or (self.laid_bytes and not self.is_early):
+            return False
+        if slot.buffer.used + packets > slot.buffer.capacity:
+            if self.is_early:
+                slot.begin_early(has_all=False)
             return False
         rows = np.empty((packets, self._packet_bytes), np.uint8)
         scratch = packager.lend(rows)
         packager.lay(unit, scratch)
         if not self.is_early:
             self.is_early = True
-            slot.begin_early()
+            slot.begin_early(has_all=True)
         slot.append(scratch.bytes[: scratch.used_bytes])
+        if not self.defers:
+            slot.publish()
         return True
+
+    def publish(self) -> None:
+        """Let all that was laid be safe from a kill."""
+        for slot in (self._filling, self._free):
+            if slot is not None:
+                slot.publish()
 
     def end_early(self) -> None:
         """What the prelude has is in the other slot as well: give it up."""
@@ -184,6 +201,7 @@ class Buffer:
         if self._free is None or self._filling is None or self.is_early:
             self.flush_wanted = self.flush_wanted or reason
             return False
+        self._filling.publish()
         now = self._clock.monotonic()
         self.jobs.append(Job(self._filling, reason, now - self._last_flush_s))
         full = self._filling.buffer
@@ -228,6 +246,8 @@ class Buffer:
                 room.append(packets[done * self._packet_bytes : end * self._packet_bytes])
                 self.laid_bytes += count * self._packet_bytes
                 done = end
+                if not self.defers:
+                    room.publish()
                 if done == self._scratch.used:
                     room.count(unit, is_video=self._packager.is_video(unit.stream))
                     return True

@@ -9,7 +9,8 @@ the machine's own byte order (recovery happens on the machine that recorded)::
     24   the boot that it was written in (16 bytes)
     40   bytes of a packet of its container, of which every count here is a multiple (0: 188, as before)
     48   the slot, counted from 1, that holds a prelude (0: none): media that has not got its places yet, laid as it
-         came from the beginning of the recording on. Of it and the other slot that which goes further counts
+         came from the beginning of the recording on. It counts if 2 is added: it has all that has come. Else of it
+         and the other slot that which goes further counts
     64   slot 0: offset in the recording that its bytes belong at; count of bytes valid; of these, how
          many from the first on have been moved to the recording, durably (their space is given back);
          how many bytes of the recording before them the next 16 bytes are the digest of (BLAKE2b)
@@ -130,12 +131,13 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
             TailSlot(offset + moved, start, valid - moved, ends_a_unit, number, moved, seam, bytes(digest))
         )
     early = words[EARLY]
-    is_sane &= early <= SLOTS
+    is_sane &= early <= 2 * SLOTS
     is_early = False
     if early and slots:
         # One of them is laid while the other stands for it: at each moment one has all that there is.
-        furthest = max(slots, key=lambda slot: (slot.end, slot.number + 1 != early))
-        slots, is_early = [furthest], furthest.number + 1 == early
+        number, has_all = (early - 1) % SLOTS, early > SLOTS
+        furthest = max(slots, key=lambda slot: (has_all and slot.number == number, slot.end, slot.number != number))
+        slots, is_early = [furthest], furthest.number == number
     slots.sort(key=lambda slot: slot.offset)
     is_sane &= all(one.end == other.seam for one, other in pairwise(slots))
     boot = boot_id()

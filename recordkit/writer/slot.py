@@ -20,6 +20,7 @@ from .header import (
     HEADER_BYTES,
     MOVED,
     OFFSET,
+    SLOTS,
     VALID,
     WORD_BYTES,
     WORDS_PER_SLOT,
@@ -115,23 +116,25 @@ class Slot:
             self.audio_units += 1
 
     def append(self, packets: memoryview) -> None:
-        """Copy whole packets behind those laid, and publish them."""
+        """Copy whole packets behind those laid; they count once they are published."""
         buffer = self.buffer
         begin, size = buffer.used_bytes, len(packets)
         buffer.bytes[begin : begin + size] = packets
         buffer.used += size // buffer.packet_bytes
-        self.publish()
 
     def publish(self) -> None:
         """Let what has been laid count as valid: from here on a kill cannot lose it."""
         used = self.buffer.used_bytes
+        if used == self._stored_bytes:
+            return
         self._put(self.buffer.bytes[self._stored_bytes : used], self.start + self._stored_bytes)
         self._stored_bytes = used
         self._store(VALID, used)
 
-    def begin_early(self) -> None:
-        """What is laid from now on is a prelude, see the header: the other slot will take its place."""
-        self._put((self.number + 1).to_bytes(WORD_BYTES, sys.byteorder), EARLY * WORD_BYTES)
+    def begin_early(self, *, has_all: bool) -> None:
+        """What is laid is a prelude, see the header: the other slot will take its place."""
+        word = self.number + 1 + (SLOTS if has_all else 0)
+        self._put(word.to_bytes(WORD_BYTES, sys.byteorder), EARLY * WORD_BYTES)
 
     def end_early(self) -> None:
         """The other slot has all of it: empty this one."""

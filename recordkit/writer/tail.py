@@ -80,6 +80,8 @@ class Tail:
         there is room to begin with, however full the slots are.
         """
         before = self._given_bytes
+        for slot in self.slots:
+            slot.publish()
         if self._descriptor is not None:
             try:
                 self._given_bytes = give_back(self._descriptor, self._size, self._system)

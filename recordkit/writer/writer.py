@@ -182,6 +182,12 @@ class Writer:
             self.check()
             return self._closing.is_open and self._buffer.lay_early(packager, unit)
 
+    def defer(self, *, on: bool) -> None:
+        """Whether what is laid from now on is safe from a kill only when this ends, or is renewed."""
+        with self._changed:
+            self._buffer.publish()
+            self._buffer.defers = on
+
     def end_early(self) -> None:
         """Give the prelude up: all that it has is laid."""
         with self._changed:

@@ -104,6 +104,7 @@ def test_without_room_it_says_so_and_harms_nothing(held, tmp_path):
     recorder = started(tmp_path, flush_threshold=65536)
     many = [replace(unit, data=unit.data + bytes(300_000)) for unit in held if unit.is_video]
     room = []
+    recorder.write_early(next(unit for unit in held if not unit.is_video), 0)  # it waits for no stream then
     for unit in many:
         room.append(recorder.write_early(unit, 0))
         settle(recorder)
@@ -119,3 +120,36 @@ def test_what_cannot_be_laid_early_harms_nothing(held, tmp_path):
         recorder.write_early(replace(unit, codec="vp8" if unit.is_video else "pcm_alaw", data=b"junk"), 0)
     made = placed(recorder, held)
     assert (made.counters.video_units, made.counters.rejected_items) == (45, 0)
+
+
+def test_what_comes_while_the_rest_finds_its_place_may_be_kept_safe_and_comes_once(held, tmp_path):
+    recorder = started(tmp_path)
+    early, late = held[:80], held[80:]
+    for unit in early:
+        assert recorder.write_early(unit, 0)
+    for unit in early:
+        recorder.write_unit(unit)
+    recorder.write_early(None)
+    for unit in late:
+        recorder.write_unit(unit)
+        recorder.write_early(unit)
+    settle(recorder)
+    assert not header(recorder).is_early
+    assert not recorder.write_early(late[-1])
+    made = recorder.stop()
+    assert made.counters.video_units == 45
+    assert rk.verify(made.path, decode=True).ok
+
+
+def test_what_comes_as_opus_is_not_coded_anew_for_it(held, tmp_path):
+    left = tmp_path / "left"
+    left.mkdir()
+    recorder = started(tmp_path)
+    for unit in held:
+        recorder.write_early(unit, 0)
+    settle(recorder)
+    found = killed(recorder, left)
+    assert [one.codec for one in found.streams] == ["h264", "opus"]
+    assert found.streams[1].access_units == sum(not unit.is_video for unit in held)
+    made = placed(recorder, held)
+    assert [one.codec for one in rk.verify(made.path).streams] == ["h264", "aac"]

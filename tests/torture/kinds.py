@@ -1,5 +1,6 @@
 """All kinds of attacks, in the order of the table."""
 
-from . import broken, crowd, disks, hostile, kills, power, soak
+from . import broken, crowd, disks, hostile, kills, power, publishing, soak
 
-KINDS = [*kills.KINDS, *power.KINDS, *disks.KINDS, *broken.KINDS, *hostile.KINDS, *crowd.KINDS, *soak.KINDS]
+_ROOMS = (kills, publishing, power, disks, broken, hostile, crowd, soak)
+KINDS = [kind for room in _ROOMS for kind in room.KINDS]

@@ -35,7 +35,7 @@ def test_what_was_published_is_read_back(output):
 def test_of_a_prelude_and_what_takes_its_place_that_counts_which_goes_further(output):
     tail = Tail(output, 50, System())
     real, prelude = tail.slots
-    prelude.begin_early()
+    prelude.begin_early(has_all=False)
     seen = []
     for slot, count in ((prelude, 3), (real, 1), (real, 2), (real, 3), (real, 5)):
         slot.buffer.used = count
@@ -54,9 +54,23 @@ def test_of_a_prelude_and_what_takes_its_place_that_counts_which_goes_further(ou
     assert [one.offset for one in read_header(output.tail_path.read_bytes()).slots] == [0, 5 * PACKET_BYTES]
 
 
+def test_a_prelude_that_has_all_counts_however_far_the_other_slot_goes(output):
+    tail = Tail(output, 50, System())
+    real, prelude = tail.slots
+    prelude.begin_early(has_all=True)
+    for slot, count in ((prelude, 3), (real, 5)):
+        slot.buffer.used = count
+        slot.publish()
+        header = read_header(output.tail_path.read_bytes())
+        assert header.is_sane
+        assert [(one.number, header.is_early) for one in header.slots] == [(1, True)]
+    prelude.begin_early(has_all=False)
+    assert not read_header(output.tail_path.read_bytes()).is_early
+
+
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(8, 0), (8, 1 << 62), (48, 3), (72, 187), (72, 1 << 40), (64, 100), (64, 1 << 63), (64, 188)],
+    [(8, 0), (8, 1 << 62), (48, 5), (72, 187), (72, 1 << 40), (64, 100), (64, 1 << 63), (64, 188)],
     ids=[
         "no slots",
         "huge slots",

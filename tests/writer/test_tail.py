@@ -59,6 +59,7 @@ def test_where_no_room_can_be_reserved_it_is_kept_all_the_same(output, caplog):
     assert tail.is_kept
     assert "reserves no room" in caplog.text
     tail.slots[0].append(memoryview(b"\x47" * PACKET_BYTES))
+    tail.slots[0].publish()
     assert read_tail(output.tail_path).slots[0] == (0, b"\x47" * PACKET_BYTES)
 
 

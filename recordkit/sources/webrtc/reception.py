@@ -25,8 +25,9 @@ class Reception:
 
     At the start all units are held until the clocks of the streams are known, three seconds at the
     most. ``early`` is given each unit that is held, by its arrival, so that it is safe meanwhile, and None once all
-    of them have gone to ``sink``; it returns False if what waits had better wait no longer. An outage is noted when
-    it is over; ``on_outage`` is told when it begins.
+    of them have gone to ``sink``; it returns False if what waits had better wait no longer. While it returns True
+    after that it is given what comes then, too: ``sink`` has much to do before it gets there. An outage is noted
+    when it is over; ``on_outage`` is told when it begins.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Reception:
         """Streams that have ended while units of theirs are held."""
         self._held: list[tuple[StreamReception, Unit, int]] | None = []
         self._held_bytes = 0
+        self._has_kept = self._is_behind = False
         self._open_s: float | None = None
         self._is_silence_told = False
 
@@ -109,6 +111,7 @@ class Reception:
         """A unit of one of the streams is whole."""
         if self._held is None:
             stream.deliver(unit, ticks)
+            self._is_behind = self._is_behind and self._is_safe(stream, unit, ticks)
             return
         self._held.append((stream, unit, ticks))
         self._held_bytes += len(unit.data)
@@ -120,6 +123,7 @@ class Reception:
         """Hand on a unit that is held as one that has no place yet; False if it cannot be kept so."""
         if self._early is None:
             return True
+        self._has_kept = True
         first = unit.first
         early = EncodedUnit(first.codec, unit.data, ticks, unit.is_entry, unit.discontinuity, unit.duration)
         return self._early(early, stream.number)
@@ -151,7 +155,7 @@ class Reception:
             stream, unit, ticks = held[place]
             stream.deliver(unit, ticks)
         if self._early is not None:
-            self._early(None, 0)
+            self._is_behind = self._early(None, 0) and self._has_kept
         for stream in self._leaving:
             self._ended += stream.counters
         self._leaving.clear()
