@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +13,20 @@ import av
 from recordkit.sources.synthetic import Synthetic
 
 
+@contextmanager
+def own_priority() -> Iterator[None]:
+    """Give back the real-time priority that libsvtav1 gives its whole process if that is root's.
+
+    What is started afterwards would inherit it: two busy children keep two processors from everything else.
+    """
+    before, parameters = os.sched_getscheduler(os.getpid()), os.sched_getparam(os.getpid())
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(os.getpid(), before, parameters)
+
+
+@own_priority()
 def make_clip(
     path: Path,
     *,

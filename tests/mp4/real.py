@@ -13,6 +13,8 @@ from recordkit.bitstream.av1 import av1_stored
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mp4.records import known_beforehand
 
+from ..media import own_priority
+
 START = 180_000
 FRAMES, RATE = 50, 25
 _VIDEO = {Codec.H264: "libx264", Codec.H265: "libx265", Codec.VP9: "libvpx-vp9", Codec.AV1: "libsvtav1"}
@@ -45,6 +47,7 @@ class Stream:
 
 
 @cache
+@own_priority()
 def video(codec: Codec, width: int = 320, height: int = 180, frames: int = FRAMES) -> Stream:
     """Moving squares on a grey that tells the frame's number; a keyframe a second, B-frames if it has any."""
     context = av.CodecContext.create(_VIDEO[codec], "w")
