@@ -30,6 +30,12 @@ const reports = [...(await window.sender.getStats()).values()];
 // There is no report before the first packet.
 return reports.find((one) => one.type === "outbound-rtp")?.framesSent ?? 0;
 """
+# Without a track it would go on with a black frame a second, and the last one be sent behind the last look.
+STOP_SENDING = """
+const parameters = window.sender.getParameters();
+for (const encoding of parameters.encodings) encoding.active = false;
+await window.sender.setParameters(parameters);
+"""
 
 
 def published(page: Firefox, url: str, frames: int) -> int:
@@ -42,7 +48,7 @@ def published(page: Firefox, url: str, frames: int) -> int:
     deadline = time.monotonic() + GUARD_S
     while page.run(SENT) < frames:
         assert time.monotonic() < deadline
-    page.run("await window.sender.replaceTrack(null);")
+    page.run(STOP_SENDING)
     sent = -1
     while sent != (sent := page.run(f"await new Promise((done) => setTimeout(done, 300)); {SENT}")):
         pass
