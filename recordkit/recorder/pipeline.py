@@ -32,6 +32,7 @@ _UNTOLD = frozenset({"config", "priming"})
 LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
+_CODED = (EncodedUnit, Early)
 _LONGEST_PRELUDE_S = 5.0
 """So long what has waited for its place may take to be laid there, before flushes go on without."""
 _LONGEST_DEFERRED_S = 0.02
@@ -218,8 +219,8 @@ class Pipeline:
 
     def _defer(self) -> None:
         """Of units that have come coded, and faster than they can be laid one by one, make several safe at once."""
-        now_s = self._clock.monotonic()
-        if isinstance(self._intake.next, EncodedUnit | Early):
+        if isinstance(self._intake.next, _CODED):
+            now_s = self._clock.monotonic()
             if self._deferred_s is None or now_s - self._deferred_s >= _LONGEST_DEFERRED_S:
                 self._writer.defer(on=True)
                 self._deferred_s = now_s
