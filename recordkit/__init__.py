@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         plot_overview as plot_overview,
     )
     from .reading.align import align as align
+    from .reading.embed import Embedded as Embedded
     from .reading.export import Exported as Exported, export as export
     from .reading.frame import Frame as Frame
     from .reading.opening import open as open  # noqa: A004
@@ -111,6 +112,7 @@ _NAMES = {
     ".panel.player": "Player",
     ".plots.charts": "plot_file_growth plot_flushes plot_memory plot_overview",
     ".reading.align": "align",
+    ".reading.embed": "Embedded",
     ".reading.export": "Exported export",
     ".reading.frame": "Frame",
     ".reading.opening": "open",

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 from ..model import FlushRecord, Received, StreamFormat
 from ..plots import preview
 from ..telemetry.frames import Log, Logged
+from ..values import WholeLike
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .. import Player
+    from ..reading.embed import Embedded
     from ..reading.video import Video
+
+MOST_EMBEDDED_BYTES = 5_000_000
+"""Forges and viewers show notebooks of up to about twice that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,27 @@ class Recording(Logged):
         from .. import Player
 
         return Player(self)
+
+    def embed(
+        self,
+        max_bytes: WholeLike = MOST_EMBEDDED_BYTES,
+        *,
+        start: float | str | None = None,
+        end: float | str | None = None,
+    ) -> Embedded:
+        """A clip that plays in a notebook's page without a kernel: an MP4 that stands in the page itself.
+
+        Show it as the last line of a cell. The page grows by ``max_bytes`` at most; of a longer recording the
+        clip has what fits, from the beginning or from ``start`` on, and the page says so. ``start`` and ``end``
+        are seconds of media or the names of marks. Nothing is encoded.
+
+        Raises SettingsError if not even a frame fits, or the clip would reach beyond the recording's end;
+        MediaError for a coding that browsers do not play; SourceError if the file is gone, or is audio alone
+        that is no MP4.
+        """
+        from ..reading.embed import embed
+
+        return embed(self, max_bytes=max_bytes, start=start, end=end)
 
     @property
     def frames(self) -> pd.DataFrame:
