@@ -55,11 +55,15 @@ def av1_units(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def av1_stored(data: bytes) -> bytes:
-    """A temporal unit as files have it: without delimiters, tile lists and padding (the binding, 2.4)."""
+    """A temporal unit as files have it: without delimiters, tile lists and padding (the binding, 2.4).
+
+    What stands behind an OBU that is damaged stays as it is.
+    """
     found = list(av1_units(data))
     if not any(kind in _NOT_STORED for kind, _, _ in found):
         return data
-    return b"".join(data[begin:end] for kind, begin, end in found if kind not in _NOT_STORED)
+    rest = data[found[-1][2] :]
+    return b"".join([*(data[begin:end] for kind, begin, end in found if kind not in _NOT_STORED), rest])
 
 
 def av1_sequence(data: bytes) -> bytes:

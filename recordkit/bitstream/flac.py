@@ -9,6 +9,8 @@ _MARK = b"fLaC"
 _TOTALS_AT = 13
 """In STREAMINFO: four bits behind the sample size, the number of samples, then their MD5."""
 _RATES = (0, 88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+_RATE_FIELDS = {12: (1, 1_000), 13: (2, 1), 14: (2, 10)}
+"""By the code of the rate: how many bytes of it stand in the header, and how many Hz each counts (9.1.4)."""
 _MOST_CHANNEL_CODES = 10
 
 
@@ -31,22 +33,20 @@ def parse_flac(data: bytes) -> FlacHeader | None:
     # The frame's number is coded as UTF-8 codes letters.
     at, lead = 4, data[4]
     at += 1 if lead < 0x80 else 8 - (lead ^ 0xFF).bit_length()
+    size_bytes = block - 5 if block in (6, 7) else 0
+    rate_bytes, unit = _RATE_FIELDS.get(rate_code, (0, 0))
+    if at + size_bytes + rate_bytes > len(data):
+        return None
     if block == 1:
         samples = 192
     elif block <= 5:
         samples = 576 << block - 2
     elif block <= 7:
-        size = block - 5
-        if at + size > len(data):
-            return None
-        samples, at = int.from_bytes(data[at : at + size]) + 1, at + size
+        samples = int.from_bytes(data[at : at + size_bytes]) + 1
     else:
         samples = 256 << block - 8
-    rate = _RATES[rate_code] if rate_code < len(_RATES) else 0
-    if rate_code == 12:
-        rate = int.from_bytes(data[at : at + 1]) * 1_000
-    elif rate_code > 12:
-        rate = int.from_bytes(data[at : at + 2]) * (1 if rate_code == 13 else 10)
+    at += size_bytes
+    rate = int.from_bytes(data[at : at + rate_bytes]) * unit if rate_bytes else _RATES[rate_code]
     return FlacHeader(samples, rate, channel_code + 1 if channel_code < 8 else 2)
 
 

@@ -29,6 +29,7 @@ from ..bitstream.h264 import FramedUnit, ParameterSetFramer, delimiter_bytes
 from ..bitstream.sei import Orientation
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
+from ..telemetry.words import count_text
 from ..ticks import to_ticks
 from .beside import Beside
 from .coded import Coded, without_head
@@ -49,6 +50,11 @@ CONFIGURATIONS: dict[Codec, Callable[[bytes], bytes]] = {
     Codec.DTS: dts_configuration,
 }
 """What makes a stream's configuration from a frame with its header."""
+
+
+def skipped_text(count: int) -> str:
+    """What is told of frames that came before the first keyframe."""
+    return f"left out: {count_text(count, 'frame')} before the first keyframe, which no decoder can show"
 
 
 class PictureFramer:
@@ -108,9 +114,7 @@ class PictureFramer:
             self.skipped_units += 1
             return None
         if not has_begun and self.skipped_units and self._on_altered is not None:
-            self._on_altered(
-                f"left out: {self.skipped_units} frames before the first keyframe, which no decoder can show"
-            )
+            self._on_altered(skipped_text(self.skipped_units))
         if framed.random_access:
             is_broken = not framed.is_idr and (unit.discontinuity or not has_begun)
             self._open_entry = unit.pts if is_broken else None

@@ -154,7 +154,8 @@ class LivePictures:
             self._standing = StandingFrame(_KEPT[name], self._on_altered)
             log.info("stream %d: %s is kept as it comes", self._index, name)
             return coded
-        reason = "a size, a bit rate or transcoding was asked for" if asked else f"MPEG-TS does not carry {name}"
+        kept = "only H.264 and H.265 are kept as they come"
+        reason = "a size, a bit rate or transcoding was asked for" if asked else kept
         log.info("stream %d: %s is decoded and encoded as H.264: %s", self._index, name, reason)
         self._encoder = VideoEncoder(self._settings, self._index, self._on_altered)
         return coded

@@ -13,6 +13,7 @@ from ..bitstream.vp9 import vp9_keyframe
 from ..model import AccessUnit, Codec, StreamFormat
 from ..mp4.records import known_beforehand
 from .coded import Coded
+from .framing import skipped_text
 from .mastering import Mastering
 
 _AV1_RECORD_BYTES = 4
@@ -21,8 +22,8 @@ _AV1_RECORD_BYTES = 4
 class WholeFrames:
     """Does for VP9 and AV1 what PictureFramer does for H.264 and H.265.
 
-    ``skipped_units`` counts frames before the first keyframe. ``on_altered`` is told of frames that are to be
-    turned, which neither coding can say.
+    ``skipped_units`` counts frames before the first keyframe. ``on_altered`` is told of them, and of what
+    only the container says and neither coding can: how frames are to be turned, and how they were graded.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class WholeFrames:
             if not data:
                 return None
             unit = unit if data is unit.data else replace(unit, data=data)
+        has_begun = bool(self._format.width)
         if is_key_picture:
             size = self._size_of(unit.data)
             if size != (self._format.width, self._format.height):
@@ -66,6 +68,8 @@ class WholeFrames:
         if not self._format.width:
             self.skipped_units += 1
             return None
+        if not has_begun and self.skipped_units and self._on_altered is not None:
+            self._on_altered(skipped_text(self.skipped_units))
         return Coded(self._format, replace(unit, random_access=is_key_picture))
 
     def _size_of(self, data: bytes) -> tuple[int, int]:

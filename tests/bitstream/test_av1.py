@@ -36,6 +36,7 @@ def test_files_have_no_delimiters():
     data = real.video(Codec.AV1).units[0].data
     assert av1_stored(DELIMITER + data + b"\x7a\x02\1\1") == data
     assert av1_stored(data) is data
+    assert av1_stored(DELIMITER + data + b"\x8a\1\2") == data + b"\x8a\1\2", "damage is not made worse"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def test_what_an_encoder_wrote_is_read():
         (b"\xff\xf8\x1a\xb8\0\0", None),
         (b"\xff\xfa\x1a\x18\0\0", None),
         (b"\xff\xf8\x7a\x18\0\0", None),
+        (b"\xff\xf8\x1c\x18\xc2\x80", None),  # cut before its rate
+        (b"\xff\xf8\x1d\x18\0\xac", None),
         (b"\xff", None),
     ],
 )

@@ -58,9 +58,38 @@ def test_a_cut_is_told(suffix: str, kind: str, words: str, sounds: dict[str, byt
     assert words in problem.detail
 
 
-def test_what_grows_is_noted_as_unfinished(sounds: dict[str, bytes], tmp_path: Path) -> None:
+@pytest.mark.parametrize("footer", [b"", b"3DI\4\0\x10\0\0\1\x2c"])
+def test_a_cut_is_told_behind_a_tag_as_well(footer: bytes, sounds: dict[str, bytes], tmp_path: Path) -> None:
+    tag = b"ID3\4\0" + (b"\x10" if footer else b"\0") + b"\0\0\1\x2c" + bytes(172) + footer
+    whole = tag + sounds[".mp3"]
+    assert rk.verify(_written(tmp_path / "whole.mp3", whole)).ok
+    (problem,) = rk.verify(_written(tmp_path / "cut.mp3", whole[:-100])).problems
+    assert problem.kind == "malformed audio"
+    # Frames of one bit rate: what is left of the last one.
+    assert len(whole) - 400 < (problem.offset or 0) < len(whole) - 100
+
+
+def test_flac_is_held_against_the_length_that_it_states(tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "whole.flac", video=None, audio=["flac"], seconds=1).read_bytes()
+    (problem,) = rk.verify(_written(tmp_path / "cut.flac", whole[: len(whole) // 2])).problems
+    assert problem.kind == "cut audio"
+    assert problem.detail.endswith(" of 1.0 s are there")
+
+
+def test_a_wav_is_read_up_to_its_samples_however_much_stands_before_them(
+    sounds: dict[str, bytes], tmp_path: Path
+) -> None:
+    data = sounds[".wav"]
+    whole = data[:12] + b"bext" + (9000).to_bytes(4, "little") + bytes(9000) + data[12:]
+    assert rk.verify(_written(tmp_path / "whole.wav", whole)).ok
+    (problem,) = rk.verify(_written(tmp_path / "cut.wav", whole[:-100])).problems
+    assert problem.kind == "cut audio"
+
+
+@pytest.mark.parametrize("size", [None, 0])
+def test_what_grows_is_noted_as_unfinished(size: int | None, sounds: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / "talk.recording.wav"
-    unknown = wav_head(StreamFormat(Codec.PCM, sample_rate=48_000, channels=2), None)
+    unknown = wav_head(StreamFormat(Codec.PCM, sample_rate=48_000, channels=2), size)
     found = rk.verify(_written(path, unknown + sounds[".wav"][HEAD_BYTES:]))
     assert (found.ok, [one.kind for one in found.notes]) == (True, ["unfinished"])
 
