@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     # bytes to disk, media to access units
     {"writer", "encode", "verification"},
     {"recovery", "sources", "reading"},
-    {"recorder"},
+    {"recorder", "playback"},
     # recordings in processes of their own, and from publishers
     {"background", "endpoint"},
     # faces

@@ -15,9 +15,9 @@ from ..background.account import SessionState
 from ..background.session import Session
 from ..endpoint.camera import CameraFeed, IceServer
 from ..errors import SettingsError, StateError
+from ..playback.script import script
 from ..telemetry.words import size_text, time_text
 from ..values import WholeLike
-from .presence import page_side
 
 NO_AUDIO = "none"
 _HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ class Camera(anywidget.AnyWidget):
     Raises SettingsError if neither video nor audio is wanted.
     """
 
-    _esm = page_side("camera.js")
+    _esm = script(_HERE / "camera.js")
     _css = _HERE / "camera.css"
 
     width = traitlets.Int(1280).tag(sync=True)

@@ -15,11 +15,11 @@ from uuid import uuid4
 from IPython.display import HTML, DisplayHandle, display
 
 from ..errors import RecordkitError
+from ..playback.film import Film
 from ..plots.cards import Tone, card
 from ..printable import for_page
 from ..telemetry.words import count_text, size_text, time_text
 from ..verification.verify import verify
-from .film import Film
 
 log = logging.getLogger("recordkit")
 

@@ -17,6 +17,7 @@ from ..background.protocol import OnParentExit
 from ..background.session import Session
 from ..background.sessions import StandIn, start, take_up
 from ..errors import RecordkitError, StateError
+from ..playback.film import Film
 from ..recorder.result import Recording
 from ..signatures import named
 from ..sources.protocols import protocols as read_protocols
@@ -27,7 +28,6 @@ from ..values import path as read_path
 from . import page
 from .cells import predecessor
 from .choices import FOLLOWED, Sources
-from .film import Film
 from .form import Form
 from .kept import Kept
 from .leftovers import Leftovers, recording_now

@@ -15,17 +15,18 @@ import pandas as pd
 import traitlets
 
 from ..background.session import Session
-from ..errors import RecordkitError, SettingsError, SourceError
+from ..errors import RecordkitError, SettingsError
+from ..names import final_of, stem_of
+from ..playback.answers import Answer, answer
+from ..playback.film import Film
+from ..playback.script import STYLE, script
 from ..reading.export import export
 from ..reading.marking import Mark
-from .film import Film, shown_path
+from .form import free_name
 from .kept import Kept
-from .presence import page_side
 
 log = logging.getLogger("recordkit")
 
-_HERE = Path(__file__).parent
-_THUMBNAIL = 640
 Mode = Literal["off", "small", "full"]
 _MODES = ("off", "small", "full")
 
@@ -46,8 +47,8 @@ class Player(anywidget.AnyWidget):
     Raises SourceError if there is nothing to be opened, and SettingsError for a mode that is none.
     """
 
-    _esm = page_side("player.js")
-    _css = _HERE / "player.css"
+    _esm = script()
+    _css = STYLE
 
     titles: traitlets.List[str] = traitlets.List().tag(sync=True)
     mode = traitlets.Enum(_MODES, "full").tag(sync=True)
@@ -167,67 +168,34 @@ class Player(anywidget.AnyWidget):
             return
         if not isinstance(ask, str):
             return
-        answer: dict[str, Any] = {"answer": number, "view": message.get("view")}
+        told: dict[str, Any] = {"answer": number, "view": message.get("view")}
         payload: list[bytes] = []
         try:
             film = self._films[int(message.get("of", 0))]
-            content, payload = self._answer(film, ask, message)
-            answer |= content
+            content, payload = self._answer(film, message)
+            told |= content
         except (RecordkitError, IndexError) as error:
-            answer["fault"] = str(error)
+            told["fault"] = str(error)
         except Exception as error:
             # Without an answer the page would wait for ever.
             log.exception("The player could not do what its page asked for")
-            answer["fault"] = f"{type(error).__name__}: {error}"
-        self.send(answer, payload)
+            told["fault"] = f"{type(error).__name__}: {error}"
+        self.send(told, payload)
 
-    def _answer(self, film: Film, ask: str, message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-        view = str(message.get("view"))
-        if ask == "open":
-            return film.status(), []
-        if ask == "look":
-            film.refresh()
-            return self._extent(film), []
-        if ask == "media":
-            piece = film.piece(view, message)
-            content = self._extent(film) | {
-                "first": piece.first,
-                "next": piece.next,
-                "fresh": piece.is_fresh,
-                "over": piece.is_over,
-            }
-            number = film.asked_for(message)
-            if number is not None and not message.get("after"):
-                is_end = message.get("number") == -1
-                content["goal"] = {"number": number, "media_s": film.video.time_of(number), "isEnd": is_end}
-            return content, [piece.data, *piece.tables]
-        if ask == "image":
-            return self._image(film, message)
+    def _answer(self, film: Film, message: dict[str, Any]) -> Answer:
+        ask = message["ask"]
         if ask == "clip":
-            made = export(film.path, film.clip_path(), start=float(message["start"]), end=float(message["end"]))
-            return {"path": shown_path(made.path)}, []
+            made = export(film.path, _clip_path(film), start=float(message["start"]), end=float(message["end"]))
+            return {"path": _shown_path(made.path)}, []
         if ask == "mark":
             self.mark(str(message.get("name") or "mark"))
             return {}, []
-        raise SourceError(film.title, f"was asked for {ask!r}, which no player knows")
+        found = answer(film, message)
+        self._look_after(film)
+        return found
 
-    def _image(self, film: Film, message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-        video = film.video
-        film.refresh()
-        number = film.asked_for(message) or 0
-        is_whole = message.get("kind") == "png"
-        width = None if is_whole else int(message.get("width", _THUMBNAIL))
-        data = film.image(number, width, kind="png" if is_whole else "jpeg")
-        taken = film.captured(number)
-        content = self._extent(film) | {
-            "number": number,
-            "media_s": video.time_of(number),
-            "captured": None if taken is None else taken.value / 1e6,
-        }
-        return content, [data]
-
-    def _extent(self, film: Film) -> dict[str, Any]:
-        """How much there is by now."""
+    def _look_after(self, film: Film) -> None:
+        """What has become of a recording while it grew: marks, and its end."""
         is_growing = film.is_growing
         if is_growing or film.was_growing:
             if film.read_marks():
@@ -235,14 +203,6 @@ class Player(anywidget.AnyWidget):
             if film.was_growing and not is_growing:
                 self._kept.update(self._films)
             film.was_growing = is_growing
-        video = film.video
-        return {
-            "count": len(video),
-            "units": video.coded_count,
-            "duration": video.duration_s,
-            "growing": film.is_growing,
-            "words": film.amiss(),
-        }
 
     def _shown(self, number: int, media_s: float) -> None:
         """A page shows another frame."""
@@ -300,3 +260,14 @@ class Player(anywidget.AnyWidget):
 def _is_one(source: object) -> bool:
     """Whether it is one recording, although it has a length: a Video is a sequence of its frames."""
     return hasattr(source, "path")
+
+
+def _clip_path(film: Film) -> Path:
+    """A free name beside the recording for a clip of it."""
+    folder, name = film.path.parent, final_of(film.path.name)
+    return folder / free_name(folder, f"{stem_of(name)}-clip-1", ".mp4")
+
+
+def _shown_path(path: Path) -> str:
+    """A path as a notebook's reader knows it: from the kernel's folder on, if it lies in there."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

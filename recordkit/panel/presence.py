@@ -8,12 +8,9 @@ from typing import Any
 import anywidget
 import traitlets
 
+from ..playback.script import script
+
 _HERE = Path(__file__).parent
-
-
-def page_side(name: str) -> str:
-    """The script of a widget's page side, with what all of them share in front of it."""
-    return (_HERE / "kernel.js").read_text("utf-8") + (_HERE / name).read_text("utf-8")
 
 
 class Presence(anywidget.AnyWidget):
@@ -22,7 +19,7 @@ class Presence(anywidget.AnyWidget):
     ``kept`` is the card of a saved notebook, which the page hides.
     """
 
-    _esm = page_side("presence.js")
+    _esm = script(_HERE / "presence.js")
 
     kept = traitlets.Unicode("").tag(sync=True)
 

@@ -8,7 +8,7 @@ import pytest
 
 import recordkit as rk
 from recordkit.errors import SettingsError, SourceError
-from recordkit.panel.film import MOST_READERS
+from recordkit.playback.film import MOST_READERS
 from tests.media import make_clip
 
 FRAMES = 90

@@ -5,22 +5,22 @@ from __future__ import annotations
 import io
 import logging
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import MediaError, RecordkitError, SourceError
-from ..names import final_of, is_partial, partial_of, stem_of
+from ..names import final_of, is_partial, partial_of
 from ..reading.chunks import ChunkReader, Piece
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.opening import open as open_video
 from ..reading.video import Video
-from .form import free_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..background.session import Session
     from ..reading.frame import Frame
+    from ..telemetry.schema import Record
 
 log = logging.getLogger("recordkit")
 
@@ -32,13 +32,30 @@ _WAITING = "Nothing can be shown yet: the first frame has not come."
 _DELETED = "This recording was deleted meanwhile. What was open can still be seen."
 
 
+class Running(Protocol):
+    """What a film needs of a Session."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has come to its end."""
+        ...
+
+    def mark(self, name: str) -> None:
+        """Note this place."""
+        ...
+
+    def follow(self, follower: Callable[[Record], None]) -> Callable[[], None]:
+        """Call ``follower`` with each record; what takes it off."""
+        ...
+
+
 class Film:
     """A recording to look at: ``source`` is what ``recordkit.open`` takes. One thread at a time.
 
     Raises SourceError if there is nothing, and nobody is recording it either.
     """
 
-    def __init__(self, source: Any, session: Session | None = None) -> None:  # noqa: ANN401 - as recordkit.open
+    def __init__(self, source: Any, session: Running | None = None) -> None:  # noqa: ANN401 - as recordkit.open
         self._source = source
         self.session = session
         given = getattr(source, "path", source)
@@ -153,12 +170,7 @@ class Film:
         """The keyframe that frame ``number`` needs, which is found without decoding others."""
         return self.video.keyframe_of(number)
 
-    def clip_path(self) -> Path:
-        """A free name beside the recording for a clip of it."""
-        final = self._final
-        return final.with_name(free_name(final.parent, f"{stem_of(final.name)}-clip-1", ".mp4"))
-
-    def piece(self, view: str, asked: dict[str, Any]) -> Piece:
+    def piece(self, view: str, asked: Mapping[str, Any]) -> Piece:
         """Chunks for a page: from the frame ``number`` on, or from ``unit``. Raises RecordkitError."""
         self.refresh()
         reader = self._reader(view)
@@ -169,7 +181,7 @@ class Film:
             return reader.more(limit)
         return reader.more(limit, int(asked.get("unit", 0)))
 
-    def asked_for(self, asked: dict[str, Any]) -> int | None:
+    def asked_for(self, asked: Mapping[str, Any]) -> int | None:
         """The frame that a question names, by its number (-1: the newest) or its time; None if it names none."""
         video = self.video
         if "media_s" in asked:
@@ -242,8 +254,3 @@ class Film:
         self._readers.clear()
         if self._video is not None:
             self._video.close()
-
-
-def shown_path(path: Path) -> str:
-    """A path as a notebook's reader knows it: from the kernel's folder on, if it lies in there."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
