@@ -7,12 +7,19 @@ from pathlib import Path
 
 from ..errors import RecordkitError
 from ..model import FlushRecord
-from ..printable import for_page
+from ..plots.cards import Tone, card
 from ..recorder.result import Recording
 from ..telemetry.frames import Log, Logged
 from ..telemetry.words import count_text, size_text, time_text
 from .account import Account, SessionState
 from .figures import Figures
+
+_TONES = {
+    SessionState.STARTING: Tone.PLAIN,
+    SessionState.STOPPING: Tone.PLAIN,
+    SessionState.DEGRADED: Tone.WARN,
+    SessionState.FAILED: Tone.BAD,
+}
 
 
 class Standing(Logged):
@@ -73,18 +80,13 @@ class Standing(Logged):
         return f"<Session {', '.join(words)}{f', {self.error}' if self.error is not None else ''}>"
 
     def _repr_html_(self) -> str:
-        figures = self.figures
-        rows = {
-            str(self._path): str(self.state),
-            "elapsed": time_text(figures.elapsed_s),
-            "file": size_text(figures.file_bytes),
-            "flushes": str(figures.flush_count),
-            "dropped": count_text(figures.dropped_units, "unit"),
-            "memory of the worker": "unknown" if figures.rss_bytes is None else size_text(figures.rss_bytes),
-        }
-        if self.error is not None:
-            rows["error"] = str(self.error)
-        cells = "".join(
-            f"<tr><th>{for_page(name)}</th><td>{for_page(value)}</td></tr>" for name, value in rows.items()
-        )
-        return f'<table style="color:inherit;background:transparent">{cells}</table>'
+        figures, state = self.figures, self.state
+        rows = [
+            ("path", str(self._path)),
+            ("elapsed", time_text(figures.elapsed_s)),
+            ("file", f"{size_text(figures.file_bytes)}, {count_text(figures.flush_count, 'flush', 'flushes')}"),
+            ("dropped", count_text(figures.dropped_units, "unit")),
+            ("memory of the worker", "unknown" if figures.rss_bytes is None else size_text(figures.rss_bytes)),
+            ("error", "" if self.error is None else str(self.error)),
+        ]
+        return card(self._path.name, str(state), _TONES.get(state, Tone.GOOD), rows)

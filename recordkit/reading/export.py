@@ -14,7 +14,9 @@ from ..containers import by_suffix
 from ..encode.coded import Coded
 from ..errors import MediaError, OutputNameError, SettingsError
 from ..names import AUDIO_ALONE, is_partial
+from ..plots.cards import Tone, card
 from ..system import System
+from ..telemetry.words import size_text, span_text, time_text
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
 from ..writer.whole import WholeFile
@@ -47,6 +49,16 @@ class Exported:
     encoded: int
     begins_s: float
     duration_s: float
+
+    def _repr_html_(self) -> str:
+        begins = f", from {span_text(self.begins_s)} of the source on" if self.begins_s > 0 else ""
+        anew = f", {self.encoded:,} frames of them encoded anew" if self.encoded else ""
+        rows = [
+            ("path", str(self.path)),
+            ("length", f"{time_text(self.duration_s)}, {size_text(self.bytes)}{begins}"),
+            ("units", f"{self.units:,}{anew}"),
+        ]
+        return card(self.path.name, "exported", Tone.GOOD, rows)
 
 
 def export(

@@ -43,3 +43,25 @@ def test_verify_recover_and_partials_show_themselves(tmp_path):
     found = rk.recover(tmp_path)
     assert "recovered" in found._repr_html_()
     assert Tone.GOOD.value in found[0]._repr_html_()
+
+
+def test_names_and_messages_of_strangers_are_shown_as_text(tmp_path):
+    name = "<img src=x onerror=alert(1)>\x1b[2J"
+    path = make_clip(tmp_path / f"{name}.ts", seconds=1)
+    (tmp_path / f"{name}.recording.ts").write_bytes(path.read_bytes()[:-188])
+    path.rename(tmp_path / f"{name}-whole.ts")
+    results = [
+        rk.verify(tmp_path / f"{name}-whole.ts"),
+        rk.partials(tmp_path),
+        rk.recover(tmp_path),
+        rk.export(tmp_path / f"{name}-whole.ts", tmp_path / f"{name}.mp4", start=0.2),
+        rk.record(rk.Synthetic(width=64, height=48, realtime=False, seconds=0.2), tmp_path / f"{name}-new.ts"),
+    ]
+    for result in results:
+        html = result._repr_html_()
+        assert "&lt;img src=x onerror=alert(1)&gt;" in html
+        assert "<img src=x" not in html
+        assert "\x1b" not in html
+    exported = results[3]._repr_html_()
+    assert "exported" in exported
+    assert "of the source on" in exported
