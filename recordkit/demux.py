@@ -59,11 +59,12 @@ def open_media(
     live is analysed for a moment only, if ``options`` do not say how long (``analyzeduration``), and has the times
     of its arrival in a format without any, for which libavformat makes some up by a frame rate.
     """
-    name = os.fspath(url) if isinstance(url, str | os.PathLike) else "bytes in memory"
+    is_named = isinstance(url, str | os.PathLike)
+    name = os.fspath(url) if isinstance(url, str | os.PathLike) else str(getattr(url, "name", "bytes in memory"))
     if "\0" in name:
         raise SourceError(name, "no file has a NUL in its name")
     given = dict(options or {})
-    is_live = _may_be_live(name)
+    is_live = is_named and _may_be_live(name)
     if is_live:
         given = _hasty() | given
     try:

@@ -9,6 +9,8 @@ from fractions import Fraction
 from typing import Protocol
 
 TICKS_PER_SECOND = 90_000
+TICK = Fraction(1, TICKS_PER_SECOND)
+"""How long one is, in seconds."""
 WRAP_BITS = 33
 WRAP = 1 << WRAP_BITS
 """Timestamps fold back to 0 here: after 95,443.7 s, or 26.5 hours."""

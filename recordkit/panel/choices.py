@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -107,9 +108,10 @@ class FileChoice:
         """The path, from here or from the panel's folder, whose files alone may be chosen from."""
         folder = self._folder.resolve()
         given = Path(url.removeprefix("file:"))
-        for path in (given.resolve(), (folder / given).resolve()):
-            if path.is_relative_to(folder) and path.exists():
-                return str(path)
+        with suppress(OSError, ValueError):  # a name that no file can have
+            for path in (given.resolve(), (folder / given).resolve()):
+                if path.is_relative_to(folder) and path.exists():
+                    return str(path)
         raise SettingsError(
             "address",
             url,

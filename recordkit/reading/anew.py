@@ -11,7 +11,7 @@ from av.video.frame import PictureType
 from ..encode.coded import Coded
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from ..ticks import TICKS_PER_SECOND
+from ..ticks import TICK
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
-_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 _ENCODERS = {Codec.H264: "libx264", Codec.H265: "libx265"}
 _QUALITY = "14"
 """Constant rate factor: so near to the frames before that nobody sees a step where the copy begins."""
@@ -44,7 +43,7 @@ class Anew:
     def put(self, unit: AccessUnit) -> list[Coded]:
         """Decode a unit; what comes out of it and of those before, encoded."""
         packet: Packet = av.Packet(unit.prefix + unit.data)
-        packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, _TIME_BASE
+        packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, TICK
         return self._take(packet)
 
     def flush(self) -> list[Coded]:
@@ -78,7 +77,7 @@ class Anew:
     def _made(self, frame: VideoFrame) -> VideoCodecContext:
         context = cast("VideoCodecContext", av.CodecContext.create(_ENCODERS[self._format.codec], "w"))
         context.width, context.height = frame.width, frame.height
-        context.pix_fmt, context.time_base = frame.format.name, _TIME_BASE
+        context.pix_fmt, context.time_base = frame.format.name, TICK
         aspect = self._decoder.sample_aspect_ratio
         if aspect is not None and aspect.numerator:
             context.sample_aspect_ratio = Fraction(aspect.numerator, aspect.denominator)

@@ -21,29 +21,38 @@ import numpy as np
 import numpy.typing as npt
 
 from .index import UNIT, Integers
+from .store import FileStore
 
 log = logging.getLogger("recordkit")
 
 SMALLEST_BYTES = 16 * 1024 * 1024
 """Smaller files are scanned sooner than it is worth while."""
 MOST_BYTES = 256 * 1024 * 1024
-_VERSION = 1
+TRANSPORT, CONTAINER = "transport", "container"
+"""The readers whose scans are kept."""
+_VERSION = 2
 _LONGEST_HEAD_BYTES = 4096
 
 
 class Found(NamedTuple):
-    """Units in decoding order, and by what packets are known again as one of them, if that is not their PTS."""
+    """What the scan of ``reader`` found: units in decoding order, and the first time of any stream, in seconds.
 
+    ``keys`` are by what packets are known again as one of them, if that is not their PTS.
+    """
+
+    reader: str
     time_base: Fraction
     units: npt.NDArray[np.void]
-    keys: Integers | None
+    start_s: Fraction
+    keys: Integers | None = None
 
 
 class Cached:
-    """The entry of the file at ``path``, as it is now."""
+    """The entry of the file at ``path``, which is open as ``store``, as it is now."""
 
-    def __init__(self, path: Path) -> None:
-        status = path.stat()
+    def __init__(self, path: Path, store: FileStore) -> None:
+        # Not by its name: that may be gone, or another file's, meanwhile.
+        status = store.status
         folder = _folder()
         self._is_worth_while = status.st_size >= SMALLEST_BYTES and folder is not None
         real = path.resolve()
@@ -66,18 +75,20 @@ class Cached:
             with self._path.open("rb") as file:
                 head = file.readline(_LONGEST_HEAD_BYTES)
                 stated = json.loads(head)
-                base, count, has_keys = Fraction(stated.pop("base")), stated.pop("count"), stated.pop("keys")
+                reader, count, has_keys = str(stated.pop("reader")), stated.pop("count"), stated.pop("keys")
+                base, start_s = Fraction(stated.pop("base")), Fraction(stated.pop("start"))
                 if stated != self._stated:
                     return None
                 units = np.fromfile(file, UNIT, count)
                 keys = np.fromfile(file, np.int64, count) if has_keys else None
             if len(units) != count or (keys is not None and len(keys) != count):
                 return None
-            os.utime(self._path)
+            with suppress(OSError):
+                os.utime(self._path)  # in a folder that is only read it stays as old as it is
         except (OSError, ValueError, TypeError, KeyError, ZeroDivisionError, AttributeError) as error:
             log.debug("%s: %s", self._path, error)
             return None
-        return Found(base, units, keys)
+        return Found(reader, base, units, start_s, keys)
 
     def write(self, found: Found) -> None:
         """Keep it; where that cannot be, the next one scans again."""
@@ -85,7 +96,9 @@ class Cached:
             return
         head = {
             **self._stated,
+            "reader": found.reader,
             "base": str(found.time_base),
+            "start": str(found.start_s),
             "count": len(found.units),
             "keys": found.keys is not None,
         }

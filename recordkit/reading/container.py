@@ -20,8 +20,9 @@ from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
 from ..telemetry.table import Rows
 from ..ticks import TICKS_PER_SECOND, fraction
-from .cache import Found
-from .index import Growing, Index, Integers, Unit, build, rows_of
+from .cache import CONTAINER, Found
+from .growing import Growing, build
+from .index import Index, Integers, Unit, times_of
 from .located import StoredFile
 from .samples import sample_rows, take_over
 from .sound import Heard, format_of, heard
@@ -84,13 +85,14 @@ class ContainerTrack:
         if not streams:
             container.close()
             raise SourceError(self._path, "holds no video that can be decoded")
+        self._is_at_start = True
         best = container.streams.best("video")
         return container, best if isinstance(best, VideoStream) and best in streams else streams[0]
 
     @property
     def found(self) -> Found:
         """What was found, to be kept for the next time."""
-        return Found(self.index.time_base, self.index.units, self._keys)
+        return Found(CONTAINER, self.index.time_base, self.index.units, self.start_s, self._keys)
 
     def _found(self, found: Found | None) -> Index | None:
         """The index of an earlier scan, if there is one."""
@@ -114,14 +116,14 @@ class ContainerTrack:
     def _says_nothing(self) -> bool:
         """Whether the first frames do not say when they were taken."""
         taken = _Taken(self._stream)
-        packets = (packet for packet in demux(self._container, [self._stream]) if packet.size)
+        packets = (packet for packet in self._demuxed() if packet.size)
         return not any(taken.of(packet) for packet in islice(packets, _LOOKS))
 
     def _scan(self) -> Index:
         self._rewind()
         units: list[Unit] = []
         taken = _Taken(self._stream)
-        for packet in demux(self._container, [self._stream]):
+        for packet in self._demuxed():
             if packet.size:
                 units.append(
                     Unit(
@@ -145,7 +147,7 @@ class ContainerTrack:
         if has_times:
             return build(units, base)
         index = build(units, base, self._learn_order(len(units)))
-        self._keys = rows_of(units)["pts"]
+        self._keys, _ = times_of(units)
         return index
 
     def _learn_order(self, count: int) -> list[int]:
@@ -179,14 +181,14 @@ class ContainerTrack:
             yield from self._from(index, first)
             return
         self._rewind()
-        for packet in demux(self._container, [self._stream]):
+        for packet in self._demuxed():
             if packet.size:
                 yield packet
 
     def _from(self, index: Index, first: int) -> Iterator[Packet]:
         """Seek to unit ``first``; if that leads beyond it, to earlier ones, and at last to the start."""
         can_seek = self._container.format.name not in _WITHOUT_TIMES
-        keys = [unit for unit in range(first, -1, -1) if index.keyframe[unit]][:4] if can_seek else []
+        keys = list(islice(filter(index.is_keyframe, range(first, -1, -1)), 4)) if can_seek else []
         for key in [*keys, None]:
             found = None
             if key is None:
@@ -194,10 +196,10 @@ class ContainerTrack:
                 found = 0
             else:
                 try:
-                    self._container.seek(int(min(index.dts[key], index.pts[key])), stream=self._stream)
+                    self._container.seek(min(index.dts_of(key), int(index.pts[key])), stream=self._stream)
                 except av.FFmpegError:
                     continue
-            for packet in demux(self._container, [self._stream]):
+            for packet in self._demuxed():
                 if not packet.size:
                     continue
                 if found is None:
@@ -220,9 +222,15 @@ class ContainerTrack:
         stated = packet.dts if packet.pts is None else packet.pts
         return None if stated is None else self._places.get(stated)
 
+    def _demuxed(self) -> Iterator[Packet]:
+        self._is_at_start = False
+        return demux(self._container, [self._stream])
+
     def _rewind(self) -> None:
-        self._container.close()
-        self._container, self._stream = self._open()
+        """Open it anew: not all that can be read can be sought in."""
+        if not self._is_at_start:
+            self._container.close()
+            self._container, self._stream = self._open()
 
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
         """Decoded audio around the times from ``begin`` to ``end``, in seconds of the file's clock."""

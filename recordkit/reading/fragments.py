@@ -19,8 +19,9 @@ from ..mp4.nal import cuts, parameter_sets
 from ..mp4.report import ChunkEvent, Event, MovieEvent, Sample, Track
 from ..mp4.scanner import Scanner
 from ..telemetry.table import KEYFRAME
-from ..ticks import TICKS_PER_SECOND, to_ticks
-from .index import Growing, Index, Unit
+from ..ticks import TICK, TICKS_PER_SECOND, to_ticks
+from .growing import Growing
+from .index import Index, Unit
 from .packets import decoder_of, packet_of
 from .sound import Heard
 from .store import Store
@@ -164,10 +165,10 @@ class FragmentTrack:
                 decoder.sample_rate = one.format.sample_rate
             packet = packet_of(one.data)
             packet.pts = packet.dts = one.pts
-            packet.time_base = Fraction(1, TICKS_PER_SECOND)
+            packet.time_base = TICK
             try:
                 for frame in decoder.decode(packet):
-                    frame.pts, frame.time_base = one.pts, Fraction(1, TICKS_PER_SECOND)
+                    frame.pts, frame.time_base = one.pts, TICK
                     yield frame
             except av.FFmpegError:
                 continue

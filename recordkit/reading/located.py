@@ -24,21 +24,29 @@ def located(source: Any) -> tuple[Path, Path | None]:  # noqa: ANN401 - whatever
         raise SourceError(repr(source), "give a path, a Recording or a Session")
     path = Path(os.fspath(given)).expanduser()
     partial = path.with_name(partial_of(path.name))
-    if not path.exists() and partial.exists():
-        path = partial
-    if path.is_dir():
-        raise SourceError(str(path), "is a folder: name a file in it")
-    tail = path.with_name(stem_of(path.name) + TAIL_SUFFIX)
-    return path, tail if is_partial(path.name) and tail.exists() else None
+    try:
+        if not path.exists() and partial.exists():
+            path = partial
+        if path.is_dir():
+            raise SourceError(str(path), "is a folder: name a file in it")
+        tail = path.with_name(stem_of(path.name) + TAIL_SUFFIX)
+        return path, tail if is_partial(path.name) and tail.exists() else None
+    except OSError as error:
+        raise SourceError(str(path), f"cannot be opened: {error.strerror}") from error
 
 
 class StoredFile(io.RawIOBase):
-    """What a store holds by now, as a file to read: what is written meanwhile is left out."""
+    """What a store holds by now, as a file to read: what is written meanwhile is left out.
 
-    def __init__(self, store: Store) -> None:
+    With ``begin`` and ``end`` only the bytes between them, behind ``head``.
+    """
+
+    def __init__(self, store: Store, begin: int = 0, end: int | None = None, *, head: bytes = b"") -> None:
         super().__init__()
-        self._store = store
-        self._size = store.size
+        self.name = store.name
+        self._store, self._head = store, head
+        self._shift = begin - len(head)
+        self._size = max((store.size if end is None else min(end, store.size)) - self._shift, len(head))
         self._at = 0
 
     def readable(self) -> bool:
@@ -62,6 +70,9 @@ class StoredFile(io.RawIOBase):
     def read(self, count: int = -1) -> bytes:
         """The next bytes. Raises SourceError."""
         end = self._size if count < 0 else min(self._size, self._at + count)
-        data = self._store.read(self._at, end) if self._at < end else b""
+        data = self._head[self._at : end]
+        begin = self._at + len(data)
+        if begin < end:
+            data += self._store.read(begin + self._shift, end + self._shift)
         self._at += len(data)
         return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ import numpy as np
 from ..errors import SourceError
 from ..names import is_partial, suffix_of
 from ..telemetry.table import read_rows, table_path
-from .cache import Cached, Found
+from .cache import CONTAINER, TRANSPORT, Cached, Found
 from .container import ContainerTrack
 from .fragments import FragmentTrack
-from .index import Growing
+from .growing import Growing
 from .located import located
 from .remote import remote
 from .store import FileStore
@@ -35,10 +34,12 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
 
     Raises SourceError if it cannot be opened or holds no video.
     """
+    text = getattr(source, "path", source)
+    if isinstance(text, str) and "://" in text:
+        return Video(Path(text), _elsewhere(text), None, open)
     path, tail = located(source)
     if not path.is_file():
-        text = os.fspath(getattr(source, "path", source))
-        return Video(path, _elsewhere(text), None, open)
+        return Video(path, _elsewhere(str(path)), None, open)
     try:
         store = FileStore(path, tail)
     except SourceError:
@@ -47,11 +48,13 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
         store = FileStore(path, tail)
     with ExitStack() as left:
         left.callback(store.close)
-        track = _own(path, store)
+        cached = Cached(path, store)
+        found = None if store.is_growing else cached.read()
+        track = _own(path, store, cached, found)
         if track is not None:
             left.pop_all()
             return Video(path, track, store, open)
-        return Video(path, _container(path, store), None, open)
+        return Video(path, _container(path, store, cached, found), None, open)
 
 
 def _elsewhere(url: str) -> Track:
@@ -66,41 +69,48 @@ def _elsewhere(url: str) -> Track:
     return ContainerTrack(url, store, store.rows(), reads=store)
 
 
-def _own(path: Path, store: FileStore) -> Track | None:
+def _own(path: Path, store: FileStore, cached: Cached, found: Found | None) -> Track | None:
     """The video as recordkit itself reads it; None if that is left to libavformat."""
-    if is_partial(path.name) or is_transport_stream(store):
-        track = _transport(path, store)
-        if track.is_readable:
-            return track
-    if is_partial(path.name) and suffix_of(path.name) == ".mp4":
+    partial = suffix_of(path.name) if is_partial(path.name) else ""
+    if partial == ".mp4":
         fragments = FragmentTrack(store)
         if fragments.has_video:
             return fragments
+    if found is not None and found.reader == CONTAINER:
+        return None
+    if partial == ".ts" or is_transport_stream(store):
+        track = _transport(path, store, cached, found)
+        if track.is_readable:
+            return track
     return None
 
 
-def _transport(path: Path, store: FileStore) -> TransportTrack:
+def _transport(path: Path, store: FileStore, cached: Cached, found: Found | None) -> TransportTrack:
     """A transport stream by its frame table, by what an earlier scan of it found, or by a new one."""
     growing, rows = store.is_growing, read_rows(table_path(path))
     if growing or rows is not None:
         return TransportTrack(store, is_growing=growing, rows=rows)
-    cached = Cached(path)
-    found = cached.read()
-    track = TransportTrack(store, is_growing=False, rows=None if found is None else found.units)
-    index = track.index
-    # Of a clock that begins anew the head does not tell the first time of all.
-    if track.is_readable and not track.is_from_table and not (np.diff(index.dts) < 0).any():
-        cached.write(Found(index.time_base, index.units, None))
+    if found is None:
+        track = TransportTrack(store, is_growing=False)
+    else:
+        track = TransportTrack(store, is_growing=False, rows=found.units, start_s=found.start_s)
+    if track.is_readable and not track.is_from_table:
+        cached.write(Found(TRANSPORT, track.index.time_base, track.index.units, track.start_s))
     return track
 
 
-def _container(path: Path, store: FileStore) -> ContainerTrack:
+def _container(path: Path, store: FileStore, cached: Cached, found: Found | None) -> ContainerTrack:
     """Any other file by its own tables, by what an earlier scan of it found, or by a new one."""
-    cached = Cached(path)
-    track = ContainerTrack(str(path), store, read_rows(table_path(path)), cached.read())
-    if not track.is_from_table:
-        found = track.found
-        again = Growing(found.time_base, found.units.copy())
-        if np.array_equal(again.index.order, track.index.order):
-            cached.write(found)
+    if found is not None and found.reader != CONTAINER:
+        found = None
+    track = ContainerTrack(str(path), store, read_rows(table_path(path)), found)
+    if not track.is_from_table and (track.found.keys is None or _is_told_by_times(track)):
+        cached.write(track.found)
     return track
+
+
+def _is_told_by_times(track: ContainerTrack) -> bool:
+    """Whether the order that was learnt by decoding is that of the times: the units alone are kept."""
+    found = track.found
+    again = Growing(found.time_base, found.units.copy())
+    return np.array_equal(again.index.order, track.index.order)

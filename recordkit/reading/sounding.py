@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -15,12 +14,10 @@ from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..settings import AudioCodec, AudioSettings
 from ..sound.ogg import opus_head
-from ..ticks import TICKS_PER_SECOND
+from ..ticks import TICK, TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
-
-_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 
 
 def sounding(
@@ -64,7 +61,7 @@ class _Anew:
 
     def put(self, unit: AccessUnit) -> list[Coded]:
         packet: Packet = av.Packet(unit.data)
-        packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, _TIME_BASE
+        packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, TICK
         return self._take(packet)
 
     def flush(self) -> list[Coded]:

@@ -61,6 +61,11 @@ class FileStore:
         return str(self.path)
 
     @property
+    def status(self) -> os.stat_result:
+        """What the system says of the file."""
+        return os.fstat(self._file)
+
+    @property
     def is_growing(self) -> bool:
         """Whether a tail may still add to it."""
         return self._tail is not None and self.path.name != "" and self._has_name()

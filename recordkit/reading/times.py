@@ -11,13 +11,15 @@
 from __future__ import annotations
 
 import math
+import numbers
 from bisect import bisect_right
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import SettingsError
 from .index import Index, Integers
 from .track import Track
 
@@ -26,6 +28,8 @@ _CLOSE_S = 1e-6
 """A time that was rounded on its way counts as the frame's own."""
 _LATELY = 1001
 _SECOND_NS = 1_000_000_000
+_MOST_S = 1e12
+"""Longer than any recording, and short enough to be counted in units of any time base."""
 
 
 class Dated(NamedTuple):
@@ -50,11 +54,18 @@ def usual_step(times: Seconds) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
-class Times:
-    """The times of a track as it is at this moment; it is made anew when there are more frames."""
+def moment(name: str, value: Any) -> float:  # noqa: ANN401 - whatever a caller gives
+    """``value`` as seconds of media; infinity is beyond any recording. Raises SettingsError for no number."""
+    if not isinstance(value, numbers.Real) or math.isnan(value):
+        raise SettingsError(name, value, "give seconds of media")
+    return min(max(float(value), -_MOST_S), _MOST_S)
 
-    def __init__(self, track: Track, name: str) -> None:
-        self._index, self._name = track.index, name
+
+class Times:
+    """The times of a track as it is at this moment (``is_of``)."""
+
+    def __init__(self, track: Track) -> None:
+        self._index, self._name, self._start_s = track.index, track.name, track.start_s
         start, base = track.start_s, track.index.time_base
         self._base = float(base)
         # In two parts: as a float a large PTS would lose its last digits.
@@ -62,6 +73,10 @@ class Times:
         self._rest = float(start - self._shift * base)
         self._all: Seconds | None = None
         self._dated: Dated | None = None
+
+    def is_of(self, track: Track) -> bool:
+        """Whether these are the times of ``track`` as it is now."""
+        return track.index is self._index and track.start_s == self._start_s
 
     @property
     def all(self) -> Seconds:
@@ -76,7 +91,10 @@ class Times:
 
     def pts(self, media_s: npt.ArrayLike) -> Integers:
         """Seconds of media as PTS, rounded to whole ones."""
-        found = np.round((np.asarray(media_s, np.float64) + self._rest) / self._base).astype(np.int64) + self._shift
+        seconds = np.asarray(media_s, np.float64)
+        if not (np.abs(seconds) <= _MOST_S).all():
+            raise SettingsError("media_s", media_s, "give seconds of media, each a number")
+        found = np.round((seconds + self._rest) / self._base).astype(np.int64) + self._shift
         return np.asarray(found, np.int64)
 
     def of(self, number: int) -> float:
@@ -99,7 +117,7 @@ class Times:
 
     def showing(self, media_s: float) -> int:
         """The number of the frame that is showing at ``media_s``, the first or last one outside of the video."""
-        pts = math.floor((media_s + _CLOSE_S + self._rest) / self._base) + self._shift
+        pts = math.floor((moment("media_s", media_s) + _CLOSE_S + self._rest) / self._base) + self._shift
         return max(self._index.shown_before(pts + 1) - 1, 0)
 
     def taken_at(self, time_ns: int) -> int:
@@ -112,15 +130,13 @@ class Times:
         step_s = (self.of(count - 1) - self.of(0)) / max(count - 1, 1)
         first, last = int(times[0]), int(times[-1])
         if not first <= time_ns <= last + int((step_s or 1) * _SECOND_NS):
-            asked, begin, end = (
-                datetime.fromtimestamp(one / 1e9, UTC).isoformat() for one in (time_ns, first, last)
-            )
+            asked, begin, end = map(_text, (time_ns, first, last))
             raise IndexError(f"{self._name} has no frame of {asked}: they were taken from {begin} to {end}")
         return int(known.numbers[bisect_right(times, time_ns) - 1])
 
     def captured_ns(self, media_s: float) -> int:
         """When what is shown at ``media_s`` was taken. Raises IndexError if nothing says so."""
-        known = self._in_order
+        media_s, known = moment("media_s", media_s), self._in_order
         return _along(media_s, self.media_s(self._index.shown_pts[known.numbers]), known.times_ns)
 
     def of_captured(self, time_ns: int) -> float:

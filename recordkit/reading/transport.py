@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -17,14 +16,16 @@ from ..errors import SourceError
 from ..model import Codec, StreamFormat
 from ..mpegts.report import PesEvent
 from ..telemetry.table import Rows, taken_of
-from ..ticks import TICKS_PER_SECOND, WRAP, fraction
+from ..ticks import TICK, TICKS_PER_SECOND, WRAP, fraction
 from .elementary import pes_packets, tables
-from .index import DAMAGED, Growing, Index
+from .growing import Growing
+from .index import DAMAGED, Index
+from .located import StoredFile
 from .packets import decoder_of, packet_of
 from .sound import Heard, SoundCutter
 from .store import Store
 from .track import TableMisfitError
-from .transport_scan import MOST_HEAD_BYTES, Streams, TransportScan
+from .transport_scan import Streams, TransportScan
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -36,18 +37,21 @@ _APART = TICKS_PER_SECOND * 3 // 2
 """So far audio may lie from the video of its time."""
 _MOST_BESIDE = 16
 """Rows of a table of which the times of capture are taken over, if the frames are scanned."""
-_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 
 
 class TransportTrack:
     """The first video in H.264 or H.265 of a transport stream.
 
     What ``rows`` of a frame table say of it is believed where the file has these frames at these places; only what
-    lies behind the last is scanned, and ``is_from_table`` is True.
+    lies behind the last is scanned, and ``is_from_table`` is True. ``start_s`` is the first time of any stream, as
+    a scan of the whole file found it.
     """
 
-    def __init__(self, store: Store, *, is_growing: bool, rows: Rows | None = None) -> None:
+    def __init__(
+        self, store: Store, *, is_growing: bool, rows: Rows | None = None, start_s: Fraction | None = None
+    ) -> None:
         self._store = store
+        self._known_start_s = start_s
         self._is_growing = is_growing
         self.is_from_table = False
         self._scan = TransportScan(store, Streams())
@@ -56,7 +60,7 @@ class TransportTrack:
         self.refresh()
         if self.is_from_table and not is_growing and rows is not None and self._is_all(rows):
             # Nothing has to be copied to add the last one.
-            self._scan.units = Growing(_TIME_BASE, rows)
+            self._scan.units = Growing(TICK, rows)
 
     def _adopt(self, rows: Rows) -> None:
         """Begin with a frame table, if the file has its frames."""
@@ -75,7 +79,7 @@ class TransportTrack:
             begin=int(last["offset"]),
             lead=tables(streams.pid, StreamFormat(streams.codec)),
             epoch=int(last["pts"]) // WRAP * WRAP,
-            units=Growing(_TIME_BASE, rows[:count]),
+            units=Growing(TICK, rows[:count]),
             beside={int(row["pts"]): taken_of(row) for row in rows[count : count + _MOST_BESIDE]},
         )
 
@@ -123,7 +127,8 @@ class TransportTrack:
     @property
     def start_s(self) -> Fraction:
         """The first time of any stream, in seconds of the file's clock."""
-        return self._scan.streams.start_s
+        known_s = self._known_start_s if self.is_from_table else None
+        return self._scan.streams.start_s if known_s is None else known_s
 
     def refresh(self) -> bool:
         """Scan what was written meanwhile."""
@@ -162,15 +167,15 @@ class TransportTrack:
 
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
         """Decoded audio around the times from ``begin`` to ``end``, in seconds of the file's clock."""
-        first, last = int(begin / _TIME_BASE) - _AUDIO_LEAD, int(end / _TIME_BASE) + _AUDIO_LEAD
+        first, last = int(begin / TICK) - _AUDIO_LEAD, int(end / TICK) + _AUDIO_LEAD
         places = self._audio_places(first, last)
         if places is None:
             return
         start, stop = places
         streams = self._scan.streams
-        data = self._store.read(0, streams.head_bytes)
-        data += self._store.read(max(start, streams.head_bytes), self._store.size if stop is None else stop)
-        with open_media(io.BytesIO(data), kind="mpegts") as container:
+        head = self._store.read(0, streams.head_bytes)
+        media = StoredFile(self._store, max(start, streams.head_bytes), stop, head=head)
+        with open_media(cast("BinaryIO", media), kind="mpegts") as container:
             found = [one for one in container.streams.audio if one.id == streams.audio_pid]
             for packet in demux(container, found):
                 try:
@@ -181,11 +186,11 @@ class TransportTrack:
                     base = fraction(frame.time_base)
                     if frame.pts is not None and base:
                         # libavformat counts from whatever turn of the 33 bits it likes (ISO/IEC 13818-1, 2.4.3.7).
-                        turn = int(WRAP * _TIME_BASE / base)
+                        turn = int(WRAP * TICK / base)
                         frame.pts += round((int(begin / base) - frame.pts) / turn) * turn
                     yield frame
 
-    def _audio_places(self, begin: int, end: int) -> tuple[int, int | None] | None:
+    def _audio_places(self, begin: int, end: int) -> tuple[int, int] | None:
         """The bytes between which audio of these ticks lies; None if there is none at all."""
         if self.is_from_table and self._scan.streams.audio_pid < 0:
             self.rescan()  # audio that begins late
@@ -196,23 +201,18 @@ class TransportTrack:
             last = bisect_left(range(len(index.units)), end + _APART, key=index.dts_of)
             start = int(index.offset[first]) if first > 0 else 0
             return start, int(index.offset[last]) if last < len(index.units) else size
-        audio = self._scan.audio
-        return audio.between(begin, end) if len(audio) else None
+        return self._scan.audio.between(begin, end)
 
     def coded_audio(self, begin: int, end: int) -> Iterator[Heard]:
         """Coded audio that is heard from ``begin`` on and before ``end``."""
         places = self._audio_places(begin, end)
-        codec, audio = self._scan.streams.audio_codec, self._scan.audio
+        codec = self._scan.streams.audio_codec
         if places is None or codec is None:
-            return
-        if len(audio) and not self.is_from_table and begin > audio.times[-1] + TICKS_PER_SECOND:
             return
         start, stop = places
         cutter = SoundCutter(codec)
         # The tables only say that it is audio; what it is has been told.
         carried = StreamFormat(Codec.AAC, sample_rate=48_000, channels=2)
-        # Of the last one nobody knows where it ends: not far behind its beginning.
-        stop = audio.offsets[-1] + MOST_HEAD_BYTES if stop is None else stop
         for event in pes_packets(self._store, self._scan.streams.audio_pid, carried, start, stop):
             if event.pts is None or not event.complete:
                 continue

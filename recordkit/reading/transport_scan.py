@@ -14,8 +14,9 @@ from ..model import Captured, Codec
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
 from ..mpegts.scanner import Scanner
 from ..mpegts.tables import MappedStream
-from ..ticks import TICKS_PER_SECOND
-from .index import Growing, Unit
+from ..ticks import TICK, TICKS_PER_SECOND
+from .growing import Growing
+from .index import Unit
 from .store import Store
 
 MOST_HEAD_BYTES = 1 << 20
@@ -26,7 +27,6 @@ _LARGEST_PACKET_BYTES = 204
 _VIDEO = (Codec.H264, Codec.H265)
 _AUDIO = ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm")
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
-_TIME_BASE = Fraction(1, TICKS_PER_SECOND)
 
 
 class Streams:
@@ -49,7 +49,7 @@ class Streams:
     @property
     def start_s(self) -> Fraction:
         """The first time of any of them."""
-        return min(self._starts.values(), default=0) * _TIME_BASE
+        return min(self._starts.values(), default=0) * TICK
 
     def note_start(self, pid: int, pts: int) -> None:
         """A frame of one of them is shown at ``pts``."""
@@ -85,15 +85,18 @@ class AudioPlaces:
         self.times.extend(times)
         self.offsets.extend(offsets)
 
-    def between(self, begin: int, end: int) -> tuple[int, int | None]:
-        """From which byte to which audio from ``begin`` to ``end`` ticks lies.
+    def between(self, begin: int, end: int) -> tuple[int, int] | None:
+        """From which byte to which audio from ``begin`` to ``end`` ticks lies; None if there is none.
 
-        None if it is the last that there is: of a PES packet that no other follows nobody knows where it ends.
+        Of the last PES packet nobody knows where it ends: not far behind its beginning.
         """
+        if not self.times or begin > self.times[-1] + TICKS_PER_SECOND:
+            return None
         # One PES packet earlier: a frame may begin in it and end in the next.
         first = max(bisect_right(self.times, begin) - 2, 0)
         last = bisect_left(self.times, end) + 1
-        return self.offsets[first], self.offsets[last] if last < len(self.times) else None
+        stop = self.offsets[last] if last < len(self.times) else self.offsets[-1] + MOST_HEAD_BYTES
+        return self.offsets[first], stop
 
 
 class TransportScan:
@@ -117,7 +120,7 @@ class TransportScan:
     ) -> None:
         self.is_simple = True
         self.streams = streams
-        self.units = Growing(_TIME_BASE) if units is None else units
+        self.units = Growing(TICK) if units is None else units
         self.audio = AudioPlaces()
         self.has_keyframe = units is not None
         self._store = store

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
@@ -20,7 +21,7 @@ from .frame import Frame
 from .marking import Mark, MarksRead
 from .store import Store
 from .tables import frame_table, mark_table
-from .times import Times
+from .times import Times, moment
 from .track import TableMisfitError, Track
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Frames(Sequence[Frame]):
         return np.stack([one.image for one in self]).astype(dtype or np.uint8, copy=False)
 
     def __repr__(self) -> str:
-        return f"<Frames {self.numbers} of {self._video.path}>"
+        return f"<Frames {self.numbers} of {self._video._track.name}>"
 
 
 class Video(Sequence[Frame]):
@@ -86,7 +87,7 @@ class Video(Sequence[Frame]):
         return len(self._track.index)
 
     def __repr__(self) -> str:
-        return f"<Video {self.path}, {len(self):,} frames, {self.duration_s:.3f} s, {self.fps:.6g} fps>"
+        return f"<Video {self._track.name}, {len(self):,} frames, {self.duration_s:.3f} s, {self.fps:.6g} fps>"
 
     @overload
     def __getitem__(self, number: SupportsIndex) -> Frame: ...
@@ -103,7 +104,7 @@ class Video(Sequence[Frame]):
         count, asked = len(self), number.__index__()
         if not -count <= asked < count:
             there = f"0 to {count - 1}" if count else "none"
-            raise IndexError(f"{self.path} has no frame {asked}: there are {there}")
+            raise IndexError(f"{self._track.name} has no frame {asked}: there are {there}")
         return self._frame(asked % count, self._decoder)
 
     def _frame(self, number: int, decoder: FrameDecoder) -> Frame:
@@ -111,10 +112,9 @@ class Video(Sequence[Frame]):
             frame = decoder.frame(number)
         except TableMisfitError:
             self._track.rescan()
-            self._made = None
             decoder.restart()
             if number >= len(self):
-                raise IndexError(f"{self.path} has no frame {number} any more: it was damaged") from None
+                raise IndexError(f"{self._track.name} has no frame {number} any more: it was damaged") from None
             frame = decoder.frame(number)
         index = self._track.index
         unit = int(index.order[number])
@@ -237,25 +237,31 @@ class Video(Sequence[Frame]):
         return self[self.find(when)]
 
     def find(self, when: float | datetime) -> int:
-        """The number of the frame that is showing at ``when``, as in ``at``. Raises IndexError."""
+        """The number of the frame that is showing at ``when``, as in ``at``. Raises IndexError, SettingsError."""
         if isinstance(when, datetime):
             return self._times.taken_at(_nanoseconds("when", when))
-        if not len(self) or not 0 <= when <= self.duration_s:
-            raise IndexError(f"{self.path} has no frame at {when} s: it ends at {self.duration_s:.3f} s")
+        if not len(self) or not 0 <= moment("when", when) <= self.duration_s:
+            raise IndexError(f"{self._track.name} has no frame at {when} s: it ends at {self.duration_s:.3f} s")
         return self._times.showing(when)
 
     def between(self, begin: float, end: float) -> Frames:
-        """The frames that begin to be shown at ``begin`` seconds of media or later, and before ``end``."""
-        first, last = self._times.before(begin), self._times.before(end)
+        """The frames that begin to be shown at ``begin`` seconds of media or later, and before ``end``.
+
+        Infinity is behind all of them. Raises SettingsError for what is no number.
+        """
+        first = self._times.before(moment("begin", begin))
+        last = self._times.before(moment("end", end))
         return Frames(self, range(first, max(first, last)))
 
     def audio(self, begin: float = 0.0, end: float | None = None) -> tuple[npt.NDArray[np.float32], int]:
         """The first audio stream from ``begin`` to ``end`` seconds of media, and its rate in Hz.
 
         (samples, channels), full scale 1.0; 0 where there is no audio (before it begins, in a gap). Of a file
-        without audio the array is empty and the rate 0.
+        without audio the array is empty and the rate 0. Without ``end``, or with infinity, to the last frame's end.
+        Raises SettingsError for what is no number.
         """
-        end = self.duration_s if end is None else end
+        begin = 0.0 if begin == -inf else moment("begin", begin)
+        end = self.duration_s if end in (None, inf) else moment("end", end)
         return audio_between(self._track, begin, end)
 
     def to_dask(self) -> Any:  # noqa: ANN401 - a dask.array.Array, of an optional package
@@ -277,8 +283,10 @@ class Video(Sequence[Frame]):
         """Look for frames that were written meanwhile; how many there are now."""
         store = self._store
         if store is not None:
-            changed = self._track.refresh() if store.is_growing else self._track.finish()
-            self._made = None if changed else self._made
+            if store.is_growing:
+                self._track.refresh()
+            else:
+                self._track.finish()
         return len(self)
 
     def follow(self, *, from_number: int | None = None, timeout_s: float = 30.0) -> Iterator[Frame]:
@@ -310,8 +318,9 @@ class Video(Sequence[Frame]):
 
     @property
     def _times(self) -> Times:
-        if self._made is None:
-            self._made = Times(self._track, str(self.path))
+        # Whoever reads beside this may have found more, or have learnt all anew.
+        if self._made is None or not self._made.is_of(self._track):
+            self._made = Times(self._track)
         return self._made
 
     def _mark(self, name: str) -> Mark:
@@ -319,7 +328,7 @@ class Video(Sequence[Frame]):
         found = next((mark for mark in marks if mark.name == name), None)
         if found is None:
             there = ", ".join(repr(mark.name) for mark in marks[:10]) or "none"
-            raise KeyError(f"{self.path} has no mark {name!r}: there are {there}")
+            raise KeyError(f"{self._track.name} has no mark {name!r}: there are {there}")
         return found
 
 

@@ -61,16 +61,12 @@ def packed(captured: Captured | None) -> tuple[int, int, int]:
     return captured.time_ns, _ORIGINS.index(captured.by) + 1, error_us
 
 
-def unpacked(time_ns: int, by: int, error_us: int) -> Captured | None:
-    """The time of capture that these say."""
-    if not 1 <= by <= len(_ORIGINS):
-        return None
-    return Captured(time_ns, _ORIGINS[by - 1], None if error_us == NO_ERROR else error_us / 1e6)
-
-
 def taken_of(row: np.void) -> Captured | None:
     """The time of capture in a row."""
-    return unpacked(int(row["captured_ns"]), int(row["captured_by"]), int(row["error_us"]))
+    by, error_us = int(row["captured_by"]), int(row["error_us"])
+    if not 1 <= by <= len(_ORIGINS):
+        return None
+    return Captured(int(row["captured_ns"]), _ORIGINS[by - 1], None if error_us == NO_ERROR else error_us / 1e6)
 
 
 class FrameTable:

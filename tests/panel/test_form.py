@@ -51,7 +51,7 @@ def test_a_file_needs_an_address(tmp_path):
 @pytest.mark.parametrize(
     "address",
     ["/etc/hostname", "file:/etc/hostname", "../other.ts", "other/link.ts", "/dev/null", "concat:clip.ts",
-     "subfile,,a,1,,:clip.ts", "gopher://127.0.0.1/", "pipe:0", "cache:clip.ts"],
+     "subfile,,a,1,,:clip.ts", "gopher://127.0.0.1/", "pipe:0", "cache:clip.ts", "x" * 300, "a\0b"],
 )  # fmt: skip
 def test_who_sees_a_panel_reads_files_below_its_folder_alone(address, tmp_path):
     folder = tmp_path / "recordings"

@@ -2,13 +2,20 @@
 
 import os
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import recordkit as rk
+from recordkit.mpegts.laying import PacketBuffer
+from recordkit.mpegts.packetiser import Packetiser
 from recordkit.reading import cache
+from recordkit.reading.store import FileStore
+from recordkit.reading.units import Source
 from recordkit.sources.marks import read_frame_number
+from recordkit.ticks import TICKS_PER_SECOND
 from tests.media import make_clip
 
 KINDS = {
@@ -71,6 +78,56 @@ def test_what_is_broken_is_not_believed(copied, folder, damage):
     (entry,) = folder.iterdir()
     entry.write_bytes(entry.read_bytes()[:-50] if damage is None else damage)
     assert not opened(copied)[1]
+    assert opened(copied)[1]
+
+
+def test_what_libavformat_read_is_not_scanned_as_a_transport_stream_again(tmp_path, monkeypatch):
+    path = make_clip(
+        tmp_path / "mpeg-2.ts", seconds=2, size=(320, 180), video="mpeg2video", options={"q": "2"}, audio=()
+    )
+    frames, _ = opened(path)
+    monkeypatch.setattr("recordkit.reading.opening.TransportTrack", None)
+    again, is_known = opened(path)
+    assert is_known
+    pd.testing.assert_frame_equal(again, frames)
+
+
+def laid(units, shift):
+    """The bytes of a transport stream of these units, so many ticks later."""
+    packetiser, buffer = Packetiser(), PacketBuffer(np.empty((8192, 188), np.uint8))
+    packetiser.declare(0, units[0].format)
+    for one in units:
+        packetiser.lay(replace(one.unit, pts=one.unit.pts + shift, dts=one.unit.dts + shift), buffer)
+    return bytes(buffer.bytes[: buffer.used_bytes])
+
+
+def test_the_first_time_of_all_is_the_same_although_the_head_does_not_tell_it(tmp_path):
+    source = Source(make_clip(tmp_path / "clip.ts", seconds=2, size=(320, 180), audio=(), options={"g": "30"}))
+    units = list(source.units())
+    source.close()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(laid(units[:30], 20 * TICKS_PER_SECOND) + laid(units[30:], 0))
+    (frames, was_known), (again, is_known) = opened(path), opened(path)
+    assert (was_known, is_known) == (False, True)
+    pd.testing.assert_frame_equal(again, frames)
+    assert again.attrs == frames.attrs
+    assert again["media_s"].min() == 0
+
+
+def test_a_file_that_vanishes_is_told_of_by_who_reads_it(copied):
+    store = FileStore(copied)
+    copied.unlink()
+    assert cache.Cached(copied, store).read() is None
+    store.close()
+
+
+def test_a_folder_that_can_only_be_read_is_believed(copied, monkeypatch):
+    opened(copied)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "utime", refuse)
     assert opened(copied)[1]
 
 

@@ -22,6 +22,15 @@ def numbers(video, asked):
     return [read_frame_number(video[number].frame) for number in asked]
 
 
+def test_a_partial_is_not_taken_for_a_transport_stream(tmp_path, monkeypatch):
+    monkeypatch.setattr("recordkit.reading.opening.TransportTrack", None)
+    with rk.Recorder(tmp_path / "talk.mp4", flush_interval=3600) as recorder:
+        written(recorder, FRAMES[:60])
+        recorder.flush()
+        with rk.open(tmp_path / "talk.mp4") as video:
+            assert numbers(video, (10, 0)) == [10, 0]
+
+
 def test_a_recording_is_read_while_it_grows_and_when_it_is_finished(tmp_path):
     path = tmp_path / "talk.mp4"
     half = len(FRAMES) // 2

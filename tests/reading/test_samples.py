@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import recordkit as rk
-from recordkit.demux import demux
+from recordkit.demux import demux, open_media
 from recordkit.reading.container import ContainerTrack
 from recordkit.sources.marks import read_frame_number
 from tests.media import make_clip
@@ -85,6 +85,17 @@ def test_a_file_that_is_cut_is_scanned(tmp_path):
     with rk.open(path) as video:
         assert not video._track.is_from_table
         assert 0 < len(video) < 60
+
+
+def test_a_file_is_opened_once_to_be_scanned(tmp_path, monkeypatch):
+    path, asked = make_clip(tmp_path / "clip.mkv", seconds=1, audio=()), []
+    monkeypatch.setattr(
+        "recordkit.reading.container.open_media", lambda *given: (asked.append(given), open_media(*given))[1]
+    )
+    with rk.open(path) as video:
+        assert len(video) == 30
+        assert len(asked) == 1
+        assert read_frame_number(video[20].frame) == 20
 
 
 def test_nothing_but_the_tables_is_read(tmp_path, monkeypatch):

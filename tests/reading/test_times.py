@@ -59,6 +59,21 @@ def test_before_the_first_frame_and_behind_the_last_time_goes_on(video):
     )
 
 
+def test_what_is_no_number_is_told_and_infinity_is_behind_all(video):
+    count = len(video)
+    assert video.between(-np.inf, np.inf).numbers == video.between(0, np.inf).numbers == range(count)
+    assert len(video.between(np.inf, np.inf)) == 0
+    assert (video.showing(-np.inf), video.showing(np.inf)) == (0, count - 1)
+    assert video.audio(-np.inf, np.inf)[1] == 0
+    for ask in (video.find, video.showing, video.captured_at, video.audio, lambda at: video.between(0, at)):
+        for at in (float("nan"), "soon", None):
+            with pytest.raises(SettingsError, match="give seconds of media"):
+                ask(at)
+    for at in (float("nan"), float("inf"), [0.0, float("nan")]):
+        with pytest.raises(SettingsError, match="give seconds of media"):
+            video.pts_of(at)
+
+
 def test_each_way_leads_back(video):
     for media_s in np.linspace(-1, 2, 31):
         assert video.media_s_at(video.captured_at(media_s)) == pytest.approx(media_s, abs=2e-6)

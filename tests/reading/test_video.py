@@ -12,6 +12,7 @@ import recordkit as rk
 from recordkit.errors import SourceError
 from recordkit.mpegts.laying import PacketBuffer
 from recordkit.mpegts.packetiser import Packetiser
+from recordkit.reading.store import FileStore
 from recordkit.reading.units import Source
 from recordkit.sources.marks import find_beeps, read_frame_number
 from recordkit.system import System
@@ -115,6 +116,20 @@ def test_audio_lies_where_it_is_heard(video):
     assert not beyond[24_000:].any()
 
 
+def test_no_more_of_a_file_is_read_for_audio_than_there_may_be(recorded, tmp_path, monkeypatch):
+    path = tmp_path / "longer.ts"
+    null = b"\x47\x1f\xff\x10" + bytes(184)
+    path.write_bytes(recorded.read_bytes() + null * 16_384)
+    with rk.open(path) as video:
+        ends, once = [0], FileStore.read
+        monkeypatch.setattr(FileStore, "read", lambda *given: (ends.append(given[2]), once(*given))[1])
+        assert not video.audio(60, 61)[0].size
+        assert max(ends) == 0
+        samples, _ = video.audio(5.5, 6)
+        assert samples[:20_000].any()
+        assert max(ends) < recorded.stat().st_size + 188 * 8192
+
+
 def test_a_dask_array_has_a_block_for_each_group_of_frames(video):
     array = video.to_dask()
     assert array.shape == (FRAMES, 180, 320, 3)
@@ -169,6 +184,9 @@ def test_a_recording_is_read_while_it_is_written(tmp_path):
             for _ in range(30):
                 recorder.write(next(source))
             recorder.flush()
+            assert video.duration_s == pytest.approx(50 / 30)
+            video._track.refresh()  # as another reader of the same file does
+            assert video.frames["media_s"].iloc[79] == pytest.approx(video.time_of(79))
             assert video.refresh() == 80
             assert [number(video[one]) for one in (79, 60, 3)] == [79, 60, 3]
             for frame in source:
@@ -217,6 +235,8 @@ def test_what_cannot_be_opened_is_told(tmp_path):
         rk.open(tmp_path / "text.ts")
     with pytest.raises(SourceError, match="give a path"):
         rk.open(42)
+    with pytest.raises(SourceError, match="x: cannot be opened: File name too long"):
+        rk.open(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize("has_table", [True, False])
