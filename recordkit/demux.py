@@ -45,6 +45,8 @@ _TAGS: Mapping[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.
 """PyAV 19 no longer takes this, and replaces what is not UTF-8 by itself."""
 
 _BOUNDS: Mapping[str, str] = {"max_pixels": str(MOST_PIXELS)}
+_SOFTWARE: Mapping[str, str] = {"av1": "libdav1d"}
+"""By the coding: whose decoder of the same name only hands on to a graphics card."""
 T = TypeVar("T", bound="av.VideoCodecContext")
 
 DemuxedPacket: TypeAlias = "av.Packet[Any]"
@@ -100,6 +102,12 @@ def _opened(url: str | BinaryIO, kind: str | None, options: dict[str, str]) -> I
         if isinstance(stream, av.VideoStream) and is_decodable(stream):
             bounded(stream.codec_context)
     return container
+
+
+def decoder_name(codec: str) -> str:
+    """How a decoder of ``codec`` (libavcodec's name of the coding) is called that needs no hardware."""
+    name = _SOFTWARE.get(codec, codec)
+    return name if name in av.codecs_available else codec
 
 
 def bounded(decoder: T) -> T:

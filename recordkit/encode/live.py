@@ -11,7 +11,7 @@ from typing import Any, cast
 import av
 from av.video.frame import VideoFrame
 
-from ..demux import MOST_PIXELS
+from ..demux import MOST_PIXELS, decoder_name
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec, EncodedUnit
 from ..settings import VideoSettings
@@ -164,7 +164,8 @@ class LivePictures:
         try:
             decoder = self._decoder
             if decoder is None:
-                decoder = self._decoder = cast(av.VideoCodecContext, av.VideoCodecContext.create(unit.codec, "r"))
+                name = decoder_name(unit.codec)
+                decoder = self._decoder = cast(av.VideoCodecContext, av.VideoCodecContext.create(name, "r"))
                 # In order and at once; what is damaged is an error, not a picture.
                 decoder.thread_count = 1
                 flags = {} if self.times.reorders else {"flags": "low_delay"}

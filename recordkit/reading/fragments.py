@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from ..bitstream.av1 import av1_sequence
 from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.lengths import with_start_codes
 from ..errors import MediaError, SourceError
-from ..model import Codec, StreamFormat
+from ..model import Captured, Codec, StreamFormat
 from ..mp4.entries import Described
 from ..mp4.nal import cuts, parameter_sets
 from ..mp4.report import ChunkEvent, Event, MovieEvent, Sample, Track
@@ -34,7 +35,7 @@ _LEAD_S = Fraction(1, 2)
 
 
 class FragmentTrack:
-    """The first video in H.264 or H.265 of a fragmented MP4; ``has_video`` is False if it has none."""
+    """The first video of a fragmented MP4 whose coding we record; ``has_video`` is False if it has none."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -96,7 +97,7 @@ class FragmentTrack:
             # What is appended at the end lists the chunks that are known already.
             if event.fragmented:
                 for track in event.tracks:
-                    if track.is_video and track.described and track.described[0].codec in (Codec.H264, Codec.H265):
+                    if track.is_video and track.described and track.described[0].codec is not None:
                         self._video = track if self._video in (None, track) else self._followed(track)
                     elif track.handler == "soun" and self._audio is None:
                         self._audio = track
@@ -119,12 +120,7 @@ class FragmentTrack:
         if video is None or sample.track != video.number:
             return
         entry = video.described[min(sample.description, len(video.described)) - 1]
-        data = chunk.data(sample)[:HEAD_BYTES]
-        try:
-            head, _ = with_start_codes(_whole(data, entry.length_bytes), entry.length_bytes)
-            captured = captured_in(head, self._codec)
-        except MediaError:
-            captured = None
+        captured = _captured(chunk.data(sample)[:HEAD_BYTES], entry) if self._codec.has_nal_units else None
         if self._units is None:
             self._units = Growing(Fraction(1, video.rate))
         self._units.extend(
@@ -142,7 +138,10 @@ class FragmentTrack:
         return decoder_of(self._codec, self.name)
 
     def packets(self, first: int) -> Iterator[Packet]:
-        """The coded frames from unit ``first`` on, as byte streams with parameter sets before each keyframe."""
+        """The coded frames from unit ``first`` on, with what a decoder must know before each keyframe.
+
+        Those that are made of NAL units are byte streams.
+        """
         units = self.index.units
         for unit in range(first, len(units)):
             entry, row = self._entries[unit], units[unit]
@@ -150,9 +149,13 @@ class FragmentTrack:
             data = self._store.read(offset, offset + count)
             if len(data) < count:
                 raise SourceError(self.name, f"is shorter than when it was opened: byte {offset:,} is missing")
-            data, _ = with_start_codes(data, entry.length_bytes)
-            if row["flags"] & KEYFRAME and not parameter_sets(cuts(data, self._codec), self._codec):
-                data = entry.sets + data
+            is_key = bool(row["flags"] & KEYFRAME)
+            if self._codec.has_nal_units:
+                data, _ = with_start_codes(data, entry.length_bytes)
+                if is_key and not parameter_sets(cuts(data, self._codec), self._codec):
+                    data = entry.sets + data
+            elif is_key and self._codec is Codec.AV1 and not av1_sequence(data):
+                data = entry.config + data
             yield packet_of(data)
 
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
@@ -198,6 +201,17 @@ class FragmentTrack:
     def close(self) -> None:
         """Close the file."""
         self._store.close()
+
+
+def _captured(data: bytes, entry: Described) -> Captured | None:
+    """When a frame was taken that begins with ``data``, if it says so itself."""
+    if entry.codec is None:
+        return None
+    try:
+        head, _ = with_start_codes(_whole(data, entry.length_bytes), entry.length_bytes)
+        return captured_in(head, entry.codec)
+    except MediaError:
+        return None
 
 
 def _whole(head: bytes, length_bytes: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from ..demux import bounded
+from ..demux import bounded, decoder_name
 from ..errors import SourceError
 from ..model import Codec
 
@@ -28,7 +28,7 @@ def packet_of(data: bytes) -> Packet:
 
 def decoder_of(codec: Codec | None, name: str) -> VideoCodecContext:
     """A decoder that takes its parameter sets from the keyframes; raises SourceError about the file ``name``."""
-    context = av.CodecContext.create(str(codec), "r")
+    context = av.CodecContext.create(decoder_name(str(codec)), "r")
     if not isinstance(context, VideoCodecContext):
         raise SourceError(name, f"there is no decoder for {codec}")
     return bounded(context)

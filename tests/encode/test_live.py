@@ -18,6 +18,7 @@ from recordkit.model import Codec, EncodedUnit
 from recordkit.settings import AudioSettings, VideoSettings
 from recordkit.ticks import TICKS_PER_SECOND
 from tests.encode.live_units import pictures, sound
+from tests.mp4 import real
 
 STEP = TICKS_PER_SECOND // 30
 
@@ -45,6 +46,17 @@ def test_pictures_of_any_coding_become_h264(tmp_path, codec):
     assert recording.counters.video_units == 45
     assert recording.streams[0] == rk.StreamFormat(Codec.H264, width=320, height=180)
     assert recording.streams[1].codec is Codec.AAC
+
+
+def test_av1_is_decoded_on_any_machine():
+    way = LivePictures(VideoSettings(preset="ultrafast"), 0)
+    coded = []
+    for one in real.video(Codec.AV1).units:
+        unit = EncodedUnit("av1", one.data, one.pts, is_entry=one.random_access)
+        coded += way.code(unit, one.pts, discontinuity=False)
+    coded += way.flush()
+    assert [one.unit.pts for one in coded] == [one.pts for one in real.video(Codec.AV1).units]
+    assert {one.format for one in coded} == {rk.StreamFormat(Codec.H264, width=320, height=180)}
 
 
 def test_h264_is_kept_byte_for_byte_and_the_choice_is_logged(caplog):
