@@ -187,6 +187,11 @@ class FaultySystem(System):
         with self._lock:
             return [call for call in self.calls if call.name == name]
 
+    def count(self, name: str) -> int:
+        """How many calls of ``name`` there have been."""
+        with self._lock:
+            return self._counts[name]
+
     def _plan(self, name: str, nth: int, action: Callable[[], int | None], *, lasting: bool = False) -> None:
         if lasting:
             self._lasting[name] = (nth, action)

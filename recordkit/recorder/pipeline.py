@@ -151,6 +151,7 @@ class Pipeline:
         self._defer()
         self._lay_early()
         self._drain()
+        self._make_safe()
         if self._has_caught_up():
             self._end_prelude()
         if self._writer.ended_because is not None:
@@ -218,15 +219,23 @@ class Pipeline:
         return True
 
     def _defer(self) -> None:
-        """Of units that have come coded, and faster than they can be laid one by one, make several safe at once."""
-        if isinstance(self._intake.next, _CODED):
-            now_s = self._clock.monotonic()
-            if self._deferred_s is None or now_s - self._deferred_s >= _LONGEST_DEFERRED_S:
-                self._writer.defer(on=True)
-                self._deferred_s = now_s
-        elif self._deferred_s is not None:
+        """Of coded units that have come together, or faster than they can be laid, make several safe at once."""
+        if self._deferred_s is None and (self._pending or self._early) and isinstance(self._intake.next, _CODED):
+            self._writer.defer(on=True)
+            self._deferred_s = self._clock.monotonic()
+
+    def _make_safe(self) -> None:
+        """What was deferred is made safe with the last unit that has come; it waits for no other to come."""
+        if self._deferred_s is None:
+            return
+        if not isinstance(self._intake.next, _CODED):
             self._writer.defer(on=False)
             self._deferred_s = None
+            return
+        now_s = self._clock.monotonic()
+        if now_s - self._deferred_s >= _LONGEST_DEFERRED_S:
+            self._writer.defer(on=True)
+            self._deferred_s = now_s
 
     @property
     def has_early_room(self) -> bool:

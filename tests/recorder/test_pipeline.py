@@ -11,7 +11,7 @@ from recordkit.encode.coded import Coded
 from recordkit.encode.ways import Ways
 from recordkit.errors import MediaError, WriteError
 from recordkit.intake import Intake
-from recordkit.model import AccessUnit, EventKind
+from recordkit.model import AccessUnit, EncodedUnit, EventKind
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import TablesEvent
 from recordkit.mpegts.scanner import Scanner
@@ -28,6 +28,7 @@ from ..steering import (
     VIDEO,
     FakeClock,
     FaultySystem,
+    read_tail,
     recordkit_threads,
     scan,
     unit,
@@ -62,6 +63,8 @@ class FakeStreams:
         if self.fault is not None:
             raise self.fault
         stream_format = AUDIO if index else self.video_format
+        if isinstance(media, EncodedUnit):
+            media = unit(media.ticks, len(media.data), stream=index)
         return [Coded(stream_format, replace(media, discontinuity=discontinuity))]
 
     def settle(self):
@@ -124,6 +127,10 @@ class Rig(Observer):
         if taken:
             self.given.append(one)
         return taken
+
+    def put_coded(self, number):
+        """As a live source gives it, already coded."""
+        assert self.intake.put(EncodedUnit("h264", bytes(100), number, is_entry=True), 0, number, 100, entry=True)
 
     def idle(self):
         self.clock.until_waiting(ENCODE_THREAD)
@@ -192,6 +199,22 @@ def test_items_become_units_in_the_file(tmp_path):
         assert (rig.pipeline.tally.video_units, rig.pipeline.tally.audio_units) == (101, 0)
         assert rig.pipeline.tally.first_pts == unit(0).pts
         assert rig.pipeline.tally.end_pts == unit(101).pts
+
+
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_coded_units_that_come_together_are_made_safe_by_one_pair_of_writes(tmp_path, together):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.put_coded(0)
+        rig.idle()
+        before = rig.system.count("store")
+        with rig.intake.changed:
+            for number in range(1, 1 + together):
+                rig.put_coded(number)
+        rig.idle()
+        # The packets, and how many of them count.
+        assert rig.system.count("store") - before == 2
+        tail = read_tail(rig.partial.with_suffix(".tail"))
+        assert sum(len(data) for _, data in tail.slots) == rig.writer.laid_bytes
 
 
 def test_coded_bytes_take_the_place_of_raw_ones_in_the_bound(tmp_path):
