@@ -169,6 +169,10 @@ class FaultySystem(System):
 
         self._plan(name, nth, fault, lasting=lasting)
 
+    def fail_next(self, name: str, number: int, *, nth: int = 1) -> None:
+        """Let the ``nth`` call of ``name`` from now on fail with errno ``number``."""
+        self.fail(name, self._counts[name] + nth, number)
+
     def shorten(self, nth: int, count: int, *, lasting: bool = False) -> None:
         """Let the ``nth`` write take ``count`` bytes at the most."""
         self._plan("write", nth, lambda: count, lasting=lasting)

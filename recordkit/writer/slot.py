@@ -56,22 +56,22 @@ class Slot:
     (ticks). ``is_storing`` is true for the moment in which the file is written to, which hangs with its disk.
 
     Where it cannot be written to, ``on_loss`` is told, and the slot is kept in memory only until it is
-    opened again: what the file says of it stays true.
+    opened again: what the file says of it stays true. ``is_lost`` says so, ``stored_bytes`` what the file has of it.
     """
 
     __slots__ = (
-        "_is_lost",
         "_on_loss",
         "_store_at",
-        "_stored_bytes",
         "audio_units",
         "buffer",
         "end_dts",
         "first_dts",
+        "is_lost",
         "is_storing",
         "moved_bytes",
         "number",
         "offset",
+        "stored_bytes",
         "video_units",
     )
 
@@ -86,8 +86,8 @@ class Slot:
 
     def open(self, offset: int, before: memoryview | None = None) -> None:
         """Empty the slot; what is laid from now on belongs at ``offset`` of the recording, behind ``before``."""
-        self._is_lost = False
-        self._stored_bytes = 0
+        self.is_lost = False
+        self.stored_bytes = 0
         self._store(VALID, 0)
         self._store(MOVED, 0)
         for word, value in seam_words(before):
@@ -125,11 +125,12 @@ class Slot:
     def publish(self) -> None:
         """Let what has been laid count as valid: from here on a kill cannot lose it."""
         used = self.buffer.used_bytes
-        if used == self._stored_bytes:
+        if used == self.stored_bytes or self.is_lost:
             return
-        self._put(self.buffer.bytes[self._stored_bytes : used], self.start + self._stored_bytes)
-        self._stored_bytes = used
+        self._put(self.buffer.bytes[self.stored_bytes : used], self.start + self.stored_bytes)
         self._store(VALID, used)
+        if not self.is_lost:
+            self.stored_bytes = used
 
     def begin_early(self, *, has_all: bool) -> None:
         """What is laid is a prelude, see the header: the other slot will take its place."""
@@ -156,13 +157,13 @@ class Slot:
         self._put(value.to_bytes(WORD_BYTES, sys.byteorder), place)
 
     def _put(self, data: memoryview | bytes, at: int) -> None:
-        if self._is_lost:
+        if self.is_lost:
             return
         self.is_storing = True
         try:
             self._store_at(data, at)
         except OSError as error:
-            self._is_lost = True
+            self.is_lost = True
             self._on_loss(error)
         finally:
             self.is_storing = False

@@ -70,8 +70,16 @@ class Tail:
 
     @property
     def is_kept(self) -> bool:
-        """Whether what is laid survives the process."""
-        return self._descriptor is not None
+        """Whether what is laid survives the process; not while a slot has bytes that could not be stored."""
+        return self._descriptor is not None and not any(slot.is_lost for slot in self.slots)
+
+    def missing_bytes(self, end: int) -> int:
+        """How many bytes of what was laid are neither in the recording, which has ``end`` bytes, nor in the file."""
+        missing = 0
+        for slot in self.slots:
+            kept = slot.stored_bytes if self._descriptor is not None else 0
+            missing += max(0, slot.offset + slot.buffer.used_bytes - max(end, slot.offset + kept))
+        return missing
 
     def give_back(self) -> int:
         """Give the disk space back of which nothing is needed any more; how many bytes that was.

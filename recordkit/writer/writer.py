@@ -313,11 +313,14 @@ class Writer:
         self._tail = None
 
     def _tell_what_is_lost(self) -> None:
-        tail = self._tail
-        if tail is not None and not tail.is_kept and self.laid_bytes > self.file_bytes:
-            lost = self.laid_bytes - self.file_bytes
+        with self._changed:
+            self._buffer.publish()
+            lost = self._tail.missing_bytes(self.file_bytes) if self._tail is not None else 0
+        if lost:
             log.error(
-                "%s: without a buffer on the disk, up to %s bytes are lost", self.temp_output_path, f"{lost:,}"
+                "%s: up to %s bytes are lost: the crash-proof buffer could not take them",
+                self.temp_output_path,
+                f"{lost:,}",
             )
 
     def _next_job(self) -> tuple[Job, Tail] | None:

@@ -176,6 +176,28 @@ def test_without_a_crash_proof_buffer_it_says_what_is_lost(tmp_path, caplog):
         assert f"up to {rig.writer.laid_bytes:,} bytes are lost" in caplog.text
 
 
+@pytest.mark.parametrize("store_fails", [True, False])
+def test_a_failure_tells_what_the_crash_proof_buffer_has_not_got(tmp_path, caplog, store_fails):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.lay(10)
+        rig.writer.flush(GUARD_S)
+        flushed = rig.writer.file_bytes
+        rig.lay(5)
+        if store_fails:
+            rig.system.fail_next("store", errno.EIO)
+        kept = rig.writer.laid_bytes
+        rig.lay(5)
+        rig.system.fail("write", 1, errno.EIO, lasting=True)
+        with pytest.raises(WriteError):
+            rig.writer.flush(GUARD_S)
+        rig.until_over()
+        lost = rig.writer.laid_bytes - kept
+        assert (f"up to {lost:,} bytes are lost" in caplog.text) == store_fails
+        assert ("are lost" in caplog.text) == store_fails
+        assert len(recovered(rig.partial, rig.tail)) == (kept if store_fails else rig.writer.laid_bytes)
+        assert kept > flushed
+
+
 class LateRiser(FakeClock):
     """The thread that made it sleeps on after it was woken, once ``is_late`` says so and until ``up`` is set."""
 

@@ -52,6 +52,31 @@ def test_private_memory_where_the_file_cannot_be_written(output, caplog):
     assert tail.give_back() == 0
 
 
+@pytest.mark.parametrize("what", ["the bytes", "their count"])
+def test_it_is_not_kept_while_a_store_has_failed_and_then_it_is_again(output, what):
+    system = FaultySystem()
+    tail = Tail(output, 50, system)
+    slot = tail.slots[0]
+    slot.append(memoryview(b"\x47" * PACKET_BYTES))
+    slot.publish()
+    assert tail.is_kept
+    assert tail.missing_bytes(0) == 0
+    system.fail_next("store", errno.EIO, nth=1 if what == "the bytes" else 2)
+    slot.append(memoryview(b"\x48" * 2 * PACKET_BYTES))
+    assert tail.missing_bytes(0) == 2 * PACKET_BYTES
+    slot.publish()
+    slot.publish()
+    assert not tail.is_kept
+    assert tail.missing_bytes(0) == 2 * PACKET_BYTES
+    assert tail.missing_bytes(2 * PACKET_BYTES) == PACKET_BYTES
+    assert read_tail(output.tail_path).slots[0] == (0, b"\x47" * PACKET_BYTES)
+    slot.open(3 * PACKET_BYTES)
+    assert tail.is_kept
+    assert tail.missing_bytes(3 * PACKET_BYTES) == 0
+    tail.close()
+    assert not tail.is_kept
+
+
 def test_where_no_room_can_be_reserved_it_is_kept_all_the_same(output, caplog):
     system = FaultySystem()
     system.fail("allocate", 1, errno.EOPNOTSUPP)
