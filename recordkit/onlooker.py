@@ -13,23 +13,25 @@ R = TypeVar("R")
 
 
 class Onlooker:
-    """Makes the calls of one that looks on, called ``name`` in the log; each thread had better have its own.
+    """Makes the calls of one that looks on, called ``name`` in the log; each that looks on has its own.
 
-    The first failure is logged with its traceback; those that follow it at once say nothing new, and are not told.
+    The first failure of a call is logged with its traceback; those that follow it at once say nothing new, and are
+    not told. Another call that succeeds in between ends nothing.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._has_failed = False
+        self._failing: set[str] = set()
 
     def tell(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
         """What ``call`` returns; None if it raised something."""
+        what = getattr(call, "__qualname__", type(call).__qualname__)
         try:
             result = call(*args, **kwargs)
         except Exception:
-            if not self._has_failed:
-                self._has_failed = True
+            if what not in self._failing:
+                self._failing.add(what)
                 log.exception("%s failed; the recording goes on", self._name)
             return None
-        self._has_failed = False
+        self._failing.discard(what)
         return result

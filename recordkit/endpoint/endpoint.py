@@ -12,7 +12,6 @@ from aiohttp import hdrs, web
 from aiortc.sdp import SessionDescription
 
 from ..errors import DiskSpaceError, RecordkitError
-from ..onlooker import Onlooker
 from ..recorder.state import State
 from ..system import Clock
 from . import pages
@@ -77,7 +76,7 @@ class Endpoint:
         self._ended: deque[pages.Row] = deque(maxlen=_SHOWN_ENDED)
         self._is_closing = False
         self._free_bytes: int | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._looking: tuple[asyncio.Task[None], ...] = ()
         self._listener = Listener(settings, self._application())
 
     @property
@@ -99,7 +98,10 @@ class Endpoint:
         """Listen; raises SettingsError where the address, the port or the certificate cannot be used."""
         self._free_bytes = await self._desk.free_bytes()
         await self._listener.start()
-        self._looking = asyncio.create_task(self._look(), name="recordkit-whip-look")
+        self._looking = (
+            asyncio.create_task(self._look(), name="recordkit-whip-look"),
+            asyncio.create_task(self._look_at_disk(), name="recordkit-whip-disk"),
+        )
         if not self._settings.is_local and self._settings.certificate is None:
             log.warning("Without TLS the token can be read on the way, and browsers give pages no camera")
 
@@ -107,20 +109,24 @@ class Endpoint:
         """Take no more publishers, commit all recordings, and close."""
         self._is_closing = True
         await asyncio.gather(*(one.end("the endpoint was stopped") for one in self.publishers))
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        for one in self._looking:
+            one.cancel()
+        await asyncio.gather(*self._looking, return_exceptions=True)
         await self._listener.stop()
 
     async def _look(self) -> None:
-        onlooker = Onlooker("The look at the publishers")
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
-            self._free_bytes = await self._desk.free_bytes()
             for publisher in self.publishers:
                 if self._is_disk_low:
                     publisher.begin_end("the disk is nearly full")
-                onlooker.tell(publisher.look)
+                publisher.onlooker.tell(publisher.look)
+
+    async def _look_at_disk(self) -> None:
+        """By itself: a disk that hangs does not tell, and who never connects is to be ended all the same."""
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL_S)
+            self._free_bytes = await self._desk.free_bytes()
 
     @property
     def _is_disk_low(self) -> bool:

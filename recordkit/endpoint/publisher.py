@@ -13,6 +13,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.sdp import SessionDescription
 
 from ..errors import RecordkitError
+from ..onlooker import Onlooker
 from ..recorder.state import State
 from ..sources.webrtc.sockets import Sockets
 from ..system import Clock
@@ -103,6 +104,7 @@ class Publisher:
         self.sink = sink
         self.stage = Stage.CONNECTING
         self.began_s = clock.monotonic()
+        self.onlooker = Onlooker(f"The look at the publisher of {stream}")
         self.reason = ""
         self.was_answered = self.was_live = False
         """Whether its offer was taken, and whether it ever connected."""

@@ -50,8 +50,7 @@ class Journal:
     """Takes flushes, samples and events as they happen, and passes them to its followers."""
 
     def __init__(self, clock: Clock) -> None:
-        self._followers: list[Callable[[Record], None]] = []
-        self._onlooker = Onlooker("A follower of the recording's log")
+        self._followers: list[tuple[Callable[[Record], None], Onlooker]] = []
         self._clock = clock
         self._started_s = clock.monotonic()
         self._lock = threading.Lock()
@@ -86,12 +85,12 @@ class Journal:
         with self._lock:
             if so_far is not None:
                 so_far(self._contents())
-            self._followers.append(follower)
+            self._followers.append((follower, Onlooker("A follower of the recording's log")))
 
     def unfollow(self, follower: Callable[[Record], None]) -> None:
         """Call ``follower`` no more."""
         with self._lock:
-            self._followers = [one for one in self._followers if one != follower]
+            self._followers = [one for one in self._followers if one[0] != follower]
 
     @property
     def elapsed_s(self) -> float:
@@ -151,8 +150,8 @@ class Journal:
         else:
             self._event_count += 1
             self._queue_of(record.kind).append((self._event_count, record))
-        for follower in self._followers:
-            self._onlooker.tell(follower, record)
+        for follower, onlooker in self._followers:
+            onlooker.tell(follower, record)
 
     def _queue_of(self, kind: EventKind) -> list[tuple[int, Event]] | deque[tuple[int, Event]]:
         if kind in KEPT_FOR_GOOD:

@@ -56,7 +56,8 @@ class Slot:
     (ticks). ``is_storing`` is true for the moment in which the file is written to, which hangs with its disk.
 
     Where it cannot be written to, ``on_loss`` is told, and the slot is kept in memory only until it is
-    opened again: what the file says of it stays true. ``is_lost`` says so, ``stored_bytes`` what the file has of it.
+    opened again: what the file says of it stays true. ``is_lost`` says so, ``stored_bytes`` is what
+    the file has of it.
     """
 
     __slots__ = (

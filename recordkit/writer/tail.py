@@ -74,7 +74,7 @@ class Tail:
         return self._descriptor is not None and not any(slot.is_lost for slot in self.slots)
 
     def missing_bytes(self, end: int) -> int:
-        """How many bytes of what was laid are neither in the recording, which has ``end`` bytes, nor in the file."""
+        """How many bytes that were laid are neither in the recording, which has ``end`` bytes, nor in the file."""
         missing = 0
         for slot in self.slots:
             kept = slot.stored_bytes if self._descriptor is not None else 0

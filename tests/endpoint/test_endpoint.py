@@ -389,6 +389,45 @@ def test_a_full_disk_ends_a_recording_and_closes_its_connection(monkeypatch: pyt
     asyncio.run(scene())
 
 
+def test_a_disk_that_hangs_and_a_publisher_whose_look_fails_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(face, "LOOK_INTERVAL_S", 0.02)
+
+    class Hanging(CountingDesk):
+        looks = 0
+
+        async def free_bytes(self) -> int | None:
+            self.looks += 1
+            if self.looks > 1:
+                await asyncio.Event().wait()
+            return None
+
+    async def scene() -> None:
+        desk = Hanging()
+        async with running(desk, connect_timeout=0.3) as (endpoint, client):
+            for name in ("one", "two"):
+                async with client.post(f"/whip/{name}", data=await an_offer(), headers=SDP) as response:
+                    assert response.status == 201
+            first, second = endpoint.publishers
+            looks = 0
+
+            def fail() -> None:
+                nonlocal looks
+                looks += 1
+                raise ValueError
+
+            monkeypatch.setattr(first, "look", fail)
+            await until(lambda: second not in endpoint.publishers)
+            assert endpoint.publishers == [first]
+            assert endpoint.ended[0].reason.startswith("it did not connect within 0.3 s")
+            assert desk.looks == 2
+            await until(lambda: looks > 3)
+
+    asyncio.run(scene())
+    assert caplog.text.count("The look at the publisher of one failed") == 1
+
+
 def test_a_publisher_that_closes_its_connection_is_ended() -> None:
     async def scene() -> None:
         desk = CountingDesk()
