@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _RATE_WINDOW_S = 60.0
 _TAIL_STEP_BYTES = 1024 * 1024
 """Less than the smallest tail takes."""
+_LISTINGS = 2
 _BLOCK_BYTES = 512
 """The unit of ``st_blocks`` (stat(3type))."""
 
@@ -66,6 +67,7 @@ class Sampler:
         self._cpu_share = 0.0
         self._disk: deque[tuple[float, int, int]] = deque()
         self._free_bytes: int | None = None
+        self._tails = _Tails()
         self._tails_bytes = 0
 
     def sample(self, last_flush_s: float) -> Sample:
@@ -78,7 +80,7 @@ class Sampler:
             self._cpu_s, self._cpu_until_s = process.cpu_s, process.measured_s
         file_bytes = _size(standing.path)
         free_bytes = self._free(standing.path.parent)
-        room_bytes = self._room(standing.path.parent, free_bytes)
+        room_bytes = self._room(standing.path.parent, free_bytes, now)
         elapsed_s = now - self._started_s
         return Sample(
             time_ns=self._clock.time_ns(),
@@ -106,14 +108,14 @@ class Sampler:
         except OSError:
             return None
 
-    def _room(self, folder: Path, free_bytes: int | None) -> int | None:
+    def _room(self, folder: Path, free_bytes: int | None, now_s: float) -> int | None:
         """What is free, and what the tails of the recordings there take: that does not grow, and is given back."""
         if free_bytes is None:
             return None
         before, self._free_bytes = self._free_bytes, free_bytes
-        # Looked for only after a step that may be one: a folder can have many files.
+        # Looked at only after a step that may be one.
         if before is None or abs(free_bytes - before) >= _TAIL_STEP_BYTES:
-            self._tails_bytes = _tails(folder)
+            self._tails_bytes = self._tails.bytes(folder, now_s)
         return free_bytes + self._tails_bytes
 
     def _full_in_s(
@@ -166,18 +168,33 @@ class _Question:
         return (self._clock.monotonic() if self.answered_s is None else self.answered_s) - self._asked_s
 
 
-def _tails(folder: Path) -> int:
-    """The room that the tails in ``folder`` take, in bytes; 0 where that cannot be told."""
-    taken = 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(TAIL_SUFFIX):
-                    with contextlib.suppress(OSError):  # gone meanwhile
-                        taken += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
-    except OSError:
-        return 0
-    return taken
+class _Tails:
+    """The tails in a folder: listed when the folder has changed, since it may have many files."""
+
+    def __init__(self) -> None:
+        self._paths: list[Path] = []
+        self._seen: tuple[Path, int] | None = None
+        self._listings = 0
+        self._listed_s = 0.0
+
+    def bytes(self, folder: Path, now_s: float) -> int:
+        """The room that they take; 0 where that cannot be told."""
+        try:
+            seen = folder, folder.stat().st_mtime_ns
+            if seen != self._seen:
+                self._seen, self._listings = seen, 0
+            # Twice: the clock of a file system may stand still for two seconds. And some never tell of a change.
+            if self._listings < _LISTINGS or now_s - self._listed_s >= _RATE_WINDOW_S:
+                with os.scandir(folder) as entries:
+                    self._paths = [folder / one.name for one in entries if one.name.endswith(TAIL_SUFFIX)]
+                self._listings, self._listed_s = self._listings + 1, now_s
+        except OSError:
+            return 0
+        taken = 0
+        for path in self._paths:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                taken += path.lstat().st_blocks * _BLOCK_BYTES
+        return taken
 
 
 def _size(path: Path) -> int | None:

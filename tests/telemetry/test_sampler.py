@@ -1,6 +1,7 @@
 """The sampler: what it measures, on a clock and a system that the test steers."""
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -201,6 +202,41 @@ def test_a_real_loop_that_is_blocked():
     seen, lag_s = asyncio.run(main())
     assert seen == [3.0]
     assert lag_s == 4.0
+
+
+def test_the_folder_is_listed_when_it_has_changed_and_once_a_minute(rig, path, monkeypatch):
+    listings = 0
+    scandir = os.scandir
+
+    def counted(folder):
+        nonlocal listings
+        listings += 1
+        return scandir(folder)
+
+    monkeypatch.setattr("recordkit.telemetry.sampler.os.scandir", counted)
+
+    def look(steps, expected, advance_s=1.0):
+        nonlocal listings
+        listings = 0
+        for _ in range(steps):
+            rig.system.free -= 2 << 20
+            rig.sample(advance_s)
+        assert listings == expected
+
+    path.write_bytes(b"x")
+    os.utime(path.parent, ns=(1, 1))
+    look(10, 2)
+    tail = path.with_name("other.recording.tail")
+    tail.write_bytes(b"x" * 4_000_000)
+    os.utime(path.parent, ns=(2, 2))
+    look(10, 2)
+    # Without a listing its size is followed: its room is given back in pieces, and the folder does not change.
+    held = rig.sampler._tails.bytes(path.parent, rig.clock.monotonic())
+    assert held == tail.stat().st_blocks * 512
+    os.truncate(tail, 1_000_000)
+    look(10, 0)
+    assert rig.sampler._tails.bytes(path.parent, rig.clock.monotonic()) == tail.stat().st_blocks * 512 < held
+    look(4, 2, advance_s=30.0)
 
 
 def test_room_that_a_tail_takes_is_no_growth(rig, path):
