@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from recordkit.model import Codec
 from recordkit.mpegts.laying import PacketBuffer
 from recordkit.recorder.recorder import Recorder
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 
+from ..mp4 import real
+from ..mp4.laying import Laid, lay, recording
 from ..steering import PACKET, packetiser, unit
 
 
@@ -123,11 +126,20 @@ class Lying:
         return pieces
 
 
+@functools.cache
+def chunks(count: int | None = None) -> Laid:
+    """A recording in MP4, of its first ``count`` units only if that is given."""
+    steps = recording(real.video(Codec.H264, 64, 48, 24), real.audio(Codec.AAC, 48_000, 1))
+    return lay(steps if count is None else steps[: count + 2])
+
+
 def lay_awkwardly(lying: Lying) -> bytes:
     """Everything at once: other bytes in the place of a slot, a slot full to the brim, a unit without its end.
 
     Gives what is to be recovered.
     """
+    if lying.final.suffix == ".mp4":
+        return _lay_chunks_awkwardly(lying)
     data = media()
     starts = unit_starts(data)
     last = next(number for number in range(65, len(starts)) if starts[number + 1] - starts[number] > 2 * PACKET)
@@ -135,3 +147,12 @@ def lay_awkwardly(lying: Lying) -> bytes:
     slots = [(starts[40], data[starts[40] : starts[45]]), (starts[45], data[starts[45] : end])]
     lying.lay(data[: starts[40]] + b"wrong" * 100, slots, slot_bytes=-(-len(slots[1][1]) // 4096) * 4096)
     return data[: starts[last]]
+
+
+def _lay_chunks_awkwardly(lying: Lying) -> bytes:
+    data, ends = chunks().partial, chunks().ends
+    begin, middle, end = ends[20], ends[24], ends[40] + 30
+    slots = [(begin, data[begin:middle]), (middle, data[middle:end])]
+    slot_bytes = -(-len(slots[1][1]) // 4096) * 4096
+    lying.lay(data[:begin] + b"wrong" * 100, slots, slot_bytes=slot_bytes, packet_bytes=1)
+    return chunks(41).whole

@@ -4,8 +4,9 @@
     python -m tests.torture --markdown README.md [--json FILE...]
 
 Every kind runs by default, each with as many trials as it is to have. ``--kind`` takes the beginning
-of a name, in the plural as well (disks). The second form runs nothing: it puts the figures of one run
-or several into a document, between the comments that mark their place.
+of a name, in the plural as well (disks), or what stands behind its last comma (MP4). The second form
+runs nothing: it puts the figures of one run or several into a document, between the comments that mark
+their place.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _is_meant(name: str, asked: str) -> bool:
+    return name.startswith(asked.removesuffix("s")) or name.endswith(f", {asked}")
+
+
 def main(arguments: list[str]) -> int:
     """0 where every trial survived."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -116,11 +121,7 @@ def main(arguments: list[str]) -> int:
         put_into(chosen.markdown, COMMAND, markdown(rows))
         return 0
     saved = chosen.json[0]
-    kinds = [
-        kind
-        for kind in KINDS
-        if not chosen.kind or any(kind.name.startswith(one.removesuffix("s")) for one in chosen.kind)
-    ]
+    kinds = [kind for kind in KINDS if not chosen.kind or any(_is_meant(kind.name, one) for one in chosen.kind)]
     if chosen.list or not kinds:
         for kind in KINDS:
             console.print(f"{kind.name}: {kind.trials} trials; may cost {kind.promise}", highlight=False)

@@ -8,7 +8,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -98,18 +98,19 @@ def kills_while_writing(folder: Path, *, suffix: str = ".ts") -> Iterator[Trial]
 
 
 @contextmanager
-def kills_while_recovering(folder: Path) -> Iterator[Trial]:
+def kills_while_recovering(folder: Path, *, suffix: str = ".ts") -> Iterator[Trial]:
     """A recovery with everything to do that dies before a line of it begins; then another, which ends it."""
     with Nursery(folder / "children.log") as nursery:
         first = folder / "census"
         first.mkdir()
-        kept = lay_awkwardly(Lying(first))
-        child = nursery.start("torture.child:recover", str(first / "talk.ts"), None, str(folder / "lines.json"))
+        kept = lay_awkwardly(Lying(first, suffix=suffix))
+        lines = str(folder / "lines.json")
+        child = nursery.start("torture.child:recover", str(first / f"talk{suffix}"), None, lines)
         assert child.wait() == 0, nursery.log.read_text()[-2000:]
         census = _shuffled(json.loads((folder / "lines.json").read_text()), RECOVERY)
 
         def trial(seed: int, place: Path) -> Outcome:
-            lying = Lying(place)
+            lying = Lying(place, suffix=suffix)
             lay_awkwardly(lying)
             line = _chosen(seed, census)
             faults = []
@@ -120,7 +121,7 @@ def kills_while_recovering(folder: Path) -> Iterator[Trial]:
             found = lying.final.read_bytes() if lying.final.exists() else b""
             if found != kept:
                 faults.append(f"{len(found)} bytes, and not those {len(kept)} that were to be kept, after {line}")
-            if lying.names() != ["talk.rejected", "talk.ts"]:
+            if lying.names() != sorted(["talk.rejected", f"talk{suffix}"]):
                 faults.append(f"left over after {line}: {lying.names()}")
             if not any(b"wrong" * 100 in piece for piece in lying.rejects()):
                 faults.append(f"what was set aside is lost after {line}")
@@ -136,9 +137,9 @@ def _shuffled(lines: list[tuple[str, int, int]], modules: tuple[str, ...]) -> li
     return lines
 
 
-def random_kills_under_load(folder: Path) -> object:
+def random_kills_under_load(folder: Path, *, suffix: str = ".ts") -> AbstractContextManager[Trial]:
     """With twice as many busy processes as there are processors."""
-    return random_kills(folder, busy=2 * (os.cpu_count() or 1))
+    return random_kills(folder, busy=2 * (os.cpu_count() or 1), suffix=suffix)
 
 
 KINDS = [
@@ -147,6 +148,13 @@ KINDS = [
     Kind("kill at a line of the write path", "nothing that was packetised", kills_while_writing, 600, range(12)),
     Kind("kill alone, MP4", "nothing that was packaged", partial(random_kills, suffix=".mp4"), 300, range(2)),
     Kind(
+        "kill under load, MP4",
+        "nothing that was packaged",
+        partial(random_kills_under_load, suffix=".mp4"),
+        100,
+        (),
+    ),
+    Kind(
         "kill at a line of the write path, MP4",
         "nothing that was packaged",
         partial(kills_while_writing, suffix=".mp4"),
@@ -154,4 +162,11 @@ KINDS = [
         range(4),
     ),
     Kind("kill at a line of the recovery", "nothing", kills_while_recovering, 600, range(16)),
+    Kind(
+        "kill at a line of the recovery, MP4",
+        "nothing",
+        partial(kills_while_recovering, suffix=".mp4"),
+        600,
+        (0,),
+    ),
 ]

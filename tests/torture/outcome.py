@@ -40,7 +40,8 @@ class Kind:
 
     ``begin`` is given a folder for its own use and gives the trial; what it holds (a disk, a load on
     the processors) is given back at its end. ``trials`` are those of the long run, with seeds from
-    0 on, ``short`` the seeds of the short one. ``impossible`` says why it cannot be tried here.
+    0 on, ``short`` the seeds of the short one; without any it is tried in the long run alone. ``impossible`` says
+    why it cannot be tried here.
     """
 
     name: str
@@ -49,6 +50,11 @@ class Kind:
     trials: int
     short: Sequence[int]
     impossible: Callable[[], str | None] = impossible_never
+
+
+def of(suffix: str) -> str:
+    """What the name of a kind ends in, by the container; nothing for a transport stream."""
+    return "" if suffix == ".ts" else ", MP4"
 
 
 def row(kind: Kind, outcomes: Sequence[Outcome]) -> dict[str, Any]:

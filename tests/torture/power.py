@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from ..mounts import Disk, disk, no_disk
 from .child import FAILED, cut_power
 from .children import Nursery
 from .judging import begun, judged, order_for, told_by
-from .outcome import Kind, Outcome, Trial
+from .outcome import Kind, Outcome, Trial, of
 
 _BUS_ERROR = -7
 _BOOT = (24, 40)
@@ -25,23 +25,24 @@ _AIMS_AT_THE_END = (("sync", 1), ("rename", 1), ("sync_folder", 2), ("never", 1)
 
 
 @contextmanager
-def power_cuts(folder: Path, kind: str) -> Iterator[Trial]:
+def power_cuts(folder: Path, kind: str, suffix: str = ".ts") -> Iterator[Trial]:
     """Cut at a random moment, or before a chosen call; each third time the tail finds the boot it was made in."""
     with Nursery(folder / "children.log") as nursery, disk(folder, kind) as drive:
 
         def trial(seed: int, _: Path) -> Outcome:
-            return _trial(seed, nursery, drive)
+            return _trial(seed, nursery, drive, suffix)
 
         yield trial
 
 
-def _trial(seed: int, nursery: Nursery, drive: Disk) -> Outcome:
+def _trial(seed: int, nursery: Nursery, drive: Disk, suffix: str) -> Outcome:
     chance = random.Random(seed)
     place = drive.place / f"{seed}"
     place.mkdir()
     aim = chance.choice((None, chance.choice(_AIMS), chance.choice(_AIMS_AT_THE_END)))
     order = order_for(
         place,
+        suffix,
         realtime=aim is None,
         seconds=60 if aim is None else 1.5,
         crf=chance.choice((5, 20, 35)),
@@ -95,10 +96,15 @@ def _boot_anew(tail: Path) -> None:
                 file.write(b"an earlier boot.")
 
 
-def _kind(name: str) -> Kind:
-    begin: Callable[[Path], AbstractContextManager[Trial]] = partial(power_cuts, kind=name)
-    short = (0, 14, 21) if name == "ext4" else (12, 21)
-    return Kind(f"power cut, {name}", "what came after the last flush", begin, 200, short, partial(no_disk, name))
+def _kind(name: str, suffix: str, short: Sequence[int]) -> Kind:
+    begin: Callable[[Path], AbstractContextManager[Trial]] = partial(power_cuts, kind=name, suffix=suffix)
+    called = f"power cut, {name}" + of(suffix)
+    return Kind(called, "what came after the last flush", begin, 200, short, partial(no_disk, name))
 
 
-KINDS = [_kind("ext4"), _kind("xfs")]
+KINDS = [
+    _kind("ext4", ".ts", (0, 14, 21)),
+    _kind("xfs", ".ts", (12, 21)),
+    _kind("ext4", ".mp4", (14,)),
+    _kind("xfs", ".mp4", ()),
+]

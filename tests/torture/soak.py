@@ -1,6 +1,6 @@
 """A long recording, fed faster than real time: memory, descriptors and threads stay as they are.
 
-python -m tests.torture.soak --hours N FOLDER
+python -m tests.torture.soak --hours N FILE
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from recordkit.verification.verify import verify
 
 from ..benchmarks.memory import MediaClock
 from .children import ROOT
-from .outcome import Kind, Outcome, Trial
+from .outcome import Kind, Outcome, Trial, of
 
 MARK_S = 60
 SLOPE_LIMIT_BYTES = 1_000_000
@@ -36,14 +37,14 @@ _SHORT_HOURS, _LONG_HOURS = 0.05, 24.0
 _FEWEST_HOURS_FOR_A_SLOPE = 1.0
 
 
-def soak(hours: float, folder: Path) -> dict[str, Any]:
-    """Record, and look at the process once a minute of media."""
+def soak(hours: float, path: Path) -> dict[str, Any]:
+    """Record to ``path``, and look at the process once a minute of media."""
     give_back_freed_memory()
     clock, process = MediaClock(), psutil.Process()
     source = Synthetic(width=64, height=48, fps=2, seconds=3600 * hours, sample_rate=8000, channels=1)
     marks: list[tuple[float, int, int, int]] = []
     recorder = Recorder(
-        folder / "soak.ts",
+        path,
         video=VideoSettings(preset="ultrafast"),
         queue_bytes=64 * 1024,
         # Some 40,000 syncs would only measure the disk.
@@ -77,12 +78,13 @@ def slope(marks: list[tuple[float, int, int, int]]) -> float:
 
 
 @contextmanager
-def soaking(_: Path) -> Iterator[Trial]:
+def soaking(_: Path, *, suffix: str = ".ts") -> Iterator[Trial]:
     """A trial is one recording of a day; of three minutes where the seed is negative."""
 
     def trial(seed: int, place: Path) -> Outcome:
         hours = _SHORT_HOURS if seed < 0 else float(os.environ.get("RECORDKIT_SOAK_HOURS", _LONG_HOURS))
-        command = [sys.executable, "-m", "tests.torture.soak", "--hours", str(hours), str(place)]
+        path = place / f"soak{suffix}"
+        command = [sys.executable, "-m", "tests.torture.soak", "--hours", str(hours), str(path)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
         if done.returncode:
@@ -100,7 +102,7 @@ def soaking(_: Path) -> Iterator[Trial]:
             for name, place_ in (("descriptors", 2), ("threads", 3))
             if (low := min(one[place_] for one in marks)) != (high := max(one[place_] for one in marks))
         ]
-        verified = verify(place / "soak.ts")
+        verified = verify(path)
         units = sum(one.access_units for one in verified.streams)
         if not verified.ok or units != told["units"] or told["dropped"]:
             faults.append(f"{units} units of {told['units']}: {verified.problems}")
@@ -116,16 +118,19 @@ def soaking(_: Path) -> Iterator[Trial]:
     yield trial
 
 
-KINDS = [Kind("soak", "nothing", soaking, 1, [-1])]
+KINDS = [
+    Kind("soak" + of(suffix), "nothing", partial(soaking, suffix=suffix), 1, short)
+    for suffix, short in ((".ts", (-1,)), (".mp4", ()))
+]
 
 
 def main() -> None:
     """Records and prints what was seen."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--hours", type=float, required=True)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("path", type=Path)
     chosen = parser.parse_args()
-    print(json.dumps(soak(chosen.hours, chosen.folder)))
+    print(json.dumps(soak(chosen.hours, chosen.path)))
 
 
 if __name__ == "__main__":
