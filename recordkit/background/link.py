@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from ..errors import AdmissionError
@@ -133,6 +135,8 @@ class Link(threading.Thread):
         self._owner = name
         self._reading = reading
         self._other = other
+        self._closing = threading.Lock()
+        self._is_closed = False
         try:
             self.outbox = Outbox(name, writing)
         except AdmissionError:
@@ -160,10 +164,20 @@ class Link(threading.Thread):
             self._close()
             self.listener.hung_up(self)
 
+    def hang_up(self) -> None:
+        """End the connection, a socket's, at once for both sides."""
+        self.outbox.close()
+        with self._closing:
+            if not self._is_closed:
+                with suppress(OSError), socket.socket(fileno=os.dup(self._reading)) as connection:
+                    connection.shutdown(socket.SHUT_RDWR)
+
     def _close(self) -> None:
-        for descriptor in (self._reading, self._other):
-            if descriptor is not None:
-                os.close(descriptor)
+        with self._closing:
+            self._is_closed = True
+            for descriptor in (self._reading, self._other):
+                if descriptor is not None:
+                    os.close(descriptor)
 
     def _read(self) -> bytes:
         poll = select.poll()

@@ -61,7 +61,7 @@ class Rendezvous:
         self._spare: int | None = None
         self._sockets: list[socket.socket] = []
         by_inode, by_path = _addresses(partial, waits=waits)
-        thread = threading.Thread(target=self._run, name="recordkit-accept", daemon=True)
+        thread = self._thread = threading.Thread(target=self._run, name="recordkit-accept", daemon=True)
         try:
             self._sockets.append(_listening(by_inode))
             # One is enough, and that of the path may still be another's: a partial that was moved away.
@@ -115,12 +115,15 @@ class Rendezvous:
         self._closing.wait(_RETRY_S)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Listen no more. Whoever is called by ``on_call`` may listen anew at once."""
         self._closing.set()
         # Closing alone would leave the thread waiting.
         for listening in self._sockets:
             with suppress(OSError):
                 listening.shutdown(socket.SHUT_RDWR)
+        if threading.current_thread() is self._thread:
+            # The names are free only now: who has come may go before this thread is back where it listens.
+            self._let_go()
 
     def _let_go(self) -> None:
         for listening in self._sockets:

@@ -213,7 +213,8 @@ class Session(Standing):
             while not self._began.wait(_SLICE_S):
                 longest_s -= _SLICE_S
                 if longest_s <= 0 and self._link is not None:
-                    self._link.outbox.close()
+                    # One that has been taken up can be taken up by nobody else until this has gone.
+                    self._link.hang_up()
                     advice = "its process does not answer; the recording may go on all the same"
                     raise StateError("silent", "recording", advice)
         except StateError:

@@ -49,8 +49,8 @@ from .rendezvous import Rendezvous
 log = logging.getLogger("recordkit")
 
 _LONGEST_EARLY_FLUSH_S = 0.5
-_LONGEST_FAREWELL_S = 2.0
-"""So long those who attached may take to hear of the end."""
+_LONGEST_FAREWELL_S = 30.0
+"""So long those who only look on may take to hear of the end."""
 _SLICE_S = 0.25
 _PORTABLE = {"seconds", *PortableOptions.__annotations__}
 
@@ -284,12 +284,16 @@ class Worker:
         links = self._everybody()
         for link in links:
             link.outbox.close(last)
-        # The parent hears of it however late it listens: nothing is recorded any more, nothing is held up.
-        while not self._parent.outbox.join(_SLICE_S) and not self._parent_gone.is_set():
-            pass
+        # The parent, and who took its place, hear of it however late they listen: nothing is held up any more.
         for link in links:
-            if link is not self._parent:
-                link.outbox.join(_LONGEST_FAREWELL_S)
+            if link is self._parent or self._mode == "wait":
+                while not link.outbox.join(_SLICE_S) and not self._is_gone(link):
+                    pass
+        for link in links:
+            link.outbox.join(0.0 if self._is_gone(link) else _LONGEST_FAREWELL_S)
+
+    def _is_gone(self, link: Link) -> bool:
+        return self._parent_gone.is_set() if link is self._parent else link not in self._everybody()
 
     def ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         """Handles a signal: the recording is to be brought to its end."""

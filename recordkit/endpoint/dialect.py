@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..sources.webrtc.description import sections
+
 _PREFERRED = ("h264", "opus")
 """What MPEG-TS carries as it comes."""
 _AIORTC_PROFILE = "42e01f"
@@ -29,7 +31,7 @@ def for_aiortc(offer: str) -> str:
     the answerer): as DTLS client aiortc offers suites for ECDSA alone, as server it takes certificates of
     all kinds. H.264 of any profile becomes one that aiortc has, and comes first.
     """
-    return "".join(map(_section_for_aiortc, _sections(_ACTPASS.sub("a=setup:active", offer))))
+    return "".join(map(_section_for_aiortc, sections(_ACTPASS.sub("a=setup:active", offer))))
 
 
 def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_address: str | None = None) -> str:
@@ -41,9 +43,9 @@ def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_addres
     ``announced_address``, too.
     """
     bit_rate = f"x-google-start-bitrate={start_bit_rate // 1000}"
-    offered = [_parameters(section) for section in _sections(offer)]
+    offered = [_parameters(section) for section in sections(offer)]
     parts = []
-    for place, section in enumerate(_sections(answer)):
+    for place, section in enumerate(sections(answer)):
         told = offered[place] if place < len(offered) else {}
         for payload_type, name in _codings(section):
             if name == "h264":
@@ -64,7 +66,7 @@ def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_addres
 def codings(offer: str) -> list[str]:
     """What an offer's media are coded as, in words: ``H264 (profile 640c1f, packetization-mode 1)``."""
     found = []
-    for section in _sections(offer):
+    for section in sections(offer):
         told = _parameters(section)
         for payload_type, name, rest in _CODING.findall(section):
             words = name
@@ -115,10 +117,6 @@ def _preferred_first(section: str) -> str:
     for place, line in zip(places, ordered, strict=True):
         lines[place] = line
     return "".join(lines)
-
-
-def _sections(sdp: str) -> list[str]:
-    return re.split(r"(?m)^(?=m=)", sdp)
 
 
 def _codings(section: str) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,6 @@ function words(error, isScreen = false) {
   return (isScreen && SCREEN_REFUSALS[error.name]) || REFUSALS[error.name] || `${error.name || "Error"}: ${error.message || error}`;
 }
 
-// What belongs to the widget, however many views of it are open.
 const CAPTURE_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 
 // Offered only if it is asked for, and an answer may name nothing that was not offered (RFC 8285, 6).
@@ -46,6 +45,7 @@ function offerCaptureTimes(transceiver) {
   if (extensions.length) transceiver.setHeaderExtensionsToNegotiate(extensions);
 }
 
+// What belongs to the widget, however many views of it are open.
 class Device {
   constructor(model) {
     this.isLost = false;

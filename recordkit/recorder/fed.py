@@ -8,7 +8,7 @@ from ..encode.routing import Routing
 from ..model import EncodedUnit, EventKind, Field
 from ..telemetry.frames import Log
 from ..telemetry.schema import Record
-from .prelude import Early
+from .prelude import AllPlaced
 from .standing import Standing
 
 NO_STREAM = -1
@@ -66,7 +66,7 @@ class Fed(Standing):
         """
         if self.state.is_recording:
             if unit is None:
-                self._parts.intake.put_marker(Early(), NO_STREAM)
+                self._parts.intake.put_marker(AllPlaced(), NO_STREAM)
             else:
                 self._parts.pipeline.put_early(unit, self._routing.unit(unit, stream).stream)
         return self._parts.pipeline.has_early_room

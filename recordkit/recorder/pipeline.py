@@ -21,7 +21,7 @@ from ..writer.buffer import Laid, NotLaid
 from ..writer.writer import Writer
 from .lack import Lack
 from .opening import Opening
-from .prelude import Early, Prelude
+from .prelude import AllPlaced, Prelude
 from .state import StateTable
 from .tally import Tally
 
@@ -32,7 +32,7 @@ _UNTOLD = frozenset({"config", "priming"})
 LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
-_CODED = (EncodedUnit, Early)
+_CODED = (EncodedUnit, AllPlaced)
 _LONGEST_PRELUDE_S = 5.0
 """So long what has waited for its place may take to be laid there, before flushes go on without."""
 _LONGEST_DEFERRED_S = 0.02
@@ -56,7 +56,7 @@ class Pipeline:
     def __init__(
         self,
         name: str,
-        intake: Intake[Media | threading.Event | Early],
+        intake: Intake[Media | threading.Event | AllPlaced],
         streams: Streams,
         packager: Packager,
         writer: Writer,
@@ -89,7 +89,7 @@ class Pipeline:
         self._opening = Opening(expected, intake, clock)
         self._lack = Lack(clock, on_event)
         self._in_doubt_s: float | None = None
-        self._in_hand: Item[Media | threading.Event | Early] | None = None
+        self._in_hand: Item[Media | threading.Event | AllPlaced] | None = None
         self._pending: deque[tuple[Coded, int]] = deque()
         self._full_s: float | None = None
         self._deferred_s: float | None = None
@@ -186,7 +186,7 @@ class Pipeline:
             item.payload.set()
             self._in_hand = None
             return True
-        if isinstance(item.payload, Early):
+        if isinstance(item.payload, AllPlaced):
             self._prelude_over_s = self._clock.monotonic()
             self._opening.hurry()
             self._in_hand = None
@@ -357,7 +357,7 @@ class Pipeline:
                 left += item.size
                 if isinstance(item.payload, threading.Event):
                     item.payload.set()
-                elif not isinstance(item.payload, Early):
+                elif not isinstance(item.payload, AllPlaced):
                     self.abandoned_items += 1
                 item = None
         self._intake.release(left)

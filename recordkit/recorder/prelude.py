@@ -28,7 +28,7 @@ LONGEST_WAIT_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
+class AllPlaced:
     """All that has waited for its place has come with it."""
 
 

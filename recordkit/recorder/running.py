@@ -16,7 +16,7 @@ from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import AdmissionError, RecordkitError
 from ..intake import Intake
-from ..model import AccessUnit, EventKind, Field, FlushRecord, Sample
+from ..model import AccessUnit, Codec, EventKind, Field, FlushRecord, Sample
 from ..settings import AudioSettings, RecordingSettings, VideoSettings
 from ..system import System
 from ..telemetry.instruments import Instruments
@@ -30,7 +30,7 @@ from .admission import Load, Needs, memory_bytes
 from .ledger import Ledger
 from .marking import Marks
 from .pipeline import Pipeline
-from .prelude import Early, Prelude
+from .prelude import AllPlaced, Prelude
 from .result import Recording
 from .shared import Shared
 from .state import Ending, State, StateTable
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     import asyncio
 
 log = logging.getLogger("recordkit")
-
-_WITH_OPUS = (".ts", ".mp4", ".ogg", ".opus")
 
 
 class RunningRecording(Observer):
@@ -55,12 +53,13 @@ class RunningRecording(Observer):
     def __init__(self, settings: RecordingSettings, shared: Shared) -> None:
         clock = settings.clock
         self.settings = settings
+        self._container = by_suffix(Path(settings.path))
         self.states = StateTable()
         self._let_go: Callable[[], None] = lambda: None
         self._has_ended = False
         self._shared = shared
         self._share = shared.budget.share()
-        self.intake: Intake[Media | threading.Event | Early] = Intake(
+        self.intake: Intake[Media | threading.Event | AllPlaced] = Intake(
             settings.queue_bytes, settings.overflow, clock, self._share
         )
         self.streams = Streams(
@@ -70,7 +69,7 @@ class RunningRecording(Observer):
             self._given_up,
             self._altered,
             embeds_times=settings.embed_times,
-            carried=by_suffix(Path(settings.path)).carries,
+            carried=self._container.carries,
         )
         self._packager = self._own_packager()
         self.writer = Writer(settings, self._packager, self)
@@ -144,12 +143,12 @@ class RunningRecording(Observer):
 
     def _as_it_comes(self) -> tuple[AudioSettings, ...]:
         """The audio of this recording with as little work as can be: what comes as Opus stays that, if it can."""
-        if by_suffix(Path(self.settings.path)).suffix not in _WITH_OPUS:
+        if Codec.OPUS not in self._container.carries:
             return self.settings.audio
         return tuple(replace(one, codec="opus", sample_rate=None, channels=None) for one in self.settings.audio)
 
     def _own_packager(self) -> Packager:
-        return by_suffix(Path(self.settings.path)).packager(self.settings.finish == "fragmented")
+        return self._container.packager(self.settings.finish == "fragmented")
 
     def admit(self) -> None:
         """Raises AdmissionError where the machine cannot carry this recording beside those that run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -125,7 +126,7 @@ class Log:
         return summarise(self)
 
 
-class Logged:
+class Logged(ABC):
     """What has a log offers its parts by their names.
 
     ``_ours`` are public names that only recordkit calls: completion does not offer them.
@@ -137,9 +138,9 @@ class Logged:
         return [name for name in super().__dir__() if name not in self._ours]
 
     @property
+    @abstractmethod
     def log(self) -> Log:
         """All that is known of the recording until now."""
-        raise NotImplementedError
 
     @property
     def flushes(self) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Links over real pipes: who does not read costs nobody time, who is gone is noticed, nothing is left open."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -89,6 +90,20 @@ def test_a_link_ends_with_the_other_side_or_when_enough_was_heard(enough):
     os.close(here)
     if enough is not None:
         os.close(there)
+
+
+def test_who_hangs_up_ends_it_for_both_sides():
+    ours, theirs = socket.socketpair()
+    ear = Ear()
+    writing = os.dup(ours.fileno())
+    link = Link("test", ours.detach(), writing, ear)
+    link.begin()
+    link.hang_up()
+    with theirs:
+        assert theirs.recv(1) == b""
+    assert ear.gone.wait(GUARD_S)
+    link.join(GUARD_S)
+    link.hang_up()  # once more does nothing
 
 
 def test_the_end_of_a_process_is_noticed_though_its_pipe_is_held_open():

@@ -45,6 +45,25 @@ def test_who_calls_is_answered_by_any_name_of_the_folder(partial, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["alias", "talk.recording.ts"]  # noqa: PTH208
 
 
+def test_who_is_called_may_listen_anew_at_once(partial, tmp_path):
+    """The one who came may be gone before the thread that accepted is back where it listens."""
+    second, came = [], threading.Event()
+
+    def answer(connection):
+        connection.close()
+        rendezvous.close()
+        second.append(Rendezvous(partial, lambda connection: (connection.close(), came.set())))
+
+    rendezvous = Rendezvous(partial, answer)
+    with call(tmp_path / "talk.ts", System()) as connection:
+        assert connection.recv(1) == b""
+    while not second:
+        threading.Event().wait(0.01)
+    call(tmp_path / "talk.ts", System()).close()
+    assert came.wait(GUARD_S)
+    second[0].close()
+
+
 def test_a_crashed_one_names_its_remedy(tmp_path):
     (tmp_path / "talk.recording.ts").touch()
     with pytest.raises(StateError, match=r"rk\.recover\("):

@@ -6,7 +6,7 @@ from recordkit.bitstream.av1 import av1_sequence, av1_stored, av1_units, parse_a
 from recordkit.model import Codec
 
 from ..mp4 import real
-from .test_vp9 import bits
+from .writing import bits
 
 DELIMITER = b"\x12\0"
 

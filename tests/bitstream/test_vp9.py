@@ -6,12 +6,7 @@ from recordkit.bitstream.vp9 import Vp9Header, vp9_frames, vp9_keyframe, vp9_sho
 from recordkit.model import Codec
 
 from ..mp4 import real
-
-
-def bits(*fields: tuple[int, int]) -> bytes:
-    """Numbers and how many bits each has."""
-    text = "".join(f"{value:0{count}b}" for value, count in fields)
-    return int(text.ljust(-len(text) // 8 * -8, "0"), 2).to_bytes(-(-len(text) // 8)) + bytes(8)
+from .writing import bits
 
 
 def keyframe(profile: int, color: list[tuple[int, int]], width: int = 64, height: int = 48) -> bytes:

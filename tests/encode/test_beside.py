@@ -13,6 +13,7 @@ from recordkit.bitstream.sei import Orientation, sei_messages
 from recordkit.encode.beside import Beside
 from recordkit.encode.mastering import Mastering, mastering_of
 from recordkit.model import AccessUnit, Codec, EventKind
+from recordkit.mp4.boxes import box
 from recordkit.recorder.record import record
 from recordkit.sources.media_file import MediaFile
 from recordkit.verification.verify import verify
@@ -59,17 +60,13 @@ def test_what_is_told_of_nal_units_stays_true() -> None:
     assert unit.nal_starts == (4, 4 + len(SLICE))
 
 
-def box(kind: bytes, body: bytes) -> bytes:
-    return (8 + len(body)).to_bytes(4) + kind + body
-
-
 def graded(path: Path, coder: str) -> Path:
     """A film whose sample entry says what display it was graded on (14496-12, 12.1.6 and 12.1.8)."""
     options = {"bf": "2", "g": "10"} if coder == "libx264" else {"x265-params": "log-level=none:keyint=10"}
     flat = make_clip(path.with_suffix(".flat.mp4"), video=coder, audio=[], seconds=1, options=options)
     data = bytearray(flat.read_bytes())
     mastering, level = Mastering(DISPLAY, (1_000, 400)).messages
-    more = box(b"mdcv", mastering[1]) + box(b"clli", level[1])
+    more = box("mdcv", mastering[1]) + box("clli", level[1])
     entry = data.index(b"avc1" if coder == "libx264" else b"hev1", data.index(b"stsd")) - 4
     end = entry + int.from_bytes(data[entry : entry + 4])
     data[end:end] = more

@@ -87,7 +87,7 @@ def test_a_fragmented_finish_is_read_again(case):
     assert not report.finished
 
 
-def test_a_cut_at_each_byte_leaves_all_whole_units(small):
+def test_a_cut_anywhere_leaves_all_whole_units(small):
     _, events, _ = scan(small.partial)
     front_end = next(event.end for event in events if isinstance(event, MovieEvent))
     # The front, and the chunk of a frame and of audio; between them all are alike.

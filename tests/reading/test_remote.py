@@ -15,6 +15,7 @@ from recordkit.errors import SourceError
 from recordkit.reading.remote import RangeStore, remote
 from recordkit.sources.marks import read_frame_number
 from tests.media import make_clip
+from tests.steering import GUARD_S
 
 FINE = rk.VideoSettings(preset="ultrafast", crf=4)
 """So that there are more bytes than opening looks at."""
@@ -70,10 +71,12 @@ def served(folder):
 
     thread = threading.Thread(target=serve, name="files by HTTP")
     thread.start()
-    assert begun.wait(60)
-    yield f"http://127.0.0.1:{address[0]}"
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(60)
+    try:
+        assert begun.wait(GUARD_S)
+        yield f"http://127.0.0.1:{address[0]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(GUARD_S)
 
 
 def test_a_recording_is_opened_by_its_frame_table_and_read_by_blocks(recorded, there, monkeypatch):

@@ -27,12 +27,6 @@ def recorded(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def video(recorded):
-    with rk.open(recorded) as opened:
-        yield opened
-
-
 def test_seconds_of_media_are_the_pts_less_the_first_time_of_any_stream(video):
     frames = video.frames
     base, start_s = 1 / 90_000, frames.attrs["start_s"]

@@ -30,12 +30,6 @@ def recorded(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def video(recorded):
-    with rk.open(recorded) as opened:
-        yield opened
-
-
 def number(frame):
     return read_frame_number(frame.frame)
 

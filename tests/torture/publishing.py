@@ -94,7 +94,7 @@ async def _published(url: str, child: Child, after_s: float, heard: Callable[[],
 
 @contextmanager
 def kills_of_serve(folder: Path, *, busy: int = 0) -> Iterator[Trial]:
-    """The first half of the kills are in the first second and a half, where the clocks are not known yet."""
+    """Every other kill is within 2.5 s, where the clocks may not be known yet."""
     with Nursery(folder / "children.log") as nursery, load(busy):
 
         def trial(seed: int, place: Path) -> Outcome:

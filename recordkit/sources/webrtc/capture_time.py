@@ -16,6 +16,7 @@ from aiortc.rtp import unpack_header_extensions
 from ...model import Captured, CapturedBy
 from ...ticks import TICKS_PER_SECOND
 from .clock import StreamClock
+from .description import sections
 from .internals import private
 
 URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
@@ -35,20 +36,15 @@ def asked_for(answer: str, offer: str) -> tuple[str, int | None]:
 
     An answer may name nothing that was not offered (RFC 8285, 6): Firefox refuses all of it then.
     """
-    (head, *sections), (_, *offered) = _sections(answer), _sections(offer)
+    (head, *answered), (_, *offered) = sections(answer), sections(offer)
     number = None
-    for place, (section, of_offer) in enumerate(zip(sections, offered, strict=False)):
+    for place, (section, of_offer) in enumerate(zip(answered, offered, strict=False)):
         found = next((int(number) for number, uri in _EXTENSION.findall(of_offer) if uri == URI), None)
         if found is not None and section.startswith("m=video"):
             number = found
             if URI not in section:
-                sections[place] = f"{section}a=extmap:{number} {URI}\r\n"
-    return "".join([head, *sections]), number
-
-
-def _sections(description: str) -> list[str]:
-    """What stands before the sections of media, then each of them."""
-    return re.split(r"(?m)^(?=m=)", description)
+                answered[place] = f"{section}a=extmap:{number} {URI}\r\n"
+    return "".join([head, *answered]), number
 
 
 def listen(transports: Iterable[Any], number: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import logging
+import re
 from base64 import b64decode
 
 from aiortc import MediaStreamTrack, RTCPeerConnection
@@ -13,6 +14,11 @@ log = logging.getLogger("recordkit")
 
 _PARAMETER_SETS = "sprop-parameter-sets"
 _START_CODE = b"\0\0\0\1"
+
+
+def sections(sdp: str) -> list[str]:
+    """What stands before the sections of media, then each of them (RFC 8866, 5)."""
+    return re.split(r"(?m)^(?=m=)", sdp)
 
 
 def parameter_sets(peer: RTCPeerConnection, track: MediaStreamTrack) -> dict[int, bytes]:

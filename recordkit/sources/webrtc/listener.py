@@ -25,6 +25,7 @@ from .tap import Tap, is_remote
 log = logging.getLogger("recordkit")
 
 _POLL_INTERVAL_S = 0.05
+_OVERFLOW_INTERVAL_S = 0.5
 _MOST_AUDIO = 16
 
 
@@ -67,6 +68,7 @@ class Listener:
         self._reception = Reception(sink, self._clock, on_outage, early)
         self._frame_clocks = FrameClocks()
         self._overflow = Overflow(sink)
+        self._overflow_due_s = float("-inf")
         self._ways: dict[MediaStreamTrack, _Way] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._last_sync: dict[int, Sync] = {}
@@ -242,7 +244,9 @@ class Listener:
                     way.tap.poll()
             self._reception.poll()
             self._tell_sync()
-            self._tell_overflow()
+            if (now_s := self._clock.monotonic()) >= self._overflow_due_s:
+                self._overflow_due_s = now_s + _OVERFLOW_INTERVAL_S
+                self._tell_overflow()
         except Exception as error:  # noqa: BLE001 - here nobody hears of it: it is handed on
             for track in self.tracks:
                 self._ended(track, error)

@@ -271,28 +271,31 @@ class StreamReception:
 
     def _look_at_pace(self) -> None:
         """Tell when the source's times go at another pace than its packets come, and when that is over."""
-        pace, part = self.clock.odd_pace, f"pace of {self._part}"
-        if pace is not None and not self._is_pace_told:
+        pace = self.clock.odd_pace
+        if (pace is not None) is self._is_pace_told:
+            return
+        self._is_pace_told, part = pace is not None, f"pace of {self._part}"
+        if pace is not None:
             because = (
                 f"{self._part}: its RTP times go {pace:.2g} times as fast as its packets come. They are believed: "
                 "a film may be sent faster than it plays; if the sender is live, its clock is wrong, and with it "
                 "the length of the recording"
             )
             self._shared.sink.note(EventKind.DEGRADED, part=part, because=because)
-        elif self._is_pace_told and pace is None:
+        else:
             self._shared.sink.note(EventKind.RESTORED, part=part)
-        self._is_pace_told = pace is not None
 
     def _look_for_missing(self, now_s: float) -> int:
         """Tell of packets that were sent behind the last that came: how many there are now."""
         missing = self._sent.missing(self._reorder.reached, now_s)
-        part = f"the end of {self._part}"
-        if missing and not self._is_missing_told:
+        if (missing > 0) is self._is_missing_told:
+            return missing
+        self._is_missing_told, part = missing > 0, f"the end of {self._part}"
+        if missing:
             because = f"{self._part}: by its report the sender has sent {missing} packets more than came"
             self._shared.sink.note(EventKind.DEGRADED, part=part, because=because)
-        elif self._is_missing_told and not missing:
+        else:
             self._shared.sink.note(EventKind.RESTORED, part=part)
-        self._is_missing_told = missing > 0
         return missing
 
     def _count_missing(self, now_s: float) -> None:

@@ -337,8 +337,8 @@ def test_a_goodbye_ends_the_track_only_if_its_source_is_the_one_and_nothing_foll
 
     Packets that were on their way when it said so come behind the goodbye, and are no return.
     """
-    monkeypatch.setattr("recordkit.sources.webrtc.tap._RETURN_S", 0.5 if returns else 0.05)
-    monkeypatch.setattr("recordkit.sources.webrtc.tap._IN_FLIGHT_S", 0.05 if returns else GUARD_S)
+    monkeypatch.setattr("recordkit.sources.webrtc.tap._RETURN_S", GUARD_S if returns else 0.05)
+    monkeypatch.setattr("recordkit.sources.webrtc.tap._IN_FLIGHT_S", 0.0 if returns else GUARD_S)
 
     async def run():
         async with small_video() as (media, track, receiver):
@@ -354,7 +354,9 @@ def test_a_goodbye_ends_the_track_only_if_its_source_is_the_one_and_nothing_foll
             assert ear.goodbyes == [[ssrc + 1], [ssrc]]
             heard = len(ear.packets)
             if returns:
+                assert tap._stand_in._leaving is not None or len(ear.packets) > heard
                 await until(lambda: len(ear.packets) > heard + 20)
+                assert tap._stand_in._leaving is None
                 tap.poll()
                 assert not ended.is_set()
             else:
