@@ -14,7 +14,8 @@ from ..mpegts.sync import PacketFramer
 from ..mpegts.tables import PAT_PID, PMT_PID, build_pat, build_pmt
 from .store import Store
 
-_GROUP_BYTES = 512 * 1024
+_FIRST_BYTES, _MOST_BYTES = 64 * 1024, 512 * 1024
+"""A piece is twice as long as the one before: who wants one frame waits for little, who reads on for few pieces."""
 
 
 def tables(pid: int, carried: StreamFormat) -> bytes:
@@ -41,11 +42,13 @@ def pes_packets(
             yield from (one for one in scanner.feed(rows[pids == pid].tobytes()) if isinstance(one, PesEvent))
 
     at, size = begin, store.size if end is None else min(end, store.size)
+    piece = _FIRST_BYTES
     while at < size:
-        data = store.read(at, min(at + _GROUP_BYTES, size))
+        data = store.read(at, min(at + piece, size))
         if not data:
             break
         at += len(data)
+        piece = min(2 * piece, _MOST_BYTES)
         for item in framer.feed(data):
             yield from of(item)
     for item in framer.close():

@@ -32,7 +32,6 @@ log = logging.getLogger("recordkit")
 _POLL_S = 0.1
 _NEAR = 8
 """Frames so near to each other, and so many, are decoded in order."""
-_AHEAD_BYTES = 64 * 1024 * 1024
 
 
 class Frames(Sequence[Frame]):
@@ -123,7 +122,7 @@ class Video(Sequence[Frame]):
 
     def _in_order(self, numbers: range) -> Iterator[Frame]:
         """The same in order, by a decoder of their own, so that others can be asked for meanwhile."""
-        decoder = FrameDecoder(self._track, kept_bytes=_AHEAD_BYTES)
+        decoder = FrameDecoder(self._track, is_in_order=True)
         # There may be fewer in the end: see _frame.
         return (self._frame(number, decoder) for number in numbers if number < len(self))
 

@@ -44,6 +44,18 @@ def test_each_frame_in_order_backwards_and_in_any_order(video):
     assert number(video[-1]) == FRAMES - 1
 
 
+def test_frames_on_the_way_are_let_go_unless_somebody_goes_back(video):
+    assert number(video[40]) == 40
+    assert min(video._decoder._kept) == 40
+    assert number(video[39]) == 39
+    assert {0, 20, 39, 40} <= set(video._decoder._kept)
+    begun = video._decoder._begin
+    video._decoder._begin = None
+    assert [number(video[one]) for one in range(38, -1, -1)] == list(range(38, -1, -1))
+    video._decoder._begin = begun
+    assert [number(video[one]) for one in (41, 43, 44, 170, 43)] == [41, 43, 44, 170, 43]
+
+
 def test_what_a_frame_is(video):
     frame = video[33]
     assert frame.image.shape == (180, 320, 3)
