@@ -64,6 +64,7 @@ class Program:
 
 class Ffmpeg(Way):
     program = "ffmpeg"
+    form: tuple[str, ...] = ("-f", "mpegts")
 
     async def start(self) -> None:
         work = self.work
@@ -76,7 +77,7 @@ class Ffmpeg(Way):
             coding = ("-c:v", "libx264", "-preset", PRESET, "-tune", "zerolatency", "-g", KEY_FRAMES)
             rates = ("-b:v", work.bit_rate, "-c:a", "aac", "-b:a", AUDIO_BIT_RATE)
             inputs = (*probe, *pictures, "-i", f"pipe:{video}", *probe, *sound, "-i", f"pipe:{audio}")
-            words = ("ffmpeg", "-nostdin", "-v", "error", *inputs, *coding, *rates, "-f", "mpegts", work.path)
+            words = ("ffmpeg", "-nostdin", "-v", "error", *inputs, *coding, *rates, *self.form, work.path)
             return [str(word) for word in words]
 
         self._program = Program(command)
@@ -95,6 +96,13 @@ class Ffmpeg(Way):
 
     async def finish(self) -> None:
         await asyncio.to_thread(self._program.close)
+
+
+class FfmpegFragments(Ffmpeg):
+    """A fragment for each group of frames."""
+
+    suffix = ".mp4"
+    form = ("-f", "mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof")
 
 
 class GStreamer(InThread):

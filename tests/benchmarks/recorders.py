@@ -19,10 +19,19 @@ from pathlib import Path
 from figures import Figures, command_line
 from judging import pictures_in
 from observing import Observation, Watched, script
-from ways import WAYS, files, missing
+from ways import WAYS as EVERY_WAY
+from ways import files, missing
 
 SIZES = {"720p30": ("1280x720", 2_500_000), "1080p30": ("1920x1080", 5_000_000)}
 QUICK_SIZES = {"quarter": ("320x180", 400_000)}
+IN_FRAGMENTS = (
+    "recordkit Recorder, mp4",
+    "libavformat hybrid_fragmented, mp4",
+    "ffmpeg frag_keyframe, mp4",
+    "GStreamer fragments, mp4",
+)
+WAYS = tuple(name for name in EVERY_WAY if name not in IN_FRAGMENTS)
+"""What is asked of those is what a crash leaves of them."""
 OTHER_CONTAINERS = ("aiortc MediaRecorder, mp4", "aiortc MediaRecorder, mkv")
 ALONE = "the source alone"
 SECONDS, QUICK_SECONDS, ALONE_SECONDS, TRACED_SECONDS = 60, 1.5, 15, 10

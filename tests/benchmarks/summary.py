@@ -27,6 +27,7 @@ Row = tuple[str, str, str, str]
 """What is measured, recordkit's figure, those of the others, and how recordkit's compares to aiortc's."""
 
 _OURS, _OUR_TRACKS = "recordkit Recorder", "recordkit MediaRecorder"
+_OUR_MP4 = "recordkit Recorder, mp4"
 _THEIRS = "aiortc MediaRecorder, ts"
 _LAG = "event loop delay, 99th percentile, ms"
 
@@ -110,11 +111,16 @@ def _webrtc(figures: dict[str, Any]) -> Iterator[Row]:
 
 
 def _crash(figures: dict[str, Any]) -> Iterator[Row]:
-    rows = {name: row["share"] for name, row in figures["rows"].items() if "missing" not in row}
-    for which, words in (("median", "median"), ("low", "worst")):
-        about = f"decodable after kill -9, of the frames given to the recorder: {words}"
-        ours, others, _ = _beside({name: share[which] for name, share in rows.items()}, _OURS, "{:.1%}")
-        yield about, ours, others, ""
+    for key, after in (("rows", "kill -9"), ("power_cut", "a power cut")):
+        rows = {name: row["share"] for name, row in figures.get(key, {}).items() if "missing" not in row}
+        for which, words in (("median", "median"), ("low", "worst")):
+            for mine, container in ((_OURS, ""), (_OUR_MP4, ", MP4")):
+                same = {name: one[which] for name, one in rows.items() if name.endswith(", mp4") is bool(container)}
+                if mine not in same:
+                    continue
+                about = f"decodable after {after}{container}, of the frames given to the recorder: {words}"
+                ours, others, _ = _beside(same, mine, "{:.1%}")
+                yield about, ours, others, ""
 
 
 def _overload(figures: dict[str, Any]) -> Iterator[Row]:
@@ -235,6 +241,9 @@ _FOR_README = (
     "frames, 720p30",
     "WebRTC, 0% loss, passthrough",
     "decodable after kill -9, of the frames given to the recorder: median",
+    "decodable after kill -9, MP4, of the frames given to the recorder: median",
+    "decodable after a power cut, of the frames given to the recorder: median",
+    "decodable after a power cut, MP4, of the frames given to the recorder: median",
     "most streams, one process",
     "streams, one process",
     "verify, 720p",

@@ -14,7 +14,9 @@ import argparse
 import asyncio
 import gc
 import importlib
+import os
 import shutil
+import subprocess
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +25,7 @@ from typing import Any
 import av
 import numpy as np
 from lag import LagMeter
-from programs import Ffmpeg, GStreamer
+from programs import Ffmpeg, FfmpegFragments, GStreamer
 from work import AUDIO_BIT_RATE, FPS, PRESET, SAMPLE_RATE, InThread, Way, Work, cpu_s, say, set_up
 
 import recordkit as rk
@@ -50,6 +52,10 @@ class OurRecorder(Way):
 
     async def finish(self) -> None:
         await asyncio.to_thread(self.recorder.stop)
+
+
+class OurRecorderToMp4(OurRecorder):
+    suffix = ".mp4"
 
 
 class Tracks(Way):
@@ -127,13 +133,20 @@ class AiortcToMkv(AiortcToTs):
 
 
 class PyAV(InThread):
+    form: tuple[str, dict[str, str]] = ("mpegts", {})
+
     def open(self) -> None:
-        self._container = av.open(str(self.work.path), "w", format="mpegts")
+        form, options = self.form
+        self._container = av.open(self.target(), "w", format=form, options=options)
         self._video = self._container.add_stream("libx264", rate=FPS)
         self._video.width, self._video.height, self._video.pix_fmt = self.work.width, self.work.height, "yuv420p"
         self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
         for stream in (self._video, self._audio):
             set_up(stream, self.work)
+
+    def target(self) -> Any:
+        """Where the container goes."""
+        return str(self.work.path)
 
     def code(self, frame: av.VideoFrame | av.AudioFrame) -> None:
         stream = self._video if isinstance(frame, av.VideoFrame) else self._audio
@@ -146,9 +159,43 @@ class PyAV(InThread):
         self._container.close()
 
 
+class HybridMp4(PyAV):
+    """Fragments that become a plain MP4 at the end, which libavformat has known since 7.1."""
+
+    suffix = ".mp4"
+    form = ("mp4", {"movflags": "hybrid_fragmented"})
+
+
+class GStreamerFragments(PyAV):
+    """A fragment a second. It is handed coded frames in Matroska: it has no times for those of a bare stream."""
+
+    program = "gst-launch-1.0"
+    suffix = ".mp4"
+    form = ("matroska", {"live": "1", "cluster_time_limit": "30", "flush_packets": "1"})
+
+    def target(self) -> Any:
+        reading, writing = os.pipe()
+        streams = "all.video_0 ! queue ! h264parse ! mux. all.audio_0 ! queue ! aacparse ! mux."
+        source = f"fdsrc fd={reading} ! matroskademux name=all {streams}"
+        sink = f"mp4mux fragment-duration=1000 name=mux ! filesink location={self.work.path}"
+        line = f"gst-launch-1.0 -q {sink} {source}"
+        self._process = subprocess.Popen(line.split(), pass_fds=(reading,), stdout=subprocess.DEVNULL)
+        os.close(reading)
+        self.pids = (self._process.pid,)
+        self._pipe = os.fdopen(writing, "wb", 0)
+        return self._pipe
+
+    def close(self) -> None:
+        super().close()
+        self._pipe.close()
+        if self._process.wait():
+            raise RuntimeError(f"gst-launch-1.0 ended with status {self._process.returncode}")
+
+
 WAYS: dict[str, type[Way]] = {
     "the source alone": Way,
     "recordkit Recorder": OurRecorder,
+    "recordkit Recorder, mp4": OurRecorderToMp4,
     "recordkit MediaRecorder": OurMediaRecorder,
     "aiortc MediaRecorder, ts": AiortcToTs,
     "aiortc MediaRecorder, mp4": AiortcToMp4,
@@ -156,6 +203,9 @@ WAYS: dict[str, type[Way]] = {
     "PyAV container.mux": PyAV,
     "ffmpeg": Ffmpeg,
     "GStreamer": GStreamer,
+    "libavformat hybrid_fragmented, mp4": HybridMp4,
+    "ffmpeg frag_keyframe, mp4": FfmpegFragments,
+    "GStreamer fragments, mp4": GStreamerFragments,
 }
 
 
@@ -168,7 +218,7 @@ def missing(name: str) -> str | None:
 def files(name: str, folder: Path) -> tuple[Path, tuple[Path, ...]]:
     """Where this way records to, and the files that are seen to grow."""
     path = folder / f"talk{WAYS[name].suffix}"
-    partial = path.with_name("talk.recording.ts")
+    partial = path.with_name(f"talk.recording{path.suffix}")
     return path, ((partial, path) if name.startswith("recordkit") else (path,))
 
 
