@@ -21,7 +21,10 @@ from .listener import Listener
 from .names import STREAM_RULE, is_stream_name
 from .negotiation import ice_configuration, read_offer
 from .publisher import Publisher, Sink
+from .readers import unavailable
+from .screening import Screening
 from .settings import WhipSettings
+from .watching import Watching
 
 log = logging.getLogger("recordkit.endpoint")
 
@@ -29,7 +32,6 @@ SDP = "application/sdp"
 LOOK_INTERVAL_S = 1.0
 _LONGEST_BODY_S = 10.0
 _LONGEST_ANSWER_S = 15.0
-_RETRY_S = "10"
 _SHOWN_ENDED = 12
 _UNTOLD = (404, 405, 429)
 """Refusals of what is no publisher, and of one that knocks on and on."""
@@ -61,13 +63,16 @@ class Desk(Protocol):
 class Endpoint:
     """A WHIP endpoint that sends its publishers to ``desk``; lives on the event loop.
 
-    Raises SettingsError for settings that cannot be served.
+    Its page shows what ``screening`` has, if there is one. Raises SettingsError for settings that cannot be served.
     """
 
-    def __init__(self, settings: WhipSettings, desk: Desk, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: WhipSettings, desk: Desk, clock: Clock | None = None, screening: Screening | None = None
+    ) -> None:
         self._settings = settings
         self._desk = desk
         self._clock = clock or Clock()
+        self._screening = screening
         ice_configuration(settings.ice_servers)  # here, not at the first publisher
         self._gate = Gate(settings, settings.required_token(), self._clock)
         self._tells = RateLimit(self._clock, burst=20, per_second=0.2)
@@ -108,7 +113,8 @@ class Endpoint:
     async def stop(self) -> None:
         """Take no more publishers, commit all recordings, and close."""
         self._is_closing = True
-        await asyncio.gather(*(one.end("the endpoint was stopped") for one in self.publishers))
+        showing = [] if self._screening is None else [self._screening.close()]
+        await asyncio.gather(*(one.end("the endpoint was stopped") for one in self.publishers), *showing)
         for one in self._looking:
             one.cancel()
         await asyncio.gather(*self._looking, return_exceptions=True)
@@ -121,6 +127,8 @@ class Endpoint:
                 if self._is_disk_low:
                     publisher.begin_end("the disk is nearly full")
                 publisher.onlooker.tell(publisher.look)
+            if self._screening is not None:
+                self._screening.onlooker.tell(self._screening.look)
 
     async def _look_at_disk(self) -> None:
         """By itself: a disk that hangs does not tell, and who never connects is to be ended all the same."""
@@ -140,7 +148,10 @@ class Endpoint:
     # The HTTP face.
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._dress], client_max_size=self._settings.max_sdp_bytes)
+        application = web.Application(
+            middlewares=[self._tell_refusals], client_max_size=self._settings.max_sdp_bytes
+        )
+        application.on_response_prepare.append(self._dress)
         application.add_routes(
             [
                 web.get("/", self._show_status),
@@ -154,22 +165,24 @@ class Endpoint:
         )
         if self._settings.publish_page:
             application.add_routes([web.get("/publish", self._show_publish)])
+        if self._screening is not None:
+            application.add_routes(Watching(self._screening, self._gate, self._is_recorded).routes)
         return application
 
     @web.middleware
-    async def _dress(
+    async def _tell_refusals(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        headers = _NO_STORE | self._gate.cross_origin(request)
         try:
-            response = await handler(request)
+            return await handler(request)
         except web.HTTPException as refusal:
-            refusal.headers.update(headers)
             if request.method == hdrs.METH_POST and refusal.status not in _UNTOLD:
                 self._tell_refusal(request, refusal)
             raise
-        response.headers.update(headers)
-        return response
+
+    async def _dress(self, request: web.Request, response: web.StreamResponse) -> None:
+        # Before the first byte: of a download the rest follows later.
+        response.headers.update(_NO_STORE | self._gate.cross_origin(request))
 
     def _tell_refusal(self, request: web.Request, refusal: web.HTTPException) -> None:
         # Whoever knocks without end must not fill the log.
@@ -212,20 +225,20 @@ class Endpoint:
             async with asyncio.timeout(_LONGEST_ANSWER_S):
                 return publisher, await publisher.answer(offer, text)
         except TimeoutError:
-            raise _unavailable("The answer took too long to make; see the server's log.") from None
+            raise unavailable("The answer took too long to make; see the server's log.") from None
         except RecordkitError as error:
             log.error("Stream %s cannot be recorded: %s", stream, error)
             if isinstance(error, DiskSpaceError):
-                raise _unavailable("The disk is full.") from error
+                raise unavailable("The disk is full.") from error
             raise web.HTTPInternalServerError(text="The recording cannot begin; see the server's log.\n") from error
 
     def _refuse_when_full(self) -> None:
         if self._is_closing:
-            raise _unavailable("The endpoint is being stopped.")
+            raise unavailable("The endpoint is being stopped.")
         if len(self._publishers) >= self._settings.max_publishers:
-            raise _unavailable(f"There are {self._settings.max_publishers} publishers already.")
+            raise unavailable(f"There are {self._settings.max_publishers} publishers already.")
         if self._is_disk_low:
-            raise _unavailable("The disk is nearly full.")
+            raise unavailable("The disk is nearly full.")
 
     async def _body(self, request: web.Request) -> str:
         if request.content_length is not None and request.content_length > self._settings.max_sdp_bytes:
@@ -263,7 +276,11 @@ class Endpoint:
     async def _show_status(self, request: web.Request) -> web.Response:
         self._gate.viewer(request)
         rows = [pages.Row.of(one) for one in self.publishers]
-        return pages.status([*rows, *self.ended], self._settings, free_bytes=self._free_bytes)
+        shelf = None if self._screening is None else await self._screening.finished(pages.MOST_SHOWN)
+        return pages.status([*rows, *self.ended], self._settings, free_bytes=self._free_bytes, shelf=shelf)
+
+    def _is_recorded(self, name: str) -> bool:
+        return any(one.sink.file_name == name for one in self.publishers)
 
     async def _show_look(self, _request: web.Request) -> web.Response:
         return pages.look()
@@ -271,7 +288,3 @@ class Endpoint:
     async def _show_publish(self, request: web.Request) -> web.Response:
         self._gate.viewer(request)
         return pages.publish(needs_token=self._gate.needs_token)
-
-
-def _unavailable(text: str) -> web.HTTPServiceUnavailable:
-    return web.HTTPServiceUnavailable(text=f"{text}\n", headers={hdrs.RETRY_AFTER: _RETRY_S})

@@ -22,6 +22,7 @@ from ..values import EVENT, PathLike
 from ..values import path as read_path
 from .endpoint import Endpoint
 from .folder import FolderDesk
+from .screening import Screening
 from .settings import WhipSettings
 
 log = logging.getLogger("recordkit")
@@ -65,7 +66,7 @@ def serve(
 
     progress = Onlooker("on_progress")
     desk = FolderDesk(folder, whip, clock, system, recorder)
-    server = _Server(whip, desk, clock)
+    server = _Server(whip, desk, clock, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -109,10 +110,10 @@ def _look_for_leftovers(folder: Path, on_partial: str, system: System) -> None:
 class _Server:
     """What runs in the event loop's thread."""
 
-    def __init__(self, whip: WhipSettings, desk: FolderDesk, clock: Clock) -> None:
+    def __init__(self, whip: WhipSettings, desk: FolderDesk, clock: Clock, folder: Path) -> None:
         self.ended = threading.Event()
         self.url = ""
-        self._endpoint = Endpoint(whip, desk, clock)
+        self._endpoint = Endpoint(whip, desk, clock, Screening(folder, clock))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 

@@ -64,10 +64,10 @@ def _image(film: Film, asked: Mapping[str, Any]) -> Answer:
     is_whole = asked.get("kind") == "png"
     width = None if is_whole else int(asked.get("width", _THUMBNAIL))
     data = film.image(number, width, kind="png" if is_whole else "jpeg")
-    taken = film.captured(number)
+    taken = film.video.taken(number)  # not a Timestamp: who serves pages need not load pandas for it
     content = extent(film) | {
         "number": number,
         "media_s": film.video.time_of(number),
-        "captured": None if taken is None else taken.value / 1e6,
+        "captured": None if taken is None else taken.time_ns / 1e6,
     }
     return content, [data]

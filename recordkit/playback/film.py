@@ -28,7 +28,7 @@ MOST_READERS = 8
 """Pages and views beside each other; the one that has not asked for longest begins anew when it asks again."""
 _LEAST_CHUNK, _MOST_CHUNK = 64 << 10, 1 << 20
 _JPEG_QUALITY = 82
-_WAITING = "Nothing can be shown yet: the first frame has not come."
+WAITING = "Nothing can be shown yet: the first frame has not come."
 _DELETED = "This recording was deleted meanwhile. What was open can still be seen."
 
 
@@ -52,11 +52,20 @@ class Running(Protocol):
 class Film:
     """A recording to look at: ``source`` is what ``recordkit.open`` takes. One thread at a time.
 
+    Up to ``most_readers`` views are read for beside each other.
+
     Raises SourceError if there is nothing, and nobody is recording it either.
     """
 
-    def __init__(self, source: Any, session: Running | None = None) -> None:  # noqa: ANN401 - as recordkit.open
+    def __init__(
+        self,
+        source: Any,  # noqa: ANN401 - as recordkit.open
+        session: Running | None = None,
+        *,
+        most_readers: int = MOST_READERS,
+    ) -> None:
         self._source = source
+        self._most_readers = most_readers
         self.session = session
         given = getattr(source, "path", source)
         self._video: Video | None = None
@@ -89,7 +98,7 @@ class Film:
         if self._video is None:
             self._open()
         if self._video is None:
-            raise SourceError(str(self.path), _WAITING)
+            raise SourceError(str(self.path), WAITING)
         return self._video
 
     @property
@@ -117,7 +126,7 @@ class Film:
             count = self.refresh()
         except SourceError as error:
             if self.is_growing:
-                return {"growing": True, "count": 0, "duration": 0.0, "words": _WAITING}
+                return {"growing": True, "count": 0, "duration": 0.0, "words": WAITING}
             return {"growing": False, "count": 0, "duration": 0.0, "fault": str(error)}
         reader: ChunkReader | None = None
         try:
@@ -195,7 +204,7 @@ class Film:
         reader = self._readers.get(view)
         if reader is None:
             reader = self._readers[view] = ChunkReader(self.video)
-            while len(self._readers) > MOST_READERS:
+            while len(self._readers) > self._most_readers:
                 self._readers.popitem(last=False)
         self._readers.move_to_end(view)
         return reader

@@ -67,7 +67,7 @@ function button(label, face, act) {
 
 // The card that a saved notebook keeps is for viewers without this.
 function hidesKept(identity) {
-  return made("style", "", { textContent: identity ? `[data-recordkit="${identity}"]{display:none}` : "" });
+  return identity ? [made("style", "", { textContent: `[data-recordkit="${identity}"]{display:none}` })] : [];
 }
 
 // Questions to the kernel and their answers; another view's are passed over.
@@ -615,6 +615,9 @@ class View {
     this.speed = 1;
     this.sleepers = new Set();
     this.mode = model.get("mode");
+    this.waiting = model.get("waiting") || WAITING;
+    const tools = model.get("tools") || ["mark", "clip"]; // a face that only shows has none
+    this.can = { mark: tools.includes("mark"), clip: tools.includes("clip") };
     this.line = new Line(model, (isWaiting) => this.tellWait(isWaiting));
     this.films = model.get("titles").map((_, of) => new Film(this, of));
     this.build();
@@ -715,10 +718,11 @@ class View {
     this.clipButton = button("A clip from here on", "clip", () => this.clip());
     const steps = [button("One frame back (comma)", "back", () => this.stepBy(-1)), button("One frame on (full stop)", "forth", () => this.stepBy(1))];
     const places = made("span", "recordkit-player-places", {}, this.time, this.frame, this.when);
-    const right = made("span", "recordkit-player-right", {}, this.muteButton, this.volume, this.meter, speed, modes, marking,
-      button("This frame as an image", "image", () => this.saveImage()), this.clipButton, button("Full screen (f)", "full", () => this.fullScreen()));
+    const right = made("span", "recordkit-player-right", {}, this.muteButton, this.volume, this.meter, speed, modes, ...(this.can.mark ? [marking] : []),
+      button("This frame as an image", "image", () => this.saveImage()), ...(this.can.clip ? [this.clipButton] : []), button("Full screen (f)", "full", () => this.fullScreen()));
     const controls = made("div", "recordkit-player-controls", {}, this.playButton, ...steps, this.liveButton, places, right);
-    el.append(stage, line, controls, this.marks, hidesKept(this.model.get("kept")));
+    el.append(stage, line, controls, this.marks, ...hidesKept(this.model.get("kept")));
+    if (this.model.get("muted")) this.setMuted(true);
     this.pressed = (event) => this.key(event);
     el.addEventListener("keydown", this.pressed);
     this.draw();
@@ -728,7 +732,7 @@ class View {
   tellWait(isWaiting) {
     if (this.isLost) return;
     this.notice.hidden = !isWaiting;
-    this.notice.textContent = isWaiting ? WAITING : "";
+    this.notice.textContent = isWaiting ? this.waiting : "";
   }
 
   lose() {
@@ -765,7 +769,7 @@ class View {
       ".": () => this.stepBy(1),
       Home: () => this.goTime(0),
       End: () => (this.isGrowing() ? this.follow(true) : this.goTime(this.duration())),
-      m: () => this.mark(),
+      ...(this.can.mark && { m: () => this.mark() }),
       f: () => this.fullScreen(),
       ...(this.clipFrom !== undefined && { Escape: () => this.setClip(undefined) }),
     };
@@ -888,7 +892,7 @@ class View {
 
   async saveImage() {
     const answer = await this.line.ask({ ask: "image", kind: "png", number: Math.max(this.first.number, 0) });
-    if (answer.fault || answer.lost) return this.first.say(answer.fault || WAITING, "fault", 6000);
+    if (answer.fault || answer.lost) return this.first.say(answer.fault || this.waiting, "fault", 6000);
     const stem = this.model.get("titles")[0].replace(/\.[^.]*$/, "");
     const link = made("a", "", { href: URL.createObjectURL(new Blob([answer.buffers[0]], { type: "image/png" })), download: `${stem}-${String(answer.number).padStart(6, "0")}.png` });
     link.click();
@@ -904,7 +908,7 @@ class View {
     if (end - start < 0.001) return this.first.say("A clip needs two places: go on, and press again.", "fault", 4000);
     this.first.say("The clip is being made …", "", 60000);
     const answer = await this.line.ask({ ask: "clip", start, end });
-    if (answer.fault || answer.lost) this.first.say(answer.fault || WAITING, "fault", 6000);
+    if (answer.fault || answer.lost) this.first.say(answer.fault || this.waiting, "fault", 6000);
     else this.first.say(`Saved: ${answer.path}`, "", 6000);
   }
 
@@ -926,6 +930,11 @@ class View {
   listen() {
     const { video } = this.first;
     if (this.analyser || !video.captureStream || !this.first.withAudio) return;
+    if (navigator.userActivation?.hasBeenActive === false) {
+      // Before the first click on a page its browser lets nothing be heard, nor measured.
+      if (!this.awaited) document.addEventListener("pointerup", (this.awaited = () => this.isPlaying && this.listen()), { once: true });
+      return;
+    }
     const audio = (this.audio ??= new AudioContext());
     audio.resume().catch(() => {});
     const stream = video.captureStream();
@@ -1044,6 +1053,7 @@ class View {
     this.line.close();
     for (const film of this.films) film.close();
     this.audio?.close();
+    document.removeEventListener("pointerup", this.awaited);
   }
 }
 

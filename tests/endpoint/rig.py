@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from recordkit.endpoint.endpoint import Desk, Endpoint
 from recordkit.endpoint.publisher import Publisher, Sink
+from recordkit.endpoint.screening import Screening
 from recordkit.endpoint.settings import WhipSettings
 from recordkit.errors import RecordkitError
 from recordkit.recorder.state import State
@@ -79,9 +80,11 @@ class CountingDesk:
 
 
 @asynccontextmanager
-async def running(desk: Desk, **settings: object) -> AsyncIterator[tuple[Endpoint, aiohttp.ClientSession]]:
+async def running(
+    desk: Desk, screening: Screening | None = None, **settings: object
+) -> AsyncIterator[tuple[Endpoint, aiohttp.ClientSession]]:
     """An endpoint that has started, and a client; both are gone afterwards."""
-    endpoint = Endpoint(WhipSettings(**({"port": 0} | settings)), desk)  # type: ignore[arg-type]
+    endpoint = Endpoint(WhipSettings(**({"port": 0} | settings)), desk, screening=screening)  # type: ignore[arg-type]
     await endpoint.start()
     try:
         async with aiohttp.ClientSession(endpoint.url) as client:

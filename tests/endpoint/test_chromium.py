@@ -131,18 +131,42 @@ def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:
     assert_dated_by_the_sender(found.path)
 
 
+# What the player of a row or card shows: the frame's number and width, and what it says.
+SHOWN = """(key) => {
+    const view = document.querySelector(`[data-key="${key}"] .recordkit-player`)?.recordkitView;
+    const said = view && view.first.words.textContent + view.notice.textContent;
+    return view && [view.first.number, view.first.video.videoWidth, view.isFollowing, view.isPlaying, said];
+}"""
+
+
 def test_closing_the_page_commits_and_the_list_tells(browser: Browser, served: Served) -> None:
     watching = browser.new_page()
+    faults: list[str] = []
+    watching.on("pageerror", lambda error: faults.append(str(error)))
+    watching.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     watching.goto(served.url)
     watching.get_by_text("Nothing is being recorded.").wait_for(timeout=GUARD_MS)
     with publishing(browser, served, "stream=closed&size=360") as page:
         watching.get_by_text("closed-1.ts").wait_for(timeout=GUARD_MS)
         # Sound is on disk; to close the page before that would be to record nothing.
         until(lambda: watching.get_by_text(" kB").count() > 0)
+        # Its video is shown while it is recorded, by a player that stays as the figures beside it change.
+        until(lambda: (watching.evaluate(SHOWN, "closed-1.ts") or [0])[0] > 20)
+        _, width, follows, plays, said = watching.evaluate(SHOWN, "closed-1.ts")
+        assert (width > 0, follows, plays, said) == (True, True, True, "")
         page.close()
     until(lambda: served.folder / "closed-1.ts" in served.committed())
     watching.get_by_text("committed").first.wait_for(timeout=GUARD_MS)
+    watching.get_by_role("button", name="Play closed-1.ts").press("Enter")
+    until(lambda: (watching.evaluate(SHOWN, "closed-1.ts") or [0])[0] > 5)
+    with watching.expect_download() as download:
+        watching.get_by_role("link", name="Download closed-1.ts").click()
+    assert download.value.suggested_filename == "closed-1.ts"
+    assert Path(download.value.path()).read_bytes() == (served.folder / "closed-1.ts").read_bytes()
+    watching.get_by_role("button", name="Close closed-1.ts").click()
+    until(lambda: watching.evaluate(SHOWN, "closed-1.ts") is None)
     watching.close()
+    assert faults == []
     assert_sound(served.folder / "closed-1.ts")
 
 
