@@ -3,6 +3,7 @@
 # make check      ruff and mypy
 # make lab        open the notebooks in JupyterLab
 # make docs       HTML from docstrings, pages and notebooks, in docs/_build
+# make gallery    the notebooks, run, as pages in which the recordings play, in docs/_build/html/gallery
 # make bench      run all benchmarks: half an hour
 # make torture    kills, power cuts, full disks, hostile files: hours; KIND=hostile, KIND=disks or KIND=MP4: those only
 # make fuzz       random bytes for all readers, FUZZ_SECONDS for each
@@ -20,7 +21,7 @@ TORTURE ?= $(if $(KIND),--kind $(KIND))
 CORPUS ?=
 BENCH ?=
 
-.PHONY: demo test check lab docs bench torture fuzz corpus findings clean
+.PHONY: demo test check lab docs gallery bench torture fuzz corpus findings clean
 
 demo: $(VENV)/.base
 	mkdir -p recordings
@@ -44,6 +45,9 @@ docs: $(VENV)/.all
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d docs/_build/doctrees . docs/_build/html
 	@echo docs/_build/html/index.html
+
+gallery: $(VENV)/.all
+	$(BIN)/python -m tests.pictures.gallery docs/_build/html/gallery
 
 bench: $(VENV)/.all
 	$(BIN)/python -m tests.benchmarks $(BENCH)

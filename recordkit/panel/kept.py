@@ -96,10 +96,10 @@ def _places(film: Film, count: int, duration_s: float) -> list[int]:
 def _verdict(film: Film) -> tuple[str, Tone]:
     if film.is_growing:
         return "being recorded", Tone.PLAIN
-    if not film.path.is_file() or film.size_bytes > _LARGEST_VERIFIED:
+    if not film.file.is_file() or film.size_bytes > _LARGEST_VERIFIED:
         return "not judged here", Tone.PLAIN
     try:
-        found = verify(film.path)
+        found = verify(film.file)
     except RecordkitError as error:
         return str(error), Tone.BAD
     if found.ok:

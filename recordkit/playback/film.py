@@ -168,11 +168,16 @@ class Film:
         return ""
 
     @property
+    def file(self) -> Path:
+        """Its file as it is called now: a recording that has ended has another name than while it was opened."""
+        return self.path if self.path.exists() else self._final
+
+    @property
     def size_bytes(self) -> int:
         """How large its file is; 0 if it is gone."""
         try:
-            return next(one for one in (self.path, self._final) if one.exists()).stat().st_size
-        except (OSError, StopIteration):
+            return self.file.stat().st_size
+        except OSError:
             return 0
 
     def keyframe(self, number: int) -> int:

@@ -175,8 +175,10 @@ class Film {
     const { width, height } = this.status;
     this.box.style.aspectRatio = `${width} / ${height}`;
     this.decide();
-    this.wanted = this.status.growing ? { number: -1 } : { number: 0 };
-    if (this.status.growing) this.player.follow(true);
+    const { begin, growing } = this.status;
+    const isLive = growing && begin === undefined;
+    this.wanted = { number: isLive ? -1 : (begin ?? 0) };
+    if (isLive) this.player.follow(true);
     this.pump();
   }
 

@@ -8,6 +8,7 @@ import pytest
 
 import recordkit as rk
 from recordkit.errors import SettingsError, SourceError
+from recordkit.panel.kept import cards
 from recordkit.playback.film import MOST_READERS
 from tests.media import make_clip
 
@@ -236,3 +237,16 @@ def test_a_recording_of_a_session_is_shown_from_its_first_frame_on(made, tmp_pat
     assert [one["name"] for one in player.marks_shown] == ["here"]
     status, _ = ask(player, "look")
     assert (status["growing"], status["count"]) == (False, session.recording.counters.video_units)
+    card = cards(player._films)
+    assert ">valid<" in card  # the file has another name by now
+    assert "not judged" not in card
+
+
+def test_a_page_that_opens_later_begins_where_code_has_sent_the_video(recording, made):
+    player = made(recording)
+    assert "begin" not in ask(player, "open")[0]
+    player.at("the end")
+    player.said.clear()
+    assert ask(player, "open")[0]["begin"] == player.number == FRAMES - 1
+    player._from_page(player, {"tell": "at", "number": 4, "media_s": 0.13}, [])
+    assert "begin" not in ask(player, "open", view="w")[0]

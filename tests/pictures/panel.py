@@ -24,13 +24,15 @@ def take(views: Path | None) -> None:
         write_notebook(folder / "recording.ipynb", CELL)
         with (
             running_lab(folder, Path(scratch) / "home") as lab,
-            running_browser(Path(scratch) / "profile", width=1320, height=1000) as browser,
+            running_browser(Path(scratch) / "profile", width=1320, height=1400) as browser,
         ):
             notebook = Notebook(browser, lab, "recording.ipynb")
             notebook.command("application:toggle-left-area")
             notebook.run_all()
             notebook.find(".recordkit-panel button:has-text('Start')").first.click()
             notebook.page.wait_for_timeout(SECONDS * 1000)
+            # Not on a machine that is too busy for it: that is another picture.
+            notebook.find(".recordkit-badge").filter(has_text="recording").wait_for()
             notebook.find(".jp-Cell").first.screenshot(path=PICTURE)
             if views is not None:
                 _take_all(notebook, views)
