@@ -1,4 +1,4 @@
-"""Sequence parameter sets: picture size and frame rate as the coded stream itself states them."""
+"""Sequence parameter sets: frame size and frame rate as the coded stream itself states them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SequenceParameterSet:
     """The facts of one SPS.
 
     ``profile`` and ``level`` are profile_idc and level_idc, ``width`` and ``height`` pixels after
-    cropping, ``frame_rate`` pictures a second where the VUI carries timing. ``reorder`` is how many
-    pictures may be decoded before one that is shown before them (max_num_reorder_frames), None if
+    cropping, ``frame_rate`` frames a second where the VUI carries timing. ``reorder`` is how many
+    frames may be decoded before one that is shown before them (max_num_reorder_frames), None if
     the stream does not say. ``chroma_format`` is chroma_format_idc, the depths are bits a sample. ``slices`` are
     there for H.264.
     """

@@ -30,7 +30,7 @@ _MOST_INSIDE = 64
 
 
 class LivePictures:
-    """The pictures of stream ``index``; not thread-safe.
+    """The frames of stream ``index``; not thread-safe.
 
     ``failed`` says that the decoder refused a unit, and waits for one that it can start from. ``skipped_units``
     counts those left out while nothing could be decoded: before an entry. ``times`` finds out when frames are
@@ -166,7 +166,7 @@ class LivePictures:
             if decoder is None:
                 name = decoder_name(unit.codec)
                 decoder = self._decoder = cast(av.VideoCodecContext, av.VideoCodecContext.create(name, "r"))
-                # In order and at once; what is damaged is an error, not a picture.
+                # In order and at once; what is damaged is an error, not a frame.
                 decoder.thread_count = 1
                 flags = {} if self.times.reorders else {"flags": "low_delay"}
                 decoder.options = {**flags, "err_detect": "explode", "max_pixels": str(MOST_PIXELS)}

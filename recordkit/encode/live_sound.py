@@ -24,7 +24,7 @@ _TELEPHONE = {"pcm_mulaw": 8_000, "pcm_alaw": 8_000, "g722": 16_000}
 
 
 class LiveSound:
-    """The sound of stream ``index``; not thread-safe. Counts gaps as AudioEncoder does."""
+    """The audio of stream ``index``; not thread-safe. Counts gaps as AudioEncoder does."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class LiveSound:
         if isinstance(self._way, KeptOpus):
             return coded + self._way.code(unit.data, place, discontinuity=discontinuity, is_pause=is_pause)
         for number, frame in enumerate(self._decoded(unit)):
-            # Times of live sound count samples: behind a loss the smallest gap is a real one.
+            # Times of live audio count samples: behind a loss the smallest gap is a real one.
             time = place if number == 0 else None
             coded += self._way.encode(frame, time, exact=discontinuity, is_pause=is_pause)
         return coded

@@ -56,7 +56,7 @@ def passthrough_codec(stream: av.VideoStream | av.AudioStream) -> Codec | None:
 class Passthrough:
     """Turns the packets of one demuxed stream into access units of stream ``index``.
 
-    ``skipped_units`` counts pictures that no decoder could show: they are left out. ``on_altered`` is told
+    ``skipped_units`` counts frames that no decoder could show: they are left out. ``on_altered`` is told
     what will not be as in the source. ``end`` is up to where audio has come without a step since ``begun``, and
     when the last frame of video is decoded, in ticks.
 
@@ -256,7 +256,7 @@ class Passthrough:
 
     @property
     def skipped_units(self) -> int:
-        """Pictures left out so far."""
+        """Frames left out so far."""
         return self._framer.skipped_units if self._framer is not None else 0
 
     @property

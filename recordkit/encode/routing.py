@@ -66,7 +66,7 @@ class Routing:
             if self._video_stream not in (None, packet.stream_index):
                 raise MediaError("a second video stream: one recording has one; give it a recorder of its own")
             self._video_stream = packet.stream_index
-            # A picture's PTS says nothing about its place among the others.
+            # A frame's PTS says nothing about its place among the others.
             time = packet.dts
         elif isinstance(packet.stream, av.AudioStream):
             if stream is None:

@@ -33,7 +33,7 @@ log = logging.getLogger("recordkit")
 _MOST_FAILURES = 30
 """So many items of one stream in a row that cannot be encoded end the stream."""
 _MOST_UNDECIDED = 17
-"""A picture is reordered by 16 at the most (H.264, A.3.1)."""
+"""A frame is reordered by 16 at the most (H.264, A.3.1)."""
 _FURTHEST_REORDER = 20 * TICKS_PER_SECOND
 
 Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket | EncodedUnit"
@@ -284,7 +284,7 @@ class Streams:
 
     def _packet(self, given: _Given, index: int, ticks: int | None, arrival: int | None) -> list[Placed[_Given]]:
         way = self.ways.passing(index)
-        # Matroska has no DTS, and libavformat finds none for the first pictures of a stream that
+        # Matroska has no DTS, and libavformat finds none for the first frames of a stream that
         # reorders them: they wait for the first that has one, and are placed back from it.
         held = self._undecided.setdefault(index, [])
         if held is not None:
@@ -313,6 +313,6 @@ class Streams:
         pts = None
         if packet.pts is not None:
             pts = to_ticks(packet.pts, packet.time_base) + shift
-            # A damaged PTS must not move a picture by hours either.
+            # A damaged PTS must not move a frame by hours either.
             pts = pts if pts - place <= _FURTHEST_REORDER else None
         return way.units(packet, place, pts, discontinuity=given.discontinuity, captured=given.captured)

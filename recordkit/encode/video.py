@@ -1,4 +1,4 @@
-"""Pictures to H.264: any pixel format, any size, any and varying frame rate."""
+"""Frames to H.264: any pixel format, any size, any and varying frame rate."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _RGB = 0
 
 
 class VideoEncoder:
-    """Encodes the pictures of stream ``stream``; not thread-safe.
+    """Encodes the frames of stream ``stream``; not thread-safe.
 
-    No picture is held back, but for one of interlaced frames: each unit comes out of the call that its frame
+    No frame is held back, but for one of interlaced frames: each unit comes out of the call that its frame
     went into, so that a crash finds nothing half encoded. A new size or look of the frames (range, matrix,
     primaries, transfer) starts a new encoder, and with it an IDR picture, from which on its parameter set holds.
     Interlaced frames are made progressive, which ``on_altered`` is told of.
@@ -145,7 +145,7 @@ class VideoEncoder:
         self._group_frames += 1
         context, stream_format = self._opened(picture, frame)
         if self._last_ticks is not None:
-            # How long a picture will be shown is told by the next one; the last step is the best guess.
+            # How long a frame will be shown is told by the next one; the last step is the best guess.
             self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
         self._last_ticks = ticks
         self._beside.turn(self._turned.of(frame))
@@ -172,7 +172,7 @@ class VideoEncoder:
         """Whether the rate control believes in a wrong frame rate, and so would miss the bit rate.
 
         libx264 cannot be told a new one while it runs; a new encoder costs no more than the
-        key picture that is due anyway.
+        keyframe that is due anyway.
         """
         if self._settings.bit_rate is None or self._group_start is None or self._group_frames < 2:
             return False
@@ -185,8 +185,8 @@ class VideoEncoder:
     def _converted(self, frame: VideoFrame) -> VideoFrame:
         """A new frame: ``frame`` as 4:2:0 of 8 bits and even size."""
         width, height = self._settings.size or (frame.width, frame.height)
-        # Not tagged: a picture of RGB has no matrix of its own, so it gets the one that players
-        # assume for its size; a picture of YUV keeps what it has.
+        # Not tagged: a frame of RGB has no matrix of its own, so it gets the one that players
+        # assume for its size; a frame of YUV keeps what it has.
         matrix = None
         is_rgb = frame.format.is_rgb or frame.format.has_palette or frame.colorspace == _RGB
         if is_rgb:
@@ -237,7 +237,7 @@ class VideoEncoder:
         context = av.VideoCodecContext.create("libx264", "w")
         context.width, context.height, context.pix_fmt = picture.width, picture.height, "yuv420p"
         context.time_base, context.framerate = _TIME_BASE, self._frame_rate
-        # Key pictures are asked for by time (see encode); by count they never come.
+        # Keyframes are asked for by time (see encode); by count they never come.
         context.gop_size = 1 << 30
         context.color_range, context.colorspace = int(picture.color_range), int(picture.colorspace)
         context.color_primaries = int(picture.color_primaries)
@@ -307,7 +307,7 @@ def _look(picture: VideoFrame) -> tuple[int, ...]:
 
 
 def _copy(picture: VideoFrame) -> VideoFrame:
-    """A copy of a 4:2:0 picture, its last column and row doubled where the size is odd."""
+    """A copy of a 4:2:0 frame, its last column and row doubled where the size is odd."""
     copy = VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, "yuv420p")
     for source, target in zip(picture.planes, copy.planes, strict=True):
         rows = _rows(source)

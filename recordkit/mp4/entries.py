@@ -35,7 +35,7 @@ _H265_VPS, _H265_SPS, _H265_PPS = 32, 33, 34
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A sample entry: its bytes, the picture's size, and the format that it says."""
+    """A sample entry: its bytes, the frame's size, and the format that it says."""
 
     box: bytes
     width: int = 0
@@ -104,7 +104,7 @@ def _audio(kind: str, stream_format: StreamFormat, config: bytes, depth: int = 1
 
 
 def _avcc(sets: bytes) -> tuple[bytes, int, int]:
-    """AVCDecoderConfigurationRecord (-15, 5.3.3.1.2) in its box, and the size of pictures."""
+    """AVCDecoderConfigurationRecord (-15, 5.3.3.1.2) in its box, and the size of frames."""
     found: dict[int, list[bytes]] = {_H264_SPS: [], _H264_PPS: [], _H264_EXTENSION: []}
     for kind, start, end in nal_units(sets):
         if kind in found:
@@ -128,7 +128,7 @@ def _listed(nals: list[bytes]) -> list[bytes]:
 
 
 def _hvcc(sets: bytes) -> tuple[bytes, int, int]:
-    """HEVCDecoderConfigurationRecord (-15, 8.3.3.1.2) in its box, and the size of pictures."""
+    """HEVCDecoderConfigurationRecord (-15, 8.3.3.1.2) in its box, and the size of frames."""
     found: dict[int, list[bytes]] = {_H265_VPS: [], _H265_SPS: [], _H265_PPS: []}
     for kind, start, end in nal_units(sets, Codec.H265):
         if kind in found:

@@ -82,7 +82,7 @@ class Packetiser:
         return None if stream is None else stream.format
 
     def is_video(self, index: int) -> bool:
-        """Whether stream ``index``, which was declared, carries pictures."""
+        """Whether stream ``index``, which was declared, carries frames."""
         return self._streams[index].is_video
 
     def declare(self, index: int, stream_format: StreamFormat) -> None:
@@ -102,7 +102,7 @@ class Packetiser:
         ordered = sorted(self._streams.values(), key=lambda stream: stream.pid)
         pcr_stream = self._pcr_stream
         if pcr_stream is None or self._clock == NEVER:
-            # The PCR goes with the pictures, where there are any from the start; then it stays
+            # The PCR goes with the frames, where there are any from the start; then it stays
             # where it is, because few readers follow it to another PID.
             pcr_stream = next((stream for stream in ordered if stream.is_video), ordered[0])
             self._pcr_stream = pcr_stream

@@ -510,7 +510,7 @@ class Film {
       await this.video.play();
     } catch (error) {
       if (error.name !== "NotAllowedError" || this.video.muted) return;
-      // Browsers let a page make sound only after a click.
+      // Browsers let a page play audio only after a click.
       this.player.setMuted(true);
       await this.video.play().catch(() => {});
     }
@@ -928,7 +928,7 @@ class View {
     else this.el.requestFullscreen?.();
   }
 
-  // A level meter beside the sound, not in its way: it reads a copy.
+  // A level meter beside the audio, not in its way: it reads a copy.
   listen() {
     const { video } = this.first;
     if (this.analyser || !video.captureStream || !this.first.withAudio) return;

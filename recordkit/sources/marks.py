@@ -1,7 +1,7 @@
 """The marks that the synthetic source makes and ``readback`` reads: where they lie and how to read them.
 
-A number in each picture, as black and white cells; a flash in the picture and a beep in the sound
-from each full second on. All places are proportional to the picture's size.
+A number in each frame, as black and white cells; a flash in the frame and a beep in the audio
+from each full second on. All places are proportional to the frame's size.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def plane_rows(plane: VideoPlane | AudioPlane) -> Plane:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of a picture, its edges in pixels (fractions allowed)."""
+    """A rectangle of a frame, its edges in pixels (fractions allowed)."""
 
     left: float
     top: float
@@ -67,10 +67,10 @@ def _middle(low: float, high: float) -> slice:
 
 
 def layout(width: int, height: int) -> tuple[list[Box], Box]:
-    """Where the machine-readable parts lie in a picture of this size, in pixels.
+    """Where the machine-readable parts lie in a frame of this size, in pixels.
 
     Returns the cells of the number (row by row, most significant bit first) and the flash patch.
-    All of it is proportional to the size, so that a scaled picture is read just the same.
+    All of it is proportional to the size, so that a scaled frame is read just the same.
     """
     cell_w, cell_h = 0.045 * width, 0.055 * height
     left, top = 0.05 * width, 0.785 * height
@@ -85,14 +85,14 @@ def layout(width: int, height: int) -> tuple[list[Box], Box]:
 def encode_number(number: int) -> int:
     """The 48 bits that stand in the cells: the number modulo 2^32, then a CRC-16 over it.
 
-    The CRC starts at all ones, so that neither a black nor a white picture is a valid number.
+    The CRC starts at all ones, so that neither a black nor a white frame is a valid number.
     """
     data = (number & 0xFFFF_FFFF).to_bytes(4)
     return int.from_bytes(data) << 16 | crc_hqx(data, 0xFFFF)
 
 
 def read_frame_number(frame: av.VideoFrame) -> int | None:
-    """The number that stands in a picture of any size and pixel format, or None if it cannot be trusted."""
+    """The number that stands in a frame of any size and pixel format, or None if it cannot be trusted."""
     luma = _luma(frame)
     cells, _ = layout(frame.width, frame.height)
     levels = np.array([luma[cell.inner()].mean() for cell in cells])
@@ -112,7 +112,7 @@ def read_frame_number(frame: av.VideoFrame) -> int | None:
 
 
 def read_flash(frame: av.VideoFrame) -> bool:
-    """Whether the flash patch of a picture is lit."""
+    """Whether the flash patch of a frame is lit."""
     _, flash = layout(frame.width, frame.height)
     return bool(_luma(frame)[flash.inner()].mean() > 128)
 
@@ -136,7 +136,7 @@ def find_beeps(samples: Mono, sample_rate: int) -> list[float]:
     # At low bit rates AAC lets the beep's amplitude waver: only its mean tells where a beep is at all.
     smooth = _moving_mean(envelope, coarse)
     peak = float(smooth.max())
-    # In sound without beeps the envelope is the tone's leakage and noise: low, and without a step.
+    # In audio without beeps the envelope is the tone's leakage and noise: low, and without a step.
     if peak < _MIN_LEVEL or peak < 4 * float(np.percentile(smooth, 20)):
         return []
     loud = np.diff((smooth > peak / 3).astype(np.int8), prepend=np.int8(0), append=np.int8(0))

@@ -1,4 +1,4 @@
-"""The pictures of the synthetic source: a background drawn once, small parts drawn anew."""
+"""The frames of the synthetic source: a background drawn once, small parts drawn anew."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FONT = (
 
 
 class Look(Protocol):
-    """What a picture shows of its source."""
+    """What a frame shows of its source."""
 
     @property
     def width(self) -> int: ...  # noqa: D102
@@ -50,9 +50,9 @@ class Look(Protocol):
 
 
 class Painter:
-    """Makes the pictures of one ``Synthetic``: a background drawn once, small parts drawn anew.
+    """Makes the frames of one ``Synthetic``: a background drawn once, small parts drawn anew.
 
-    Holds about two pictures of memory. Not for use by several threads at once.
+    Holds about two frames of memory. Not for use by several threads at once.
     """
 
     def __init__(self, settings: Look) -> None:
@@ -71,7 +71,7 @@ class Painter:
         self._blank = [plane.copy() for plane in self._planes]
 
     def paint(self, number: int) -> av.VideoFrame:
-        """Picture ``number`` (0 upwards), as a new frame that the caller may keep."""
+        """Frame ``number`` (0 upwards), as a new frame that the caller may keep."""
         luma = self._planes[0]
         bits = encode_number(number)
         for place, lamp in enumerate(reversed(self._lamps)):
@@ -91,7 +91,7 @@ class Painter:
             # Fresh memory holds anything: the padding too shall be the same each time.
             rows[:, source.shape[1] :] = 0
         frame.pts, frame.time_base = number, 1 / self._rate
-        # H.273 codes: limited range; BT.709, or BT.601 of 525 lines, for small pictures.
+        # H.273 codes: limited range; BT.709, or BT.601 of 525 lines, for small frames.
         frame.color_range = 1
         frame.colorspace = frame.color_primaries = frame.color_trc = 1 if self._hd else 6
         return frame
@@ -127,7 +127,7 @@ class Painter:
         self._write_centred(label, 0.52 * self._height, max(1.0, 0.45 * unit), 170)
 
     def _write_centred(self, text: str, y: float, unit: float, luma: int) -> None:
-        # In a tiny picture the end of a text matters most: it is what moves.
+        # In a tiny frame the end of a text matters most: it is what moves.
         fits = int((0.95 * self._width / unit + 1) // 6)
         if len(text) > fits:
             text = text[-fits:].split(" ")[-1].lstrip(":")
@@ -175,7 +175,7 @@ class Painter:
             plane[area.pixels()] = value
 
     def _colour(self, rgb: tuple[float, float, float]) -> tuple[int, int, int]:
-        """Y'CbCr of limited range for R'G'B' (0 to 1): BT.709, or BT.601 for small pictures."""
+        """Y'CbCr of limited range for R'G'B' (0 to 1): BT.709, or BT.601 for small frames."""
         red, blue = (0.2126, 0.0722) if self._hd else (0.299, 0.114)
         y = red * rgb[0] + (1 - red - blue) * rgb[1] + blue * rgb[2]
         cb, cr = (rgb[2] - y) / (2 - 2 * blue), (rgb[0] - y) / (2 - 2 * red)

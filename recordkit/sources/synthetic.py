@@ -1,6 +1,6 @@
-"""A test source: pictures that carry their number, a flash and a beep on each full second.
+"""A test source: frames that carry their number, a flash and a beep on each full second.
 
-Each picture and each sound chunk is a pure function of its index, so two runs give the same bytes
+Each frame and each audio chunk is a pure function of its index, so two runs give the same bytes
 and a finished recording can be judged to the unit by ``readback``. Nothing here sleeps or reads a
 clock: whoever consumes the frames paces them with ``due_s``.
 """
@@ -93,7 +93,7 @@ class Synthetic:
             end = end if samples is None else min(end, samples)
             more_sound = sound is not None and start < end
             more_video = painter is not None and (pictures is None or number < pictures)
-            # Both dues over one denominator. Sound goes first where they are equal: it began earlier.
+            # Both dues over one denominator. Audio goes first where they are equal: it began earlier.
             sound_first = end * rate.numerator <= number * rate.denominator * self.sample_rate
             if sound is not None and more_sound and (sound_first or not more_video):
                 yield sound.chunk(start, end)
@@ -126,12 +126,12 @@ class Synthetic:
         return (pts + frame.samples) / self.sample_rate
 
     def _exact_seconds(self) -> Fraction | None:
-        # A float such as 0.1 * 3 lies a hair above 0.3 and would else give one picture too many.
+        # A float such as 0.1 * 3 lies a hair above 0.3 and would else give one frame too many.
         return None if self.seconds is None else Fraction(self.seconds).limit_denominator(1_000_000)
 
 
 class Sound:
-    """The sound as two tables of one second each: all frequencies are whole numbers of Hz."""
+    """The audio as two tables of one second each: all frequencies are whole numbers of Hz."""
 
     def __init__(self, settings: Synthetic) -> None:
         self._rate, self._layout = settings.sample_rate, _LAYOUTS[settings.channels - 1]

@@ -1,4 +1,4 @@
-"""Whole units out of packets in order: a picture is the packets of one timestamp, sound one packet each."""
+"""Whole units out of packets in order: a frame is the packets of one timestamp, audio one packet each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ...bitstream.h264_live import LiveUnits, is_picture_data
 from ...ticks import signed_difference, to_ticks
 
 MARKED_PATIENCE_S = 0.2
-"""So long after its marker the last picture waits for more packets of its timestamp."""
+"""So long after its marker the last frame waits for more packets of its timestamp."""
 UNMARKED_PATIENCE_S = 0.5
 """So long it waits when the source marks none."""
 _LONGEST_PICTURE_S = 1.0
-"""No picture comes for so long: then those of one timestamp are several."""
+"""No frame comes for so long: then those of one timestamp are several."""
 _VP8_START = b"\x9d\x01\x2a"
 _LARGEST_UNIT = 64 * 1024 * 1024
 _PIECE_BYTES = 64
@@ -118,15 +118,15 @@ class SoundAssembly:
 
 
 class PictureAssembly:
-    """Collects the packets of one picture; after a loss waits for a picture that needs no other.
+    """Collects the packets of one frame; after a loss waits for a frame that needs no other.
 
-    The packets of one timestamp are one picture (RFC 3550, 5.1; RFC 6184, 5.1). The marker is a hint
-    that it may be whole: a picture waits for the first packet of the next one, or, behind a marker,
+    The packets of one timestamp are one frame (RFC 3550, 5.1; RFC 6184, 5.1). The marker is a hint
+    that it may be whole: a frame waits for the first packet of the next one, or, behind a marker,
     until nothing more has come for ``MARKED_PATIENCE_S``.
 
-    A picture that needs no other is one of H.264 that is IDR, or a recovery point, with parameter sets
-    in it or known before; or a key frame of VP8. Where packets are missing the pictures up to there
-    are dropped, and counted in ``dropped``: what refers to a picture that is not there comes out
+    A frame that needs no other is one of H.264 that is IDR, or a recovery point, with parameter sets
+    in it or known before; or a key frame of VP8. Where packets are missing the frames up to there
+    are dropped, and counted in ``dropped``: what refers to a frame that is not there comes out
     damaged, and no decoder says so.
     """
 
@@ -144,7 +144,7 @@ class PictureAssembly:
         self._given = False
         self._dropped: tuple[int, int] | None = None
         self._is_marked = False
-        # Whether the source marks the last packet of a picture, and whether it marks others, too.
+        # Whether the source marks the last packet of a frame, and whether it marks others, too.
         self._marks_ends = True
         self._marks_others = False
         self._is_cut = True
@@ -172,7 +172,7 @@ class PictureAssembly:
             self._marks_ends = self._is_marked
             units += self._end()
         if packet.codec != self._codec:
-            # Its pictures cannot refer to those of another coding.
+            # Its frames cannot refer to those of another coding.
             self._codec = packet.codec
             self.needs_entry = True
         if not packet.data:
@@ -194,7 +194,7 @@ class PictureAssembly:
         if self._size > _LARGEST_UNIT:
             self.interrupt()
         elif packet.arrival_s - self._begun.arrival_s > _LONGEST_PICTURE_S and packet.marker:
-            # Its RTP clock stands. What came so far are several pictures; from here on the markers part them.
+            # Its RTP clock stands. What came so far are several frames; from here on the markers part them.
             self._parted = packet.timestamp
             self.interrupt()
             self._dropped = None
@@ -235,14 +235,14 @@ class PictureAssembly:
         self._size = 0
 
     def _more_of_given(self, packet: MediaPacket) -> None:
-        """A packet of a picture that was given as whole: where that has a hole, none may follow."""
+        """A packet of a frame that was given as whole: where that has a hole, none may follow."""
         self._marks_others = True
         if packet.codec != "h264" or is_picture_data(packet.data):
             self._drop(packet)
             self.interrupt()
 
     def _drop(self, begun: MediaPacket) -> None:
-        """Count a picture that is not given; its rest, behind a loss, is no other one."""
+        """Count a frame that is not given; its rest, behind a loss, is no other one."""
         what = (begun.timestamp, begun.ssrc)
         self.dropped += what != self._dropped
         self._dropped = what
@@ -258,7 +258,7 @@ class PictureAssembly:
         if begun.codec == "h264":
             unit = self._units.in_order(data, is_cut=is_cut, after_loss=after_loss)
             if not unit.has_picture:
-                # Only headers, which are remembered; or bytes amid a picture whose beginning is lost.
+                # Only headers, which are remembered; or bytes amid a frame whose beginning is lost.
                 if is_cut and is_picture_data(data):
                     self._drop(begun)
                 self._is_cut, self._after_loss = is_cut, after_loss
@@ -269,7 +269,7 @@ class PictureAssembly:
             # A key frame of VP8 (RFC 6386, 9.1).
             is_entry = not data[0] & 1 and data[3:6] == _VP8_START
         if self.needs_entry and not is_entry:
-            # Perhaps only the rest of a picture.
+            # Perhaps only the rest of a frame.
             self._drop(begun)
             self._broken = True
             return []
@@ -282,7 +282,7 @@ class PictureAssembly:
                 return []
             self._leading_to = None
         broken, self._broken, self.needs_entry = self._broken, False, False
-        # Before the first picture that is given nothing is missing: the recording begins there.
+        # Before the first frame that is given nothing is missing: the recording begins there.
         broken, self._given = broken and self._given, True
         if self._dropped == (begun.timestamp, begun.ssrc):
             # All that a loss took of it stood before its first slice: it was counted too early.
@@ -293,7 +293,7 @@ class PictureAssembly:
 
 
 def _picture_of(packet: MediaPacket) -> tuple[int, int, str]:
-    """What the packets of one picture have in common."""
+    """What the packets of one frame have in common."""
     return packet.timestamp, packet.ssrc, packet.codec
 
 

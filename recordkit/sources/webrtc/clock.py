@@ -230,8 +230,8 @@ class StreamClock:
 class JointClock:
     """The streams of one sender on one timeline: that of the reference, by which the others are slewed.
 
-    The reference is the first sound where there is any at the start: a picture's time can be
-    stretched unseen, sound cannot. Not thread-safe; times of arrival come from one monotonic clock.
+    The reference is the first audio where there is any at the start: a frame's time can be
+    stretched unseen, audio cannot. Not thread-safe; times of arrival come from one monotonic clock.
     """
 
     def __init__(self) -> None:

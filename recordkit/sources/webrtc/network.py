@@ -38,7 +38,7 @@ class NetworkFaults:
     ``loss``, ``duplication`` and ``reordering`` are shares of the packets (0 to 1); one that is reordered
     is held back for 10 to 40 ms while those behind it pass. ``delay_s`` applies to all, up to
     ``jitter_s`` more is drawn anew every 10 ms, as from a queue that fills and empties: it keeps the order.
-    ``audio_delay_s`` is added for sound alone. In ``outages``, (start_s, duration_s) from the first media
+    ``audio_delay_s`` is added for audio alone. In ``outages``, (start_s, duration_s) from the first media
     on, nothing gets through.
 
     Raises SettingsError for values that make no network.
@@ -113,7 +113,7 @@ class Counts:
 class Link:
     """One direction: says of each packet when its copies come out; equal seeds give equal answers.
 
-    Each kind of traffic has dice of its own, so that the fate of the nth picture packet does not
+    Each kind of traffic has dice of its own, so that the fate of the nth packet of video does not
     hang on how many others came between. ``begun_s`` is when the first media came; before, no outage counts.
     """
 

@@ -116,7 +116,7 @@ async def connected_peers(
 ) -> AsyncIterator[Peers]:
     """Two peers of which one receives the ``tracks`` of the other, from connected to closed.
 
-    ``codec`` is that of the video; sound is Opus. All packets but those of DTLS pass through
+    ``codec`` is that of the video; audio is Opus. All packets but those of DTLS pass through
     ``network``. A track of ``SyntheticMedia`` sends nothing before its ``begin``: whoever needs the
     very first packet makes ready within the context, then begins.
 

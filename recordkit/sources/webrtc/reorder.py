@@ -10,7 +10,7 @@ from ...ticks import signed_difference
 
 VIDEO_WINDOW_S = 0.5
 AUDIO_WINDOW_S = 0.2
-"""How long a missing packet is waited for: a picture is retransmitted, sound is not."""
+"""How long a missing packet is waited for: a frame is retransmitted, audio is not."""
 _MOST_WAITING = 8192
 _SEQUENCE_BITS = 16
 _LONGEST_DROPOUT = 3000

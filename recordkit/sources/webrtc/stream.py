@@ -265,7 +265,7 @@ class StreamReception:
             self._before += _counted(self._reorder)
             self._reorder = Reorder(self._window_s)
             self._sent, self._is_over = SentPackets(), False
-            # Its first pictures refer to nothing that came from the source before.
+            # Its first frames refer to nothing that came from the source before.
             self._assembly.interrupt()
         self._ssrc = packet.ssrc
 

@@ -45,12 +45,12 @@ class SyntheticMedia:
 
     ``source`` says what they show and sound like, and for how long. ``codec`` and ``bit_rate`` (bits a
     second; None: 0.1 bit a pixel) are the video's. ``sizes`` are (at_s, width, height): from then on the
-    pictures have that size, as when a browser's bandwidth estimation changes it. ``mutes`` are
-    (start_s, duration_s) in which pictures are black and the sound is silent. ``video_ends_s`` and
+    frames have that size, as when a browser's bandwidth estimation changes it. ``mutes`` are
+    (start_s, duration_s) in which frames are black and the audio is silent. ``video_ends_s`` and
     ``audio_ends_s`` let one track end before the other. There are keyframes when one is asked for, and
-    at the first picture and each new size; no others, as browsers do.
+    at the first frame and each new size; no others, as browsers do.
 
-    Nothing is sent before ``begin``. Late pictures are sent all the same, as fast as it goes.
+    Nothing is sent before ``begin``. Late frames are sent all the same, as fast as it goes.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class SyntheticMedia:
         audio_ends_s: float | None = None,
     ) -> None:
         self._start = _Start()
-        # One thread a track, so that a picture in coding delays no sound; libav lets go of the interpreter.
+        # One thread a track, so that a frame in coding delays no audio; libav lets go of the interpreter.
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="recordkit-synthetic")
         video_s, audio_s = (
             min((s for s in (ends_s, source.seconds) if s is not None), default=None)
@@ -173,7 +173,7 @@ class _VideoTrack(_Track):
         self._keyframe = True
 
     def request_keyframe(self) -> None:
-        """Make the next picture a keyframe."""
+        """Make the next frame a keyframe."""
         self.keyframe_requests += 1
         self._keyframe = True
 
@@ -204,14 +204,14 @@ class _AudioTrack(_Track):
 
 
 class _Stage(NamedTuple):
-    """What makes pictures of one size."""
+    """What makes frames of one size."""
 
     painter: Painter
     encoder: VideoCodecContext
 
 
 class _Camera:
-    """Paints and codes one picture after the other; works in one thread at a time."""
+    """Paints and codes one frame after the other; works in one thread at a time."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class _Camera:
             for plane, black in zip(frame.planes, (16, 128, 128), strict=True):
                 plane_rows(plane)[:] = black
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
-        # Both encoders are set to give each picture at once.
+        # Both encoders are set to give each frame at once.
         (packet,) = self._stage.encoder.encode(frame)
         packet.time_base = 1 / self.rate
         return packet
