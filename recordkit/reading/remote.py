@@ -6,24 +6,26 @@ from collections import OrderedDict
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import SourceError
 from ..names import stem_of
-from ..telemetry.table import SUFFIX, Rows, rows_in
+from ..telemetry.table import HEADER_BYTES, SUFFIX, Rows, is_table, rows_in
 
 T = TypeVar("T")
 _BLOCK_BYTES = 1024 * 1024
 _MOST_BLOCKS = 16
 _LIVE = ("udp", "rtp", "rtsp", "rtmp", "rtmps", "srt", "tcp", "rist")
 _PLAYLISTS = (".m3u8", ".mpd", ".sdp")
+_HEAD_BYTES = 1024
+_FIRST_WORDS = (b"#EXTM3U", b"v=0", b"ffconcat version", b"[playlist]")
 
 
 def remote(url: str) -> RangeStore | None:
     """What reads ``url`` by ranges; None for what is left to libavformat: unknown to fsspec, live, a playlist.
 
-    Raises SourceError if it cannot be reached.
+    Raises SourceError if it cannot be reached, or no ranges of it can be had.
     """
     parts = urlsplit(url)
     if "://" not in url or parts.scheme in _LIVE or parts.path.endswith(_PLAYLISTS) or not find_spec("fsspec"):
@@ -31,22 +33,50 @@ def remote(url: str) -> RangeStore | None:
     if parts.scheme not in import_module("fsspec").available_protocols():
         return None
     store = RangeStore(url)
-    return store if store.is_ranged else None
+    if _is_playlist(store.head):
+        return None
+    store.ensure_ranges()
+    return store
+
+
+def _is_playlist(head: bytes) -> bool:
+    """Whether a file that begins so names others (RFC 8216, ISO/IEC 23009-1, RFC 8866)."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_FIRST_WORDS) or b"<MPD" in head
 
 
 class RangeStore:
     """A URL that does not grow. The last 16 MB that were read are kept. Raises SourceError.
 
-    ``is_ranged`` is False if no ranges can be had of it: its size is not known, or all of it comes.
+    ``head`` is its first kilobyte, which comes of any.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._files, self._path = self._asked(lambda: import_module("fsspec").core.url_to_fs(url))
-        size = self._asked(lambda: self._files.info(self._path)["size"])
-        self._size: int = size or 0
-        self.is_ranged = bool(size) and len(self._fetched(0, min(2, self._size))) <= 2
+        self._size: int = self._asked(lambda: self._files.info(self._path).get("size")) or 0
+        self.head = self._asked(lambda: self._piece(0, _HEAD_BYTES))
+
+    def ensure_ranges(self) -> None:
+        """Ask for the last byte: of a server that knows no ranges all would come, whatever is asked for.
+
+        Raises SourceError.
+        """
+        if not self._size:
+            raise SourceError(self._url, "its server does not say how long it is: download it, and open that")
+        try:
+            is_there = len(self._asked(lambda: self._piece(self._size - 1, self._size))) == 1
+        except SourceError as error:
+            is_there = not isinstance(error.__cause__, ValueError)
+        if not is_there:
+            raise SourceError(self._url, "its server sends no part of it, only all: download it, and open that")
+
+    def _piece(self, begin: int, end: int) -> bytes:
+        """Those bytes, without more than them being waited for."""
+        with self._files.open(self._path, "rb", cache_type="none") as file:
+            file.seek(begin)
+            data: bytes = file.read(end - begin)
+            return data
 
     @property
     def name(self) -> str:
@@ -80,10 +110,11 @@ class RangeStore:
 
     def rows(self) -> Rows | None:
         """The rows of the frame table that lies beside it; None without one."""
-        place = self._path.rsplit("/", 1)
-        place[-1] = stem_of(place[-1]) + SUFFIX
+        path = _table_beside(self._path)
         try:
-            return rows_in(self._asked(lambda: self._files.cat_file("/".join(place))))
+            if not is_table(self._asked(lambda: self._files.cat_file(path, start=0, end=HEADER_BYTES))):
+                return None
+            return rows_in(self._asked(lambda: self._files.cat_file(path)))
         except SourceError:
             return None
 
@@ -111,9 +142,16 @@ class RangeStore:
         return data
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        failures: tuple[Any, ...] = (OSError, ImportError, ValueError, import_module("aiohttp").ClientError)
         try:
             return ask()
-        except failures as error:
+        except Exception as error:  # each file system has errors of its own, and they have no base in common
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceError(self._url, f"cannot be read: {text}") from error
+
+
+def _table_beside(path: str) -> str:
+    """Where the table of the recording at ``path`` lies; of a URL what stands behind its path stays."""
+    parts = urlsplit(path) if "://" in path else None
+    folder, slash, name = (path if parts is None else parts.path).rpartition("/")
+    beside = f"{folder}{slash}{stem_of(name)}{SUFFIX}"
+    return beside if parts is None else parts._replace(path=beside).geturl()

@@ -24,6 +24,7 @@ log = logging.getLogger("recordkit")
 
 SUFFIX = ".frames"
 _HEADER = Struct("<8sII24x")
+HEADER_BYTES = _HEADER.size
 _MAGIC, _VERSION = b"RKFRAMES", 1
 ROW = np.dtype(
     [
@@ -149,22 +150,27 @@ class FrameTable:
                 log.warning("%s: could not be removed; it ends before the recording does", self.path)
 
 
+def is_table(head: bytes) -> bool:
+    """Whether a file whose first ``HEADER_BYTES`` these are is a table that is known."""
+    return len(head) == HEADER_BYTES and _HEADER.unpack(head) == (_MAGIC, _VERSION, ROW.itemsize)
+
+
+def _count(head: bytes, size_bytes: int) -> int:
+    """How many whole rows a table of that size has; 0 if it is none that is known."""
+    return (size_bytes - HEADER_BYTES) // ROW.itemsize if is_table(head) else 0
+
+
 def rows_in(data: bytes) -> Rows | None:
     """The rows of a table that was read already; None if it is none that is known."""
-    count = (len(data) - _HEADER.size) // ROW.itemsize
-    if count <= 0 or _HEADER.unpack_from(data) != (_MAGIC, _VERSION, ROW.itemsize):
-        return None
-    return np.frombuffer(data, ROW, count, _HEADER.size)
+    count = _count(data[:HEADER_BYTES], len(data))
+    return np.frombuffer(data, ROW, count, HEADER_BYTES) if count else None
 
 
 def read_rows(path: Path) -> Rows | None:
     """The rows of a table, mapped, however long it is; None if there is none, or it is none that is known."""
     try:
         with path.open("rb") as file:
-            head = file.read(_HEADER.size)
-            count = (os.fstat(file.fileno()).st_size - _HEADER.size) // ROW.itemsize
-        if len(head) < _HEADER.size or _HEADER.unpack(head) != (_MAGIC, _VERSION, ROW.itemsize) or count <= 0:
-            return None
-        return np.memmap(path, ROW, "r", _HEADER.size, (count,))
+            count = _count(file.read(HEADER_BYTES), os.fstat(file.fileno()).st_size)
+        return np.memmap(path, ROW, "r", HEADER_BYTES, (count,)) if count else None
     except (OSError, ValueError):
         return None

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import fsspec
 import pandas as pd
@@ -15,7 +15,6 @@ from recordkit.errors import SourceError
 from recordkit.reading.remote import RangeStore, remote
 from recordkit.sources.marks import read_frame_number
 from tests.media import make_clip
-from tests.steering import GUARD_S
 
 FINE = rk.VideoSettings(preset="ultrafast", crf=4)
 """So that there are more bytes than opening looks at."""
@@ -48,14 +47,20 @@ def there(recorded, monkeypatch):
 
 
 @contextmanager
-def served(folder):
-    """The files of a folder by HTTP, which knows ranges, on a thread of its own; the server's address."""
+def served(folder, answer=None):
+    """The files of a folder by HTTP, which knows ranges, on a thread of its own; the server's address.
+
+    With ``answer``, what that makes of each request instead.
+    """
     loop, begun, address = asyncio.new_event_loop(), threading.Event(), []
 
     async def begin():
         app = web.Application()
-        app.router.add_static("/", folder)
-        runner = web.AppRunner(app)
+        if answer is None:
+            app.router.add_static("/", folder)
+        else:
+            app.router.add_get("/{name}", answer)
+        runner = web.AppRunner(app, shutdown_timeout=0)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -71,12 +76,12 @@ def served(folder):
 
     thread = threading.Thread(target=serve, name="files by HTTP")
     thread.start()
+    assert begun.wait(60)
     try:
-        assert begun.wait(GUARD_S)
         yield f"http://127.0.0.1:{address[0]}"
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(GUARD_S)
+        thread.join(60)
 
 
 def test_a_recording_is_opened_by_its_frame_table_and_read_by_blocks(recorded, there, monkeypatch):
@@ -106,6 +111,10 @@ def test_over_http_with_ranges(recorded):
         with rk.open(f"{address}/talk.ts") as video:
             assert video._track.is_from_table
             assert read_frame_number(video[70].frame) == 70
+        with rk.open(f"{address}/talk.ts?signed={'0' * 300}") as video:
+            assert video._track.is_from_table
+            with pytest.raises(IndexError, match=f"^{address}/talk.ts.signed=0+ has no frame 90:"):
+                video[90]
         with pytest.raises(SourceError):
             rk.open(f"{address}/none.ts")
 
@@ -136,3 +145,67 @@ def test_what_is_changed_or_gone_is_told(there):
 @pytest.mark.parametrize("url", ["rtsp://camera/1", "http://server/live.m3u8", "unheard-of://x/y.ts", "talk.ts"])
 def test_what_has_no_ranges_is_left_to_libavformat(url):
     assert remote(url) is None
+
+
+def test_a_server_that_knows_no_ranges_is_told_of_before_all_comes():
+    sent = []
+
+    async def all_of_it(request):
+        response = web.StreamResponse(headers={"Content-Length": str(1 << 30)})
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while request.method == "GET":
+                await response.write(bytes(1 << 20))
+                sent.append(request.path)
+        return response
+
+    with (
+        served(None, all_of_it) as address,
+        pytest.raises(SourceError, match="server sends no part of it"),
+    ):
+        rk.open(f"{address}/talk.ts")
+    assert len(sent) < 100
+
+
+def test_what_has_no_length_is_told():
+    async def endless(request):
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(bytes(4096))
+        return response
+
+    with served(None, endless) as address, pytest.raises(SourceError, match="does not say how long it is"):
+        rk.open(f"{address}/talk.ts")
+
+
+@pytest.mark.parametrize("text", ["#EXTM3U\n", "\ufeff#EXTM3U\n", "v=0\r\n", '<?xml version="1.0"?>\n<MPD>'])
+def test_a_playlist_is_known_by_its_words(there, text):
+    fsspec.filesystem("memory").pipe_file("/folder/live", text.encode())
+    assert remote("memory://folder/live") is None
+
+
+def test_what_is_no_film_is_told_by_its_url(there):
+    fsspec.filesystem("memory").pipe_file("/folder/text.ts", b"not a film")
+    with pytest.raises(SourceError, match=r"^memory://folder/text\.ts: cannot be opened"):
+        rk.open("memory://folder/text.ts")
+
+
+def test_errors_of_any_file_system_are_told(there, monkeypatch):
+    class NoCredentialsError(Exception):
+        """As botocore's: of no family."""
+
+    def refuse(*_, **__):
+        raise NoCredentialsError("Unable to locate credentials")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryFileSystem, "info", refuse)
+        with pytest.raises(SourceError, match=r"talk\.ts: cannot be read: Unable to locate credentials"):
+            rk.open("memory://folder/talk.ts")
+
+
+def test_of_a_table_that_is_none_only_the_head_is_read(there):
+    fsspec.filesystem("memory").pipe_file("/folder/talk.frames", b"no table" * 100_000)
+    with rk.open("memory://folder/talk.ts") as video:
+        assert not video._track.is_from_table
+    assert [count for path, count in there if path.endswith(".frames")] == [40]
