@@ -7,7 +7,7 @@ whether a field is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from struct import Struct
@@ -217,6 +217,23 @@ def parse_header(data: bytes | memoryview, at: int = 0) -> tuple[str, int, int] 
     elif 0 < size < header:
         raise BoxError(f"a box of {size} bytes")
     return letters.decode("latin-1"), header, size
+
+
+def top_level(read: Callable[[int, int], bytes], size: int) -> Iterator[tuple[str, int, int]]:
+    """Kind, begin and bytes of each box of a file of ``size`` bytes that stands in no other one.
+
+    ``read`` returns the bytes between two places; only the headers are asked for. The last box may reach beyond
+    the end. Raises BoxError for what is none.
+    """
+    at = 0
+    while at < size:
+        head = parse_header(read(at, at + LONG_HEADER_BYTES))
+        if head is None:
+            return
+        kind, _, count = head
+        count = count or size - at
+        yield kind, at, count
+        at += count
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import lcm
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,8 @@ Rows = npt.NDArray[np.uint8]
 """Transport packets, one per row of 188 bytes."""
 
 _STRIDES = (188, 192, 204)
+PIECE_BYTES: Final = 12 * lcm(*_STRIDES)
+"""Some 2 MB of whole packets of each of these sizes: a file that is read so is not cut within one."""
 _SYNCS = 5
 """Sync bytes in a row that make a transport stream."""
 _IN_PHASE = 3

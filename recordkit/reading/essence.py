@@ -14,7 +14,7 @@ from zlib import crc32
 from ..bitstream.audio import parse_adts, parse_opus_control_header
 from ..errors import MediaError
 from ..model import AccessUnit, Codec
-from ..mp4.boxes import BoxError, parse_header
+from ..mp4.boxes import BoxError, top_level
 from ..mp4.nal import LENGTH_BYTES, cuts
 from ..mp4.reading import read_movie
 from ..mp4.report import Track
@@ -151,16 +151,9 @@ def of_sound(file: WholeFile, codecs: Mapping[int, Codec]) -> dict[int, Essence]
 
 
 def _tracks(file: WholeFile) -> tuple[Track, ...]:
-    at = 0
-    while at < file.size:
-        head = parse_header(file.read(at, at + 16))
-        if head is None:
-            break
-        kind, _, size = head
-        size = size or file.size - at
+    for kind, at, size in top_level(file.read, file.size):
         if kind == "moov":
             return read_movie(file.read(at, at + size), at).tracks
-        at += size
     raise BoxError("there is no moov")
 
 

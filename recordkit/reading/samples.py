@@ -6,10 +6,12 @@ leaves nothing out.
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import numpy.typing as npt
 
-from ..mp4.boxes import LONG_HEADER_BYTES, BoxError, parse_header
+from ..mp4.boxes import BoxError, top_level
 from ..mp4.reading import read_movie
 from ..mp4.report import MovieEvent, Track
 from ..telemetry.table import KEYFRAME, NO_ERROR, Rows
@@ -62,20 +64,13 @@ def _is_plain(delay: npt.NDArray[np.int64]) -> bool:
 
 def _movie(store: Store) -> MovieEvent | None:
     """The first ``moov`` that stands in the file itself, not in another box. Raises BoxError."""
-    at, size = 0, store.size
-    for _ in range(_MOST_BOXES):
-        head = parse_header(store.read(at, at + LONG_HEADER_BYTES))
-        if head is None:
-            return None
-        kind, _, count = head
+    for kind, at, count in islice(top_level(store.read, store.size), _MOST_BOXES):
         if kind == "moof":
             return None
-        count = count or size - at
         if kind == "moov":
-            if count > LARGEST_MOVIE_BYTES or at + count > size:
+            if count > LARGEST_MOVIE_BYTES or at + count > store.size:
                 return None
             return read_movie(store.read(at, at + count), at)
-        at += count
     return None
 
 

@@ -13,6 +13,7 @@ from ..bitstream.counter import PictureCounter
 from ..model import Captured, Codec
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
 from ..mpegts.scanner import Scanner
+from ..mpegts.sync import PIECE_BYTES
 from ..mpegts.tables import MappedStream
 from ..ticks import TICK, TICKS_PER_SECOND
 from .growing import Growing
@@ -20,8 +21,6 @@ from .index import Unit
 from .store import Store
 
 MOST_HEAD_BYTES = 1 << 20
-_CHUNK_BYTES = 188 * 192 * 204 // 4
-"""Whole packets of each of the three sizes."""
 _HEAD_PIECE_BYTES = 64 * 1024
 _LARGEST_PACKET_BYTES = 204
 _VIDEO = (Codec.H264, Codec.H265)
@@ -142,7 +141,7 @@ class TransportScan:
     def read_on(self) -> None:
         """Scan what there is by now."""
         end = self._store.size
-        while self._scanned < end and self._read(_CHUNK_BYTES, end):
+        while self._scanned < end and self._read(PIECE_BYTES, end):
             pass
 
     def finish(self) -> None:

@@ -23,12 +23,11 @@ from ..errors import RecordkitError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemEvent, ProblemKind, TablesEvent
 from ..mpegts.scanner import Scanner
+from ..mpegts.sync import PIECE_BYTES
 from ..mpegts.tables import MappedStream
 from ..ticks import TICKS_PER_SECOND
 from .store import Store
 
-_CHUNK_BYTES = 188 * 192 * 204 // 4
-"""Whole packets of each of the three sizes."""
 _SYNC_BYTE, _PACKET_SIZES = 0x47, (188, 192, 204)
 _HARMLESS = frozenset(
     {ProblemKind.PCR_GAP, ProblemKind.PCR_BACK, ProblemKind.DTS_BEHIND_PCR, ProblemKind.DTS_FAR_BEHIND_PCR}
@@ -75,8 +74,8 @@ class TransportUnits:
         self._streams: dict[int, _Stream] = {}
 
     def __iter__(self) -> Iterator[Coded]:
-        scanner, chunk = Scanner(columns=True), memoryview(bytearray(_CHUNK_BYTES))
-        for begin in range(0, self._size, _CHUNK_BYTES):
+        scanner, chunk = Scanner(columns=True), memoryview(bytearray(PIECE_BYTES))
+        for begin in range(0, self._size, PIECE_BYTES):
             read = self._store.read_into(begin, chunk[: self._size - begin])
             yield from self._coded(scanner.feed(chunk[:read]))
         yield from self._coded(scanner.close())
@@ -119,7 +118,7 @@ class _Stream:
         self._counter = PictureCounter(codec) if codec.is_video else None
         self._format = StreamFormat(codec) if codec.is_video else None
         self._has_begun = False
-        self._memory = np.empty(_CHUNK_BYTES, np.uint8)
+        self._memory = np.empty(PIECE_BYTES, np.uint8)
         self._stated = (0, 0)
         self._last = -(1 << 62)
 

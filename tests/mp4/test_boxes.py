@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recordkit.mp4.boxes import FORMS, Box, BoxError, box, boxes, child, code, full_box, parse, parse_header
+from recordkit.mp4.boxes import (
+    FORMS,
+    Box,
+    BoxError,
+    box,
+    boxes,
+    child,
+    code,
+    full_box,
+    parse,
+    parse_header,
+    top_level,
+)
 
 LIMITS = {"B": (0, 255), "h": (-(1 << 15), (1 << 15) - 1), "H": (0, 0xFFFF), "i": (-(1 << 31), (1 << 31) - 1)}
 LIMITS |= {"I": (0, 0xFFFFFFFF), "q": (-(1 << 63), (1 << 63) - 1), "Q": (0, (1 << 64) - 1)}
@@ -103,3 +115,19 @@ def test_children_are_found_by_their_path():
 def test_letters_as_a_number():
     assert code("vide").to_bytes(4) == b"vide"
     assert np.dtype(FORMS["co64"][0].row_type()).itemsize == 8
+
+
+def test_boxes_of_a_file_are_found_by_their_headers_alone():
+    long = (1).to_bytes(4) + b"mdat" + (16 + 900).to_bytes(8)
+    data = (12).to_bytes(4) + b"free" + bytes(4) + long + bytes(900) + bytes(4) + b"moov" + bytes(90)
+    asked = []
+
+    def read(begin, end):
+        asked.append(end - begin)
+        return data[begin:end]
+
+    assert list(top_level(read, len(data))) == [("free", 0, 12), ("mdat", 12, 916), ("moov", 928, 98)]
+    assert asked == [16, 16, 16]
+    assert list(top_level(lambda begin, end: b"", 100)) == []
+    with pytest.raises(BoxError):
+        list(top_level(lambda begin, end: bytes(16), 100))
