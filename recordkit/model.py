@@ -118,6 +118,7 @@ class AccessUnit:
     ``header`` is what a transport stream puts before the unit, and no other container does, as the source had
     it (delimiter, ADTS header); if it is empty, a transport stream makes its own. ``nal_starts`` are the offsets
     in ``data`` of all its NAL units, behind their start codes, from whoever knows them; empty if nobody does.
+    ``is_second_field`` says that it is a field, and completes the frame of the unit before.
     """
 
     stream: int
@@ -133,6 +134,7 @@ class AccessUnit:
     captured: Captured | None = None
     header: bytes = b""
     nal_starts: tuple[int, ...] = ()
+    is_second_field: bool = False
 
     def __post_init__(self) -> None:
         if self.dts > self.pts:

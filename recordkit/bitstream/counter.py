@@ -20,6 +20,7 @@ from .audio import (
 )
 from .columns import Bytes, Positions, frame_columns
 from .dts import DTS_HEADER_BYTES, DtsHeader, parse_dts
+from .fields import FieldPairs
 from .h264 import parse_h265_sps, parse_sps
 
 _START_CODE = b"\0\0\1"
@@ -29,6 +30,8 @@ _H265_SPS = 33
 _H265_LAYER = 0x3F << 3
 """nuh_layer_id in the header of a NAL unit."""
 _LONGEST_SPS_BYTES = 512
+_SLICE_BYTES = 35
+"""So much from a start code on tells which field a slice is of."""
 _HEADER_BYTES = 7
 """The longest of the headers that are stepped along, DTS aside."""
 
@@ -46,10 +49,11 @@ _SYNCS: dict[Codec, bytes] = {Codec.AC3: b"\x0b", Codec.EAC3: b"\x0b", Codec.DTS
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The pictures that begin in a piece, and how many of them a decoder can start at."""
+    """The frames that begin in a piece, at how many a decoder can start, and how many fields complete one."""
 
     pictures: int
     random_access: int
+    second_fields: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,10 +62,16 @@ class PictureColumns:
 
     pictures: Positions
     random_access: Positions
+    second_fields: Positions
+
+    @property
+    def are_single(self) -> bool:
+        """Whether each piece is one frame, or the field that completes the one before."""
+        return bool(((self.pictures == 1) | (self.pictures == 0) & (self.second_fields == 1)).all())
 
 
 class PictureCounter:
-    """Counts coded pictures of H.264 or H.265 by their first slices.
+    """Counts the frames of H.264 or H.265 by the first slices of their pictures.
 
     Each piece begins at a NAL unit, as access units in PES packets do. ``width`` and ``height``
     (pixels) follow the newest sequence parameter set and are 0 before the first.
@@ -72,10 +82,16 @@ class PictureCounter:
         self.height = 0
         self._is_h265 = codec is Codec.H265
         self._sps = b""
+        self._fields = FieldPairs()
+
+    @property
+    def are_fields_possible(self) -> bool:
+        """Whether pictures may be single fields."""
+        return self._fields.are_possible
 
     def feed(self, data: bytes) -> Pictures:
         """Looks at each NAL unit's first bytes."""
-        pictures = random_access = 0
+        pictures = random_access = second_fields = 0
         last = len(data) - (6 if self._is_h265 else 5)
         at = data.find(_START_CODE)
         while 0 <= at <= last:
@@ -91,12 +107,14 @@ class PictureCounter:
                 is_first_slice = nal_type in (1, 2, _H264_IDR) and data[at + 4] & 0x80
                 is_random_access, is_sps = nal_type == _H264_IDR, nal_type == _H264_SPS
             if is_first_slice:
-                pictures += 1
+                is_second = self._fields.are_possible and self._fields.is_second(data[at + 3 : at + _SLICE_BYTES])
+                pictures += not is_second
+                second_fields += is_second
                 random_access += is_random_access
             elif is_sps:
                 self._read_sps(data, at + 3)
             at = data.find(_START_CODE, at + 3)
-        return Pictures(pictures, random_access)
+        return Pictures(pictures, random_access, second_fields)
 
     def feed_many(self, data: Bytes, begin: Positions, end: Positions) -> PictureColumns | None:
         """The same for many pieces, which lie in ``data`` and ascend.
@@ -121,7 +139,13 @@ class PictureCounter:
             if self._sps_at(data.bytes(start, min(start + _LONGEST_SPS_BYTES, stop)), 0) != self._sps:
                 return None
         random_access = piece[is_first_slice & is_random_access]
-        counts = (np.bincount(found, minlength=len(begin)) for found in (piece[is_first_slice], random_access))
+        is_second = np.zeros(len(codes), bool)
+        if self._fields.are_possible:
+            for place in np.flatnonzero(is_first_slice).tolist():
+                start, stop = int(codes[place]) + 3, int(end[piece[place]])
+                is_second[place] = self._fields.is_second(data.bytes(start, min(start + _SLICE_BYTES, stop)))
+        pictures, second_fields = piece[is_first_slice & ~is_second], piece[is_second]
+        counts = (np.bincount(found, minlength=len(begin)) for found in (pictures, random_access, second_fields))
         return PictureColumns(*counts)
 
     def _sps_at(self, data: bytes, start: int) -> bytes:
@@ -136,6 +160,7 @@ class PictureCounter:
         sps = parse_h265_sps(nal) if self._is_h265 else parse_sps(nal)
         if sps is not None:
             self.width, self.height = sps.width, sps.height
+            self._fields.learn(sps)
 
 
 @dataclass(frozen=True, slots=True)

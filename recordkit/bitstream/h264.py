@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..model import Codec
+from .fields import FieldPairs
 from .sei import recovery_point
 from .sps import SequenceParameterSet, parse_h265_sps, parse_sps, unescape, unsigned_exp_golomb
 
@@ -43,7 +44,7 @@ _H265_VPS, _H265_SPS, _H265_PPS, _H265_AUD = 32, 33, 34, 35
 _H265_RASL = (8, 9)
 _H265_IDR = (19, 20)
 _LARGEST_PARAMETER_SET_ID = 255
-_SLICE_HEAD_BYTES = 16
+_SLICE_HEAD_BYTES = 32
 _LONGEST_DELIMITER = 16
 """A delimiter has one or two bytes of header and one of its own; zeros may follow."""
 
@@ -143,13 +144,14 @@ class FramedUnit:
 
     ``random_access`` says whether a decoder can start here, ``is_idr`` that nothing behind it refers to what is
     before it. ``is_leading`` says that a decoder which starts at the frame before cannot decode it (RASL of
-    H.265; H.264 does not tell).
+    H.265; H.264 does not tell). ``is_second_field`` says that it completes the frame of the unit before.
     """
 
     prefix: bytes
     random_access: bool
     is_idr: bool = False
     is_leading: bool = False
+    is_second_field: bool = False
 
 
 class ParameterSetFramer:
@@ -169,6 +171,7 @@ class ParameterSetFramer:
         self._pps_type = _H265_PPS if codec is Codec.H265 else _H264_PPS
         self._sets: dict[tuple[int, int, int], bytes] = {}
         self._block = b""
+        self._fields = FieldPairs()
         self.learn(extradata_annexb)
 
     def learn(self, annexb: bytes) -> None:
@@ -196,13 +199,15 @@ class ParameterSetFramer:
         access point.
         """
         codec = self._codec
-        has_sps = has_pps = recovery = intra = is_idr = is_leading = False
+        has_sps = has_pps = recovery = intra = is_idr = is_leading = is_second = False
         for start in nal_starts(data):
             nal_type = _nal_type(data[start], codec)
             if _is_slice(nal_type, codec):
                 intra = self._is_random_access(data, start, nal_type, random_access, recovery)
                 is_idr = nal_type in (_H265_IDR if codec is Codec.H265 else (_H264_IDR,))
                 is_leading = codec is Codec.H265 and nal_type in _H265_RASL
+                if self._fields.are_possible:
+                    is_second = self._fields.is_second(data[start : start + _SLICE_HEAD_BYTES])
                 break
             if _is_parameter_set(nal_type, codec):
                 self._remember(nal_type, data[start : nal_end(data, start)])
@@ -213,7 +218,7 @@ class ParameterSetFramer:
                 recovery |= recovery_point(data[start : nal_end(data, start)]) is not None
         intra = intra and self.ready
         lacking = intra and not (has_sps and has_pps)
-        return FramedUnit(self._block if lacking else b"", intra, is_idr, is_leading)
+        return FramedUnit(self._block if lacking else b"", intra, is_idr, is_leading, is_second)
 
     def _is_random_access(self, data: bytes, start: int, nal_type: int, flag: bool, recovery: bool) -> bool:
         if self._codec is Codec.H265:
@@ -237,6 +242,7 @@ class ParameterSetFramer:
             sps = parse_h265_sps(nal) if self._codec is Codec.H265 else parse_sps(nal)
             if sps is not None:
                 self.width, self.height = sps.width, sps.height
+                self._fields.learn(sps)
 
     def _identifier(self, nal_type: int, nal: bytes) -> int:
         """The parameter set's id; -1 where it cannot be a parameter set."""

@@ -126,6 +126,8 @@ class PictureFramer:
             self._tell_leading()
         if framed.prefix != unit.prefix or framed.random_access is not unit.random_access:
             unit = replace(unit, prefix=framed.prefix, random_access=framed.random_access)
+        if framed.is_second_field:
+            unit = replace(unit, is_second_field=True)
         return Coded(self._format, self._beside.told(unit))
 
     def _leads(self, framed: FramedUnit, unit: AccessUnit) -> bool:

@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from ..bitstream.captured import HEAD_BYTES, captured_in
+from ..bitstream.counter import PictureCounter
 from ..bitstream.lengths import parse_configuration
 from ..demux import bounded, demux, is_decodable, open_media, reference_time_ns
 from ..errors import SourceError
@@ -108,7 +109,9 @@ class ContainerTrack:
         if base is None or "mp4" not in self._container.format.name.split(","):
             return None
         units = sample_rows(store, self._stream.id)
-        if units is None or not (take_over(units, rows) or self._says_nothing()):
+        if units is None:
+            return None
+        if not take_over(units, rows) and (_Fields(self._stream).are_possible or not self._says_nothing()):
             return None
         growing = Growing(base, units)
         return growing.index
@@ -122,7 +125,7 @@ class ContainerTrack:
     def _scan(self) -> Index:
         self._rewind()
         units: list[Unit] = []
-        taken = _Taken(self._stream)
+        taken, fields = _Taken(self._stream), _Fields(self._stream)
         for packet in self._demuxed():
             if packet.size:
                 units.append(
@@ -133,7 +136,7 @@ class ContainerTrack:
                         packet.size,
                         bool(packet.is_keyframe),
                         damaged=bool(packet.is_corrupt),
-                        hidden=bool(packet.is_discard),
+                        hidden=bool(packet.is_discard) or fields.is_second(packet),
                         captured=taken.of(packet),
                     )
                 )
@@ -332,6 +335,32 @@ class _Taken:
             found = Captured(produced_ns, CapturedBy.SOURCE)
         self._says_when |= found is not None
         return found
+
+
+class _Fields:
+    """Which packets of interlaced H.264 are fields that complete the frame before."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._counter = PictureCounter(Codec.H264)
+        self._length_bytes = 0
+        extradata = stream.codec_context.extradata or b""
+        if stream.codec_context.name == Codec.H264:
+            configuration = parse_configuration(extradata, Codec.H264)
+            self._length_bytes = 0 if configuration is None else configuration.length_bytes
+            self._counter.feed(extradata if configuration is None else configuration.parameter_sets)
+
+    @property
+    def are_possible(self) -> bool:
+        """Whether there may be any."""
+        return self._counter.are_fields_possible
+
+    def is_second(self, packet: Packet) -> bool:
+        """Whether ``packet`` is one."""
+        if not self.are_possible:
+            return False
+        head = _with_start_codes(bytes(memoryview(packet)[:HEAD_BYTES]), self._length_bytes)
+        found = self._counter.feed(head)
+        return found.pictures < found.second_fields
 
 
 def _with_start_codes(head: bytes, length_bytes: int) -> bytes:

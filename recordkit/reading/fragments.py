@@ -12,9 +12,10 @@ from av.video.codeccontext import VideoCodecContext
 
 from ..bitstream.av1 import av1_sequence
 from ..bitstream.captured import HEAD_BYTES, captured_in
+from ..bitstream.counter import PictureCounter
 from ..bitstream.lengths import with_start_codes
 from ..errors import MediaError, SourceError
-from ..model import Captured, Codec, StreamFormat
+from ..model import Codec, StreamFormat
 from ..mp4.entries import Described
 from ..mp4.nal import cuts, parameter_sets
 from ..mp4.report import ChunkEvent, Event, MovieEvent, Sample, Track
@@ -45,6 +46,7 @@ class FragmentTrack:
         self._audio: Track | None = None
         self._units: Growing | None = None
         self._entries: list[Described] = []
+        self._counter = PictureCounter(Codec.H264)
         self._sounds: list[Sample] = []
         self._starts: dict[int, Fraction] = {}
         self.refresh()
@@ -120,13 +122,35 @@ class FragmentTrack:
         if video is None or sample.track != video.number:
             return
         entry = video.described[min(sample.description, len(video.described)) - 1]
-        captured = _captured(chunk.data(sample)[:HEAD_BYTES], entry) if self._codec.has_nal_units else None
+        head = _head(chunk.data(sample)[:HEAD_BYTES], entry) if self._codec.has_nal_units else b""
+        captured = captured_in(head, self._codec) if head else None
+        hidden = self._is_second_field(head, entry)
         if self._units is None:
             self._units = Growing(Fraction(1, video.rate))
         self._units.extend(
-            [Unit(sample.pts, sample.dts, sample.offset, sample.size, sample.keyframe, captured=captured)]
+            [
+                Unit(
+                    sample.pts,
+                    sample.dts,
+                    sample.offset,
+                    sample.size,
+                    sample.keyframe,
+                    hidden=hidden,
+                    captured=captured,
+                )
+            ]
         )
         self._entries.append(entry)
+
+    def _is_second_field(self, head: bytes, entry: Described) -> bool:
+        if self._codec is not Codec.H264:
+            return False
+        if not self._entries or entry is not self._entries[-1]:
+            self._counter.feed(entry.sets)
+        if not self._counter.are_fields_possible:
+            return False
+        found = self._counter.feed(head)
+        return found.pictures < found.second_fields
 
     @property
     def _codec(self) -> Codec:
@@ -203,15 +227,14 @@ class FragmentTrack:
         self._store.close()
 
 
-def _captured(data: bytes, entry: Described) -> Captured | None:
-    """When a frame was taken that begins with ``data``, if it says so itself."""
+def _head(data: bytes, entry: Described) -> bytes:
+    """``data``, with which a frame begins, with start codes; none if it cannot be."""
     if entry.codec is None:
-        return None
+        return b""
     try:
-        head, _ = with_start_codes(_whole(data, entry.length_bytes), entry.length_bytes)
-        return captured_in(head, entry.codec)
+        return with_start_codes(_whole(data, entry.length_bytes), entry.length_bytes)[0]
     except MediaError:
-        return None
+        return b""
 
 
 def _whole(head: bytes, length_bytes: int) -> bytes:

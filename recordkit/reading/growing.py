@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..telemetry.table import KEYFRAME, Rows
-from .index import HIDDEN, NOT_SHOWN, UNIT, Flags, Index, Integers, Order, Unit, rows_of, times_of
+from ..telemetry.table import HIDDEN, KEYFRAME, Rows
+from .index import NOT_SHOWN, UNIT, Flags, Index, Integers, Order, Unit, rows_of, times_of
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

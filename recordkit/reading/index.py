@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model import Captured
-from ..telemetry.table import DISCONTINUITY, KEYFRAME, ROW, packed, taken_of
+from ..telemetry.table import DISCONTINUITY, HIDDEN, KEYFRAME, ROW, packed, taken_of
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -21,8 +21,8 @@ NOT_SHOWN = -1
 UNIT = np.dtype([(name, "<i4" if name == "delay" else ROW[name]) for name in ROW.names or ()])
 """As a row of the frame table, so that a table is taken over as it is; in files of others a DTS may be behind
 the PTS."""
-DAMAGED, HIDDEN = 4, 8
-"""Flags of a unit that no frame table has."""
+DAMAGED = 4
+"""A flag of a unit that no frame table has."""
 _MOST_DELAY = (1 << 31) - 1
 _MOST_BYTES = (1 << 32) - 1
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..mp4.boxes import BoxError, top_level
 from ..mp4.reading import read_movie
 from ..mp4.report import MovieEvent, Track
-from ..telemetry.table import KEYFRAME, NO_ERROR, Rows
+from ..telemetry.table import HIDDEN, KEYFRAME, NO_ERROR, Rows
 from .index import UNIT
 from .store import Store
 
@@ -50,11 +50,15 @@ def sample_rows(store: Store, number: int) -> npt.NDArray[np.void] | None:
 
 
 def take_over(units: npt.NDArray[np.void], rows: Rows | None) -> bool:
-    """Say of ``units`` when they were taken, as the frame table does that belongs to them; whether there is one."""
+    """Say of ``units`` what the frame table that belongs to them does: when each was taken, which are fields.
+
+    False if there is none.
+    """
     if rows is None or len(rows) != len(units) or not (rows["bytes"] == units["bytes"]).all():
         return False
     for name in ("captured_ns", "captured_by", "error_us"):
         units[name] = rows[name]
+    units["flags"] |= rows["flags"] & HIDDEN
     return True
 
 

@@ -15,7 +15,7 @@ from ..demux import demux, open_media
 from ..errors import SourceError
 from ..model import Codec, StreamFormat
 from ..mpegts.report import PesEvent
-from ..telemetry.table import Rows, taken_of
+from ..telemetry.table import HIDDEN, KEYFRAME, Rows, taken_of
 from ..ticks import TICK, TICKS_PER_SECOND, WRAP, fraction
 from .elementary import pes_packets, tables
 from .growing import Growing
@@ -37,6 +37,8 @@ _APART = TICKS_PER_SECOND * 3 // 2
 """So far audio may lie from the video of its time."""
 _MOST_BESIDE = 16
 """Rows of a table of which the times of capture are taken over, if the frames are scanned."""
+_MOST_RECALLED = 1000
+"""So many rows before the first frame that is scanned tell of single fields."""
 
 
 class TransportTrack:
@@ -82,6 +84,15 @@ class TransportTrack:
             units=Growing(TICK, rows[:count]),
             beside={int(row["pts"]): taken_of(row) for row in rows[count : count + _MOST_BESIDE]},
         )
+        self._recall_fields(rows[max(count - _MOST_RECALLED, 0) : count])
+
+    def _recall_fields(self, rows: Rows) -> None:
+        """Whether the frame that is scanned next completes the one before shows only what came before."""
+        if not (rows["flags"] & HIDDEN).any():
+            return
+        for place in (*np.flatnonzero(rows["flags"] & KEYFRAME)[-1:].tolist(), -1):
+            begin = int(rows[place]["offset"])
+            self._scan.recall(next(self._pes_packets(begin, begin + _PROBE_BYTES), None))
 
     def _has(self, row: np.void) -> bool:
         """Whether the frame of a row begins where it says."""

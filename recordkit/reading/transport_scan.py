@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..bitstream.captured import HEAD_BYTES, captured_in
-from ..bitstream.counter import PictureCounter
+from ..bitstream.counter import PictureCounter, Pictures
 from ..model import Captured, Codec
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
 from ..mpegts.scanner import Scanner
@@ -132,6 +132,11 @@ class TransportScan:
         self._lost_at: int | None = None
         self._says_when: bool | None = None
 
+    def recall(self, event: PesEvent | None) -> None:
+        """Take what came before the scan and is known already."""
+        if event is not None and self._counter is not None:
+            self._counter.feed(event.data)
+
     def read_head(self) -> None:
         """Scan until all streams are known, if that is soon."""
         end = min(self._store.size, MOST_HEAD_BYTES)
@@ -171,7 +176,7 @@ class TransportScan:
                 if event.pts is not None:
                     streams.note_start(event.pid, event.pts + self._epoch)
                 if event.pid == streams.pid and self._counter is not None:
-                    self._take_one(event, self._counter.feed(event.data).random_access > 0)
+                    self._take_one(event, self._counter.feed(event.data))
                 elif event.pid == streams.audio_pid and event.pts is not None:
                     self.audio.add([event.pts], [event.offset])
             elif event.pid in (streams.pid, None) and event.kind in _LOSSES:
@@ -183,14 +188,14 @@ class TransportScan:
             found = self._counter.feed_many(columns.payload, columns.begin, columns.end)
         if found is None:
             for event in columns.events():
-                keyframe = self._counter is not None and self._counter.feed(event.data).random_access > 0
-                self._take_one(event, keyframe)
+                self._take_one(event, None if self._counter is None else self._counter.feed(event.data))
             return
-        self.is_simple = self.is_simple and bool((found.pictures == 1).all())
+        self.is_simple = self.is_simple and found.are_single
         keyframes = columns.random_access | (found.random_access > 0)
         self.has_keyframe = self.has_keyframe or bool(keyframes.any())
         times = self._times(columns)
-        rows = (columns.pts, columns.dts, columns.offset, columns.end - columns.begin, keyframes)
+        hidden = found.pictures < found.second_fields
+        rows = (columns.pts, columns.dts, columns.offset, columns.end - columns.begin, keyframes, hidden)
         self.units.extend(
             [
                 Unit(
@@ -199,9 +204,10 @@ class TransportScan:
                     offset + self._shift,
                     size,
                     keyframe,
+                    hidden=is_hidden,
                     captured=(times[at] if times else None) or self._beside.get(pts + self._epoch),
                 )
-                for at, (pts, dts, offset, size, keyframe) in enumerate(
+                for at, (pts, dts, offset, size, keyframe, is_hidden) in enumerate(
                     zip(*(one.tolist() for one in rows), strict=True)
                 )
             ]
@@ -220,11 +226,11 @@ class TransportScan:
         self._says_when = self._says_when or any(found)
         return found
 
-    def _take_one(self, event: PesEvent, is_random_access: bool) -> None:
+    def _take_one(self, event: PesEvent, found: Pictures | None) -> None:
         if event.pts is None:
             self.is_simple = False
             return
-        keyframe = is_random_access or event.random_access
+        keyframe = event.random_access or (found is not None and found.random_access > 0)
         is_after_loss = self._lost_at is not None and event.offset >= self._lost_at
         if is_after_loss:
             self._lost_at = None
@@ -243,6 +249,7 @@ class TransportScan:
                     keyframe,
                     event.discontinuity or is_after_loss,
                     is_after_loss or not event.complete,
+                    hidden=found is not None and found.pictures < found.second_fields,
                     captured=captured or self._beside.get(event.pts + self._epoch),
                 )
             ]

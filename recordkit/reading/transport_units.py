@@ -139,7 +139,7 @@ class _Stream:
             many = self._counter.feed_many(event.payload, event.begin, event.end)
             if many is None:
                 return [row for one in event.events() for row in self.rows(one)]
-            if (many.pictures != 1).any():
+            if not many.are_single:
                 raise NotSimpleError("a PES packet holds other than one frame")
             keyframes = keyframes | (many.random_access > 0)
         memory = event.payload.joined(self._memory)

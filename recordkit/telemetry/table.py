@@ -41,7 +41,8 @@ ROW = np.dtype(
 )
 """``pts`` in ticks; ``delay`` is by how much the DTS is before it. ``captured_by`` counts from 1, 0 is nobody."""
 _ROW = Struct("<qqqIIIBBxx")
-KEYFRAME, DISCONTINUITY = 1, 2
+KEYFRAME, DISCONTINUITY, HIDDEN = 1, 2, 8
+"""``HIDDEN`` is a unit that shows no frame of its own: a field that completes the frame before."""
 NO_ERROR = 0xFFFF_FFFF
 """As ``error_us``: nobody knows by how much the time of capture may be off."""
 _ORIGINS = tuple(CapturedBy)
@@ -92,7 +93,7 @@ class FrameTable:
         if not self._is_open:
             return
         time_ns, by, error_us = packed(unit.captured)
-        flags = KEYFRAME * unit.random_access | DISCONTINUITY * unit.discontinuity
+        flags = KEYFRAME * unit.random_access | DISCONTINUITY * unit.discontinuity | HIDDEN * unit.is_second_field
         row = _ROW.pack(unit.pts, offset, time_ns, unit.pts - unit.dts, size, error_us, by, flags)
         with self._lock:
             self._waiting.append((offset, row))

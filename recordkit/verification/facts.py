@@ -164,8 +164,8 @@ class StreamFacts:
             pictures = self._pictures.feed_many(columns.payload, columns.begin, columns.end)
             if pictures is None or (pictures.pictures > 1).any():
                 return False
-            units = pictures.pictures
-            self.frames += int(units.sum())
+            units = np.maximum(pictures.pictures, pictures.second_fields)
+            self.frames += int(pictures.pictures.sum())
             self.keyframes += int(np.maximum(pictures.random_access, columns.random_access & (units > 0)).sum())
         else:
             units = np.ones(len(columns), np.int64)
@@ -216,7 +216,8 @@ class StreamFacts:
             self.frames += found.pictures
             self.keyframes += found.random_access or (event.random_access and found.pictures > 0)
             self._note_size(event)
-            units = found.pictures
+            # A field that has a time of its own is a unit; one that comes with its first is none.
+            units = max(found.pictures, found.second_fields)
         elif self._audio is not None:
             if event.discontinuity:
                 self._audio.forget()
