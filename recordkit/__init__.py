@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .errors import (
         AdmissionError as AdmissionError,
         DiskSpaceError as DiskSpaceError,
+        FleetError as FleetError,
         LogError as LogError,
         MediaError as MediaError,
         OutputAccessError as OutputAccessError,
@@ -39,6 +40,13 @@ if TYPE_CHECKING:
         TapError as TapError,
         WorkerError as WorkerError,
         WriteError as WriteError,
+    )
+    from .fleet.many import (
+        export_all as export_all,
+        frames_all as frames_all,
+        recover_all as recover_all,
+        summary as summary,
+        verify_all as verify_all,
     )
     from .model import (
         Captured as Captured,
@@ -100,10 +108,11 @@ _NAMES = {
     ".endpoint.serve": "serve",
     ".endpoint.whip": "Whip",
     ".errors": (
-        "AdmissionError DiskSpaceError LogError MediaError OutputAccessError OutputBusyError OutputError "
-        "OutputExistsError OutputNameError PartialExistsError RecordkitError RecoveryError SettingsError "
-        "SourceError StateError StillRecordingError TapError WorkerError WriteError"
+        "AdmissionError DiskSpaceError FleetError LogError MediaError OutputAccessError OutputBusyError "
+        "OutputError OutputExistsError OutputNameError PartialExistsError RecordkitError RecoveryError "
+        "SettingsError SourceError StateError StillRecordingError TapError WorkerError WriteError"
     ),
+    ".fleet.many": "export_all frames_all recover_all summary verify_all",
     ".model": (
         "Captured CapturedBy EncodedUnit Event EventKind FlushReason FlushRecord Received Sample StreamFormat"
     ),

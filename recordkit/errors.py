@@ -17,6 +17,7 @@ The type says whose fault it is, the message says what to do, the fields say wha
     │   └── WriteError           a write, sync or rename that failed         offset, errno
     ├── AdmissionError       the machine cannot carry one more recording     recording, short, needed, available
     ├── LogError             a log of flushes that cannot be read            path
+    ├── FleetError           what works on many files cannot be used         engine
     ├── WorkerError          the process that records has ended on its own   path, signal, exit_code
     ├── SourceError          the source cannot be opened or read             source
     │   └── TapError             aiortc is not built as the tap knows it         version, missing
@@ -154,6 +155,14 @@ class LogError(RecordkitError):
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(f"{path}: {message}")
         self.path = path
+
+
+class FleetError(RecordkitError):
+    """What is to work on many files, this machine or a cluster, cannot be used. Field: ``engine`` (its name)."""
+
+    def __init__(self, engine: str, message: str) -> None:
+        super().__init__(f"{engine}: {message}")
+        self.engine = engine
 
 
 class WorkerError(RecordkitError):

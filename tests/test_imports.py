@@ -30,6 +30,8 @@ FLOORS: list[set[str]] = [
     {"recorder", "playback"},
     # recordings in processes of their own, and from publishers
     {"background", "endpoint"},
+    # many files
+    {"fleet"},
     # faces
     {"panel", "cli"},
 ]

@@ -12,15 +12,17 @@ from typer.main import get_group
 
 import recordkit
 from recordkit.cli.app import app
+from recordkit.fleet import many
 from recordkit.recorder.record import record
 from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
+from tests.fleet.driving import Here, lay_archive
 from tests.media import make_clip
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-FRAMES, RECORDING, BACKGROUND, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FRAMES, ARCHIVE, RECORDING, BACKGROUND, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_example_of_frames_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +37,17 @@ def test_the_example_of_frames_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("left.ts", "right.ts"):
         recordkit.record(Synthetic(width=64, height=48, seconds=0.2, audio=False), name)
     exec(FRAMES, {"rk": recordkit})  # noqa: S102 - our own README
+
+
+def test_the_example_of_an_archive_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(many, "Pool", lambda jobs: Here())
+    lay_archive(Path("archive"))
+    exec(ARCHIVE, {"rk": recordkit})  # noqa: S102 - our own README
+    made = {str(path) for path in Path().rglob("*") if path.is_file()}
+    copies = {"archive/day/broken.mp4", "archive/good.mp4", "fixed/day/broken.ts"}
+    tables = {"tables/day/broken.parquet", "tables/good.parquet"}
+    assert made == {"archive/day/broken.ts", "archive/day/words.ts", "archive/good.ts"} | copies | tables
 
 
 def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ class WorkerProcess:
         self.popen.wait()
         self.words.close()
 
-    def end(self, path: Path) -> WorkerError:
-        """Wait for the process's end, which has begun, and say what it looks like."""
+    def last_words(self) -> tuple[int, str]:
+        """Wait for the process's end, which has begun: its exit code, and the end of what it wrote as errors."""
         try:
             code = self.popen.wait(_LONGEST_END_S)
         except subprocess.TimeoutExpired:
@@ -53,10 +53,14 @@ class WorkerProcess:
             code = self.popen.wait()
         with self.words as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
-            last_words = file.read().decode("utf-8", "replace").strip()
+            return code, file.read().decode("utf-8", "replace").strip()
+
+    def end(self, path: Path) -> WorkerError:
+        """Wait for the process's end, which has begun, and say what it looks like."""
+        code, last_words = self.last_words()
         advice = recovery_advice(path)
         if code < 0:
-            reason = f"the worker was killed by signal {-code} ({_signal_name(-code)}); {advice}"
+            reason = f"the worker was killed by signal {-code} ({signal_name(-code)}); {advice}"
             return WorkerError(path, reason, signal=-code)
         reason = f"the worker ended by itself (exit code {code}); {advice}"
         return WorkerError(path, f"{reason}\n{last_words}" if last_words else reason, exit_code=code)
@@ -67,8 +71,8 @@ def recovery_advice(path: Path) -> str:
     return f"rk.recover({str(path)!r}) brings back what was recorded"
 
 
-def start_worker() -> WorkerProcess:
-    """Start one that imports what this process imports, wherever either was started.
+def start_worker(module: str = f"{__package__}.worker") -> WorkerProcess:
+    """Start one, which runs ``module`` and imports what this process imports, wherever either was started.
 
     Raises OSError; FileNotFoundError if there is no Python to run it: a frozen program would start itself.
     """
@@ -79,7 +83,7 @@ def start_worker() -> WorkerProcess:
     try:
         popen = subprocess.Popen(
             # -P: nothing that lies in the working folder by chance is taken for a module.
-            [sys.executable, "-P", "-m", f"{__package__}.worker"],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,
@@ -100,7 +104,8 @@ def _search_path() -> list[str]:
     return found if root in (str(Path(entry).resolve()) for entry in found) else [root, *found]
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """``SIGKILL`` for 9."""
     try:
         return Signals(number).name
     except ValueError:

@@ -1,0 +1,1 @@
+"""Many files at once: on all cores of this machine, or on other machines."""
