@@ -8,17 +8,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..errors import SettingsError
+from ..names import SUFFIXES
 from ..printable import printable
+from ..values import one_of
+from .arguments import exactly
+from .many import Jobs, OutputDir, ProblemsOnly, State, Summary, are_many, run_many
 
 
 def export(
     context: typer.Context,
-    source: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A recording, running or finished, or any MPEG-TS or MP4.")
-    ],
-    target: Annotated[
-        Path,
-        typer.Argument(metavar="OUT", help="A .ts or .mp4; .m4a, .wav, .mp3 or .ogg for audio alone."),
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE OUT",
+            help="A recording, running or finished, or any MPEG-TS or MP4, and the copy: a .ts or .mp4; .m4a, "
+            ".wav, .mp3 or .ogg for audio alone. With --suffix or --output-dir files, folders and patterns.",
+        ),
     ],
     start: Annotated[
         str | None, typer.Option("--start", metavar="TIME", help="Seconds of media, or the name of a mark.")
@@ -29,10 +35,40 @@ def export(
     exact: Annotated[
         bool, typer.Option("--exact", help="Encode the frames from the start to the next keyframe anew.")
     ] = False,
+    suffix: Annotated[
+        str | None, typer.Option("--suffix", help="Copy many files, each to one with this suffix (.mp4).")
+    ] = None,
+    output_dir: OutputDir = None,
+    jobs: Jobs = None,
+    problems_only: ProblemsOnly = False,
+    summary: Summary = False,
+    state: State = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Of many files print JSON, a line as each is done.")
+    ] = False,
 ) -> None:
     """Copy a recording, or a clip of it, into another container, and check that nothing changed."""
     from ..reading.export import export as export_file
 
+    if suffix or output_dir:
+        if start or end or exact:
+            raise SettingsError("start", start, "a clip is made of one file: give FILE OUT")
+        run_many(
+            context.obj,
+            "export",
+            files,
+            options={"suffix": one_of(*SUFFIXES)("suffix", suffix or ".mp4")},
+            output=output_dir,
+            jobs=jobs,
+            state=state,
+            problems_only=problems_only,
+            summary=summary,
+            as_json=as_json,
+        )
+        return
+    if are_many([], jobs, problems_only, summary, state, as_json):
+        raise SettingsError("suffix", None, "of many files give --suffix or --output-dir")
+    source, target = map(Path, exactly(files, 2, "FILE OUT; of many files --suffix or --output-dir"))
     made = export_file(source, target, start=start, end=end, exact=exact)
     console: Console = context.obj
     console.print(

@@ -12,22 +12,59 @@ from rich.table import Table
 
 from ..errors import SettingsError
 from ..printable import printable
+from ..values import one_of
+from .many import Jobs, OutputDir, ProblemsOnly, State, Summary, are_many, run_many
 
 _FIRST = 20
 
 
 def frames(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A recording, running or finished, or any video.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|FOLDER|GLOB...",
+            help="A recording, running or finished, or any video; of several a line each, on all cores.",
+        ),
+    ],
     csv: Annotated[Path | None, typer.Option("--csv", metavar="OUT", help="Write the table as CSV.")] = None,
     parquet: Annotated[
         Path | None, typer.Option("--parquet", metavar="OUT", help="Write the table as Parquet (needs pyarrow).")
     ] = None,
+    output_dir: OutputDir = None,
+    suffix: Annotated[
+        str | None, typer.Option("--suffix", help="Of many files the tables: .parquet (as it is) or .csv.")
+    ] = None,
+    jobs: Jobs = None,
+    problems_only: ProblemsOnly = False,
+    summary: Summary = False,
+    state: State = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Of many files print JSON, a line as each is done.")
+    ] = False,
 ) -> None:
     """List the frames of a video: when each is shown, where it lies, what is lost before it."""
     from ..reading.opening import open as open_video
 
     console: Console = context.obj
+    many = (output_dir, suffix, jobs, problems_only, summary, state, as_json, len(files) > 1)
+    if are_many([one for one in files if "://" not in one], *many):
+        if csv or parquet:
+            raise SettingsError("csv" if csv else "parquet", str(csv or parquet), "of many files give --output-dir")
+        run_many(
+            console,
+            "frames",
+            files,
+            options={"suffix": one_of(".parquet", ".csv")("suffix", suffix or ".parquet")},
+            output=output_dir,
+            jobs=jobs,
+            state=state,
+            problems_only=problems_only,
+            summary=summary,
+            as_json=as_json,
+        )
+        return
+    path = files[0]
     with open_video(path) as video:
         table = video.frames
         if csv is not None:

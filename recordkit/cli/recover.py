@@ -18,6 +18,7 @@ from ..errors import RecordkitError, SettingsError, StillRecordingError
 from ..printable import printable
 from ..system import System
 from ..telemetry.words import count_text
+from .many import Jobs, ProblemsOnly, State, Summary, are_many, run_many
 from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json, terminal
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
 
 def recover(
     context: typer.Context,
-    paths: Annotated[
-        list[Path],
+    files: Annotated[
+        list[str],
         typer.Argument(metavar="PATH...", help="Folders, or recordings by their final or unfinished name."),
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: a list with one entry per recording.")
+        bool,
+        typer.Option(
+            "--json", help="Print JSON: a list with one entry per recording; of many files a line as each is done."
+        ),
     ] = False,
     output: Annotated[
         Path | None,
@@ -43,6 +47,18 @@ def recover(
             "files to this folder, each under its own name.",
         ),
     ] = None,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            metavar="FOLDER",
+            help="Repair what is broken of all media below PATH, on all cores, into this folder.",
+        ),
+    ] = None,
+    jobs: Jobs = None,
+    problems_only: ProblemsOnly = False,
+    summary: Summary = False,
+    state: State = None,
 ) -> None:
     """Finish recordings that a crash left behind: add what their tails hold, and commit them.
 
@@ -54,6 +70,24 @@ def recover(
     finished before, or is repaired so that it passes verify; a running
     recording in a folder is no error.
     """
+    paths = [Path(one) for one in files]
+    if are_many([], output_dir, jobs, problems_only, summary, state):
+        if output is not None:
+            raise SettingsError("output", str(output), "is of one file: of many give --output-dir FOLDER")
+        options = {"dry_run": True} if dry_run else {}
+        run_many(
+            context.obj,
+            "recover",
+            files,
+            options=options,
+            output=output_dir,
+            jobs=jobs,
+            state=state,
+            problems_only=problems_only,
+            summary=summary,
+            as_json=as_json,
+        )
+        return
     if output is not None:
         _check_output(output, paths)
     from ..recovery.outcome import Outcome

@@ -12,27 +12,59 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from ..errors import SourceError
+from ..errors import SettingsError, SourceError
 from ..sources.readback import read_back
 from ..verification.verify import verify as verify_file
+from .many import Jobs, ProblemsOnly, State, Summary, are_many, run_many
 from .report import readback_text, verification_report
 from .shared import FAULT, advance, print_json, terminal
 
 
 def verify(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files to check.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|FOLDER|GLOB...",
+            help="The files to check; of a folder or a pattern all media, on all cores.",
+        ),
+    ],
     decode: Annotated[bool, typer.Option("--decode", help="Decode everything too.")] = False,
     synthetic: Annotated[
         bool, typer.Option("--synthetic", help="Read back the marks of the synthetic source too.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; of many files a line as each is done.")
+    ] = False,
+    jobs: Jobs = None,
+    problems_only: ProblemsOnly = False,
+    summary: Summary = False,
+    state: State = None,
 ) -> None:
-    """Show what is in MPEG-TS files, and what is wrong with them.
+    """Show what is in MPEG-TS, MP4 and audio files, and what is wrong with them.
 
     The exit code is 0 only if nothing is wrong.
     """
     console: Console = context.obj
+    if are_many(files, jobs, problems_only, summary, state):
+        if synthetic:
+            raise SettingsError(
+                "synthetic", synthetic, "the marks are read back of files that are named, one by one"
+            )
+        options = {"decode": True} if decode else {}
+        run_many(
+            console,
+            "verify",
+            files,
+            options=options,
+            jobs=jobs,
+            state=state,
+            problems_only=problems_only,
+            summary=summary,
+            as_json=as_json,
+        )
+        return
+    paths = [Path(one) for one in files]
     documents: list[dict[str, Any]] = []
     all_ok = True
     columns = (TextColumn("{task.description}", markup=False), BarColumn())

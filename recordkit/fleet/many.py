@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import SettingsError
+from ..names import SUFFIXES
 from ..signatures import named
 from ..values import PathLike, flag, function, maybe, one_of, whole
 from ..values import path as read_path
@@ -31,7 +32,7 @@ OnRow = Callable[[Row], object]
 
 _MOST_JOBS = 1024
 _AT_ONCE = 256
-_EXPORTS = (".mp4", ".ts", ".m4a", ".wav", ".mp3", ".ogg", ".opus")
+_EXPORTS = SUFFIXES
 _TABLES = (".parquet", ".csv")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ def failed(path: str, problem: str, detail: str) -> Row:
 def failed_by(path: str, error: RecordkitError | OSError | MemoryError) -> Row:
     """The same by its error."""
     problem = next((words for kind, words in _WORDS if isinstance(error, kind)), "failed")
-    return failed(path, problem, str(error).removeprefix(f"{path}: ") or type(error).__name__)
+    words = str(error).removeprefix(f"{path}: ").removeprefix(f"{problem}: ")
+    return failed(path, problem, words or type(error).__name__)
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
@@ -89,26 +91,52 @@ def _value(value: Any, dtype: str) -> Any:  # noqa: ANN401 - whatever a cell hol
     return "" if value is None and dtype == "str" else value
 
 
-def sums(rows: pd.DataFrame) -> pd.DataFrame:
-    """How many files of each verdict: a row a problem, ``ok`` first, then by how many they are.
+@dataclass(slots=True)
+class Sum:
+    """Files with one verdict: the ``problem`` or "ok", how many, their bytes and seconds of media, one's path."""
 
-    Columns: ``files``, ``bytes``, ``duration_s`` and ``example``, the first path; the index is ``problem``.
-    """
+    problem: str
+    example: str
+    files: int = 0
+    bytes: int = 0
+    duration_s: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values that JSON can carry."""
+        return asdict(self)
+
+
+class Sums:
+    """How many files have which problem, as they come; memory for the kinds only."""
+
+    def __init__(self) -> None:
+        self.files = self.bad = 0
+        self._by_problem: dict[str, Sum] = {}
+
+    def __iter__(self) -> Iterator[Sum]:
+        """``ok`` first, then the most frequent problem."""
+        return iter(
+            sorted(self._by_problem.values(), key=lambda one: (one.problem != "ok", -one.files, one.problem))
+        )
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """One more row."""
+        problem = "ok" if row["ok"] else row["problem"]
+        one = self._by_problem.setdefault(problem, Sum(problem, row["path"]))
+        self.files += 1
+        self.bad += not row["ok"]
+        one.files += 1
+        one.bytes += row.get("bytes") or 0
+        one.duration_s += row.get("duration_s") or 0.0
+
+
+def sums(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many files of each verdict, as a table: columns of ``Sum``; the index is ``problem``."""
     import pandas as pd
 
-    given = rows.assign(problem=rows["problem"].mask(rows["ok"], "ok"))
-    for name in ("bytes", "duration_s"):
-        if name not in given:
-            given[name] = pd.NA
-    groups = given.groupby("problem", sort=True)
-    made = pd.DataFrame(
-        {
-            "files": groups.size().astype("int64"),
-            "bytes": groups["bytes"].sum().astype("Int64"),
-            "duration_s": groups["duration_s"].sum().astype("Float64"),
-            "example": groups["path"].first(),
-        }
-    )
-    made["_later"] = made.index != "ok"
-    made = made.sort_values(["_later", "files"], ascending=[True, False], kind="stable")
-    return made.drop(columns="_later")
+    counted = Sums()
+    wanted = [name for name in ("path", "ok", "problem", "bytes", "duration_s") if name in rows]
+    for row in rows[wanted].to_dict("records"):
+        counted.add({str(name): None if value is pd.NA else value for name, value in row.items()})
+    columns = {"problem": "str", "files": "int64", "bytes": "Int64", "duration_s": "Float64", "example": "str"}
+    return _piece([one.to_dict() for one in counted], columns).set_index("problem")
