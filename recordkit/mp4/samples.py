@@ -108,7 +108,7 @@ class SampleTable:
         self._last_duration = 1
         self._offsets = array("Q")
         self._sizes = array("I")
-        self._keyframes = array("I")
+        self._keyframes: array[int] | None = None  # while each sample is one, as all of audio are
         self._steps = Runs("I")
         self._shifts = Runs("i")
         self._description = 0
@@ -134,7 +134,10 @@ class SampleTable:
         self._offsets.append(offset)
         sizes.append(size)
         self._shifts.add(shift)
-        if keyframe:
+        if self._keyframes is None:
+            if not keyframe:
+                self._keyframes = array("I", range(1, len(sizes)))
+        elif keyframe:
             self._keyframes.append(len(sizes))
         if description != self._description:
             self._description = description
@@ -147,7 +150,7 @@ class SampleTable:
 
     def keyframes(self) -> Iterator[tuple[int, int]]:
         """When each keyframe is shown, and where its bytes lie."""
-        wanted = iter(self._keyframes)
+        wanted = iter(range(1, len(self) + 1) if self._keyframes is None else self._keyframes)
         number, time = next(wanted, 0), self.first_time
         steps = _expanded(self._steps)
         for at, shift in enumerate(_expanded(self._shifts)):
@@ -166,7 +169,7 @@ class SampleTable:
             made.append(
                 _table("ctts", self._shifts.counts, self._shifts.values, version=int(min(self._shifts.values) < 0))
             )
-        if len(self._keyframes) < len(self._sizes):
+        if self._keyframes is not None:
             made.append(_table("stss", self._keyframes))
         firsts, descriptions = array("I"), array("I")
         for first, description in self._descriptions:
