@@ -152,7 +152,8 @@ class EncodedUnit:
     timeline that all streams of the source share; None where nobody knows. ``is_entry`` says that
     a decoder can start here, ``discontinuity`` that media is missing before it. ``duration`` is in
     ticks, 0 where it is not known. Video without ``data`` says that the last frame still stands at ``ticks``.
-    ``captured`` is when a frame was taken, None if the source does not know.
+    ``captured`` is when a frame was taken, None if the source does not know. ``nal_starts`` are as those of an
+    AccessUnit.
     """
 
     codec: str
@@ -162,6 +163,7 @@ class EncodedUnit:
     discontinuity: bool = False
     duration: int = 0
     captured: Captured | None = None
+    nal_starts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.data and not (self.is_video and self.ticks is not None):

@@ -29,6 +29,7 @@ class LiveUnit(NamedTuple):
 
     ``is_idr`` says that no picture behind it needs one before it; a recovery point is no IDR.
     ``lacks_sets`` says that a decoder could start but for the parameter sets, which nobody knows.
+    ``nal_starts`` are as those of an AccessUnit: empty if its bytes had to be put in order.
     """
 
     data: bytes
@@ -36,6 +37,7 @@ class LiveUnit(NamedTuple):
     is_entry: bool
     is_idr: bool
     lacks_sets: bool
+    nal_starts: tuple[int, ...] = ()
 
 
 class LiveUnits:
@@ -58,11 +60,13 @@ class LiveUnits:
         the source repeats its own.
         """
         types, head, pictures, is_changed = set(), [], [], False
+        starts: list[int] = []
         delimiter = b""
         is_recovery = False
         first_slice = b""
         for number, (kind, start, end) in enumerate(nal_units(data)):
             nal = data[start:end]
+            starts.append(start)
             if kind in _SLICES:
                 first_slice = first_slice or nal[:_SLICE_HEAD_BYTES]
                 types.add(kind)
@@ -85,11 +89,14 @@ class LiveUnits:
             else:
                 is_recovery |= kind == _SEI and recovery_point(nal) is not None
                 head.append(nal)
+        if data.endswith(_LONG_START_CODE[1:]):
+            starts.clear()  # it begins a NAL unit that is not there
         if not first_slice:
             return LiveUnit(data, False, False, False, False)
         if is_changed:
             head.sort(key=lambda nal: _ORDER.get(nal[0] & 0x1F, len(_ORDER)))
             data = delimiter + b"".join(_LONG_START_CODE + nal for nal in head + pictures)
+            starts.clear()
         if is_cut and not (starts_with_code(data) and unsigned_exp_golomb(first_slice[1:], 0) == 0):
             return LiveUnit(data, True, False, False, False)
         is_idr = _IDR in types
@@ -100,7 +107,9 @@ class LiveUnits:
             self._brings_sets = own
         if can_start and known and not own:
             data = delimiter + self._sets.parameter_sets + data[len(delimiter) if delimiter else 0 :]
-        return LiveUnit(data, True, can_start and known, is_idr, can_start and not known and not self._sets.ready)
+            starts.clear()
+        lacks_sets = can_start and not known and not self._sets.ready
+        return LiveUnit(data, True, can_start and known, is_idr, lacks_sets, tuple(starts))
 
 
 def starts_with_code(data: bytes) -> bool:

@@ -98,6 +98,7 @@ class LivePictures:
                 discontinuity=self._broken,
                 duration=unit.duration,
                 captured=unit.captured,
+                nal_starts=unit.nal_starts,
             )
             framed = self._framer.framed(access_unit, is_key_picture=unit.is_entry)
             if framed is not None and self._standing is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import recordkit as rk
+from recordkit.bitstream.h264 import nal_starts as starts_of
 from recordkit.encode.live import LivePictures
 from recordkit.encode.live_sound import LiveSound
 from recordkit.errors import MediaError
@@ -60,11 +61,12 @@ def test_av1_is_decoded_on_any_machine():
 
 
 def test_h264_is_kept_byte_for_byte_and_the_choice_is_logged(caplog):
-    units = list(pictures("h264", 20))
+    units = [replace(one, nal_starts=tuple(starts_of(one.data))) for one in pictures("h264", 20)]
     way = LivePictures(VideoSettings(), 0)
     with caplog.at_level(logging.INFO, "recordkit"):
         coded = [one for unit in units for one in way.code(unit, 180_000 + unit.ticks, discontinuity=False)]
     assert [one.unit.data for one in coded] == [unit.data for unit in units]
+    assert [one.unit.nal_starts for one in coded] == [unit.nal_starts for unit in units], "nobody has to search"
     assert [one.unit.random_access for one in coded] == [unit.is_entry for unit in units]
     assert "h264 is kept as it comes" in caplog.text
 

@@ -44,13 +44,17 @@ class MediaPacket:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A whole unit: its first packet, its bytes, whether a decoder can start there, its length in ticks."""
+    """A whole unit: its first packet, its bytes, whether a decoder can start there, its length in ticks.
+
+    ``nal_starts`` are as those of an AccessUnit.
+    """
 
     first: MediaPacket
     data: bytes
     is_entry: bool
     discontinuity: bool
     duration: int = 0
+    nal_starts: tuple[int, ...] = ()
 
 
 class Assembly(Protocol):
@@ -255,6 +259,7 @@ class PictureAssembly:
         is_cut, after_loss = self._is_cut, self._after_loss
         self._is_cut = self._after_loss = False
         is_idr = True
+        starts: tuple[int, ...] = ()
         if begun.codec == "h264":
             unit = self._units.in_order(data, is_cut=is_cut, after_loss=after_loss)
             if not unit.has_picture:
@@ -263,7 +268,7 @@ class PictureAssembly:
                     self._drop(begun)
                 self._is_cut, self._after_loss = is_cut, after_loss
                 return []
-            data, is_entry, is_idr = unit.data, unit.is_entry, unit.is_idr
+            data, is_entry, is_idr, starts = unit.data, unit.is_entry, unit.is_idr, unit.nal_starts
             self.lacks_sets = unit.lacks_sets or (self.lacks_sets and not is_entry)
         else:
             # A key frame of VP8 (RFC 6386, 9.1).
@@ -289,7 +294,7 @@ class PictureAssembly:
             self.dropped -= 1
             self._dropped = None
         self._done = _picture_of(begun)
-        return [Unit(begun, data, is_entry, discontinuity=broken)]
+        return [Unit(begun, data, is_entry, discontinuity=broken, nal_starts=starts)]
 
 
 def _picture_of(packet: MediaPacket) -> tuple[int, int, str]:

@@ -197,6 +197,7 @@ class StreamReception:
             unit.discontinuity or (is_gap and self.is_audio),
             unit.duration,
             captured=None if self.is_audio else self._taken.of(ticks, self._wall_ns),
+            nal_starts=unit.nal_starts,
         )
         self._codec, self._shown_s = encoded.codec, unit.first.arrival_s
         self._told_s = max(self._told_s, self._shown_s)

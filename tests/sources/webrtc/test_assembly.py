@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from recordkit.bitstream.h264 import nal_units
 from recordkit.sources.webrtc import assembly as assembly_module
 from recordkit.sources.webrtc.assembly import MARKED_PATIENCE_S, MediaPacket, PictureAssembly, SoundAssembly
 from tests.sources.webrtc.packets import film, packets, talk
@@ -238,6 +239,18 @@ def test_within_a_picture_what_would_begin_another_is_left_out():
     slices = [SPS, PPS, IDR, SPS, PPS, IDR_2, DELIMITER, SEI]
     units = run(PictureAssembly(), stream_of([DELIMITER, *slices], [SLICE, SEI, SLICE_2]))
     assert [unit.data for unit in units] == [annexb(DELIMITER, SPS, PPS, IDR, IDR_2), annexb(SLICE, SLICE_2)]
+
+
+def test_where_the_nal_units_of_a_unit_begin_is_told_if_it_came_in_order():
+    came = run(PictureAssembly(), stream_of([DELIMITER, SPS, PPS, IDR, IDR_2], [SLICE, SLICE_2]))
+    for unit in came:
+        assert unit.nal_starts == tuple(start for _, start, _ in nal_units(unit.data))
+    assert [len(unit.nal_starts) for unit in came] == [5, 2]
+    # With others put before it, or left out, it is searched for anew.
+    begun = run(PictureAssembly(), stream_of([SPS, PPS, IDR], [IDR], [SLICE, SEI, SLICE_2]))
+    assert [len(unit.nal_starts) for unit in begun] == [3, 0, 0]
+    (open_end,) = run(PictureAssembly(), stream_of([SPS, PPS, IDR + b"\0\0\1"]))
+    assert open_end.nal_starts == ()
 
 
 def test_the_rest_of_a_picture_is_none_though_parameter_sets_stand_in_it():
