@@ -22,6 +22,7 @@ from ..model import AccessUnit, Codec, StreamFormat
 from ..mp4.codecs import codec_string
 from ..mp4.nal import cuts, parameter_sets
 from ..mp4.packager import Packager
+from ..telemetry.table import HIDDEN
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .sound import Heard
 from .track import TableMisfitError
@@ -205,6 +206,8 @@ class ChunkReader:
         # Shown until the next one, however long that takes: a page stops at a hole.
         number = int(index.number[unit])
         following = int(index.order[number + 1]) if 0 <= number < len(index) - 1 else None
+        if (index.units["flags"][unit : unit + 2] & HIDDEN).any():
+            following = unit + 1 if unit + 1 < len(index.units) else None  # one of two fields
         lasts = 0 if following is None else self._pts(following) - pts
         shown = max(pts, dts)
         return AccessUnit(

@@ -11,6 +11,9 @@ import av
 import pytest
 
 import recordkit as rk
+from recordkit.mp4.report import ChunkEvent
+from recordkit.mp4.scanner import Scanner
+from recordkit.reading.chunks import ChunkReader
 from recordkit.ticks import TICKS_PER_SECOND
 from tests.bitstream.interlaced import frames
 
@@ -49,6 +52,13 @@ def test_rows_are_frames(tmp_path: Path, name: str, joined: bool) -> None:
         assert (video.fps, video.duration_s) == (pytest.approx(25), pytest.approx(FRAMES / 25))
         assert int(video[17].frame.to_ndarray()[0, 0]) == 37
         assert video.at(16.9 / 25).number == 16
+        reader = ChunkReader(video)
+        reader.begin(0)
+        piece = reader.more(1 << 20)
+    assert list(piece.numbers) == list(range(FRAMES))
+    events = [event for event in Scanner().feed(piece.data) if isinstance(event, ChunkEvent)]
+    samples = [one for event in events for one in event.samples]
+    assert all(one.pts + one.duration == following.pts for one, following in itertools.pairwise(samples))
     verification = rk.verify(path, decode=True)
     assert verification.ok
     (stream,) = verification.streams
