@@ -8,6 +8,7 @@ import random
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
@@ -38,17 +39,20 @@ class Heard:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[Path, int] = {}
-        self._once: set[tuple[object, ...]] = set()
+        self._once: Counter[tuple[object, ...]] = Counter()
         self._lock = threading.Lock()
 
     def put(self, path: Path, unit: EncodedUnit, *, is_early: bool) -> None:
-        """A unit of the recording ``path`` came; it comes twice if it is kept safe before it has its place."""
+        """A unit of the recording ``path`` came; it comes twice if it is kept safe before it has its place.
+
+        Others may have the same bytes, as silence has: they are counted.
+        """
         what = (path, unit.is_video, len(unit.data), hash(bytes(unit.data)))
         with self._lock:
-            if (*what, not is_early) in self._once:
-                self._once.remove((*what, not is_early))
+            if self._once[*what, not is_early]:
+                self._once[*what, not is_early] -= 1
                 return
-            self._once.add((*what, is_early))
+            self._once[*what, is_early] += 1
             if path not in self._files:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
                 self._files[path] = os.open(self._folder / f"{path.name}.heard", flags, 0o666)
