@@ -115,8 +115,14 @@ class Reception:
             return
         self._held.append((stream, unit, ticks))
         self._held_bytes += len(unit.data)
-        self._release(self._clock.monotonic())
-        if self._held is not None and not self._is_safe(stream, unit, ticks):
+        if self._has_kept:
+            # Before it goes on, perhaps: what is kept safe is without a hole until all of it has caught up.
+            is_safe = self._is_safe(stream, unit, ticks)
+            self._release(self._clock.monotonic())
+        else:
+            self._release(self._clock.monotonic())
+            is_safe = self._held is None or self._is_safe(stream, unit, ticks)
+        if not is_safe:
             self.release()
 
     def _is_safe(self, stream: StreamReception, unit: Unit, ticks: int) -> bool:

@@ -532,6 +532,25 @@ def test_what_is_held_is_kept_safe_by_its_arrival_and_then_told_to_have_come():
     assert keeper.units.count(None) == 1
 
 
+def test_what_is_kept_safe_has_no_hole_when_the_clocks_become_known_with_a_unit():
+    keeper = Keeper()
+    rig = early_rig(keeper)
+    rig.run(of(rig.video, film(20)), of(rig.audio, talk(33), ssrc=2, timestamp=1000))
+    rig.video.report(ntp(0), 4_294_900_000, 1)
+    rig.audio.report(ntp(0), 1000, 2)
+    # No poll comes in between: the next unit itself finds that the clocks are known.
+    assert rig.taker.units == []
+    more = of(rig.audio, talk(60)[33:], ssrc=2, timestamp=1000, sequence=65_033)
+    for stream, packet in more[:5]:
+        rig.clock.advance(0.001)
+        stream.packet(packet)
+    laid = [unit.data for unit, _ in rig.taker.units]
+    kept = [unit.data for unit in keeper.units if unit is not None]
+    assert None in keeper.units
+    assert len(laid) > 50
+    assert sorted(kept) == sorted(laid)
+
+
 def test_what_cannot_be_kept_safe_waits_no_longer():
     keeper = Keeper(room=9)
     rig = early_rig(keeper)
