@@ -27,6 +27,8 @@ _ARRIVAL_WINDOW_S = 10.0
 _JUMP = 2 * TICKS_PER_SECOND
 """No network makes packets come earlier than they were sent: a step of time further ahead of the
 arrivals, or further back, is a source that counts anew."""
+_FALLS = 8
+"""So many times in a row no order of decoding goes back: the source counts down."""
 _DRIFT_AFTER_S = 10.0
 _FURTHEST_APART = 10 * TICKS_PER_SECOND
 """No network delays one stream by so much more than the other: reports that say so count from different clocks."""
@@ -68,6 +70,8 @@ class StreamClock:
         self._ssrc: int | None = None
         self._rate = 0
         self._rtp = 0  # the newest timestamp, unwrapped
+        self._last: int | None = None
+        self._falls = 0
         self._base_rtp = 0
         self._base_ticks = 0
         self._newest = 0  # the newest time, in ticks, as the stream counts
@@ -115,8 +119,13 @@ class StreamClock:
         arrival = round(arrival_s * TICKS_PER_SECOND)
         if (ssrc, rate) != (self._ssrc, self._rate):
             self.jumps += self.has_begun
+            self._last = None
             self._begin(timestamp, rate, ssrc, arrival)
         if self._pace.is_lost:
+            return self._by_arrival(arrival)
+        if self._counts_down(timestamp):
+            self._pace.is_lost = True
+            self._samples.clear()
             return self._by_arrival(arrival)
         ticks = self._ticks(timestamp)
         if self._transit is not None and (arrival - ticks < self.transit - _JUMP or ticks < self._newest - _JUMP):
@@ -132,9 +141,15 @@ class StreamClock:
         self._arrived(arrival - ticks, arrival_s)
         return ticks
 
+    def _counts_down(self, timestamp: int) -> bool:
+        step = 0 if self._last is None else signed_difference(timestamp, self._last, _RTP_BITS)
+        self._last = timestamp
+        self._falls = self._falls + 1 if step < 0 else 0
+        return self._falls >= _FALLS
+
     @property
     def is_lost(self) -> bool:
-        """Whether the source's clock stands, or counts in another unit, so that arrivals stand in for its times."""
+        """Whether the source's clock stands, counts down or in another unit: arrivals stand in for its times."""
         return self._pace.is_lost
 
     @property

@@ -253,8 +253,7 @@ class StreamReception:
             self._shared.sink.note(EventKind.RECONNECT, seconds=outage_s)
         self.last_arrival_s = packet.arrival_s
         self._is_over = False
-        if packet.data:
-            self._fruitless.packet(packet.arrival_s)
+        self._fruitless.packet(packet.arrival_s, is_padding=not packet.data)
         self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
 
     def _take_over(self, packet: MediaPacket) -> None:
@@ -316,7 +315,7 @@ class StreamReception:
             self._tell_fruitless()
 
     def _tell_fruitless(self) -> None:
-        because = f"{self._part}: {reason(self._assembly, self.counters)}"
+        because = f"{self._part}: {reason(self._assembly, self.counters, has_media=self._fruitless.has_media)}"
         self._shared.sink.note(EventKind.DEGRADED, part=self._part, because=because)
 
     def _take_units(self, units: list[Unit]) -> None:

@@ -276,6 +276,29 @@ def test_a_clock_that_stands_or_counts_in_another_unit_is_known_by_the_arrivals(
     assert times[-1] - times[0] == pytest.approx(599 * 3000, abs=2)
 
 
+@pytest.mark.parametrize("fps", [30, 5, 1])
+@pytest.mark.parametrize("first", [4_000_000_000, 1000])
+def test_a_clock_that_counts_down_is_known_by_the_arrivals(fps, first):
+    stream = JointClock().add(is_audio=False)
+    step = 90_000 // fps
+    times = [
+        stream.time((first - number * step) & 0xFFFFFFFF, 90_000, 1, 100 + number / fps) for number in range(150)
+    ]
+    assert stream.is_lost
+    assert times[-1] - times[0] == pytest.approx(149 * step, abs=2)
+    steps = [after - before for before, after in itertools.pairwise(times[8:])]
+    assert steps == pytest.approx([step] * len(steps), abs=1)
+
+
+def test_the_order_of_decoding_counts_nothing_down():
+    stream = JointClock().add(is_audio=False)
+    # Pyramids of sixteen frames: the furthest first, and back in halves.
+    for number in range(40):
+        for place, at in enumerate((16, 8, 4, 2, 1, 3, 6, 5, 7, 12, 10, 9, 11, 14, 13, 15)):
+            stream.time((number * 16 + at) * 3000, 90_000, 1, 100 + (number * 16 + place) / 30)
+    assert not stream.is_lost
+
+
 @pytest.mark.parametrize("held_s", [0.4, 2.5, 8.0])
 def test_what_a_network_held_up_keeps_its_times(held_s):
     joint = JointClock()

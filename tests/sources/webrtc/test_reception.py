@@ -579,3 +579,35 @@ def test_a_clock_at_another_pace_is_believed_and_told(speed):
     (told,) = (fields for kind, fields in taker.events if kind is EventKind.DEGRADED)
     assert told["part"] == "pace of video"
     assert f"{speed:.2g} times as fast" in told["because"]
+
+
+def test_padding_without_media_is_told_within_three_seconds_and_taken_back_with_media():
+    rig = Rig()
+    begun_s = rig.clock.monotonic()
+    told_s = []
+    rig.taker.note = lambda kind, **fields: (
+        told_s.append(rig.clock.monotonic() - begun_s),
+        rig.taker.events.append((kind, fields)),
+    )
+    padding = [replace(one, data=b"", marker=False) for one in packets(film(150))]
+    rig.run(of(rig.audio, talk(250), ssrc=2, timestamp=1000), [(rig.video, one) for one in padding])
+    ((kind, told),) = rig.taker.events
+    assert kind is EventKind.DEGRADED
+    assert told["part"] == "video"
+    assert "padding without media" in told["because"]
+    assert told_s[0] < 3.0
+    more = packets(film(180, keys=(0, 150)))
+    rig.run([(rig.video, one) for one in more if one.arrival_s >= 105])
+    assert [kind for kind, _ in rig.taker.events] == [EventKind.DEGRADED, EventKind.RESTORED]
+    assert rig.end().pictures
+
+
+def test_a_clock_that_counts_down_is_told_and_its_frames_are_placed_by_arrival():
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(150), speed=-1.0))
+    taker = rig.end()
+    assert len(taker.pictures) == 150
+    ticks = [unit.ticks for unit in taker.pictures]
+    assert ticks[-1] - ticks[0] == pytest.approx(149 * 3000, abs=300)
+    (told,) = (fields for kind, fields in taker.events if kind is EventKind.DEGRADED)
+    assert told["part"] == "times of video"
