@@ -18,6 +18,7 @@ from ..background.session import Session
 from ..background.sessions import StandIn, start, take_up
 from ..errors import RecordkitError, StateError
 from ..playback.film import Film
+from ..plots.fonts import drawing
 from ..recorder.result import Recording
 from ..signatures import named
 from ..sources.protocols import protocols as read_protocols
@@ -262,7 +263,7 @@ class RecordingPanel:
     def _follow(self, session: Session) -> None:
         self._watch(session)
         self._follower = threading.Thread(
-            target=self._run, args=(session,), name=f"recordkit-panel:{session.path.name}", daemon=True
+            target=drawing, args=(self._run, session), name=f"recordkit-panel:{session.path.name}", daemon=True
         )
         self._follower.start()
 
@@ -385,7 +386,7 @@ def _act(
             if gate is not None:
                 gate.release()
 
-    threading.Thread(target=run, name="recordkit-panel-click", daemon=True).start()
+    threading.Thread(target=drawing, args=(run,), name="recordkit-panel-click", daemon=True).start()
 
 
 def _take_apart(widget: widgets.Widget, form: Form) -> None:

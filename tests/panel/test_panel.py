@@ -17,6 +17,7 @@ import recordkit as rk
 from recordkit.errors import OutputExistsError, SettingsError, StateError
 from recordkit.panel import cells
 from recordkit.panel.parts import close_all
+from tests.plots.test_fonts import fonts_open
 
 SMALL = rk.Synthetic(width=320, height=240, fps=15)
 WAIT_S = 30
@@ -62,6 +63,8 @@ def test_from_code(panel):
     assert not panel._start_button.disabled
     assert "Committed" in panel._finished.outputs[0]["data"]["text/html"]
     assert all(bytes(image.value).startswith(b"\x89PNG") for image in panel._images)
+    panel._follower.join(WAIT_S)
+    assert fonts_open() == 0
 
 
 def test_by_its_buttons(panel):
