@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from ..model import StreamFormat
 from ..mpegts.laying import section_packets
@@ -14,6 +15,7 @@ from ..mpegts.sync import PacketFramer
 from ..mpegts.tables import PAT_PID, PMT_PID, build_pat, build_pmt
 from .store import Store
 
+Bytes = npt.NDArray[np.uint8]
 _FIRST_BYTES, _MOST_BYTES = 64 * 1024, 512 * 1024
 """A piece is twice as long as the one before: who wants one frame waits for little, who reads on for few pieces."""
 
@@ -22,6 +24,12 @@ def tables(pid: int, carried: StreamFormat) -> bytes:
     """Packets that say that a transport stream consists of this one stream."""
     pmt = build_pmt([(pid, carried)], 0x1FFF, 0)
     return bytes(section_packets(PAT_PID, build_pat(), 0) + section_packets(PMT_PID, pmt, 0))
+
+
+def of_pid(rows: Bytes, pid: int) -> bytes:
+    """Of packets, a row each, those of ``pid``."""
+    pids = (rows[:, 1].astype(np.uint16) & 0x1F) << 8 | rows[:, 2]
+    return bytes(rows[pids == pid].tobytes())
 
 
 def pes_packets(
@@ -37,9 +45,7 @@ def pes_packets(
 
     def of(item: object) -> Iterator[PesEvent]:
         if isinstance(item, tuple):
-            rows = item[1]
-            pids = (rows[:, 1].astype(np.uint16) & 0x1F) << 8 | rows[:, 2]
-            yield from (one for one in scanner.feed(rows[pids == pid].tobytes()) if isinstance(one, PesEvent))
+            yield from (one for one in scanner.feed(of_pid(item[1], pid)) if isinstance(one, PesEvent))
 
     at, size = begin, store.size if end is None else min(end, store.size)
     piece = _FIRST_BYTES

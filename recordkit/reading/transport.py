@@ -20,6 +20,7 @@ from ..ticks import TICK, TICKS_PER_SECOND, WRAP, fraction
 from .elementary import pes_packets, tables
 from .growing import Growing
 from .index import DAMAGED, Index
+from .lately import Lately
 from .located import StoredFile
 from .packets import decoder_of, packet_of
 from .sound import Heard, SoundCutter
@@ -56,6 +57,7 @@ class TransportTrack:
         self._known_start_s = start_s
         self._is_growing = is_growing
         self.is_from_table = False
+        self._lately: Lately | None = None
         self._scan = TransportScan(store, Streams())
         if rows is not None and len(rows):
             self._adopt(rows)
@@ -111,6 +113,7 @@ class TransportTrack:
 
     def rescan(self) -> None:
         """Believe no table, and scan the whole file."""
+        self._lately = None
         self.is_from_table = False
         self._scan = TransportScan(self._store, Streams())
         self.refresh()
@@ -216,15 +219,30 @@ class TransportTrack:
 
     def coded_audio(self, begin: int, end: int) -> Iterator[Heard]:
         """Coded audio that is heard from ``begin`` on and before ``end``."""
+        lately = self._lately
+        if lately is not None and lately.begin <= begin:
+            if lately.read():
+                return lately.between(begin, end)
+            self._lately = None
+        return self._cut_out(begin, end)
+
+    def _cut_out(self, begin: int, end: int) -> Iterator[Heard]:
         places = self._audio_places(begin, end)
-        codec = self._scan.streams.audio_codec
+        streams = self._scan.streams
+        codec = streams.audio_codec
         if places is None or codec is None:
             return
         start, stop = places
-        cutter = SoundCutter(codec)
         # The tables only say that it is audio; what it is has been told.
         carried = StreamFormat(Codec.AAC, sample_rate=48_000, channels=2)
-        for event in pes_packets(self._store, self._scan.streams.audio_pid, carried, start, stop):
+        if self._is_growing and stop >= self._store.size:
+            lately = Lately(self._store, streams.audio_pid, codec, carried, begin, start)
+            if lately.read():
+                self._lately = lately
+                yield from lately.between(begin, end)
+                return
+        cutter = SoundCutter(codec)
+        for event in pes_packets(self._store, streams.audio_pid, carried, start, stop):
             if event.pts is None or not event.complete:
                 continue
             turns = round((begin - event.pts) / WRAP)

@@ -48,6 +48,7 @@ OFFSET, VALID, MOVED, SEAM, DIGEST = 8, 9, 10, 11, 12
 _SEAM_BYTES = 4096
 _Bytes = bytes  # ``TailSlot`` has a field of that name
 _LARGEST = 1 << 60
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _COPIED_BYTES = 1024 * 1024
 
 
