@@ -26,6 +26,7 @@ _UNREFERRED = frozenset({"h264", "mpeg2video"})
 to it all the same (ITU-T H.265, 7.4.2.2)."""
 _MOST_BEYOND = 64
 """So many units behind its own a frame may come out of the decoder; then it does not come at all."""
+_ONE = Fraction(1)
 
 
 class FrameDecoder:
@@ -83,7 +84,7 @@ class FrameDecoder:
         if self._is_in_order:
             self._first_kept = number
             for one in [one for one in self._kept if one < number]:
-                self._kept_bytes -= _bytes(self._kept.pop(one))
+                del self._kept[one]
         else:
             self._first_kept = 0 if goes_back else number
 
@@ -106,6 +107,9 @@ class FrameDecoder:
         # A new one each time: what is left in an old one may be wrong without its references.
         self._decoder = self._track.decoder()
         self._decoder.thread_type = "AUTO" if self._beside else "SLICE"
+        if self._is_in_order:
+            # While one waits for what this thread does with a frame.
+            self._decoder.thread_count += 1
         self._can_skip = self._decoder.codec.canonical_name in _UNREFERRED
         self._packets = self._track.packets(entry)
         self._next = entry
@@ -122,7 +126,7 @@ class FrameDecoder:
         if packet is not None:
             number = int(index.number[self._next])
             packet.pts, packet.dts = number, None
-            packet.time_base = Fraction(1, 1)
+            packet.time_base = _ONE
             self._next += 1
             if number >= self._first_kept:
                 self._waiting.add(number)
@@ -147,8 +151,10 @@ class FrameDecoder:
     def _keep(self, number: int, frame: VideoFrame) -> None:
         frame.pts = int(self._track.index.pts[self._track.index.order[number]])
         frame.time_base = self._track.index.time_base
-        self._kept_bytes += _bytes(frame)
         self._kept[number] = frame
+        if self._is_in_order:
+            return  # few: decoding stops at the one that is wanted
+        self._kept_bytes += _bytes(frame)
         while self._kept_bytes > _MOST_KEPT_BYTES and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
             self._kept_bytes -= _bytes(dropped)

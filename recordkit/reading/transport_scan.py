@@ -39,21 +39,19 @@ class Streams:
         self.head_bytes = 0
         """How far into the file the tables reach."""
         self._starts: dict[int, int] = {}
+        self.start_s = Fraction(0)
+        """The first time of any of them."""
 
     @property
     def is_known(self) -> bool:
         """Whether each of them has a first time."""
         return self.codec is not None and len(self._starts) == 1 + (self.audio_pid >= 0)
 
-    @property
-    def start_s(self) -> Fraction:
-        """The first time of any of them."""
-        return min(self._starts.values(), default=0) * TICK
-
     def note_start(self, pid: int, pts: int) -> None:
         """A frame of one of them is shown at ``pts``."""
-        if pid == self.pid or pid == self.audio_pid:
-            self._starts[pid] = min(pts, self._starts.get(pid, pts))
+        if (pid == self.pid or pid == self.audio_pid) and pts < self._starts.get(pid, pts + 1):
+            self._starts[pid] = pts
+            self.start_s = min(self._starts.values()) * TICK
 
     def take(self, streams: tuple[MappedStream, ...] | list[MappedStream], offset: int, *, audio: bool) -> None:
         """The table at byte ``offset`` names these; ``audio`` says whether audio that is new counts."""

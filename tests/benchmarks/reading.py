@@ -139,7 +139,7 @@ def write(path: Path, units: list[AccessUnit], turns: int) -> int:
                 before = made + buffer.used_bytes
                 packetiser.lay(unit, buffer)
                 if unit.stream == 0:
-                    frames.add(unit, before, len(unit.prefix) + len(unit.data))
+                    frames.add(unit, before + packetiser.lead_bytes, packetiser.unit_bytes)
                 if buffer.used >= FLUSH_PACKETS:
                     made += file.write(buffer.bytes[: buffer.used_bytes])
                     buffer.used = 0

@@ -261,7 +261,7 @@ def test_frames_and_audio_go_on_where_the_clock_of_33_bits_wraps(recorded, tmp_p
         before = buffer.used_bytes
         packetiser.lay(unit, buffer)
         if unit.stream == 0 and has_table:
-            table.add(unit, before, len(unit.prefix) + len(unit.data))
+            table.add(unit, before + packetiser.lead_bytes, packetiser.unit_bytes)
     path.write_bytes(buffer.bytes[: buffer.used_bytes])
     table.flushed(buffer.used_bytes)
     table.close()
