@@ -16,6 +16,7 @@ from ..signatures import named
 from ..values import PathLike, flag, function, maybe, one_of, whole
 from ..values import path as read_path
 from .actions import ACTIONS, Task, stem
+from .cluster import Cluster, is_client
 from .files import Found, Wanted, find, given
 from .pool import Pool, usual_jobs
 from .progress import Counting, Progress, showing
@@ -94,7 +95,10 @@ def work(
 def _engine(engine: Any, jobs: int) -> Engine:  # noqa: ANN401 - a distributed.Client, of an optional package
     if engine is None:
         return Pool(jobs)
-    raise SettingsError("engine", engine, "give None for the processes of this machine")
+    if not is_client(engine):
+        advice = "give a distributed.Client, or None for the processes of this machine"
+        raise SettingsError("engine", engine, advice)
+    return Cluster(engine)
 
 
 def _worked(
@@ -176,11 +180,14 @@ def verify_all(
     second; ``decoded``; ``elapsed_s``, how long this file took. A file that cannot be read is a row that says why,
     and so is one at which the process that worked on it died; the others go on.
 
-    ``jobs`` is how many processes work, by default one for each core. ``state`` names a file that notes what is
-    done: the same call with it goes on after an interruption. ``progress`` shows a bar in a terminal or a notebook.
-    ``on_row`` is called with each row as a dict when it is done. Nothing but ``state`` is written.
+    ``jobs`` is how many processes work, by default one for each core. With ``engine``, a ``distributed.Client``
+    (the extra ``fleet``), its workers do the same; paths must lead to the same files there. ``state`` names a file
+    that notes what is done: the same call with it goes on after an interruption. ``progress`` shows a bar in a
+    terminal or a notebook. ``on_row`` is called with each row as a dict when it is done. Nothing but ``state`` is
+    written.
 
-    Raises SettingsError for arguments that cannot be used, FleetError if no process can be started.
+    Raises SettingsError for arguments that cannot be used, FleetError if no process can be started, or the
+    engine's scheduler is not there, has no workers or workers with another version of recordkit.
     """
     options = {"decode": flag("decode", decode)} if decode else {}
     what = Work("verify", given("files", files), options=options)

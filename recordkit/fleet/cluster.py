@@ -1,0 +1,142 @@
+"""The same work on other machines, by a Dask client; nothing of Dask is imported before there is one."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Generator, Iterator
+from importlib import import_module
+from typing import Any
+
+from ..errors import FleetError, SettingsError
+from ..telemetry.words import count_text
+from ..version import __version__
+from .actions import Task, clear, run
+from .pool import TICK_S
+from .rows import DIED, Row, failed
+
+_AHEAD = 2
+"""Tasks that are with the scheduler for each thread of a worker: none waits for its next."""
+_LONGEST_WAIT_S = 30.0
+_MOST_TOLD = 3
+
+
+def is_client(engine: Any) -> bool:  # noqa: ANN401 - whatever a caller gives
+    """Whether ``engine`` is a ``distributed.Client``, found without importing it."""
+    return any(
+        kind.__module__.startswith("distributed.") and kind.__name__ == "Client" for kind in type(engine).__mro__
+    )
+
+
+class Cluster:
+    """The workers that a client's scheduler has. What they die of, and how often it is tried again, is Dask's.
+
+    Files are read where the workers are: their paths must lead to the same files there.
+
+    Raises SettingsError for a client that is asynchronous.
+    """
+
+    def __init__(self, client: Any, *, wait_s: float = _LONGEST_WAIT_S) -> None:  # noqa: ANN401 - a distributed.Client
+        if client.asynchronous:
+            raise SettingsError("engine", client, "give a client that is not asynchronous")
+        self._client = client
+        self._wait_s = wait_s
+
+    @property
+    def name(self) -> str:
+        """The scheduler's address."""
+        scheduler = getattr(self._client, "scheduler", None)
+        return str(getattr(scheduler, "address", None) or "the Dask client")
+
+    def rows(self, tasks: Iterator[Task | None]) -> Generator[Row | None]:
+        """A row for each of ``tasks`` when it is done, None now and then. Ended early it cancels the others.
+
+        Raises FleetError if the scheduler is not there or has no workers, or a worker has another recordkit.
+        """
+        room = self._check()
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        flying: dict[str, tuple[Any, Task]] = {}
+        try:
+            for task in tasks:
+                if task is None:
+                    yield None
+                    continue
+                while len(flying) >= room:
+                    yield self._next(done, flying)
+                future = self._client.submit(run_at, task, __version__, pure=False)
+                flying[future.key] = future, task
+                future.add_done_callback(done.put)
+            while flying:
+                yield self._next(done, flying)
+        finally:
+            if flying:
+                self._client.cancel([future for future, _ in flying.values()])
+
+    def _check(self) -> int:
+        """How many tasks may be with the scheduler at a time. Raises FleetError."""
+        self._check_connection()
+        try:
+            self._client.wait_for_workers(1, timeout=self._wait_s)
+        except TimeoutError as error:
+            raise FleetError(
+                self.name, f"the scheduler has no workers, waited {self._wait_s:g} s for one"
+            ) from error
+        versions: dict[str, str | None] = self._client.run(_probe())
+        other = {address: version for address, version in versions.items() if version != __version__}
+        if other:
+            count = f"{len(other):,} of {count_text(len(versions), 'worker')}"
+            words = [f"{address} has {version or 'none'}" for address, version in list(other.items())[:_MOST_TOLD]]
+            more = [f"{len(other) - _MOST_TOLD:,} more"] if len(other) > _MOST_TOLD else []
+            raise FleetError(
+                self.name,
+                f"{count} cannot work with recordkit {__version__}: "
+                f"{', '.join(words + more)}; install that version there",
+            )
+        threads: dict[str, int] = self._client.nthreads()
+        return _AHEAD * max(sum(threads.values()), 1)
+
+    def _check_connection(self) -> None:
+        if self._client.status != "running":
+            raise FleetError(
+                self.name, f"the client is not connected ({self._client.status}): is the scheduler there?"
+            )
+
+    def _next(self, done: queue.SimpleQueue[Any], flying: dict[str, tuple[Any, Task]]) -> Row | None:
+        try:
+            future = done.get(timeout=TICK_S)
+        except queue.Empty:
+            self._check_connection()
+            return None
+        future, task = flying.pop(future.key)
+        if future.status == "cancelled":
+            self._check_connection()
+            raise FleetError(self.name, f"the scheduler has lost {task.path}: it was cancelled, or began anew")
+        if future.status == "finished":
+            row: Row = future.result()
+            return row
+        error = future.exception()
+        if isinstance(error, import_module("distributed").KilledWorker):
+            clear(task)
+            return failed(task.path, DIED, f"{error.allowed_failures + 1} workers died while they worked on it")
+        return failed(task.path, "failed", f"{type(error).__name__}: {error}")
+
+
+def run_at(task: Task, version: str) -> Row:
+    """Do ``task`` on a worker. Raises FleetError if its recordkit is of another version."""
+    if version != __version__:
+        raise FleetError("this worker", f"has recordkit {__version__}, and was given work of {version}")
+    return run(task)
+
+
+def _probe() -> Callable[[], str | None]:
+    """What tells a worker's version of recordkit; carried by value, so that it runs where there is none."""
+
+    def version() -> str | None:
+        from importlib import import_module
+
+        try:
+            found: str = import_module("recordkit.version").__version__
+        except ImportError:
+            return None
+        return found
+
+    return version

@@ -1,0 +1,140 @@
+"""The workers of a Dask cluster: the same rows, and what is said of a cluster that cannot be used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import distributed
+import pytest
+from distributed.scheduler import KilledWorker
+
+import recordkit as rk
+from recordkit.fleet import cluster, many
+from recordkit.fleet.actions import Task
+from recordkit.fleet.cluster import Cluster, is_client, run_at
+from recordkit.version import __version__
+from tests.fleet.driving import Here, lay_archive
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[distributed.Client]:
+    """A worker in a process of its own."""
+    with (
+        distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        distributed.Client(local) as made,
+    ):
+        yield made
+
+
+def path() -> str:
+    return str(Path(rk.__file__).parents[1])
+
+
+def test_the_rows_are_those_of_this_machine(
+    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = lay_archive(tmp_path / "archive")
+    monkeypatch.setattr(many, "Pool", lambda jobs: Here())
+    here = rk.verify_all(archive)
+    there = rk.verify_all(archive, engine=client, progress=False)
+    assert there.drop(columns="elapsed_s").equals(here.drop(columns="elapsed_s"))
+
+
+class Fake:
+    """A client that does at once what it is given, as far as the cluster asks."""
+
+    asynchronous = False
+    status = "running"
+    scheduler = SimpleNamespace(address="tcp://127.0.0.1:1")
+
+    def __init__(self, versions: dict[str, str | None], status: str = "finished") -> None:
+        self._versions, self._ends = versions, status
+        self.cancelled: list[object] = []
+
+    def wait_for_workers(self, count: int, timeout: float) -> None:
+        if not self._versions:
+            raise TimeoutError
+
+    def run(self, probe: object) -> dict[str, str | None]:
+        return self._versions
+
+    def nthreads(self) -> dict[str, int]:
+        return dict.fromkeys(self._versions, 1)
+
+    def submit(self, work: object, task: Task, version: str, pure: bool) -> SimpleNamespace:
+        future = SimpleNamespace(key=task.path, status=self._ends, result=lambda: {"path": task.path, "ok": True})
+        future.exception = lambda: KilledWorker(task.path, None, 4) if task.target else ValueError("odd")
+        future.add_done_callback = lambda call: self._ends == "pending" or call(future)
+        return future
+
+    def cancel(self, futures: list[object]) -> None:
+        self.cancelled += futures
+
+
+def rows(client: Fake, count: int = 3) -> list[object]:
+    return list(Cluster(client, wait_s=0).rows(Task("verify", str(number)) for number in range(count)))
+
+
+def test_workers_without_recordkit_or_with_another_are_told() -> None:
+    versions = {"tcp://a": __version__, "tcp://b": None, "tcp://c": "0.0.1"}
+    with pytest.raises(rk.FleetError) as raised:
+        rows(Fake(versions))
+    assert str(raised.value) == (
+        f"tcp://127.0.0.1:1: 2 of 3 workers cannot work with recordkit {__version__}: tcp://b has none, "
+        "tcp://c has 0.0.1; install that version there"
+    )
+    with pytest.raises(rk.FleetError, match="2 more; install"):
+        rows(Fake(dict.fromkeys("abcde")))
+    with pytest.raises(rk.FleetError, match="has recordkit"):
+        run_at(Task("verify", "a"), "0.0.1")
+
+
+def test_a_cluster_that_is_not_there_is_told() -> None:
+    gone = Fake({"a": __version__})
+    gone.status = "closed"
+    with pytest.raises(rk.FleetError, match="not connected"):
+        rows(gone)
+    with pytest.raises(rk.FleetError, match="the scheduler has no workers"):
+        rows(Fake({}))
+    with pytest.raises(rk.FleetError, match="the scheduler has lost 0"):
+        rows(Fake({"a": __version__}, "cancelled"))
+
+
+def test_a_scheduler_that_goes_while_there_is_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Fake({"a": __version__}, "pending")
+    made = Cluster(client).rows(Task("verify", str(number)) for number in range(10))
+    monkeypatch.setattr(cluster, "TICK_S", 0.01)
+    assert next(made) is None
+    client.status = "closed"
+    with pytest.raises(rk.FleetError, match="not connected"):
+        next(made)
+    assert len(client.cancelled) == 2, "no more were asked for than two for a thread"
+
+
+def test_what_a_worker_raises_is_a_row() -> None:
+    found = rows(Fake({"a": __version__}, "error"))
+    assert {(row["problem"], row["detail"]) for row in found} == {("failed", "ValueError: odd")}
+    assert [row["ok"] for row in rows(Fake({"a": __version__}))] == [True] * 3
+
+
+def test_a_file_at_which_each_worker_died_is_a_row_and_nothing_half_is_left(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4.exporting").write_bytes(b"1")
+    client = Fake({"a": __version__}, "error")
+    (row,) = Cluster(client).rows(iter([Task("export", "a.ts", str(tmp_path / "a.mp4"))]))
+    assert row is not None
+    assert (row["path"], row["problem"], row["ok"]) == ("a.ts", "worker died", False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_client_is_known_without_dask_being_imported() -> None:
+    assert not is_client(object())
+    asynchronous = Fake({})
+    asynchronous.asynchronous = True
+    with pytest.raises(rk.SettingsError, match="not asynchronous"):
+        Cluster(asynchronous)
+    code = "import sys, recordkit.fleet.many; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=path(), check=False).returncode == 0
