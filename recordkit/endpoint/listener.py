@@ -8,10 +8,15 @@ import errno
 import logging
 import socket
 import ssl
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import SettingsError
+from ..printable import printable
 from ..recorder.capacity import Capacity
 from .addresses import share_of
 from .settings import WhipSettings
@@ -52,11 +57,12 @@ class Listener:
             lingering_time=1.0,
             auto_decompress=False,
             shutdown_timeout=_LONGEST_STOP_S,
+            logger=_ServerLog(self._tell),
         )
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._beginning: set[asyncio.Task[None]] = set()
-        self._told = 0
+        self._told: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
@@ -122,13 +128,30 @@ class Listener:
 
     def _tell(self, words: str, *arguments: object) -> None:
         """Say it at the first time, and at each doubling: a flood must not fill the log."""
-        self._told += 1
-        if self._told & (self._told - 1) == 0:
-            log.warning(words + " (%d so far)", *arguments, self._told)
+        self._told[words] += 1
+        if (told := self._told[words]) & (told - 1) == 0:
+            log.warning(words + " (%d so far)", *arguments, told)
 
     def _is_short(self) -> bool:
         left = self._capacity.descriptors()
         return left is not None and left < RESERVED_DESCRIPTORS
+
+
+class _ServerLog(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp's server logs: of what is no HTTP, and of who goes away, its tracebacks tell of no fault."""
+
+    def __init__(self, tell: Callable[..., None]) -> None:
+        super().__init__(log, {})
+        self._tell = tell
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **kwargs: Any) -> None:  # noqa: ANN401
+        if isinstance(exc_info, HttpProcessingError):
+            words = next((line for line in exc_info.message.splitlines() if line.strip()), "")
+            self._tell("What a connection sent is no HTTP: %s", printable(words.strip(" :")))
+        elif isinstance(exc_info, ConnectionError):
+            self.debug("a connection was closed before its answer was sent: %s", exc_info)
+        else:
+            super().exception(msg, *args, exc_info=exc_info, **kwargs)
 
 
 class _Connection(asyncio.Protocol):

@@ -20,6 +20,7 @@ from ..system import Clock
 from ..telemetry.words import size_text, time_text
 from . import negotiation, ports
 from .connection import Connection
+from .readers import unavailable
 from .settings import WhipSettings
 
 log = logging.getLogger("recordkit.endpoint")
@@ -114,10 +115,11 @@ class Publisher:
         self._peer = RTCPeerConnection(negotiation.ice_configuration(settings.ice_servers))
         self._tracks: list[MediaStreamTrack] = []
         self._connection: Connection | None = None
-        self._live_s = self.began_s
+        self._live_s = self._answered_s = self.began_s
         self._file_began_s, self._file_began_bytes = self.began_s, 0
         self._renewing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
+        self._answering = asyncio.Lock()
         self._peer.on("track", self._tracks.append)
         self._peer.on("connectionstatechange", self._connection_changed)
 
@@ -133,25 +135,30 @@ class Publisher:
         cannot begin, with nothing left behind.
         """
         try:
-            settings = self._settings
-            await negotiation.accept(self._peer, offer, offer_text)
-            self._connection = Connection(self._peer, settings.media_ports)
-            if settings.media_ports is not None:
-                ports.keep_to(self._peer, settings.media_ports)
-            for track in self._tracks:
-                track.on("ended", self._track_ended)
-            # Whatever the order of the offer: the file lists the video first, as players look for it.
-            await self.sink.start(self._peer, sorted(self._tracks, key=lambda track: track.kind != "video"))
-            answer = await negotiation.answer(
-                self._peer, offer_text, settings.start_bit_rate, settings.announced_address
-            )
+            async with self._answering:
+                answer = await self._answer(offer, offer_text)
+                if self._ending is not None:
+                    raise unavailable(f"It was ended before its answer was made: {self.reason}.")
         except BaseException:
             await self.end("the offer was refused")
             raise
         for one in self._sockets():
             one.widen()
         self.was_answered = True
+        self._answered_s = self._clock.monotonic()
         return answer
+
+    async def _answer(self, offer: SessionDescription, offer_text: str) -> str:
+        settings = self._settings
+        await negotiation.accept(self._peer, offer, offer_text)
+        self._connection = Connection(self._peer, settings.media_ports)
+        if settings.media_ports is not None:
+            ports.keep_to(self._peer, settings.media_ports)
+        for track in self._tracks:
+            track.on("ended", self._track_ended)
+        # Whatever the order of the offer: the file lists the video first, as players look for it.
+        await self.sink.start(self._peer, sorted(self._tracks, key=lambda track: track.kind != "video"))
+        return await negotiation.answer(self._peer, offer_text, settings.start_bit_rate, settings.announced_address)
 
     async def leave(self) -> None:
         """End it as its publisher wishes, once what it has sent before that is read."""
@@ -192,7 +199,9 @@ class Publisher:
 
     async def _end(self) -> None:
         try:
-            await self.sink.stop()
+            # A recording that begins after it was stopped would have nobody to stop it.
+            async with self._answering:
+                await self.sink.stop()
         except RecordkitError as error:
             log.error("%s: %s", self.sink.file_name, error)
         finally:
@@ -242,7 +251,9 @@ class Publisher:
         settings = self._settings
         if self.sink.state is State.FAILED:
             self.begin_end("the recording failed, see the server's log")
-        elif self.stage is Stage.CONNECTING and self.age_s > settings.connect_timeout:
+        elif (
+            self.stage is Stage.CONNECTING and self.was_answered and self._unconnected_s > settings.connect_timeout
+        ):
             self.begin_end(f"it did not connect within {settings.connect_timeout:g} s: {self._fault}")
         elif (
             self.stage is Stage.LIVE and settings.max_silence is not None and self._silent_s > settings.max_silence
@@ -250,6 +261,11 @@ class Publisher:
             self.begin_end(f"nothing came of it for {self._silent_s:.1f} s (max_silence={settings.max_silence:g})")
         elif self.stage is Stage.LIVE and not self._is_renewing and (limit := self._limit_reached):
             self._renewing = asyncio.create_task(self._renew(limit), name=f"recordkit-whip-renew:{self.stream}")
+
+    @property
+    def _unconnected_s(self) -> float:
+        """Since its answer, without which it cannot connect."""
+        return self._clock.monotonic() - self._answered_s
 
     @property
     def _silent_s(self) -> float:

@@ -13,14 +13,15 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 from aiohttp import web
-from aiortc import RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
 from recordkit.endpoint import endpoint as face
 from recordkit.endpoint import listener
+from recordkit.endpoint.publisher import Publisher, Sink
 from recordkit.errors import DiskSpaceError, SettingsError, StateError
 from tests.steering import GUARD_S
 
-from .rig import SDP, CountingDesk, an_offer, new_peer, offer_of, publish, running, until
+from .rig import SDP, CountingDesk, CountingSink, an_offer, new_peer, offer_of, publish, running, until
 
 TOKEN = "t0ken-of-the-test"  # noqa: S105 - of these tests alone
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -387,6 +388,37 @@ def test_a_full_disk_ends_a_recording_and_closes_its_connection(monkeypatch: pyt
             await peer.close()
 
     asyncio.run(scene())
+
+
+def test_who_is_ended_while_his_answer_is_made_leaves_no_recording_behind() -> None:
+    calls: list[str] = []
+
+    class Slow(CountingSink):
+        async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
+            calls.append("start")
+            endpoints[0].publishers[0].begin_end("the disk is nearly full")
+            for _ in range(10):
+                await asyncio.sleep(0)
+            calls.append("started")
+
+        async def stop(self) -> None:
+            calls.append("stop")
+
+    class SlowDesk(CountingDesk):
+        def admit(self, stream: str, present: list[Publisher]) -> Sink:
+            return Slow()
+
+    async def scene() -> None:
+        async with running(SlowDesk()) as (endpoint, client):
+            endpoints.append(endpoint)
+            async with client.post("/whip/talk", data=await an_offer(), headers=SDP) as response:
+                assert response.status == 503
+                assert "ended before its answer was made: the disk is nearly full" in await response.text()
+            await until(lambda: not endpoint.publishers)
+
+    endpoints: list[face.Endpoint] = []
+    asyncio.run(scene())
+    assert calls == ["start", "started", "stop"]
 
 
 def test_a_disk_that_hangs_and_a_publisher_whose_look_fails_hold_up_no_other(

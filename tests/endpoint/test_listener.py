@@ -125,6 +125,22 @@ def test_a_handshake_that_never_comes_is_counted_until_its_time_is_over(
     asyncio.run(scene())
 
 
+def test_what_is_no_http_is_told_in_words_and_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        async with asyncio.timeout(GUARD_S), serving() as one:
+            for _ in range(8):
+                ((reader, writer),) = await silent(one, "127.0.0.2", 1)
+                writer.write(b"HEAD /\xc3\xa9\x1b[2J HTTP/1.1\r\n\r\n")
+                assert (await reader.read()).startswith(b"HTTP/1.0 400")
+                writer.close()
+            assert await is_answered(one, "127.0.0.2")
+
+    asyncio.run(scene())
+    told = [one for one in caplog.records if "is no HTTP" in one.getMessage()]
+    assert [one.getMessage()[-10:] for one in told] == [f"({count} so far)" for count in (1, 2, 4, 8)]
+    assert all(one.exc_info is None and "\x1b" not in one.getMessage() for one in caplog.records)
+
+
 def test_nobody_comes_in_with_what_recordings_need(caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
         capacity = Left(listening.RESERVED_DESCRIPTORS - 1)
