@@ -7,15 +7,16 @@ const ALONE =
 
 export default {
   render({ model, el }) {
-    // The card that a saved notebook keeps is for viewers without this.
+    // The card that a saved notebook keeps is for viewers without this. In here: nothing is around it yet.
     const hides = document.createElement("style");
     hides.textContent = `[data-recordkit="${model.get("kept")}"]{display:none}`;
-    el.before(hides);
-    el.setAttribute("role", "status");
+    const said = document.createElement("span");
+    said.setAttribute("role", "status");
+    el.append(hides, said);
     let asked = 0;
     let timer = null;
     const say = (words) => {
-      el.textContent = words;
+      said.textContent = words;
       el.className = words ? "recordkit-note" : "";
     };
     const clicked = (event) => {
@@ -47,7 +48,6 @@ export default {
       say(ALONE);
     });
     return () => {
-      hides.remove();
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
       document.removeEventListener("keydown", entered, true);

@@ -156,6 +156,10 @@ def test_start_watch_and_stop_by_the_buttons(lab, cells):
     badge.filter(has_text="stopped").wait_for()
     notebook.page.get_by_text("Committed:").wait_for()
     until_view(notebook, "!view.first.status.growing && view.liveButton.hidden")
+    # What a saved notebook keeps of it is there, and not seen beside the panel.
+    kept = notebook.find("[data-recordkit]").filter(has_text="recording-1.ts")
+    kept.wait_for(state="attached")
+    assert not kept.is_visible()
     path = lab.folder / "buttons" / "recording-1.ts"
     assert rk.verify(path, decode=True).ok
     assert_decodes_in_silence(path)
