@@ -999,16 +999,19 @@ class View {
     this.line_.max = duration || 1;
     if (!this.line_.matches(":active")) this.line_.value = now;
     this.line_.setAttribute("aria-valuetext", `${clock(now)} of ${clock(duration, 1)}`);
-    const share = (time) => `${Math.min((100 * time) / (duration || 1), 100).toFixed(3)}%`;
+    const share = (time) => Math.min(time / (duration || 1), 1);
+    const span = (element, from, to) => {
+      element.style.setProperty("--from", share(from).toFixed(5));
+      element.style.setProperty("--wide", (share(to) - share(from)).toFixed(5));
+    };
     const { buffered } = first.video;
-    this.loadedBar.style.left = buffered.length && !first.isImages ? share(buffered.start(0) + this.shift(0)) : "0";
-    this.loadedBar.style.width = buffered.length && !first.isImages ? share(first.end() - buffered.start(0)) : "0";
-    this.el.style.setProperty("--played", share(now));
+    const isLoaded = buffered.length && !first.isImages;
+    span(this.loadedBar, isLoaded ? buffered.start(0) + this.shift(0) : 0, isLoaded ? first.end() + this.shift(0) : 0);
+    this.el.style.setProperty("--played", `${(100 * share(now)).toFixed(3)}%`);
     this.cut.hidden = this.clipFrom === undefined;
     if (!this.cut.hidden) {
       const [from, to] = [this.clipFrom + this.shift(0), now].sort((one, other) => one - other);
-      this.cut.style.left = share(from);
-      this.cut.style.width = share(to - from);
+      span(this.cut, from, to);
     }
     const face = this.isPlaying ? "pause" : "play";
     if (this.playButton.dataset.face !== face) {

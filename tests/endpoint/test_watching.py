@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -276,6 +277,9 @@ def test_the_page_lists_what_is_finished_with_links_that_stay_under_its_path(fol
             assert "0:02<small>duration" in text
             for name in ("link.ts", "secret", ".hidden.ts", "pipe.ts", "left"):
                 assert name not in text
+            links = re.findall(r"""(?:href|src|import|address)[=(]["'`]([^"'`]+)""", text)
+            assert len(links) > 5
+            assert not [one for one in links if one.startswith(("/", "http"))]
             for address, kind in (("player.js", "text/javascript"), ("player.css", "text/css")):
                 async with client.get(f"/{address}") as got:
                     assert (got.status, got.content_type) == (200, kind)
