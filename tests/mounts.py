@@ -14,10 +14,25 @@ from pathlib import Path
 import pytest
 
 _SIZES = {"ext4": 64 << 20, "xfs": 320 << 20, "btrfs": 128 << 20}
-_FUSE = {"ntfs-3g": "ntfs-3g", "bindfs": "bindfs", "mergerfs": "mergerfs", "rclone": "rclone", "sshfs": "sshfs"}
+_MORE = {
+    "exfat": "mount.exfat-fuse",
+    "gocryptfs": "gocryptfs",
+    "unionfs": "unionfs",
+    "fuse-overlayfs": "fuse-overlayfs",
+}
+_FUSE = {
+    "ntfs-3g": "ntfs-3g",
+    "bindfs": "bindfs",
+    "mergerfs": "mergerfs",
+    "rclone": "rclone",
+    "sshfs": "sshfs",
+} | _MORE
+_IMAGES = {"ntfs-3g": ["mkntfs", "-q", "-F", "-f"], "exfat": ["mkfs.exfat"]}
+"""Those that lie in a file of their own, and what makes it one."""
 _SFTP = "/usr/lib/openssh/sftp-server"
-KINDS = (*_SIZES, "tmpfs", "ramfs", "overlay", *_FUSE)
-"""All that ``mounted`` knows."""
+MORE_KINDS = tuple(_MORE)
+KINDS = (*_SIZES, "tmpfs", "ramfs", "overlay", *(kind for kind in _FUSE if kind not in _MORE))
+"""What ``mounted`` knows, besides ``MORE_KINDS``, which are tried where they are installed."""
 
 
 def no_mounts() -> str | None:
@@ -39,7 +54,7 @@ def no_mount(kind: str) -> str | None:
     if kind not in _FUSE:
         known = Path("/proc/filesystems").read_text().split()
         return None if kind in known else f"the kernel does not know {kind}"
-    for program in (_FUSE[kind], *(["mkntfs"] if kind == "ntfs-3g" else [_SFTP] if kind == "sshfs" else [])):
+    for program in (_FUSE[kind], *_IMAGES.get(kind, [])[:1], *([_SFTP] if kind == "sshfs" else [])):
         if shutil.which(program) is None:
             return f"{program} is not installed"
     return None if Path("/dev/fuse").exists() else "there is no /dev/fuse"
@@ -128,11 +143,16 @@ class Fuse:
         self._below = folder / "below"
         self._below.mkdir(parents=True)
         place.mkdir()
-        if kind == "ntfs-3g":
+        if kind in _IMAGES:
             self._below = folder / "image"
             with self._below.open("wb") as file:
                 file.truncate(64 << 20)
-            _run("mkntfs", "-q", "-F", "-f", str(self._below))
+            _run(*_IMAGES[kind], str(self._below))
+        elif kind == "gocryptfs":
+            _run(kind, "-q", "-init", "-scryptn", "10", "-extpass", "echo x", str(self._below))
+        elif kind == "fuse-overlayfs":
+            for name in ("lower", "upper", "work"):
+                (self._below / name).mkdir()
         self._server: subprocess.Popen[bytes] | None = None
         self._mount()
 
@@ -151,7 +171,13 @@ class Fuse:
             options = ["--vfs-cache-mode", "writes", "--daemon", "--config", "/dev/null"]
             _run("rclone", "mount", f":local:{below}", place, *options)
         else:
-            _run(_FUSE[self.kind], below, place)
+            if self.kind == "gocryptfs":
+                options = ["-q", "-extpass", "echo x", below]
+            elif self.kind == "fuse-overlayfs":
+                options = ["-o", f"lowerdir={below}/lower,upperdir={below}/upper,workdir={below}/work"]
+            else:
+                options = [f"{below}=RW" if self.kind == "unionfs" else below]
+            _run(_FUSE[self.kind], *options, place)
         end_s = time.monotonic() + 20
         while not place_is_mount(self.place):
             if time.monotonic() > end_s:

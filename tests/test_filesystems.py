@@ -22,7 +22,7 @@ from .mounts import KINDS, remountable
 from .steering import units_in, whole
 from .writer.rig import Rig, rigged
 
-UNBOUNDED = ("ramfs", "overlay", "bindfs", "mergerfs", "rclone", "sshfs")
+UNBOUNDED = ("ramfs", "overlay", "bindfs", "mergerfs", "rclone", "sshfs", "gocryptfs", "unionfs", "fuse-overlayfs")
 """What has no size of its own: they are not filled."""
 
 

@@ -162,8 +162,10 @@ def call(final_path: Path, system: System, *, waits: bool = False) -> socket.soc
             connection.connect(by_inode)
         except ConnectionRefusedError:
             connection.connect(by_path)
-        if _user_of_peer(connection) not in (0, os.geteuid()):
-            raise StateError("strange", "recording", f"another user answers for {final_path}")
+        if _user_of_peer(connection) != os.geteuid():
+            # Root as well: it answers its own callers only.
+            advice = f"another user answers for {final_path}: who records it can attach to it, and nobody else"
+            raise StateError("strange", "recording", advice)
     except FileNotFoundError:
         connection.close()
         raise StateError("absent", "recording", f"nothing is being recorded to {final_path}") from None

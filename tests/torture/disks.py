@@ -14,7 +14,9 @@ from pathlib import Path
 import recordkit as rk
 from recordkit.mp4.scanner import Scanner
 
-from ..mounts import no_mounts, tmpfs
+from ..mounts import KINDS as FILE_SYSTEMS
+from ..mounts import MORE_KINDS, no_mount, no_mounts, remountable, tmpfs
+from ..test_filesystems import UNBOUNDED, commits_and_two_at_once, fills, moves_aside, recovers
 from .child import FAILED
 from .children import Nursery
 from .judging import begun, judged, order_for, told_by
@@ -139,6 +141,30 @@ def limited_files(folder: Path, suffix: str) -> Iterator[Trial]:
         yield trial
 
 
+_THOSE = [kind for kind in (*FILE_SYSTEMS, *MORE_KINDS) if no_mount(kind) is None]
+
+
+@contextmanager
+def file_systems(_: Path) -> Iterator[Trial]:
+    """Each in turn: commit, two at once, kill, copy, remount, recover, move aside, and fill to the last byte."""
+
+    def trial(seed: int, place: Path) -> Outcome:
+        kind = _THOSE[seed % len(_THOSE)]
+        folder = place.resolve() / "disk"
+        with remountable(folder, kind) as again:
+            try:
+                commits_and_two_at_once(folder)
+                recovers(folder, place / "aside", again)
+                moves_aside(folder, place / "aside")
+                if kind not in UNBOUNDED:
+                    fills(folder)
+            except (AssertionError, rk.RecordkitError, OSError) as error:
+                return Outcome(seed, (f"{kind}: {error!r}",))
+        return Outcome(seed)
+
+    yield trial
+
+
 def _no_tmpfs() -> str | None:
     return no_mounts() or (None if shutil.which("mount") else "there is no mount program")
 
@@ -162,4 +188,6 @@ KINDS = [
     )
     for suffix in (".ts", ".mp4")
     for name, begin, trials, short, few, impossible in _ATTACKS
+] + [
+    Kind("disk of another file system", "nothing that was packetised", file_systems, 2 * len(_THOSE), (), no_mounts)
 ]
