@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -79,6 +80,12 @@ class StreamVerification:
     def is_video(self) -> bool:
         """Whether it has frames."""
         return self.frames > 0 or bool(self.sizes)
+
+    @property
+    def pictures(self) -> int:
+        """What ``frames`` was called at first."""
+        warnings.warn("StreamVerification.pictures is called frames now", DeprecationWarning, stacklevel=2)
+        return self.frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -407,6 +407,12 @@ def test_each_program_has_its_own_length_and_rate(tmp_path):
     assert found.notes == ()
 
 
+def test_frames_answer_by_their_first_name_too(tmp_path, recording):
+    stream = checked(tmp_path, recording).streams[0]
+    with pytest.warns(DeprecationWarning, match="called frames now"):
+        assert stream.pictures == stream.frames > 0
+
+
 def test_a_stream_that_begins_late_is_noted(tmp_path):
     found = checked(tmp_path, two_programs(1.5))
     assert found.ok, found.problems
