@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
+from zlib import crc32
 
 from ..bitstream.audio import OPUS_RATE, opus_samples
 from ..container import Finish
@@ -17,30 +18,21 @@ _SERIAL = 0x7265_636B
 _FIRST, _LAST = 2, 4
 _PRE_SKIP = 312
 _VENDOR = b"recordkit"
-_POLYNOMIAL = 0x04C1_1DB7
+_ONES = 0xFFFF_FFFF
 _LONGEST_GAP = TICKS_PER_SECOND // 50
 """A packet that begins so much behind the one before it stands behind a gap."""
 
 
-def _table() -> tuple[int, ...]:
-    made = []
-    for index in range(256):
-        value = index << 24
-        for _ in range(8):
-            value = (value << 1 ^ _POLYNOMIAL if value & 0x8000_0000 else value << 1) & 0xFFFF_FFFF
-        made.append(value)
-    return tuple(made)
-
-
-_CRC = _table()
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def page_crc(page: bytes) -> int:
-    """The checksum of a page whose own field for it is 0 (RFC 3533, 6)."""
-    value = 0
-    for byte in page:
-        value = (value << 8 & 0xFFFF_FFFF) ^ _CRC[value >> 24 ^ byte]
-    return value
+    """The checksum of a page whose own field for it is 0 (RFC 3533, 6).
+
+    It is zlib's with the bits of each byte, and of the sum, the other way round, and without its inversions.
+    """
+    value = crc32(page.translate(_MIRRORED), _ONES) ^ _ONES
+    return int.from_bytes(value.to_bytes(4, "little").translate(_MIRRORED))
 
 
 def _page(packet: bytes | None, granule: int, number: int, flags: int = 0) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 import recordkit as rk
 from recordkit.container import Memory
 from recordkit.model import AccessUnit, Codec, StreamFormat
-from recordkit.sound.ogg import OggPackager
+from recordkit.sound.ogg import OggPackager, page_crc
 from recordkit.sound.packager import Mp3Packager, SoundPackager
 from recordkit.sound.scan import SoundScanner
 from recordkit.sound.wav import HEAD_BYTES, WavPackager, read_head, wav_head
@@ -161,6 +161,17 @@ def test_an_ogg_is_as_long_as_its_audio(tmp_path: Path) -> None:
         "ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", tmp_path / "talk.ogg"
     )
     assert float(done.stdout) == pytest.approx(2, abs=0.01)
+
+
+def test_the_checksum_of_a_page_is_that_of_the_polynomial() -> None:
+    """Divided bit by bit, as RFC 3533 (6) says it: 0x04c11db7, from 0 on, nothing turned."""
+    value = 0
+    for byte in (page := bytes(range(256)) + b"OggS"):
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ (0x04C1_1DB7 if value >> 31 else 0)) & 0xFFFF_FFFF
+    assert page_crc(page) == value
+    assert page_crc(b"") == 0
 
 
 def test_what_has_no_place_is_refused() -> None:
