@@ -74,9 +74,27 @@ def clear(task: Task) -> None:
 
 
 def _verify(task: Task) -> Row:
-    from ..verification.verify import verify
+    from ..verification.verify import verify, verify_stored
 
+    if _is_elsewhere(task.path):
+        from ..reading.remote import remote
+
+        if task.options.get("decode"):
+            raise SourceError(task.path, "is a URL: only files here are decoded")
+        store = remote(task.path)
+        if store is None:
+            raise SourceError(task.path, "cannot be had by ranges: copy it to a file here")
+        return _verified(verify_stored(task.path, store.size, store.read))
     return _verified(verify(task.path, decode=bool(task.options.get("decode"))))
+
+
+def _is_elsewhere(path: str) -> bool:
+    return "://" in path
+
+
+def _check_is_here(task: Task) -> None:
+    if _is_elsewhere(task.path):
+        raise SourceError(task.path, "is a URL, of which verify and frames can read: copy it to a file here")
 
 
 def _verified(found: Verification) -> Row:
@@ -119,6 +137,7 @@ def _recover(task: Task) -> Row:
     from ..recovery.recover import recover_one
     from ..recovery.repair import repair
 
+    _check_is_here(task)
     dry_run = bool(task.options.get("dry_run"))
     if task.target is None:
         found = recover_one(Path(task.path), dry_run=dry_run, on_progress=None, system=System())
@@ -149,6 +168,7 @@ def _recover(task: Task) -> Row:
 def _export(task: Task) -> Row:
     from ..reading.export import export
 
+    _check_is_here(task)
     if task.target is None:
         raise SettingsError("output", None, "an export has a target")
     made = export(task.path, task.target)

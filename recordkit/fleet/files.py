@@ -7,11 +7,13 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import translate
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import SettingsError
+from ..errors import SettingsError, SourceError
 from ..names import SUFFIXES, TAIL_SUFFIX, is_partial, stem_of
+from ..reading.remote import asked
 from ..recovery.names import final_name
 from ..writer.whole import SUFFIX as EXPORTING
 
@@ -78,13 +80,40 @@ def find(what: Collection[str], wanted: Wanted) -> Iterator[Found]:
     Files and folders whose names begin with a dot are left out unless they are named.
     """
     for text in what:
-        if is_pattern(text):
+        if "://" in text:
+            yield from _elsewhere(text, wanted)
+        elif is_pattern(text):
             start, parts = _split(text)
             yield from _matching(start or os.curdir, start, parts, wanted)
         elif os.path.isdir(text):  # noqa: PTH112 - text is kept as it was given
             yield from _below(text, text, wanted)
         else:
             yield Found(text, os.path.basename(text))  # noqa: PTH119
+
+
+def _elsewhere(url: str, wanted: Wanted) -> Iterator[Found]:
+    """The files of a URL, which is one, a folder or a pattern, as fsspec lists it."""
+    try:
+        files, path = asked(url, lambda: import_module("fsspec").core.url_to_fs(url))
+        is_many = bool(_MAGIC.search(path))
+        if not is_many and not asked(url, lambda: files.isdir(path)):
+            yield Found(url, path.rsplit("/", 1)[-1])
+            return
+        top = _split(path)[0] if is_many else path
+        listed = iter([asked(url, lambda: files.glob(path))]) if is_many else _walked(files, path)
+        while (names := asked(url, lambda: next(listed, None))) is not None:
+            for one in names:
+                name = one.rsplit("/", 1)[-1]
+                if name.lower().endswith(wanted.suffixes) and not name.startswith(".") and not is_partial(name):
+                    yield Found(files.unstrip_protocol(one), one.removeprefix(top).lstrip("/"))
+    except SourceError as error:
+        yield Found(url, url, str(error).removeprefix(f"{url}: "))
+
+
+def _walked(files: Any, path: str) -> Iterator[list[str]]:  # noqa: ANN401 - a file system of fsspec
+    """The files below ``path``, folder by folder."""
+    for folder, _, names in files.walk(path, on_error="raise"):
+        yield [f"{folder.rstrip('/')}/{name}" for name in sorted(names)]
 
 
 def _split(pattern: str) -> tuple[str, list[str]]:

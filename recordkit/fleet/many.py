@@ -171,8 +171,9 @@ def verify_all(
 ) -> pd.DataFrame:
     """Check many files as ``verify`` does, on all cores, and return a row for each, in the order of their paths.
 
-    ``files`` is a path, a folder (all media below it), a pattern such as ``"archive/**/*.ts"``, or a list of
-    them. Files whose names begin with a dot and unfinished recordings are left out unless they are named.
+    ``files`` is a path, a folder (all media below it), a pattern such as ``"archive/**/*.ts"``, a URL of any of
+    these that fsspec knows, such as ``"s3://bucket/2026/**"`` (the extra ``remote``), or a list of them. Files
+    whose names begin with a dot and unfinished recordings are left out unless they are named.
 
     Columns: ``path``; ``ok``, whether nothing is wrong; ``problem``, the worst kind, and ``detail``, that in words;
     ``problems``, how many kinds; ``streams`` and ``codecs``; ``duration_s``; ``bytes``; ``bit_rate`` in bit/s;

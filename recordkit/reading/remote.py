@@ -142,11 +142,16 @@ class RangeStore:
         return data
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        try:
-            return ask()
-        except Exception as error:  # each file system has errors of its own, and they have no base in common
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SourceError(self._url, f"cannot be read: {text}") from error
+        return asked(self._url, ask)
+
+
+def asked(url: str, ask: Callable[[], T]) -> T:
+    """What ``ask`` returns, which asks something of where ``url`` lies. Raises SourceError if that fails."""
+    try:
+        return ask()
+    except Exception as error:  # each file system has errors of its own, and they have no base in common
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SourceError(url, f"cannot be read: {text}") from error
 
 
 def _table_beside(path: str) -> str:

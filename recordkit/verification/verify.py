@@ -181,10 +181,37 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
         problems += _undecoded(facts, decoded, outcome.interlaced, check.stream_name)
         if on_progress is not None:
             on_progress(2 * total, 2 * total)
-    streams = tuple(_stream(one, decoded.get(pid, 0) if decode else None) for pid, one in facts.items())
+    return _verification(str(path), check, problems, decoded if decode else None)
+
+
+def verify_stored(name: str, size: int, read: Callable[[int, int], bytes]) -> Verification:
+    """The same, without decoding, of ``size`` bytes that lie elsewhere.
+
+    ``read`` returns those from one place to another. Raises SourceError for audio alone, and what ``read`` raises.
+    """
+    head = read(0, _HEAD_BYTES)
+    if begins_audio(head):
+        raise SourceError(name, "is audio alone: copy it to a file here to have it checked")
+    is_mp4 = begins_an_mp4(head) or (name.endswith(MP4_SUFFIX) and head[:1] != b"G")
+    check: Check | ChunkCheck = ChunkCheck() if is_mp4 else Check()
+    for begin in range(0, size, _CHUNK_BYTES):
+        check.feed(read(begin, min(begin + _CHUNK_BYTES, size)))
+    check.close(lambda at, count: read(at, at + count))
+    return _verification(name, check, list(check.problems), None)
+
+
+def _verification(
+    path: str,
+    check: Check | ChunkCheck | SoundCheck,
+    problems: Sequence[Problem],
+    decoded: Mapping[int, int] | None,
+) -> Verification:
+    """What ``check`` has found; ``decoded`` frames or samples by PID, None if nothing was decoded."""
+    facts = check.facts.items()
+    streams = tuple(_stream(one, None if decoded is None else decoded.get(pid, 0)) for pid, one in facts)
     duration_s = check.duration_s
     return Verification(
-        path=str(path),
+        path=path,
         ok=not problems,
         problems=tuple(problems),
         notes=tuple(check.notes),
@@ -193,7 +220,7 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
         bytes=check.size,
         bit_rate=check.size * 8 / duration_s if duration_s else 0.0,
         packet_bytes=check.packet_bytes,
-        decoded=decode,
+        decoded=decoded is not None,
         programs=tuple(_program(number, its) for number, its in check.programs.items()),
     )
 

@@ -74,7 +74,7 @@ def test_no_more_files_are_asked_for_than_are_worked_on() -> None:
 
     start = Stand()
     with closing(Pool(2, start).rows(endless())) as made:
-        assert next(made) is not None
+        assert any(row is not None for row in made)
         assert len(asked) <= 4
     assert all(one.returncode is not None for one in start.begun)
 
