@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import SourceError
-from ..writer.header import HEADER_BYTES, TailHeader, read_header
+from ..writer.header import HEADER_BYTES, TailHeader, boot_id, read_header
 
 _TRIES = 8
 """A slot that is flushed while it is read is in the file afterwards: that cannot go on for ever."""
@@ -49,6 +49,7 @@ class FileStore:
         self.path = path
         self._file = _open(path)
         self._tail: int | None = None
+        self._boot = boot_id()
         if tail is not None:
             try:
                 self._tail = _open(tail)
@@ -130,7 +131,7 @@ class FileStore:
         if self._tail is None:
             return None
         try:
-            header = read_header(os.pread(self._tail, HEADER_BYTES, 0))
+            header = read_header(os.pread(self._tail, HEADER_BYTES, 0), self._boot)
         except OSError as error:
             raise SourceError(self.name, f"its tail cannot be read: {error.strerror}") from error
         # What is laid early does not stay where it is.

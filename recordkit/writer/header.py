@@ -107,8 +107,11 @@ class TailHeader:
         return [(begin, end) for begin, end in [*found, (at, size)] if begin < end]
 
 
-def read_header(data: bytes | bytearray) -> TailHeader | None:
-    """Reads the first ``HEADER_BYTES`` of a tail; None where they are no header."""
+def read_header(data: bytes | bytearray, boot: bytes | None = None) -> TailHeader | None:
+    """Reads the first ``HEADER_BYTES`` of a tail; None where they are no header.
+
+    ``boot`` is ``boot_id()``, for who reads one many times a second.
+    """
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         return None
     words: list[int] = np.frombuffer(data[:HEADER_BYTES], np.uint64).tolist()
@@ -141,7 +144,7 @@ def read_header(data: bytes | bytearray) -> TailHeader | None:
         slots, is_early = [furthest], furthest.number == number
     slots.sort(key=lambda slot: slot.offset)
     is_sane &= all(one.end == other.seam for one, other in pairwise(slots))
-    boot = boot_id()
+    boot = boot_id() if boot is None else boot
     is_same_boot = data[24:40] == boot and any(boot)  # one that the system does not tell is all zeros
     return TailHeader(inode, is_same_boot, is_sane, tuple(slots), packet_bytes, is_early)
 
