@@ -140,6 +140,7 @@ class Fuse:
 
     def __init__(self, folder: Path, kind: str, place: Path) -> None:
         self.kind, self.place = kind, place
+        self._device = ""
         self._below = folder / "below"
         self._below.mkdir(parents=True)
         place.mkdir()
@@ -148,6 +149,8 @@ class Fuse:
             with self._below.open("wb") as file:
                 file.truncate(64 << 20)
             _run(*_IMAGES[kind], str(self._below))
+            if kind == "exfat":
+                self._device = _run("losetup", "--find", "--show", str(self._below)).strip()
         elif kind == "gocryptfs":
             _run(kind, "-q", "-init", "-scryptn", "10", "-extpass", "echo x", str(self._below))
         elif kind == "fuse-overlayfs":
@@ -157,7 +160,7 @@ class Fuse:
         self._mount()
 
     def _mount(self) -> None:
-        below, place = str(self._below), str(self.place)
+        below, place = self._device or str(self._below), str(self.place)
         if self.kind == "sshfs":
             # An SFTP server on a pair of pipes: no network, no keys.
             ends = socket.socketpair()
@@ -186,10 +189,16 @@ class Fuse:
 
     def again(self) -> None:
         """Unmount it and mount it anew: what is remembered of inodes is forgotten."""
-        self.close()
+        self._unmount()
         self._mount()
 
     def close(self) -> None:
+        """Unmount it, and give its device back."""
+        self._unmount()
+        if self._device:
+            _run("losetup", "--detach", self._device)
+
+    def _unmount(self) -> None:
         """Unmount it, and wait for its programs."""
         _run("umount", str(self.place))
         for process in (self._server, getattr(self, "_mounting", None)):

@@ -58,7 +58,7 @@ def serving(folder: str, told: str) -> None:
         new.write_text(url)
         new.rename(told)
 
-    whip = Whip(port=0, name_template="{stream}-{counter}.ts", connect_timeout=1, max_publishers=64)
+    whip = Whip(port=0, name_template="{stream}-{counter}.ts", connect_timeout=1)
     serve(folder, whip, on_ready=ready, flush_interval=0.25)
 
 
