@@ -19,6 +19,7 @@ import psutil
 import recordkit as rk
 from recordkit.endpoint.serve import serve
 from recordkit.endpoint.whip import Whip
+from recordkit.system import give_back_freed_memory
 
 from ..endpoint.rig import an_offer, synthetic
 from .children import Child, Nursery
@@ -58,6 +59,7 @@ def serving(folder: str, told: str) -> None:
         new.write_text(url)
         new.rename(told)
 
+    give_back_freed_memory()
     whip = Whip(port=0, name_template="{stream}-{counter}.ts", connect_timeout=1)
     serve(folder, whip, on_ready=ready, flush_interval=0.25)
 
