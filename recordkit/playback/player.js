@@ -751,6 +751,8 @@ class View {
     else if (what === "go") {
       this.isFollowing = false;
       this.pause();
+      // The kernel may know of frames that this page has not heard of yet.
+      this.first.status.count = Math.max(this.first.status.count ?? 0, number + 1);
       this.first.goNumber(number, media_s);
       this.gather(media_s + this.shift(0));
     }
