@@ -21,6 +21,7 @@ PIECES = {
     "scanner": "verify and recover against ffprobe",
     "export": "MPEG-TS to MP4 against ffmpeg's copy",
     "reading": "single frames and all in order, by number, against other readers",
+    "fleet": "many files checked, against xargs and ffprobe",
     "start": "imports and starts",
 }
 Row = tuple[str, str, str, str]
@@ -220,6 +221,15 @@ def _start(figures: dict[str, Any]) -> Iterator[Row]:
     yield "redrawing both charts of the panel, CPU ms", f"{drawn:.0f}", "", ""
 
 
+def _fleet(figures: dict[str, Any]) -> Iterator[Row]:
+    two, one, probe = (
+        figures["rows"][name]["s"]["median"] for name in ("two processes", "one process", "xargs -P2 ffprobe")
+    )
+    what = f"{figures['files']:,} files of {figures['bytes'] / 1e6:.0f} MB checked"
+    yield f"{what}, s", f"{two:.1f}", f"xargs -P2 ffprobe {probe:.1f}", _times(two, probe)
+    yield f"{what} by one process, s", f"{one:.1f}", "", f"{one / two:.2f} times as long as by two"
+
+
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "packetiser": _packetiser,
     "recorders": _recorders,
@@ -231,6 +241,7 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "scanner": _scanner,
     "export": _export,
     "reading": _reading,
+    "fleet": _fleet,
     "start": _start,
 }
 
