@@ -233,7 +233,9 @@ def test_slow_writes_do_not_hold_up_the_encoder(tmp_path):
 @pytest.mark.parametrize("how", ["removed", "renamed", "replaced", "folder removed"])
 def test_a_partial_that_somebody_takes_away_is_told_and_nothing_else_gets_the_final_name(tmp_path, how):
     folder = tmp_path / "folder"
-    recorder = rk.Recorder(folder / "talk.ts", audio=None, flush_log=False, frame_table=False)
+    # All frames are to be there when it is noticed, at the next flush.
+    quiet = {"flush_interval": 3600, "flush_log": False, "frame_table": False}
+    recorder = rk.Recorder(folder / "talk.ts", audio=None, **quiet)
     recorder.start()
     recorder.write(FRAMES[0])
     recorder.flush(GUARD_S)
