@@ -48,6 +48,6 @@ def test_there_is_one_way_into_a_page_and_one_onto_a_terminal():
         if path.name != "printable.py":
             assert "import html" not in text, path
             assert "from html import" not in text, path
-        if path.parts[-2:] != ("cli", "shared.py"):
+        if path.parts[-2:] != ("telemetry", "terminal.py"):
             assert " Console(" not in text, path
             assert "=Console(" not in text, path

@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from ..errors import RecordkitError, SettingsError
+from ..telemetry.terminal import terminal
 from ..version import __version__
 from .export import export
 from .frames import frames, image
@@ -21,7 +22,7 @@ from .partials import partials
 from .record import record
 from .recover import recover
 from .serve import serve
-from .shared import FAULT, INTERRUPTED, USAGE, terminal
+from .shared import FAULT, INTERRUPTED, USAGE
 from .verify import verify
 from .watch import watch
 

@@ -18,10 +18,11 @@ from rich.text import Text
 
 from ..errors import SettingsError
 from ..printable import printable
+from ..telemetry.terminal import terminal
 from ..telemetry.words import count_text, json_text, size_text
 from ..telemetry.words import time_text as short_time_text
 from .report import age_text, time_text
-from .shared import FAULT, INTERRUPTED, interrupt, terminal
+from .shared import FAULT, INTERRUPTED, interrupt
 
 if TYPE_CHECKING:
     from ..fleet.rows import Row, Sums

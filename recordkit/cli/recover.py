@@ -17,9 +17,10 @@ from rich.text import Text
 from ..errors import RecordkitError, SettingsError, StillRecordingError
 from ..printable import printable
 from ..system import System
+from ..telemetry.terminal import terminal
 from ..telemetry.words import count_text
 from .many import Jobs, ProblemsOnly, State, Summary, are_many, run_many
-from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json, terminal
+from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json
 
 if TYPE_CHECKING:
     from ..recovery.measure import Progress as ProgressCallback

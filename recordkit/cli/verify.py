@@ -14,10 +14,11 @@ from rich.text import Text
 
 from ..errors import SettingsError, SourceError
 from ..sources.readback import read_back
+from ..telemetry.terminal import terminal
 from ..verification.verify import verify as verify_file
 from .many import Jobs, ProblemsOnly, State, Summary, are_many, run_many
 from .report import readback_text, verification_report
-from .shared import FAULT, advance, print_json, terminal
+from .shared import FAULT, advance, print_json
 
 
 def verify(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..printable import for_page
 from ..telemetry.words import count_text, time_text
 
 if TYPE_CHECKING:
@@ -92,8 +92,9 @@ def showing(title: str, console: Console | None = None) -> Iterator[Show | None]
 
 @contextmanager
 def _bar(title: str, console: Console | None) -> Iterator[Show]:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ..telemetry.terminal import terminal
 
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -101,7 +102,7 @@ def _bar(title: str, console: Console | None) -> Iterator[Show]:
         TextColumn("{task.fields[words]}", markup=False),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console or Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console or terminal(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=None, words="")
 
         def show(done: int, bad: int, total: int | None) -> None:
@@ -130,7 +131,7 @@ class _Cell:
 
         plain = f"{self._title}  {words(done, bad, total)}, {time_text(monotonic() - self._began)}"
         bar = f'<progress max="{total}" value="{done}"></progress>' if total else "<progress></progress>"
-        shown = {"text/plain": plain, "text/html": f"{bar} <code>{escape(plain)}</code>"}
+        shown = {"text/plain": plain, "text/html": f"{bar} <code>{for_page(plain)}</code>"}
         if self._handle is None:
             self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
