@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 import recordkit
-from recordkit.cli.shared import terminal
 from recordkit.printable import for_page, printable
+from recordkit.telemetry.terminal import terminal
 
 NASTY = "a\x1b]0;title\x07\x1b[2J\r\n\x9b31m\u202egpj.\udcff[/]:smile:"
 SHOWN = "a\ufffd]0;title\ufffd\ufffd[2J\ufffd\ufffd\ufffd31m\ufffdgpj.\ufffd[/]:smile:"

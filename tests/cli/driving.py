@@ -6,7 +6,7 @@ import io
 import subprocess
 
 from recordkit.cli import run
-from recordkit.cli.shared import terminal
+from recordkit.telemetry.terminal import terminal
 
 SYNTHETIC = ["record", "--source", "synthetic", "--size", "64x48", "--preset", "ultrafast", "--fast"]
 
