@@ -13,7 +13,7 @@ from ..names import SUFFIXES
 from ..printable import printable
 from ..values import one_of
 from .arguments import exactly
-from .many import Jobs, OutputDir, ProblemsOnly, State, Summary, are_many, run_many
+from .many import AsJson, How, Jobs, OutputDir, ProblemsOnly, State, Summary, are_many, run_many
 
 
 def export(
@@ -43,9 +43,7 @@ def export(
     problems_only: ProblemsOnly = False,
     summary: Summary = False,
     state: State = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Of many files print JSON, a line as each is done.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Copy a recording, or a clip of it, into another container, and check that nothing changed."""
     from ..reading.export import export as export_file
@@ -57,13 +55,8 @@ def export(
             context.obj,
             "export",
             files,
+            How(jobs, state, problems_only, summary, as_json, output_dir),
             options={"suffix": one_of(*SUFFIXES)("suffix", suffix or ".mp4")},
-            output=output_dir,
-            jobs=jobs,
-            state=state,
-            problems_only=problems_only,
-            summary=summary,
-            as_json=as_json,
         )
         return
     if are_many([], jobs, problems_only, summary, state, as_json):

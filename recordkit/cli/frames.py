@@ -13,7 +13,7 @@ from rich.table import Table
 from ..errors import SettingsError
 from ..printable import printable
 from ..values import one_of
-from .many import Jobs, OutputDir, ProblemsOnly, State, Summary, are_many, run_many
+from .many import AsJson, How, Jobs, OutputDir, ProblemsOnly, State, Summary, are_many, run_many
 
 _FIRST = 20
 
@@ -39,9 +39,7 @@ def frames(
     problems_only: ProblemsOnly = False,
     summary: Summary = False,
     state: State = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Of many files print JSON, a line as each is done.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the frames of a video: when each is shown, where it lies, what is lost before it."""
     from ..reading.opening import open as open_video
@@ -55,13 +53,8 @@ def frames(
             console,
             "frames",
             files,
+            How(jobs, state, problems_only, summary, as_json, output_dir),
             options={"suffix": one_of(".parquet", ".csv")("suffix", suffix or ".parquet")},
-            output=output_dir,
-            jobs=jobs,
-            state=state,
-            problems_only=problems_only,
-            summary=summary,
-            as_json=as_json,
         )
         return
     path = files[0]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich import box
@@ -45,6 +45,18 @@ OutputDir = Annotated[
     Path | None,
     typer.Option("--output-dir", metavar="FOLDER", help="Where copies of many files go, each in its place below."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Of many files print JSON, a line as each is done.")]
+
+
+class How(NamedTuple):
+    """How many files are gone through, as the options of the commands say it."""
+
+    jobs: int | None = None
+    state: Path | None = None
+    problems_only: bool = False
+    summary: bool = False
+    as_json: bool = False
+    output: Path | None = None
 
 
 def are_many(paths: Sequence[str], *asked: object) -> bool:
@@ -58,16 +70,10 @@ def run_many(
     console: Console,
     action: str,
     paths: Sequence[str],
-    *,
+    how: How,
     options: Mapping[str, Any] | None = None,
-    output: Path | None = None,
-    jobs: int | None = None,
-    state: Path | None = None,
-    problems_only: bool = False,
-    summary: bool = False,
-    as_json: bool = False,
 ) -> None:
-    """Do ``action`` to ``paths`` and show a line a file, as JSON Lines with ``as_json``; exit with what that means.
+    """Do ``action`` to ``paths`` and show a line a file, as JSON Lines if asked; exit with what that means.
 
     Raises SettingsError and FleetError.
     """
@@ -75,29 +81,30 @@ def run_many(
     from ..fleet.many import Work, work
     from ..fleet.rows import Sums
 
-    if summary and problems_only:
-        raise SettingsError("summary", summary, "give --summary or --problems-only, not both")
+    as_json = how.as_json
+    if how.summary and how.problems_only:
+        raise SettingsError("summary", how.summary, "give --summary or --problems-only, not both")
     signal.signal(signal.SIGTERM, interrupt)
     began, sums = time.monotonic(), Sums()
     # A bar and lines share one terminal only by one console.
     errors = terminal(stderr=True)
     bar = errors if errors.is_terminal and (as_json or not console.is_terminal) else console
     shows = bar.is_terminal and not (as_json and console.is_terminal)
-    what = Work(action, given("paths", list(paths)), output, options or {})
-    rows = work(what, jobs=jobs, state=state, progress=shows, console=bar)
+    what = Work(action, given("paths", list(paths)), how.output, options or {})
+    rows = work(what, jobs=how.jobs, state=how.state, progress=shows, console=bar)
     try:
         with closing(rows):
             for row in rows:
                 sums.add(row)
-                if not summary and not (problems_only and row["ok"]):
+                if not how.summary and not (how.problems_only and row["ok"]):
                     _show(console, row, as_json=as_json)
     except KeyboardInterrupt:
-        how = "The same command goes on." if state else "With --state FILE the same command could go on."
-        words = (("Interrupted: ", "bold yellow"), f"{count_text(sums.files, 'file')} done. {how}")
+        way = "The same command goes on." if how.state else "With --state FILE the same command could go on."
+        words = (("Interrupted: ", "bold yellow"), f"{count_text(sums.files, 'file')} done. {way}")
         terminal(stderr=True, soft_wrap=True).print(Text.assemble(*words))
         raise typer.Exit(INTERRUPTED) from None
     seconds = time.monotonic() - began
-    if summary:
+    if how.summary:
         _show_summary(console, sums, seconds, as_json=as_json)
     elif not as_json:
         console.print(sums_line(sums, seconds))

@@ -19,7 +19,7 @@ from ..printable import printable
 from ..system import System
 from ..telemetry.terminal import terminal
 from ..telemetry.words import count_text
-from .many import Jobs, ProblemsOnly, State, Summary, are_many, run_many
+from .many import How, Jobs, ProblemsOnly, State, Summary, are_many, run_many
 from .shared import FAULT, INTERRUPTED, advance, interrupt, print_json
 
 if TYPE_CHECKING:
@@ -80,13 +80,8 @@ def recover(
             context.obj,
             "recover",
             files,
+            How(jobs, state, problems_only, summary, as_json, output_dir),
             options=options,
-            output=output_dir,
-            jobs=jobs,
-            state=state,
-            problems_only=problems_only,
-            summary=summary,
-            as_json=as_json,
         )
         return
     if output is not None:

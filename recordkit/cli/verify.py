@@ -16,7 +16,7 @@ from ..errors import SettingsError, SourceError
 from ..sources.readback import read_back
 from ..telemetry.terminal import terminal
 from ..verification.verify import verify as verify_file
-from .many import Jobs, ProblemsOnly, State, Summary, are_many, run_many
+from .many import How, Jobs, ProblemsOnly, State, Summary, are_many, run_many
 from .report import readback_text, verification_report
 from .shared import FAULT, advance, print_json
 
@@ -57,12 +57,8 @@ def verify(
             console,
             "verify",
             files,
+            How(jobs, state, problems_only, summary, as_json),
             options=options,
-            jobs=jobs,
-            state=state,
-            problems_only=problems_only,
-            summary=summary,
-            as_json=as_json,
         )
         return
     paths = [Path(one) for one in files]

@@ -114,20 +114,21 @@ def _worked(
         rows = engine.rows(_tasks(what, state, known))
         stack.callback(rows.close)
         for row in rows:
-            while known:
-                shown.add(ok=known[0]["ok"])
-                yield known.popleft()
             if row is None:
                 shown.tick()
-                continue
-            if state is not None:
-                state.add(row)
-            shown.add(ok=row["ok"])
-            yield row
-        while known:
-            shown.add(ok=known[0]["ok"])
-            yield known.popleft()
+            else:
+                if state is not None:
+                    state.add(row)
+                known.append(row)
+            yield from _counted(known, shown)
+        yield from _counted(known, shown)
         shown.end()
+
+
+def _counted(known: deque[Row], shown: Progress) -> Iterator[Row]:
+    while known:
+        shown.add(ok=known[0]["ok"])
+        yield known.popleft()
 
 
 def _tasks(what: Work, state: State | None, known: deque[Row]) -> Iterator[Task | None]:
