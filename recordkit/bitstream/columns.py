@@ -14,6 +14,7 @@ from .audio import AAC_CHANNELS, AAC_RATES, AAC_SAMPLES, OPUS_RATE, Mp3Header, o
 
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
 
 _RATES = np.array(AAC_RATES, np.int64)
 _CHANNELS = np.array(AAC_CHANNELS, np.int64)

@@ -18,7 +18,7 @@ from .audio import (
     parse_mp3,
     parse_opus_control_header,
 )
-from .columns import Bytes, Positions, frame_columns
+from .columns import Bytes, Flags, Positions, frame_columns
 from .dts import DTS_HEADER_BYTES, DtsHeader, parse_dts
 from .fields import FieldPairs
 from .h264 import parse_h265_sps, parse_sps
@@ -55,6 +55,11 @@ class Pictures:
     random_access: int
     second_fields: int = 0
 
+    @property
+    def is_second_field(self) -> bool:
+        """Whether it is a field alone that completes the frame of the piece before."""
+        return self.pictures < self.second_fields
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureColumns:
@@ -65,9 +70,14 @@ class PictureColumns:
     second_fields: Positions
 
     @property
+    def is_second_field(self) -> Flags:
+        """The same of each piece."""
+        return self.pictures < self.second_fields
+
+    @property
     def are_single(self) -> bool:
         """Whether each piece is one frame, or the field that completes the one before."""
-        return bool(((self.pictures == 1) | (self.pictures == 0) & (self.second_fields == 1)).all())
+        return bool(((self.pictures == 1) | self.is_second_field & (self.second_fields == 1)).all())
 
 
 class PictureCounter:

@@ -359,8 +359,7 @@ class _Fields:
         if not self.are_possible:
             return False
         head = _with_start_codes(bytes(memoryview(packet)[:HEAD_BYTES]), self._length_bytes)
-        found = self._counter.feed(head)
-        return found.pictures < found.second_fields
+        return self._counter.feed(head).is_second_field
 
 
 def _with_start_codes(head: bytes, length_bytes: int) -> bytes:

@@ -147,10 +147,7 @@ class FragmentTrack:
             return False
         if not self._entries or entry is not self._entries[-1]:
             self._counter.feed(entry.sets)
-        if not self._counter.are_fields_possible:
-            return False
-        found = self._counter.feed(head)
-        return found.pictures < found.second_fields
+        return self._counter.are_fields_possible and self._counter.feed(head).is_second_field
 
     @property
     def _codec(self) -> Codec:

@@ -192,7 +192,7 @@ class TransportScan:
         keyframes = columns.random_access | (found.random_access > 0)
         self.has_keyframe = self.has_keyframe or bool(keyframes.any())
         times = self._times(columns)
-        hidden = found.pictures < found.second_fields
+        hidden = found.is_second_field
         rows = (columns.pts, columns.dts, columns.offset, columns.end - columns.begin, keyframes, hidden)
         self.units.extend(
             [
@@ -247,7 +247,7 @@ class TransportScan:
                     keyframe,
                     event.discontinuity or is_after_loss,
                     is_after_loss or not event.complete,
-                    hidden=found is not None and found.pictures < found.second_fields,
+                    hidden=found is not None and found.is_second_field,
                     captured=captured or self._beside.get(event.pts + self._epoch),
                 )
             ]
