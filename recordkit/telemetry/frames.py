@@ -228,16 +228,13 @@ def _frame(
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of one recording with times that never go back.
 
-    What was noted before the wall clock was set back gets the times of the clock as it is since then. Of several
-    of one nanosecond each following one is a nanosecond later: an index tells its rows apart.
+    What was noted before the wall clock was set back gets the times of the clock as it is since then.
     """
     elapsed_ns = (frame["elapsed_s"] * 1e9).round().astype("int64")
     steps = (frame["time_ns"] - elapsed_ns).diff().fillna(0).clip(-9e18, 9e18).astype("int64")
     steps[steps > -_SET_BACK_NS] = 0
     after = steps[::-1].cumsum()[::-1].shift(-1, fill_value=0)
     frame["time_ns"] += after
-    if not frame["time_ns"].is_unique:
-        frame["time_ns"] += frame.groupby("time_ns").cumcount()
     return frame
 
 
