@@ -67,10 +67,11 @@ def assert_accounted(path: Path, sent: int, kept: int, unseen: int = 0) -> dict[
     ``unseen`` packets came before the first that was seen, or behind the last.
     """
     received = accounted(path)
-    assert kept == received["received_units"]
+    assert kept == received["received_units"], received
     # A frame of which no packet came at all is known by its packets alone.
-    assert received["dropped_units"] <= sent - kept <= received["dropped_units"] + received["lost_packets"] + unseen
-    if received["dropped_units"]:
+    taken = received["dropped_units"]
+    assert taken <= sent - kept <= taken + received["lost_packets"] + unseen, (received, sent, kept)
+    if taken:
         assert told_after_s(path) <= TOLD_WITHIN_S
     return received
 

@@ -136,11 +136,15 @@ class Notebook:
         self.idle()
 
     def close(self) -> None:
-        """Shut the kernel down and take the notebook off the page, without being asked whether to save it."""
+        """Shut the kernel down and take the notebook off the page, without being asked whether to save it.
+
+        A dialog that still stands is answered: no other notebook could be opened behind it.
+        """
         script = """async () => {
             const widget = window.jupyterapp.shell.currentWidget;
             await widget?.sessionContext?.shutdown();
             widget?.dispose();
+            document.querySelectorAll(".jp-Dialog .jp-mod-accept").forEach((button) => button.click());
         }"""
         self.page.evaluate(script)
         self.page.remove_listener("pageerror", self._fault)
