@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         summary as summary,
         verify_all as verify_all,
     )
+    from .keeping.keep import keep as keep
+    from .keeping.pins import pin as pin, unpin as unpin
     from .model import (
         Captured as Captured,
         CapturedBy as CapturedBy,
@@ -84,7 +86,7 @@ if TYPE_CHECKING:
     from .recovery.listing import partials as partials
     from .recovery.outcome import Cut as Cut, Outcome as Outcome, Partial as Partial, Recovery as Recovery
     from .recovery.recover import recover as recover
-    from .settings import AudioSettings as AudioSettings, VideoSettings as VideoSettings
+    from .settings import AudioSettings as AudioSettings, Keep as Keep, VideoSettings as VideoSettings
     from .sources.media_file import MediaFile as MediaFile
     from .sources.synthetic import Synthetic as Synthetic
     from .sources.webrtc.clock import Sync as Sync
@@ -113,6 +115,8 @@ _NAMES = {
         "SettingsError SourceError StateError StillRecordingError TapError WorkerError WriteError"
     ),
     ".fleet.many": "export_all frames_all recover_all summary verify_all",
+    ".keeping.keep": "keep",
+    ".keeping.pins": "pin unpin",
     ".model": (
         "Captured CapturedBy EncodedUnit Event EventKind FlushReason FlushRecord Received Sample StreamFormat"
     ),
@@ -135,7 +139,7 @@ _NAMES = {
     ".recovery.listing": "partials",
     ".recovery.outcome": "Cut Outcome Partial Recovery",
     ".recovery.recover": "recover",
-    ".settings": "AudioSettings VideoSettings",
+    ".settings": "AudioSettings Keep VideoSettings",
     ".sources.media_file": "MediaFile",
     ".sources.synthetic": "Synthetic",
     ".sources.webrtc.clock": "Sync",

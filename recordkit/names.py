@@ -7,6 +7,15 @@ AUDIO_ALONE = {".m4a": "aac", ".wav": "pcm", ".mp3": "mp3", ".ogg": "opus", ".op
 SUFFIXES = (".ts", ".mp4", *AUDIO_ALONE)
 PARTIAL_SUFFIXES = tuple(f".recording{suffix}" for suffix in SUFFIXES)
 TAIL_SUFFIX = ".recording.tail"
+LOG_SUFFIX = ".flushes.jsonl"
+OLD_LOG_SUFFIX = f"{LOG_SUFFIX}.old"
+TABLE_SUFFIX = ".frames"
+REJECTED_SUFFIX = ".rejected"
+PIN_SUFFIX = ".pinned"
+COMPANION_SUFFIXES = (LOG_SUFFIX, OLD_LOG_SUFFIX, TABLE_SUFFIX, REJECTED_SUFFIX, PIN_SUFFIX)
+"""What lies beside a recording and belongs to it, behind the stem of its name."""
+DELETED_SUFFIX = ".rk-deleted"
+"""Behind the whole name of a recording whose deletion has begun."""
 
 
 def suffix_of(name: str) -> str:

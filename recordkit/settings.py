@@ -117,6 +117,37 @@ class AudioSettings:
     codec: Setting[AudioCodec, AudioCodec] = Setting(one_of(*get_args(AudioCodec)), "aac")
 
 
+_ROOM = whole(1, 1 << 62, "bytes")
+
+
+@named
+@dataclass(frozen=True, kw_only=True)
+class Keep:
+    """How much of a folder's recordings is kept: what is beyond one of the bounds goes, the oldest first.
+
+    ``max_age`` is in seconds since a recording ended, ``max_bytes`` bounds all recordings of the folder together,
+    with what lies beside them, ``min_free`` is what stays free on the disk, ``max_count`` the number of
+    recordings. Text has units: ``"7d"``, ``"200GB"`` (thousands). With ``verified_only`` a recording goes only if
+    ``verify`` finds nothing wrong with it, which reads all of it.
+
+    Raises SettingsError, where there is no bound at all, too.
+    """
+
+    max_age: Setting[NumberLike | None, float | None] = Setting(
+        maybe(seconds(1, 1e10, "give a time of at least a second, such as '7d' or '12h'")), None
+    )
+    max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(_ROOM), None)
+    min_free: Setting[WholeLike | None, int | None] = Setting(maybe(_ROOM), None)
+    max_count: Setting[int | None, int | None] = Setting(maybe(whole(1, 1 << 40, "recordings")), None)
+    verified_only: Setting[bool, bool] = Setting(flag, False)
+
+    def __post_init__(self) -> None:
+        if self.max_age is self.max_bytes is self.min_free is self.max_count is None:
+            raise SettingsError(
+                "max_age", None, "give max_age, max_bytes, min_free or max_count: nothing is bounded"
+            )
+
+
 AudioLike = AudioSettings | Sequence[AudioSettings] | None
 FlushLogLike = bool | PathLike
 

@@ -261,3 +261,18 @@ class System:
         if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
             return False
         raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
+def hold_shared(descriptor: int) -> None:
+    """Show that an open file is being read, until it is closed: a shared lock, if there is one to be had at once.
+
+    It holds up nobody who writes; who deletes recordings leaves one alone that is being read.
+    """
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def let_go_shared(descriptor: int) -> None:
+    """Give up what ``hold_shared`` took: by word, since a forked child may hold the descriptor, too."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

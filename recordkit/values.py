@@ -36,9 +36,10 @@ PathLike = str | os.PathLike[str]
 
 _NTSC_RATES = (12, 15, 24, 30, 48, 60, 90, 120, 240)
 _ENDLESS = 1 << 40
-_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _TIME = re.compile(r"\s*([0-9.]+)\s*([a-z]*)\s*", re.IGNORECASE)
-_AMOUNT = re.compile(r"\s*([0-9][0-9.,]*)\s*([kmg]?)\s*", re.IGNORECASE)
+_AMOUNT = re.compile(r"\s*([0-9][0-9.,]*)\s*([kmgt]?)b?\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 class Setting(Generic[Given, Held]):
@@ -68,7 +69,7 @@ class Setting(Generic[Given, Held]):
 
 
 def whole(low: int, high: int, unit: str = "", *, kilo: int = 1000) -> Reader[int]:
-    """A whole number; text may end in k, M or G, which stand for ``kilo``, its square and its cube."""
+    """A whole number; text may end in k, M, G or T (or kB and so on), which stand for powers of ``kilo``."""
     span = f"{low:,} to {high:,}" if high < _ENDLESS else f"at least {low:,}"
     advice = f"give {span}{f' {unit}' if unit else ''}, as a whole number or text such as '512k'"
 
@@ -90,7 +91,7 @@ def _amount(text: str, kilo: int) -> int:
     if matched is None:
         raise ValueError(text)
     number, unit = matched.groups()
-    return round(Fraction(number.replace(",", "")) * {"": 1, "k": kilo, "m": kilo**2, "g": kilo**3}[unit.lower()])
+    return round(Fraction(number.replace(",", "")) * int(kilo ** _POWERS[unit.lower()]))
 
 
 def number(low: float, high: float, allowed: str) -> Reader[float]:
@@ -103,7 +104,7 @@ def number(low: float, high: float, allowed: str) -> Reader[float]:
 
 
 def seconds(low: float, high: float, allowed: str) -> Reader[float]:
-    """A time in seconds; text may name a unit: ``2s``, ``500ms``, ``5min``, ``1h``."""
+    """A time in seconds; text may name a unit: ``2s``, ``500ms``, ``5min``, ``1h``, ``7d``."""
 
     def read(name: str, value: Any) -> float:  # noqa: ANN401 - whatever a caller gives
         matched = _TIME.fullmatch(value) if isinstance(value, str) else None

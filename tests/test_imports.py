@@ -26,7 +26,7 @@ FLOORS: list[set[str]] = [
     {"containers"},
     # bytes to disk, media to access units
     {"writer", "encode", "verification"},
-    {"recovery", "sources", "reading"},
+    {"recovery", "sources", "reading", "keeping"},
     {"recorder", "playback"},
     # recordings in processes of their own, and from publishers
     {"background", "endpoint"},

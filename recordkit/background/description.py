@@ -29,6 +29,7 @@ _HOMES = {
     "CameraFeed": "endpoint.camera",
     "VideoSettings": "settings",
     "AudioSettings": "settings",
+    "Keep": "settings",
     "AlertSettings": "telemetry.alerts",
     "Limit": "telemetry.alerts",
     "StreamFormat": "model",

@@ -17,6 +17,7 @@ from ..telemetry.terminal import terminal
 from ..version import __version__
 from .export import export
 from .frames import frames, image
+from .keep import keep, pin
 from .marks import marks
 from .partials import partials
 from .record import record
@@ -42,6 +43,8 @@ app.command(no_args_is_help=True)(export)
 app.command(no_args_is_help=True)(serve)
 app.command(no_args_is_help=True)(recover)
 app.command()(partials)
+app.command(no_args_is_help=True)(keep)
+app.command(no_args_is_help=True)(pin)
 
 
 def run(argv: Sequence[str], console: Console | None = None, errors: Console | None = None) -> int:

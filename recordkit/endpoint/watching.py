@@ -14,6 +14,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from ..playback.script import STYLE, script
+from ..system import hold_shared
 from .gate import Gate
 from .ranges import BeyondError, asked_range
 from .readers import unavailable
@@ -92,6 +93,7 @@ class Watching:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise web.HTTPNotFound(text="The recording cannot be opened: it is no file any more.\n")
+        hold_shared(descriptor)
         return descriptor
 
     async def _let_go(self, descriptor: int) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import SourceError
+from ..names import is_partial
+from ..system import hold_shared, let_go_shared
 from ..writer.header import HEADER_BYTES, TailHeader, boot_id, read_header
 
 _TRIES = 8
@@ -41,13 +43,16 @@ class Store(Protocol):
 class FileStore:
     """A file, and, while it is being recorded, the tail that holds its end.
 
-    It takes no lock and writes nothing, so that whoever records notices nothing of it. ``tail`` is looked
-    at as long as it lies there. Raises SourceError if the file cannot be opened.
+    It writes nothing and locks no partial, so that whoever records notices nothing of it. What is finished is
+    locked together with all others that read it: it is not deleted meanwhile (``recordkit.keep``). ``tail`` is
+    looked at as long as it lies there. Raises SourceError if the file cannot be opened.
     """
 
     def __init__(self, path: Path, tail: Path | None = None) -> None:
         self.path = path
         self._file = _open(path)
+        if not is_partial(path.name):
+            hold_shared(self._file)
         self._tail: int | None = None
         self._boot = boot_id()
         if tail is not None:
@@ -124,6 +129,7 @@ class FileStore:
         """Close the files."""
         for descriptor in (self._file, self._tail):
             if descriptor is not None and descriptor >= 0:
+                let_go_shared(descriptor)
                 os.close(descriptor)
         self._file, self._tail = -1, None
 

@@ -18,7 +18,6 @@ from ..writer.identity import is_still, lock
 from ..writer.writing import write_all
 from .view import View, is_zero
 
-REJECTED_SUFFIX = ".rejected"
 WITHOUT_LOCKS = (
     "this file system has no locks, so that it cannot be told whether the recording still runs: once it does not, "
     "copy it and its tail to another disk, and recover them there"

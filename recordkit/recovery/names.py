@@ -8,11 +8,10 @@ from pathlib import Path
 
 from ..containers import CONTAINERS
 from ..errors import RecoveryError
-from ..names import SUFFIXES, TAIL_SUFFIX, final_of, is_partial, partial_of
+from ..names import REJECTED_SUFFIX, SUFFIXES, TAIL_SUFFIX, final_of, is_partial, partial_of
 from ..system import System
 from ..writer.header import HEADER_BYTES, read_header
 from ..writer.output import Output
-from .files import REJECTED_SUFFIX
 
 _MOST_NAMES = 10_000
 

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import LogError
-from ..names import stem_of
+from ..names import LOG_SUFFIX, OLD_LOG_SUFFIX, stem_of
 from ..system import FULL
 from .schema import RECORDS, TYPE_NAMES, Record, sane
 from .words import json_text
 
 log = logging.getLogger("recordkit")
 
-SUFFIX = ".flushes.jsonl"
-OLD_SUFFIX = ".old"
+SUFFIX = LOG_SUFFIX
+OLD_SUFFIX = OLD_LOG_SUFFIX.removeprefix(LOG_SUFFIX)
 SCHEMA_VERSION = 1
 LONGEST_LINE_BYTES = 1 << 20
 _MOST_UNWRITTEN_BYTES = 4 << 20

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..model import AccessUnit, Captured, CapturedBy
-from ..names import stem_of
+from ..names import TABLE_SUFFIX, stem_of
 from ..system import System
 
 log = logging.getLogger("recordkit")
 
-SUFFIX = ".frames"
+SUFFIX = TABLE_SUFFIX
 _HEADER = Struct("<8sII24x")
 HEADER_BYTES = _HEADER.size
 _MAGIC, _VERSION = b"RKFRAMES", 1

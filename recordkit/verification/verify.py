@@ -16,6 +16,7 @@ from ..mpegts.report import ProblemKind
 from ..names import SUFFIXES
 from ..plots.cards import Tone, card
 from ..signatures import named
+from ..system import hold_shared
 from ..telemetry.words import count_text, size_text, time_text
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
@@ -265,6 +266,7 @@ def _read(path: Path, check: Check | ChunkCheck | SoundCheck, on_progress: Progr
         if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait, and a device may have no end
             raise SourceError(str(path), "is not a regular file")
         with path.open("rb", buffering=0) as file:
+            hold_shared(file.fileno())
             while count := file.readinto(buffer):
                 check.feed(view[:count])
                 done += count
