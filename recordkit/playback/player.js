@@ -239,8 +239,8 @@ class Film {
     const [data, numbers, times, captured, flags] = answer.buffers.map((one) => one.buffer.slice(one.byteOffset, one.byteOffset + one.byteLength));
     if (isNew) {
       this.wanted = null;
-      await this.renew();
       this.goal = answer.goal ?? null;
+      await this.renew();
     } else if (answer.first !== this.next && answer.fresh) this.forget();
     this.next = answer.next;
     this.isOver = answer.over;
@@ -329,7 +329,7 @@ class Film {
 
   // Gives up whole groups that lie behind: what begins at a keyframe can stay.
   async evict(kept_s) {
-    const limit = this.video.currentTime - kept_s;
+    const limit = this.here() - kept_s;
     let at = -1;
     for (let place = 0; place < this.times.length && this.times[place] <= limit; place++) if (this.flags[place] & 1) at = place;
     if (at <= 0 || this.buffer.updating) return;
@@ -367,12 +367,18 @@ class Film {
     return buffered.length ? buffered.end(buffered.length - 1) : 0;
   }
 
+  // Where it plays, or is about to: what is loaded for a goal that lies before must not be taken for what is past.
+  here() {
+    return this.goal ? this.goal.media_s : this.video.currentTime;
+  }
+
   ahead() {
-    return this.source ? this.end() - Math.max(this.video.currentTime, this.goal ? this.goal.media_s : 0) : 0;
+    return this.source ? this.end() - this.here() : 0;
   }
 
   bytesAhead() {
-    return this.loaded.reduce((sum, one) => sum + (one.end > this.video.currentTime ? one.bytes : 0), 0);
+    const here = this.here();
+    return this.loaded.reduce((sum, one) => sum + (one.end > here ? one.bytes : 0), 0);
   }
 
   // A hole in what is loaded: on to where it ends.
@@ -387,7 +393,9 @@ class Film {
     }
   }
 
+  // What is being taken away for a new place is not there any more.
   has(time) {
+    if (!this.numbers.length) return false;
     const { buffered } = this.video;
     for (let at = 0; at < buffered.length; at++) if (buffered.start(at) - 0.002 <= time && time < buffered.end(at)) return true;
     return false;

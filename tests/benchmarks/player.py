@@ -29,8 +29,11 @@ _SEEK = """async ([time]) => {
     const view = document.querySelector('.recordkit-player').recordkitView;
     const begun = performance.now();
     view.goTime(time);
-    while (Math.abs(view.first.media_s - time) > 0.21 || view.first.video.seeking || view.first.wanted)
+    const { first } = view;
+    while (first.wanted || first.goal || first.video.seeking || Math.abs(first.media_s - time) > 0.21) {
         await new Promise((resolve) => setTimeout(resolve, 5));
+        if (performance.now() - begun > 60_000) throw new Error(`the frame at ${time} s is not shown`);
+    }
     return performance.now() - begun;
 }"""
 _LATE = """() => {

@@ -411,7 +411,7 @@ def test_a_refused_camera_is_told_in_words(cells, instead_of_the_device):
 @pytest.mark.judge
 def test_a_player_plays_steps_and_goes_where_code_sends_it(lab, cells):
     rk.record(
-        rk.Synthetic(width=320, height=180, realtime=False, seconds=8), lab.folder / "played.ts", overwrite=True
+        rk.Synthetic(width=320, height=180, realtime=False, seconds=45), lab.folder / "played.ts", overwrite=True
     )
     notebook = cells("import recordkit as rk\nplayer = rk.Player('played.ts')\nplayer")
     until_view(notebook, "view.first.number === 0")
@@ -436,6 +436,13 @@ def test_a_player_plays_steps_and_goes_where_code_sends_it(lab, cells):
     seen(notebook, "player.number == 120 and abs(player.media_s - 4.05) < 0.04", name="player")
     notebook.find(".recordkit-player-ticks button").click()
     until_view(notebook, f"view.first.number === {at} && !view.first.video.seeking")
+    # Far on, and far back: what is loaded there lies behind what was shown, and is kept.
+    for media_s, number in ((44.05, 1320), (1.05, 30)):
+        notebook.ask(f"player.at({media_s})")
+        until_view(notebook, f"view.first.number === {number} && !view.first.goal && !view.first.video.seeking")
+        assert number_in_frame(notebook) == number
+    notebook.find(".recordkit-player-ticks button").click()
+    until_view(notebook, f"view.first.number === {at} && !view.first.goal && !view.first.video.seeking")
     # One image a second, and nothing at all.
     notebook.find(".recordkit-player-modes button:has-text('small')").click()
     until_view(notebook, "!view.first.picture.hidden && view.first.picture.naturalWidth === 320")
