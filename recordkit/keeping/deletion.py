@@ -21,6 +21,7 @@ from .folder import Known
 log = logging.getLogger("recordkit")
 
 PINNED = "is pinned"
+CHANGED = "has changed since it was listed"
 UNFINISHED = "is being recorded, or unfinished"
 _BESIDE = tuple(suffix for suffix in COMPANION_SUFFIXES if suffix != PIN_SUFFIX)
 
@@ -107,7 +108,7 @@ def _check(path: Path, descriptor: int, known: Known, system: System, *, must_fr
     if not is_still(system, path, descriptor):
         raise Gone
     if not stat.S_ISREG(status.st_mode) or status.st_mtime_ns != known.ended_ns:
-        raise Spared("has changed since it was listed")
+        raise Spared(CHANGED)
     if must_free and status.st_nlink > 1:
         raise Spared("has another name as well (a hard link): deleting it frees nothing")
     if _is_unfinished(path):

@@ -1,4 +1,4 @@
-"""What lies in a folder of recordings, by its names: one look at the folder, and at each file once.
+"""What lies in a folder of recordings, by its names: a file is looked at once, however often the folder is.
 
 A file is one of recordkit's recordings if a log or a table lies beside it, or its name says that it was
 recovered. Links are no recordings, and what lies in folders below is somebody else's.
@@ -7,95 +7,79 @@ recovered. Links are no recordings, and what lies in folders below is somebody e
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from enum import Enum, auto
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from ..names import (
+    COMPANION_SUFFIXES,
     DELETED_SUFFIX,
     LOG_SUFFIX,
-    OLD_LOG_SUFFIX,
+    PARTIAL_SUFFIXES,
     PIN_SUFFIX,
-    REJECTED_SUFFIX,
     SUFFIXES,
     TABLE_SUFFIX,
     TAIL_SUFFIX,
+    final_of,
     stem_of,
 )
 
 RECOVERED = " (recovered"
 """Stands in the stem of what recovery gave another name than the recording's own, which has no log then."""
-_UNFINISHED = ".recording"
+_UNFINISHED = (*PARTIAL_SUFFIXES, TAIL_SUFFIX)
 _COARSEST_CLOCK_NS = 100_000_000
 """A folder that changed so lately may change again without its time telling."""
 
 
-class _Kind(Enum):
-    MAIN = auto()
-    TAIL = auto()
-    OWN = auto()
-    PIN = auto()
-    BESIDE = auto()
-    DELETED = auto()
-
-
-_BY_SUFFIX = {
-    **dict.fromkeys(SUFFIXES, _Kind.MAIN),
-    TAIL_SUFFIX: _Kind.TAIL,
-    LOG_SUFFIX: _Kind.OWN,
-    OLD_LOG_SUFFIX: _Kind.BESIDE,
-    TABLE_SUFFIX: _Kind.OWN,
-    REJECTED_SUFFIX: _Kind.BESIDE,
-    PIN_SUFFIX: _Kind.PIN,
-    DELETED_SUFFIX: _Kind.DELETED,
-}
-_BY_LAST = {suffix.rpartition(".")[2]: (suffix, kind) for suffix, kind in _BY_SUFFIX.items()}
-"""By what is behind the last dot, which is quick to have of a million names."""
-
-
 class Known(NamedTuple):
-    """A finished recording: the inode of its file, when that was last written, its bytes with all beside it."""
+    """A finished recording: when its file was last written, its bytes with all beside it."""
 
-    inode: int
     ended_ns: int
     bytes: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Listing:
-    """What one look found. ``finished`` are recordings by the names of their files; the rest are stems and names.
+    """What one look found: ``finished`` recordings by their files' names, the stems of ``unfinished`` ones.
 
-    ``live_paths`` are the files of ``unfinished`` recordings, which grow; ``deleted`` are names of
-    recordings whose deletion was cut short.
+    ``finished_bytes`` are those of all that is finished. ``live_paths`` are the files of unfinished recordings,
+    which grow; ``deleted`` are names of recordings whose deletion was cut short. ``changed_ns`` is when the folder
+    last changed, by its own time; 0 if that does not tell the next change.
     """
 
-    finished: dict[str, Known] = field(default_factory=dict)
-    unfinished: set[str] = field(default_factory=set)
-    pinned: set[str] = field(default_factory=set)
-    live_paths: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    changed_ns: int = 0
-    """When the folder last changed, by its own time; 0 if that does not tell the next change."""
+    names: set[str]
+    finished: dict[str, Known]
+    finished_bytes: int
+    unfinished: set[str]
+    live_paths: tuple[str, ...]
+    deleted: tuple[str, ...]
+    changed_ns: int
+
+    def is_pinned(self, stem: str) -> bool:
+        """Whether the recording of this stem is pinned."""
+        return stem + PIN_SUFFIX in self.names
 
     @property
-    def finished_bytes(self) -> int:
-        """Bytes of all that is finished."""
-        return sum(one.bytes for one in self.finished.values())
+    def oldest_ns(self) -> int | None:
+        """When the oldest finished recording ended; None if there is none."""
+        return min(self.finished.values()).ended_ns if self.finished else None
 
     @property
     def live_bytes(self) -> int:
         """Bytes of what is unfinished, as it is now."""
-        return sum(_size(path) for path in self.live_paths)
+        return sum(map(_size, self.live_paths))
 
     @property
     def count(self) -> int:
         """How many recordings there are, those that are unfinished too."""
-        return len(self.finished) + len(self.unfinished - {stem_of(name) for name in self.finished})
+        begun = sum(not any(stem + suffix in self.finished for suffix in SUFFIXES) for stem in self.unfinished)
+        return len(self.finished) + begun
 
 
 class Folder:
-    """A folder that is looked at again and again: of a file that was there before only the name is looked at.
+    """A folder that is looked at again and again: what was there before is known by its name.
 
     With ``sizes`` the bytes of what lies beside recordings are counted, too. Not for several threads at once.
     """
@@ -103,80 +87,68 @@ class Folder:
     def __init__(self, path: Path, *, sizes: bool) -> None:
         self.path = path
         self._sizes = sizes
-        self._known: dict[str, Known] = {}
-
-    def look(self, now_ns: int) -> Listing:
-        """What lies there. Raises OSError."""
-        found = Listing()
-        changed_ns = os.stat(self.path).st_mtime_ns  # noqa: PTH116 - a Path is slower, and this is often
-        if not 0 <= now_ns - changed_ns < _COARSEST_CLOCK_NS:
-            found.changed_ns = changed_ns
-        mains: list[tuple[str, os.DirEntry[str]]] = []
-        beside: list[tuple[str, os.DirEntry[str]]] = []
-        own: set[str] = set()
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                name = entry.name
-                suffix, kind = _BY_LAST.get(name.rpartition(".")[2], ("", None))
-                if kind is None or not name.endswith(suffix) or not entry.is_file(follow_symlinks=False):
-                    continue
-                stem = name[: -len(suffix)]
-                if kind is _Kind.MAIN:
-                    if not stem.endswith(_UNFINISHED):
-                        mains.append((stem, entry))
-                    else:
-                        found.unfinished.add(stem.removesuffix(_UNFINISHED))
-                        found.live_paths.append(entry.path)
-                elif kind is _Kind.TAIL:
-                    found.unfinished.add(stem)
-                    found.live_paths.append(entry.path)
-                elif kind is _Kind.DELETED:
-                    found.deleted.append(name)
-                elif kind is _Kind.PIN:
-                    found.pinned.add(stem)
-                else:
-                    beside.append((stem, entry))
-                    if kind is _Kind.OWN:
-                        own.add(stem)
-        found.live_paths += [entry.path for stem, entry in beside if stem in found.unfinished]
-        extra = self._beside(beside, found.unfinished) if self._sizes else {}
-        for stem, entry in mains:
-            if stem and (stem in own or RECOVERED in stem):
-                known = self._looked_at(entry, extra.pop(stem, 0))
-                if known is not None:
-                    found.finished[entry.name] = known
-        self._known = found.finished
-        return found
+        self.forget()
 
     def forget(self) -> None:
         """Look at each file anew the next time."""
-        self._known = {}
+        self._names: set[str] = set()
+        self._finished: dict[str, Known] = {}
+        self._bytes = 0
+        self._live: set[str] = set()
+        self._deleted: set[str] = set()
 
-    def _beside(self, beside: list[tuple[str, os.DirEntry[str]]], unfinished: set[str]) -> dict[str, int]:
-        """The bytes beside recordings that are not known yet, by stem."""
-        known = {name.rpartition(".")[0] for name in self._known}
-        extra: dict[str, int] = {}
-        for stem, entry in beside:
-            if stem not in known and stem not in unfinished:
-                try:
-                    extra[stem] = extra.get(stem, 0) + entry.stat(follow_symlinks=False).st_size
-                except OSError:
-                    continue  # gone meanwhile
-        return extra
+    def look(self, now_ns: int) -> Listing:
+        """What lies there. Raises OSError."""
+        changed_ns = os.stat(self.path).st_mtime_ns  # noqa: PTH116 - as all here, for speed
+        names = set(os.listdir(self.path))  # noqa: PTH208 - a million names have no paths
+        new = names - self._names
+        gone = self._names - names if len(names) < len(self._names) + len(new) else set()
+        self._names = names
+        again = {final_of(name) for name in gone if name in self._live}
+        for known in (self._live, self._deleted):
+            known -= gone
+        for name in gone | again:
+            was = self._finished.pop(name, None)
+            self._bytes -= 0 if was is None else was.bytes
+        self._live.update(name for name in new if name.endswith(_UNFINISHED))
+        self._deleted.update(name for name in new if name.endswith(DELETED_SUFFIX))
+        # What was being recorded under the name of an older recording has replaced that.
+        self._learn(name for name in (new | (again & names)) if name.endswith(SUFFIXES))
+        unfinished = {stem_of(name) for name in self._live}
+        growing = {stem + suffix for stem in unfinished for suffix in COMPANION_SUFFIXES} & names
+        return Listing(
+            names,
+            self._finished,
+            self._bytes,
+            unfinished,
+            tuple(os.path.join(self.path, name) for name in self._live | growing),  # noqa: PTH118 - as above
+            tuple(sorted(self._deleted)),
+            0 if 0 <= now_ns - changed_ns < _COARSEST_CLOCK_NS else changed_ns,
+        )
 
-    def _looked_at(self, entry: os.DirEntry[str], extra_bytes: int) -> Known | None:
-        known = self._known.get(entry.name)
-        if known is not None and known.inode == entry.inode():
-            return known
-        try:
-            status = entry.stat(follow_symlinks=False)
-        except OSError:
-            return None  # gone meanwhile
-        return Known(status.st_ino, status.st_mtime_ns, status.st_size + extra_bytes)
+    def _learn(self, mains: Iterable[str]) -> None:
+        """Look at those of ``mains`` that are recordings of recordkit's."""
+        begin, names = os.path.join(self.path, ""), self._names  # noqa: PTH118 - as above
+        for name in mains:
+            stem = name.rpartition(".")[0]
+            if not stem or name in self._live:
+                continue
+            if not (stem + LOG_SUFFIX in names or stem + TABLE_SUFFIX in names or RECOVERED in stem):
+                continue
+            try:
+                status = os.lstat(begin + name)
+            except OSError:
+                continue  # gone meanwhile
+            if stat.S_ISREG(status.st_mode):
+                size = status.st_size
+                if self._sizes:
+                    size += sum(_size(begin + stem + one) for one in COMPANION_SUFFIXES if stem + one in names)
+                self._finished[name] = Known(status.st_mtime_ns, size)
+                self._bytes += size
 
 
 def _size(path: str) -> int:
     try:
         return os.lstat(path).st_size
     except OSError:
-        return 0  # finished meanwhile, which changes the folder
+        return 0  # finished or deleted meanwhile, which changes the folder

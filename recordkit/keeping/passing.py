@@ -18,7 +18,7 @@ from ..settings import Keep
 from ..system import System
 from ..telemetry.words import count_text, size_text
 from ..writer.identity import lock
-from .deletion import PINNED, UNFINISHED, Gone, Spared, clear, delete, size_of
+from .deletion import CHANGED, PINNED, UNFINISHED, Gone, Spared, clear, delete, size_of
 from .folder import Folder, Known, Listing
 
 log = logging.getLogger("recordkit")
@@ -140,8 +140,9 @@ class Passes:
 
     def _due(self, listing: Listing, room: Room, now_ns: int, ahead_bytes: int) -> Iterator[tuple[str, Known, str]]:
         """What is beyond a bound, the oldest first, as long as ``room``, which changes meanwhile, asks for it."""
-        max_age = self.keep.max_age
-        if max_age is None and room.beyond(self.keep, ahead_bytes) is None:
+        max_age, oldest_ns = self.keep.max_age, listing.oldest_ns
+        is_old = max_age is not None and oldest_ns is not None and now_ns - oldest_ns > max_age * 1e9
+        if not is_old and room.beyond(self.keep, ahead_bytes) is None:
             return
         oldest = [(known.ended_ns, name) for name, known in listing.finished.items()]
         heapq.heapify(oldest)
@@ -165,7 +166,7 @@ class Passes:
             stem = stem_of(path.name)
             if stem in listing.unfinished:
                 raise Spared(UNFINISHED)
-            if stem in listing.pinned:
+            if listing.is_pinned(stem):
                 raise Spared(PINNED)
             if self.keep.verified_only and (wrong := self._wrong(path, known)):
                 raise Spared(f"is not sound: {wrong}")
@@ -176,6 +177,8 @@ class Passes:
             return None
         except Spared as why:
             fate, problem = Fate.KEPT, str(why)
+            if problem == CHANGED:
+                self._folder.forget()
         return Judged(path, known.ended_ns, size, because, fate, problem)
 
     def _wrong(self, path: Path, known: Known) -> str | None:

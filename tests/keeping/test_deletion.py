@@ -86,7 +86,7 @@ def test_remains_that_are_a_link_are_none(tmp_path):
 
 def known(path):
     status = path.stat()
-    return Known(status.st_ino, status.st_mtime_ns, status.st_size)
+    return Known(status.st_mtime_ns, status.st_size)
 
 
 def test_a_recording_that_begins_meanwhile_keeps_its_log(tmp_path):

@@ -21,15 +21,28 @@ def test_what_was_there_before_is_known_by_its_name(tmp_path, monkeypatch):
     assert looked.look(NOW_NS).finished_bytes == 3 * WHOLE_BYTES + 1
 
 
-def test_another_file_of_the_name_is_another_recording(tmp_path):
+def test_a_recording_that_was_recorded_over_is_another_one(tmp_path):
     folder = Folder(tmp_path)
     folder.lay(0)
     looked = Looked(tmp_path, sizes=False)
     first = looked.look(NOW_NS).finished["r0.ts"]
-    (tmp_path / "new").write_bytes(bytes(7))
-    (tmp_path / "new").replace(tmp_path / "r0.ts")
-    second = looked.look(NOW_NS).finished["r0.ts"]
-    assert (first.bytes, second.bytes) == (BYTES, 7)
+    (tmp_path / "r0.recording.ts").write_bytes(bytes(7))
+    assert looked.look(NOW_NS).unfinished == {"r0"}
+    (tmp_path / "r0.recording.ts").replace(tmp_path / "r0.ts")
+    second = looked.look(NOW_NS)
+    assert (first.bytes, second.finished["r0.ts"].bytes, second.count) == (BYTES, 7, 1)
+
+
+def test_what_is_gone_is_gone(tmp_path):
+    folder = Folder(tmp_path)
+    folder.lay(0, 1)
+    (tmp_path / "r2.ts.rk-deleted").touch()
+    looked = Looked(tmp_path, sizes=False)
+    assert looked.look(NOW_NS).deleted == ("r2.ts.rk-deleted",)
+    for one in tmp_path.iterdir():
+        one.unlink()
+    found = looked.look(NOW_NS)
+    assert (found.finished, found.unfinished, found.deleted, found.count) == ({}, set(), (), 0)
 
 
 def test_what_is_live(tmp_path):
