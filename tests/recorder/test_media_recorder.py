@@ -27,7 +27,7 @@ import recordkit as rk
 from recordkit.recorder.recorder import State
 from recordkit.sources.readback import read_back
 from recordkit.sources.synthetic import Synthetic
-from recordkit.sources.webrtc import tap
+from recordkit.sources.webrtc import stand_in
 from recordkit.sources.webrtc.network import Network, NetworkFaults
 from recordkit.sources.webrtc.peers import Peers, connected_peers
 from recordkit.sources.webrtc.tracks import SyntheticMedia
@@ -636,7 +636,7 @@ def test_a_player_and_a_relay_of_a_remote_track_are_read_frame_by_frame(tmp_path
 
 
 def test_an_aiortc_that_the_tap_does_not_know_is_named_and_its_frames_are_recorded(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(tap, "_BUFFER", "_RTCRtpReceiver__buffer_of_tomorrow")
+    monkeypatch.setattr(stand_in, "_BUFFER", "_RTCRtpReceiver__buffer_of_tomorrow")
     path = tmp_path / "talk.ts"
     recording, _ = asyncio.run(record_all(rk.MediaRecorder(path), seconds=1.2))
     verified(path)

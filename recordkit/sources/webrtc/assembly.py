@@ -22,9 +22,9 @@ _PIECE_BYTES = 64
 """What a piece of a unit holds besides its bytes, rounded up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MediaPacket:
-    """One RTP packet, its payload header taken off.
+    """One RTP packet, its payload header taken off; nobody changes it (to be frozen would cost four times as much).
 
     ``codec`` is libavcodec's name, ``rate`` the RTP clock's in Hz, ``timestamp`` the packet's own
     (32 bits), ``data`` the bytes it adds to its unit (H.264: with start codes), ``arrival_s`` when

@@ -16,7 +16,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from recordkit.errors import MediaError, TapError
 from recordkit.model import EventKind
 from recordkit.sources.webrtc import listener as listening
-from recordkit.sources.webrtc import tap
+from recordkit.sources.webrtc import stand_in
 from recordkit.sources.webrtc.listener import Listener
 from tests.sources.webrtc.packets import film, ntp, packets, talk
 from tests.steering import GUARD_S
@@ -56,7 +56,7 @@ class Remote:
 
     def give(self, made, **settings):
         """Deliver these units as packets; gives how often a keyframe was asked for."""
-        buffer = getattr(self.receiver, tap._BUFFER)
+        buffer = getattr(self.receiver, stand_in._BUFFER)
         return sum(
             buffer.add(
                 SimpleNamespace(

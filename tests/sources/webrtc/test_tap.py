@@ -337,8 +337,8 @@ def test_a_goodbye_ends_the_track_only_if_its_source_is_the_one_and_nothing_foll
 
     Packets that were on their way when it said so come behind the goodbye, and are no return.
     """
-    monkeypatch.setattr("recordkit.sources.webrtc.tap._RETURN_S", GUARD_S if returns else 0.05)
-    monkeypatch.setattr("recordkit.sources.webrtc.tap._IN_FLIGHT_S", 0.0 if returns else GUARD_S)
+    monkeypatch.setattr("recordkit.sources.webrtc.stand_in._RETURN_S", GUARD_S if returns else 0.05)
+    monkeypatch.setattr("recordkit.sources.webrtc.stand_in._IN_FLIGHT_S", 0.0 if returns else GUARD_S)
 
     async def run():
         async with small_video() as (media, track, receiver):
