@@ -119,7 +119,7 @@ class Deaf:
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
         pass
 
-    def sent(self, packets: int, besides: int, ssrc: int) -> None:
+    def sent(self, packets: int, besides: int, ssrc: int, timestamp: int) -> None:
         pass
 
     def goodbye(self, sources: list[int]) -> None:

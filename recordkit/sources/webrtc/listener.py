@@ -25,6 +25,8 @@ from .tap import Tap, is_remote
 log = logging.getLogger("recordkit")
 
 _POLL_INTERVAL_S = 0.05
+_LATE_S = 0.25
+"""Whoever looks so late has not listened meanwhile: what has come waits to be read."""
 _OVERFLOW_INTERVAL_S = 0.5
 _MOST_AUDIO = 16
 
@@ -71,6 +73,7 @@ class Listener:
         self._overflow_due_s = float("-inf")
         self._ways: dict[MediaStreamTrack, _Way] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._looked_s: float | None = None
         self._last_sync: dict[int, Sync] = {}
         self._has_begun = False
 
@@ -239,17 +242,26 @@ class Listener:
     def _poll(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_POLL_INTERVAL_S, self._poll)
         try:
-            for way in tuple(self._ways.values()):
-                if way.tap is not None:
-                    way.tap.poll()
-            self._reception.poll()
-            self._tell_sync()
-            if (now_s := self._clock.monotonic()) >= self._overflow_due_s:
-                self._overflow_due_s = now_s + _OVERFLOW_INTERVAL_S
-                self._tell_overflow()
+            self._look()
         except Exception as error:  # noqa: BLE001 - here nobody hears of it: it is handed on
             for track in self.tracks:
                 self._ended(track, error)
+
+    def _look(self) -> None:
+        now_s = self._clock.monotonic()
+        if self._looked_s is not None and now_s - self._looked_s > _POLL_INTERVAL_S + _LATE_S:
+            # The loop was held up. To conclude now that nothing came would be wrong: that is read first.
+            self._looked_s = None
+            return
+        self._looked_s = now_s
+        for way in tuple(self._ways.values()):
+            if way.tap is not None:
+                way.tap.poll()
+        self._reception.poll()
+        self._tell_sync()
+        if now_s >= self._overflow_due_s:
+            self._overflow_due_s = now_s + _OVERFLOW_INTERVAL_S
+            self._tell_overflow()
 
     def _tell_overflow(self, *, is_over: bool = False) -> None:
         """Tell what the system threw away. Streams of one sender mostly share their transport."""

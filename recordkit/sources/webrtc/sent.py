@@ -20,6 +20,7 @@ class _Account(NamedTuple):
     reached: int
     besides: int
     since_s: float
+    was_overtaken: bool
 
     @property
     def excess(self) -> tuple[int, int]:
@@ -31,7 +32,8 @@ class SentPackets:
     """Sets the counts of one source's reports against the sequence numbers that have come of it.
 
     What was sent before anybody listened stands in all counts alike. It is known from reports behind which more
-    media came: these cannot have counted packets behind the last one for good.
+    media came: these cannot have counted packets behind the last one for good. A report that packets sent behind
+    it have overtaken counts too few beside what had come; it is not looked at if there is a better one.
 
     Senders count what they send on their source for retransmission, padding too, or leave it out (RFC 4588, 4,
     makes it a source of its own). Both are reckoned; while nothing tells them apart the smaller result holds, so
@@ -40,13 +42,14 @@ class SentPackets:
 
     def __init__(self) -> None:
         self._last: _Account | None = None
-        self._passed: deque[tuple[int, int]] = deque(maxlen=_MOST_PASSED)
+        self._passed: deque[_Account] = deque(maxlen=_MOST_PASSED)
 
-    def report(self, sent: int, reached: int, besides: int, now_s: float) -> None:
+    def report(self, sent: int, reached: int, besides: int, now_s: float, *, was_overtaken: bool = False) -> None:
         """Take a report that came at ``now_s``.
 
         ``sent`` counts the packets sent (32 bits), ``reached`` is the highest sequence number so far, unwrapped,
-        ``besides`` the packets that the source has sent for retransmission, as far as is known.
+        ``besides`` the packets that the source has sent for retransmission, as far as is known. ``was_overtaken``
+        says that packets which had come already were sent behind it.
         """
         last = self._last
         if last is not None:
@@ -56,9 +59,10 @@ class SentPackets:
                 self._passed.clear()
                 last = None
             elif reached > last.reached:
-                self._passed.append(last.excess)
+                self._passed.append(last)
         is_same = last is not None and (sent, reached, besides) == (last.sent, last.reached, last.besides)
-        self._last = _Account(sent, reached, besides, last.since_s if last is not None and is_same else now_s)
+        since_s = last.since_s if last is not None and is_same else now_s
+        self._last = _Account(sent, reached, besides, since_s, was_overtaken)
 
     def missing(self, reached: int, now_s: float, *, is_over: bool = False) -> int:
         """How many packets at least are missing behind number ``reached``, the last that has come by ``now_s``.
@@ -70,8 +74,10 @@ class SentPackets:
             return 0
         # The reading that has been the steadier is the sender's.
         steadiness: list[tuple[int, int]] = []
+        believed = [one.excess for one in self._passed if not one.was_overtaken]
+        believed = believed or [one.excess for one in self._passed]
         for reading, now in enumerate(last.excess):
-            passed = [one[reading] for one in self._passed]
+            passed = [one[reading] for one in believed]
             steadiness.append((max(passed) - min(passed), now - min(passed)))
         _, beyond = min(steadiness)
         return max(0, beyond - (reached - last.reached))

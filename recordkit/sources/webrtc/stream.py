@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...encode.routing import FIRST_AUDIO, VIDEO
 from ...model import EncodedUnit, EventKind, Received
 from ...system import Clock
-from ...ticks import TICKS_PER_SECOND
+from ...ticks import TICKS_PER_SECOND, signed_difference
 from .assembly import Assembly, MediaPacket, PictureAssembly, SoundAssembly, Unit
 from .capture_time import TakenTimes
 from .choice import SourceChoice
@@ -26,6 +26,7 @@ _STOOD_S = 2.0
 """A frame that has stood for so long stands to the end; what comes of a stop that is a little late is no still."""
 _RETRANSMITTED_S = 0.3
 _OUT_OF_ORDER_S = 0.1
+_TIMESTAMP_BITS = 32
 _BEHIND_S = 0.4
 """So far behind the present it is placed, so that it is before the next frame, however late that comes."""
 
@@ -63,6 +64,7 @@ class StreamReception:
         self._reorder: Reorder[MediaPacket] = Reorder(self._window_s)
         self._assembly: Assembly = SoundAssembly() if is_audio else PictureAssembly()
         self._ssrc: int | None = None
+        self._newest = 0  # the RTP time of the newest packet
         self._choice = SourceChoice()
         self._before = Received()
         self._units = self._refused_units = 0
@@ -74,6 +76,7 @@ class StreamReception:
         self._missing_at_end = 0
         self._codec = ""
         self._shown_s = self._told_s = 0.0
+        self._lag_s = 0.0  # so long the newest packet had waited to be taken
 
     @property
     def index(self) -> int:
@@ -130,10 +133,12 @@ class StreamReception:
         self.lives()
         self.clock.report(ntp, timestamp, ssrc)
 
-    def sent(self, packets: int, besides: int, ssrc: int) -> None:
-        """Take from a sender report how many packets were sent, see SentPackets."""
+    def sent(self, packets: int, besides: int, ssrc: int, timestamp: int) -> None:
+        """Take from a sender report how many packets were sent by RTP time ``timestamp``, see SentPackets."""
         if ssrc == self._ssrc:
-            self._sent.report(packets, self._reorder.reached, besides, self._shared.clock.monotonic())
+            was_overtaken = signed_difference(self._newest, timestamp, _TIMESTAMP_BITS) > 0
+            now_s = self._shared.clock.monotonic()
+            self._sent.report(packets, self._reorder.reached, besides, now_s, was_overtaken=was_overtaken)
 
     def goodbye(self, sources: list[int]) -> None:
         """Sources have ended: nothing of them is on its way."""
@@ -200,7 +205,7 @@ class StreamReception:
             nal_starts=unit.nal_starts,
         )
         self._codec, self._shown_s = encoded.codec, unit.first.arrival_s
-        self._told_s = max(self._told_s, self._shown_s)
+        self._told_s = max(self._told_s, self._shown_s + self._lag_s)
         self._units += 1
         if sink.put(encoded, self.number):
             self._refused &= not unit.is_entry
@@ -254,7 +259,15 @@ class StreamReception:
         self.last_arrival_s = packet.arrival_s
         self._is_over = False
         self._fruitless.packet(packet.arrival_s, is_padding=not packet.data)
-        self._hand_on(self._reorder.put(packet.sequence, packet, packet.arrival_s))
+        if (
+            packet.timestamp != self._newest
+            and signed_difference(packet.timestamp, self._newest, _TIMESTAMP_BITS) > 0
+        ):
+            self._newest = packet.timestamp
+        # What is missing can be asked for only now, however long ago this one came.
+        now_s = self._shared.clock.monotonic()
+        self._lag_s = now_s - packet.arrival_s
+        self._hand_on(self._reorder.put(packet.sequence, packet, now_s))
 
     def _take_over(self, packet: MediaPacket) -> None:
         """Begin with another source."""
@@ -267,7 +280,7 @@ class StreamReception:
             self._sent, self._is_over = SentPackets(), False
             # Its first frames refer to nothing that came from the source before.
             self._assembly.interrupt()
-        self._ssrc = packet.ssrc
+        self._ssrc, self._newest = packet.ssrc, packet.timestamp
 
     def _look_at_pace(self) -> None:
         """Tell when the source's times go at another pace than its packets come, and when that is over."""

@@ -39,8 +39,11 @@ class Listening(Protocol):
         """Take a sender report."""
         ...
 
-    def sent(self, packets: int, besides: int, ssrc: int) -> None:
-        """Take from the report how many packets were sent, and ``besides`` for retransmission as far as known."""
+    def sent(self, packets: int, besides: int, ssrc: int, timestamp: int) -> None:
+        """Take from the report how many packets were sent, and ``besides`` for retransmission as far as known.
+
+        ``timestamp`` is the report's RTP time.
+        """
         ...
 
     def goodbye(self, sources: list[int]) -> None:
@@ -163,7 +166,7 @@ class Tap:
             if isinstance(packet, RtcpSrPacket):
                 info = packet.sender_info
                 listening.report(info.ntp_timestamp, info.rtp_timestamp, packet.ssrc)
-                listening.sent(info.packet_count, besides, packet.ssrc)
+                listening.sent(info.packet_count, besides, packet.ssrc, info.rtp_timestamp)
             elif isinstance(packet, RtcpByePacket):
                 listening.goodbye(packet.sources)
             else:

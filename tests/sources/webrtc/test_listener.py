@@ -19,7 +19,7 @@ from recordkit.sources.webrtc import listener as listening
 from recordkit.sources.webrtc import stand_in
 from recordkit.sources.webrtc.listener import Listener
 from tests.sources.webrtc.packets import film, ntp, packets, talk
-from tests.steering import GUARD_S
+from tests.steering import GUARD_S, FakeClock
 
 CODECS = {"video": ("video/H264", 90_000, 96), "audio": ("audio/opus", 48_000, 111)}
 
@@ -201,6 +201,33 @@ def test_a_fault_while_nothing_comes_is_told_too(monkeypatch):
             monkeypatch.setattr(listener._reception, "poll", poll)
             await until(lambda: ends)
             assert ends == [(video.track, fault)]
+            listener.close()
+
+    asyncio.run(run())
+
+
+def test_a_look_that_comes_late_concludes_nothing_before_what_has_come_is_read(monkeypatch):
+    async def run():
+        async with a_peer() as peer:
+            clock, looks = FakeClock(), []
+            listener = Listener(Taker(), print, clock=clock)
+            video = Remote(peer, "video")
+            listener.add(video.track, receiver=video.receiver)
+            monkeypatch.setattr(listener._reception, "poll", lambda: looks.append(clock.monotonic()))
+            # The loop is held up twice; the second time for good.
+            for passed_s, count in (
+                (0.05, 1),
+                (0.1, 2),
+                (6.0, 2),
+                (0.05, 3),
+                (6.0, 3),
+                (6.0, 4),
+                (6.0, 4),
+                (6.0, 5),
+            ):
+                clock.advance(passed_s)
+                listener._look()
+                assert len(looks) == count
             listener.close()
 
     asyncio.run(run())

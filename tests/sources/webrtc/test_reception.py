@@ -19,6 +19,7 @@ from tests.sources.webrtc.packets import film, ntp, packets, picture, talk
 from tests.steering import FakeClock
 
 SECOND = 90_000
+END = 4_294_900_000 + 600 * SECOND & 0xFFFFFFFF  # an RTP time behind all packets
 
 
 class Taker:
@@ -325,8 +326,25 @@ def with_reports(stream, pairs, *, ssrc=1, before=17):
         if pair is not None:
             yield pair
         if sent % 90 == 0:
-            stream.sent(before + sent, 0, ssrc)
-    stream.sent(before + sent, 0, ssrc)
+            stream.sent(before + sent, 0, ssrc, END)
+    stream.sent(before + sent, 0, ssrc, END)
+
+
+def test_what_waited_to_be_read_is_no_still_and_what_is_missing_in_it_is_waited_for():
+    rig = Rig(audio=False)
+    pairs = of(rig.video, film(180))
+    rig.run(pairs[:30])
+    rig.clock.advance(5.5)
+    for stream, packet in (pair for number, pair in enumerate(pairs[30:480]) if number != 100):
+        stream.packet(packet)
+    rig.reception.poll()
+    assert rig.taker.stood == []
+    rig.video.packet(pairs[130][1])
+    for stream, packet in pairs[480:]:
+        stream.packet(packet)
+    taker = rig.end()
+    assert len(taker.pictures) == 180
+    assert rig.reception.counters.lost_packets == 0
 
 
 def test_packets_that_are_lost_behind_the_last_that_came_are_told_while_it_stands_and_counted_at_the_end():
@@ -338,7 +356,7 @@ def test_packets_that_are_lost_behind_the_last_that_came_are_told_while_it_stand
     asked = len(rig.asked_s)
     for second in range(1, 5):
         rig.until(104 + second)
-        rig.video.sent(17 + 363, 0, 1)
+        rig.video.sent(17 + 363, 0, 1, END)
     taker = rig.end()
     told = [(kind, fields) for kind, fields in taker.events if kind is not EventKind.KEYFRAME]
     assert [kind for kind, _ in told] == [EventKind.DEGRADED, EventKind.GAP]

@@ -69,6 +69,22 @@ def test_packets_that_were_lost_before_others_came_are_not_counted_again() -> No
     assert sent.missing(300, LONG_S) == 3
 
 
+def test_a_report_that_packets_sent_behind_it_have_overtaken_says_nothing_of_those_that_came_before() -> None:
+    # The third was held back while two more packets came; all have come in the end.
+    reports = [(100, 100, False), (200, 200, False), (300, 302, True), (400, 400, False), (402, 402, False)]
+    sent = SentPackets()
+    for at, (count, reached, was_overtaken) in enumerate(reports):
+        sent.report(count, reached, 0, float(at), was_overtaken=was_overtaken)
+    assert sent.missing(402, LONG_S, is_over=True) == 0
+    sent.report(405, 402, 0, 9.0)
+    assert sent.missing(402, LONG_S) == 3
+    # Where times run ahead of what is sent all of them seem to be: they are believed as far as they go.
+    sent = SentPackets()
+    for at, (count, reached, _) in enumerate(reports):
+        sent.report(count, reached, 0, float(at), was_overtaken=True)
+    assert sent.missing(402, LONG_S) == 2
+
+
 def test_a_source_that_counts_anew_is_learned_anew() -> None:
     sent = told([(1000, 10, 0), (1100, 110, 0), (1200, 210, 0), (5, 215, 0)])
     assert sent.missing(215, LONG_S) == 0

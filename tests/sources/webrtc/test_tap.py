@@ -39,7 +39,7 @@ class Ear:
     def report(self, ntp, timestamp, ssrc):
         self.reports.append((ntp, timestamp, ssrc))
 
-    def sent(self, packets, besides, ssrc):
+    def sent(self, packets, besides, ssrc, timestamp):
         self.counts.append((packets, besides, ssrc))
 
     def goodbye(self, sources):
