@@ -21,14 +21,17 @@ TOLD_WITHIN_S = 5.0
 class Lossy:
     """Loses this share of the packets, and all of the first ``late_by`` ones; ``lost`` counts them.
 
-    ``at_end`` counts, by SSRC, those lost behind the last that came: nothing shows a receiver that they were sent.
+    ``at_begin`` counts, by SSRC, those lost before the first that came, ``at_end`` those lost behind the last:
+    nothing shows a receiver that they were sent.
     """
 
     share: float = 0.0
     late_by: int = 0
     lost: int = 0
     came: int = 0
+    at_begin: dict[bytes, int] = field(default_factory=dict)
     at_end: dict[bytes, int] = field(default_factory=dict)
+    _has_come: set[bytes] = field(default_factory=set)
     _dice: random.Random = field(default_factory=lambda: random.Random(5))
 
     def attach(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +51,16 @@ class Lossy:
         is_lost = self.came <= self.late_by or self._dice.random() < self.share
         self.lost += is_lost
         self.at_end[ssrc] = self.at_end.get(ssrc, 0) + 1 if is_lost else 0
+        if not is_lost:
+            self._has_come.add(ssrc)
+        elif ssrc not in self._has_come:
+            self.at_begin[ssrc] = self.at_begin.get(ssrc, 0) + 1
         return is_lost
+
+    @property
+    def unseen(self) -> int:
+        """How many were lost of which nothing shows that they were sent."""
+        return sum(self.at_begin.values()) + sum(self.at_end.values())
 
 
 def accounted(path: Path) -> dict[str, int]:

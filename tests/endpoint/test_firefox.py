@@ -86,4 +86,4 @@ def test_what_a_bad_network_takes_from_firefox_is_told_and_the_rest_is_in_the_fi
     assert_decodes_in_silence(recorded)
     (kept,) = (stream.frames for stream in found.streams if stream.codec == "h264")
     assert kept > 0
-    assert_accounted(recorded, sent, kept, unseen=network.late_by)
+    assert_accounted(recorded, sent, kept, network.unseen)
