@@ -86,7 +86,12 @@ if TYPE_CHECKING:
     from .recovery.listing import partials as partials
     from .recovery.outcome import Cut as Cut, Outcome as Outcome, Partial as Partial, Recovery as Recovery
     from .recovery.recover import recover as recover
-    from .settings import AudioSettings as AudioSettings, Keep as Keep, VideoSettings as VideoSettings
+    from .settings import (
+        AudioSettings as AudioSettings,
+        Keep as Keep,
+        Segments as Segments,
+        VideoSettings as VideoSettings,
+    )
     from .sources.media_file import MediaFile as MediaFile
     from .sources.synthetic import Synthetic as Synthetic
     from .sources.webrtc.clock import Sync as Sync
@@ -139,7 +144,7 @@ _NAMES = {
     ".recovery.listing": "partials",
     ".recovery.outcome": "Cut Outcome Partial Recovery",
     ".recovery.recover": "recover",
-    ".settings": "AudioSettings Keep VideoSettings",
+    ".settings": "AudioSettings Keep Segments VideoSettings",
     ".sources.media_file": "MediaFile",
     ".sources.synthetic": "Synthetic",
     ".sources.webrtc.clock": "Sync",

@@ -295,6 +295,7 @@ class EventKind(StrEnum):
     SOURCE_ENDED = "source ended"
     CLOCK = "clock"
     MARK = "mark"
+    SEGMENT = "segment"
     DEGRADED = "degraded"
     RESTORED = "restored"
     ALERT_RAISED = "alert raised"

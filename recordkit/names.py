@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from string import Formatter
+
 AUDIO_ALONE = {".m4a": "aac", ".wav": "pcm", ".mp3": "mp3", ".ogg": "opus", ".opus": "opus"}
 """Suffixes of files of audio alone, and what it is coded in."""
 SUFFIXES = (".ts", ".mp4", *AUDIO_ALONE)
@@ -44,3 +47,29 @@ def partial_of(name: str) -> str:
 def final_of(name: str) -> str:
     """The final name of the recording whose partial or final file has this name."""
     return stem_of(name) + suffix_of(name)
+
+
+SEGMENT_FIELDS = {"start": "%Y-%m-%d_%H-%M-%S", "number": "d"}
+"""What may stand in the names of a recording's segments, and how it is written if nothing is said of that."""
+
+
+def segment_fields(pattern: str) -> frozenset[str]:
+    """Which fields are in a pattern of names, such as ``cam/{start:%H-%M}.ts``. Raises ValueError for any other."""
+    found = {name: conversion for _, name, _, conversion in Formatter().parse(pattern) if name is not None}
+    strange = sorted(name for name, conversion in found.items() if name not in SEGMENT_FIELDS or conversion)
+    if strange:
+        raise ValueError(f"{{{strange[0]}}} is no field of it")
+    return frozenset(found)
+
+
+def segment_name(pattern: str, start: datetime, number: int) -> str:
+    """The path of the segment that begins at ``start``. Raises ValueError if its fields cannot be written so."""
+    values, parts = {"start": start, "number": number}, []
+    for text, name, spec, _ in Formatter().parse(pattern):
+        parts.append(text)
+        if name is not None:
+            word = format(values[name], spec or SEGMENT_FIELDS[name])
+            if not word.strip() or "/" in word or "\0" in word:
+                raise ValueError(f"{{{name}:{spec}}} gives {word!r}, which is no part of a name")
+            parts.append(word)
+    return "".join(parts)

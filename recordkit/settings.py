@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast, get_args
@@ -11,7 +12,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 from .errors import SettingsError
 from .intake import Overflow
 from .model import FlushRecord
-from .names import AUDIO_ALONE
+from .names import AUDIO_ALONE, segment_fields, segment_name
 from .signatures import named
 from .system import Clock, System
 from .telemetry.alerts import Alert, AlertSettings
@@ -36,6 +37,7 @@ from .values import (
     whole,
 )
 
+_DAY_S = 86_400
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 SMALLEST_SIDE, LARGEST_SIDE = 16, 8192
@@ -148,6 +150,36 @@ class Keep:
             )
 
 
+@named
+@dataclass(frozen=True, kw_only=True)
+class Segments:
+    """When a recording goes on in the next of several files.
+
+    ``every`` is how long a file is, in seconds of media (``"10min"`` works); with ``at_clock`` a file ends when the
+    wall clock shows a whole multiple of it, counted from midnight of the local time zone. ``max_bytes`` is what a
+    file may have, as far as it has more than one group of frames. With ``at_marks`` each mark begins a file.
+    ``cut()`` begins one at any time.
+
+    A file begins with a keyframe: at the first frame that is due if frames are encoded, else at the next keyframe
+    that comes.
+
+    Raises SettingsError.
+    """
+
+    every: Setting[NumberLike | None, float | None] = Setting(
+        maybe(seconds(1, 30 * _DAY_S, "give 1 second to 30 days, such as '10min' or 3600")), None
+    )
+    max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(whole(100_000, 1 << 60, "bytes")), None)
+    at_clock: Setting[bool, bool] = Setting(flag, False)
+    at_marks: Setting[bool, bool] = Setting(flag, False)
+
+    def __post_init__(self) -> None:
+        if self.at_clock and (self.every is None or _DAY_S % self.every):
+            raise SettingsError(
+                "every", self.every, "files that end by the clock need a time that divides a day, such as '10min'"
+            )
+
+
 AudioLike = AudioSettings | Sequence[AudioSettings] | None
 FlushLogLike = bool | PathLike
 
@@ -172,6 +204,7 @@ class PortableOptions(TypedDict, total=False):
     admission: AdmissionPolicy
     embed_times: bool
     frame_table: bool
+    segments: Segments | None
 
 
 class RecordingOptions(PortableOptions, total=False):
@@ -231,6 +264,9 @@ class RecordingSettings:
     admission: Setting[AdmissionPolicy, AdmissionPolicy] = Setting(one_of("check", "off"), "check")
     embed_times: Setting[bool, bool] = Setting(flag, True)
     frame_table: Setting[bool, bool] = Setting(flag, True)
+    segments: Setting[Segments | None, Segments | None] = Setting(
+        maybe(instance(Segments, "give Segments, or None for one file")), None
+    )
     on_flush: Setting[Callable[[FlushRecord], None] | None, Callable[[FlushRecord], None] | None] = Setting(
         maybe(function), None
     )
@@ -254,6 +290,22 @@ class RecordingSettings:
             raise SettingsError("video", None, "there must be video or audio to record")
         if self.finish == "fragmented" and Path(self.path).suffix != ".mp4":
             raise SettingsError("finish", self.finish, "only a recording whose name ends in .mp4 has fragments")
+        if self.segments is not None:
+            self._check_segments()
+
+    def _check_segments(self) -> None:
+        advice = "put {start:%Y-%m-%d_%H-%M-%S} or {number:04d} into it, so that each segment has a name of its own"
+        try:
+            named = segment_fields(str(self.path))
+            segment_name(str(self.path), datetime.now(UTC), 1)
+        except (ValueError, KeyError) as error:
+            raise SettingsError("path", str(self.path), f"{error}: {advice}") from error
+        if not named:
+            raise SettingsError("path", str(self.path), advice)
+        if not isinstance(self.flush_log, bool) and self.flush_log.suffix:
+            raise SettingsError(
+                "flush_log", str(self.flush_log), "each segment has a log of its own: give a folder"
+            )
 
     @property
     def clock(self) -> Clock:

@@ -30,6 +30,7 @@ _HOMES = {
     "VideoSettings": "settings",
     "AudioSettings": "settings",
     "Keep": "settings",
+    "Segments": "settings",
     "AlertSettings": "telemetry.alerts",
     "Limit": "telemetry.alerts",
     "StreamFormat": "model",
@@ -37,6 +38,7 @@ _HOMES = {
     "Received": "model",
     "Counters": "recorder.result",
     "Recording": "recorder.result",
+    "SegmentFile": "recorder.result",
 }
 _LEFT_OUT = {"flush_log"}
 """Fields that are too large for a line, and are there on the other side anyway."""

@@ -1,6 +1,6 @@
 """The messages between a session and its worker: one JSON object a line, told apart by ``"type"``.
 
-Session to worker: START once, then STOP, MARK and SIGNAL as they come. Worker to session: STARTED, or ENDED
+Session to worker: START once, then STOP, MARK, CUT and SIGNAL as they come. Worker to session: STARTED, or ENDED
 at once where nothing could be started; then records (lines as in the log of flushes), PROGRESS, LOG and
 SIGNAL, and ENDED last. What is not understood is passed over, so that either side may learn new words.
 """
@@ -25,6 +25,7 @@ class Type(StrEnum):
     START = "start"
     STOP = "stop"
     MARK = "mark"
+    CUT = "cut"
     SIGNAL = "signal"
     STARTED = "started"
     PROGRESS = "progress"

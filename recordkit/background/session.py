@@ -151,6 +151,13 @@ class Session(Standing):
         """
         self._send(encode(Type.MARK, name=mark_name(name)))
 
+    def cut(self) -> None:
+        """Let a recording in several files go on in the next one, as ``Recorder.cut``; waits for nothing.
+
+        Raises StateError where nothing is being recorded. The worker's log tells it if there are no ``segments``.
+        """
+        self._send(encode(Type.CUT))
+
     def signal(self, message: Message) -> None:
         """Send the source a message, a dict of what JSON has; waits for nothing.
 

@@ -218,16 +218,18 @@ class Worker:
             elif kind == Type.STOP:
                 self._stop.set()
             elif kind == Type.MARK and self._recorder is not None:
-                self._mark(self._recorder, message)
+                self._do(partial(self._recorder.mark, message.get("name", "")), "A mark was not noted")
+            elif kind == Type.CUT and self._recorder is not None:
+                self._do(self._recorder.cut, "No other file is begun")
             elif kind == Type.SIGNAL and isinstance(message.get("message"), dict):
                 self._mailbox.deliver(message["message"])
         return True
 
-    def _mark(self, recorder: Recorder, message: dict[str, Any]) -> None:
+    def _do(self, what: Callable[[], None], unless: str) -> None:
         try:
-            recorder.mark(message.get("name", ""))
+            what()
         except RecordkitError as error:  # it is just ending
-            log.warning("A mark was not noted: %s", error)
+            log.warning("%s: %s", unless, error)
 
     def hung_up(self, link: Link) -> None:
         """Called by the links' threads at their ends."""

@@ -202,6 +202,13 @@ def parse_opus_control_header(data: bytes, at: int = 0) -> tuple[int, int] | Non
     return (position, length) if position <= len(data) else None
 
 
+def opus_head_without_skip(head: bytes, channels: int) -> bytes:
+    """An identification header (RFC 7845, 5.1) as ``head``, or the usual one, by which all samples are heard."""
+    if head.startswith(b"OpusHead"):
+        return head[:10] + bytes(2) + head[12:]
+    return b"OpusHead" + bytes([1, channels, 0, 0]) + OPUS_RATE.to_bytes(4, "little") + bytes(3)
+
+
 def opus_samples(packet: bytes) -> int:
     """The samples at 48 kHz of an Opus packet (RFC 6716, 3.1 and 3.2); 0 if it is not a packet."""
     if not packet:

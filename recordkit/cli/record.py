@@ -21,7 +21,7 @@ from ..sources.media_file import MediaFile
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
-from .arguments import exactly, frame_size, named_values
+from .arguments import exactly, frame_size, named_values, segments_of
 from .listening import (
     AnnounceOption,
     HostOption,
@@ -147,6 +147,16 @@ def record(
     no_admission: Annotated[
         bool, typer.Option("--no-admission", help="Start even if this machine seems too small for it.")
     ] = False,
+    segment: Annotated[
+        str | None,
+        typer.Option(help="Begin a file this often, such as 10min; OUTPUT needs {start:%H-%M-%S} or {number:04d}."),
+    ] = None,
+    segment_bytes: Annotated[
+        str | None, typer.Option(help="Begin another file before one is larger than this, such as 4GB.")
+    ] = None,
+    at_clock: Annotated[
+        bool, typer.Option("--at-clock", help="Files begin when the clock shows a multiple of --segment.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="Synthetic source: run as fast as possible, not in real time.")
@@ -269,6 +279,7 @@ def record(
             embed_times=not no_times,
             admission="off" if no_admission else "check",
             overwrite=overwrite,
+            segments=segments_of(segment, segment_bytes, at_clock=at_clock),
             on_progress=lambda recorder: live.update(progress(recorder), refresh=True),
         )
     show(console, recording)

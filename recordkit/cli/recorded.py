@@ -13,7 +13,7 @@ from ..errors import SettingsError
 from ..recorder.recorder import Recorder
 from ..recorder.result import Recording
 from ..telemetry.process import resident_bytes
-from ..telemetry.words import size_text
+from ..telemetry.words import count_text, size_text
 from .report import flush_table, time_text
 
 _WORTH_TELLING = {
@@ -60,6 +60,7 @@ def show(console: Console, recording: Recording) -> None:
     line = Text.assemble(
         ("✔ ", "bold green"),
         (str(recording.path), "bold"),
+        f" and {count_text(len(recording.segments) - 1, 'file')} before it" if len(recording.segments) > 1 else "",
         f"   {time_text(recording.duration_s)}, {size_text(recording.bytes)}",
     )
     console.print(line, soft_wrap=True)

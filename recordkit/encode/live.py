@@ -69,6 +69,12 @@ class LivePictures:
             return f"no keyframe came; {self._skipped} frames were left out" if self._skipped else None
         return self._framer.lacking if self._framer is not None else None
 
+    def want_keyframe(self, ticks: int) -> bool:
+        """Make the first frame from ``ticks`` on a keyframe; False if frames are kept as they come."""
+        if self._encoder is not None:
+            self._encoder.key_from = ticks
+        return self._encoder is not None
+
     def code(self, unit: EncodedUnit, place: int, *, discontinuity: bool, shown_after: int = 0) -> list[Coded]:
         """The access units that come out for ``unit``, decoded at ``place``, shown ``shown_after`` ticks later.
 

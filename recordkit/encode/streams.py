@@ -26,6 +26,7 @@ from .passthrough import Passthrough
 from .routing import VIDEO
 from .timeline import Timeline
 from .timing import Placed
+from .video import VideoEncoder
 from .ways import Showing, Sounding, Ways
 
 log = logging.getLogger("recordkit")
@@ -159,6 +160,14 @@ class Streams:
         while (one := self._merger.take()) is not None:
             coded += self._coded(one)
         return coded
+
+    def want_keyframe(self, ticks: int) -> bool:
+        """Make the first frame of the video from ``ticks`` on a keyframe; False if its frames are not encoded."""
+        way = self.ways.of.get(VIDEO)
+        if isinstance(way, VideoEncoder):
+            way.key_from = ticks
+            return True
+        return isinstance(way, LivePictures) and way.want_keyframe(ticks)
 
     def settle(self) -> list[Coded]:
         """Place what waits by what is known now, and code it: nothing more comes for a while."""

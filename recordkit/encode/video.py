@@ -40,7 +40,8 @@ class VideoEncoder:
     No frame is held back, but for one of interlaced frames: each unit comes out of the call that its frame
     went into, so that a crash finds nothing half encoded. A new size or look of the frames (range, matrix,
     primaries, transfer) starts a new encoder, and with it an IDR picture, from which on its parameter set holds.
-    Interlaced frames are made progressive, which ``on_altered`` is told of.
+    Interlaced frames are made progressive, which ``on_altered`` is told of. ``key_from``, in ticks, makes the first
+    frame from then on a keyframe.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class VideoEncoder:
         self._kind: tuple[object, ...] = ()
         self._progressive = Deinterlacer(on_altered)
         self._frame_rate = settings.frame_rate or Fraction(30)
+        self.key_from: int | None = None
         self._group_start: int | None = None
         self._group_frames = 0
         self._last_ticks: int | None = None
@@ -139,6 +141,8 @@ class VideoEncoder:
             if self._frame_rate_is_off(ticks):
                 coded += self._ended()
             self._group_start, self._group_frames = ticks, 0
+            if self.key_from is not None and ticks >= self.key_from:
+                self.key_from = None
             picture.pict_type = PictureType.I
         else:
             picture.pict_type = PictureType.NONE
@@ -165,6 +169,8 @@ class VideoEncoder:
 
     def _wants_key_picture(self, ticks: int) -> bool:
         if self._context is None or self._group_start is None:
+            return True
+        if self.key_from is not None and ticks >= self.key_from:
             return True
         return ticks - self._group_start >= self._settings.keyframe_interval * TICKS_PER_SECOND
 

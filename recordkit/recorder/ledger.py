@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..container import Packager
 from ..encode.streams import Streams
 from ..intake import Intake
 from ..model import Received
 from ..telemetry.sampler import Standing
 from ..ticks import TICKS_PER_SECOND
-from ..writer.writer import Writer
+from .files import Files
 from .pipeline import Pipeline
 from .result import Counters
 from .state import StateTable
@@ -29,16 +28,14 @@ class Ledger:
         self,
         intake: Intake[Any],
         streams: Streams,
-        packager: Packager,
-        writer: Writer,
+        files: Files,
         pipeline: Pipeline,
         states: StateTable,
     ) -> None:
         self.received: Callable[[], Received | None] = lambda: None
         self._intake = intake
         self._streams = streams
-        self._packager = packager
-        self._writer = writer
+        self._files = files
         self._pipeline = pipeline
         self._states = states
 
@@ -75,7 +72,7 @@ class Ledger:
             restarts=timeline.restarts,
             video_units=tally.video_units,
             audio_units=tally.audio_units,
-            late_units=self._packager.late_units,
+            late_units=self._files.late_units,
             gap_count=streams.ways.gap_count,
             gap_s=streams.ways.gap_s,
             abandoned_items=self._pipeline.abandoned_items,
@@ -95,7 +92,7 @@ class Ledger:
 
     def standing(self) -> Standing:
         """What a sample tells of the recording itself."""
-        writer = self._writer
+        writer = self._files.in_hand.writer
         return Standing(
             writer.final_output_path if writer.committed else writer.temp_output_path,
             buffer_bytes=writer.bytes_since_last_flush,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
+from itertools import repeat
 
-from ..container import Packager
 from ..encode.coded import Coded
 from ..encode.routing import VIDEO
 from ..encode.streams import Media, Streams
@@ -17,17 +16,17 @@ from ..intake import Intake, Item
 from ..model import AccessUnit, EncodedUnit, EventKind, StreamFormat
 from ..system import Clock
 from ..threads import begin
-from ..writer.buffer import Laid, NotLaid
-from ..writer.writer import Writer
+from ..writer.buffer import NotLaid
+from .cutting import Cutting
+from .files import Files
 from .lack import Lack
 from .opening import Opening
 from .prelude import AllPlaced, Prelude
+from .segment import Segment, told
 from .state import StateTable
 from .tally import Tally
 
 log = logging.getLogger("recordkit")
-
-_UNTOLD = frozenset({"config", "priming"})
 
 LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
@@ -46,7 +45,8 @@ class Pipeline:
     are laid; encoding goes on meanwhile. It ends when the intake is closed and empty, when the writer has
     ended by itself, or with a fault; ``states`` says how. ``abandoned_items`` counts what was taken and is not in
     the file. ``on_end`` is called once from the thread, when the writer is over. ``on_event`` is called with an
-    EventKind and its fields by name, ``on_laid`` with each unit and where it lies.
+    EventKind and its fields by name, ``on_laid`` with each unit and the file that it was laid into. ``on_cut`` is
+    called with the next file, and the unit that is about to be laid into it as the first one.
 
     At the very start units wait for the first of each ``expected`` stream (see ``Opening``). ``prelude`` makes what
     lays those that wait for their places. ``tally`` has what
@@ -58,8 +58,7 @@ class Pipeline:
         name: str,
         intake: Intake[Media | threading.Event | AllPlaced],
         streams: Streams,
-        packager: Packager,
-        writer: Writer,
+        files: Files,
         states: StateTable,
         clock: Clock,
         *,
@@ -67,20 +66,23 @@ class Pipeline:
         prelude: Callable[[], Prelude],
         on_end: Callable[[], None],
         on_event: Callable[..., object],
-        on_laid: Callable[[AccessUnit, Laid], object] = lambda unit, laid: None,
+        on_laid: Callable[[Segment, AccessUnit], object] = lambda file, unit: None,
+        on_cut: Callable[[Segment, AccessUnit], object] = lambda file, unit: None,
+        cutting: Cutting | None = None,
     ) -> None:
         self.tally = Tally(clock, on_event)
         self.refused_units = 0
         self.abandoned_items = 0
         self._intake = intake
         self._streams = streams
-        self._packager = packager
-        self._writer = writer
+        self._files = files
         self._states = states
         self._clock = clock
         self._on_end = on_end
         self._on_event = on_event
         self._on_laid = on_laid
+        self._on_cut = on_cut
+        self._cutting = cutting
         self._make_prelude = prelude
         self._prelude: Prelude | None = None
         self._early: deque[tuple[EncodedUnit, int]] = deque()
@@ -90,11 +92,16 @@ class Pipeline:
         self._lack = Lack(clock, on_event)
         self._in_doubt_s: float | None = None
         self._in_hand: Item[Media | threading.Event | AllPlaced] | None = None
-        self._pending: deque[tuple[Coded, int]] = deque()
+        self._pending: deque[tuple[Coded, int, Segment | None]] = deque()
         self._full_s: float | None = None
         self._deferred_s: float | None = None
         self._name = name
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
+
+    @property
+    def file(self) -> Segment:
+        """The file in hand."""
+        return self._files.in_hand
 
     def start(self) -> None:
         """Start the thread. Raises AdmissionError if there is none."""
@@ -119,10 +126,10 @@ class Pipeline:
         error: RecordkitError | None = MediaError("the encoding thread ended by a fault of its own; see the log")
         try:
             while self._step():
-                self._writer.check()
-            self._pending.extend((coded, 0) for coded in self._streams.settle())
+                self.file.writer.check()
+            self._add(self._streams.settle())
             filled_s = self._streams.ways.filled_s
-            self._pending.extend((coded, 0) for coded in self._streams.flush())
+            self._add(self._streams.flush())
             self._drain_all()
             self.tally.tell_early_ends(filled_s)
             error = None
@@ -141,10 +148,14 @@ class Pipeline:
         self._intake.close()
         if error is not None:
             self._states.fail(error)
-        self._writer.close(commit=self._states.commits)
-        self._writer.join()
-        if self._writer.error is not None:
-            self._states.fail(self._writer.error)
+        if self._cutting is not None:
+            self._cutting.close()
+        writer = self.file.writer
+        writer.close(commit=self._states.commits)
+        for file in self._files.open:
+            file.writer.join()
+        if writer.error is not None:
+            self._states.fail(writer.error)
 
     def _step(self) -> bool:
         """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
@@ -154,7 +165,7 @@ class Pipeline:
         self._make_safe()
         if self._has_caught_up():
             self._end_prelude()
-        if self._writer.ended_because is not None:
+        if self.file.writer.ended_because is not None:
             return False
         with self._intake.changed:
             item = self._intake.take()
@@ -163,10 +174,10 @@ class Pipeline:
                     return True
                 if self._intake.is_closed:
                     return False
-                if self._writer.error is not None:
+                if self.file.writer.error is not None:
                     return True
                 waits_s = None
-                if self._pending and not self._writer.is_full:
+                if self._pending and not self.file.writer.is_full:
                     if self._opening.is_over:
                         return True
                     waits_s = self._opening.left_s
@@ -176,12 +187,12 @@ class Pipeline:
                     self._clock.wait(self._intake.changed, waits_s)
                     return True
         if item is None:
-            self._pending.extend((coded, 0) for coded in self._streams.settle())
+            self._add(self._streams.settle())
             return True
         self._in_hand = item
         if isinstance(item.payload, threading.Event):
             self._lay_early()
-            self._pending.extend((coded, 0) for coded in self._streams.settle())
+            self._add(self._streams.settle())
             self._drain_all()
             item.payload.set()
             self._in_hand = None
@@ -193,6 +204,8 @@ class Pipeline:
             return True
         if item.dropped:
             self._on_event(EventKind.DROP, stream=item.index, items=item.dropped)
+        if self._cutting is not None:
+            self._cutting.look(item)
         coded = self._streams.code(
             item.payload,
             item.index,
@@ -210,7 +223,7 @@ class Pipeline:
             coded += self._streams.settle()
             self._in_doubt_s = None
         sizes = [len(one.unit.data) for one in coded]
-        self._pending.extend(zip(coded, sizes, strict=True))
+        self._add(coded, sizes)
         if item.index == VIDEO:
             self._lack.look(None if coded else self._streams.ways.lacking)
         # From here on the coded bytes count in place of the raw ones.
@@ -218,10 +231,16 @@ class Pipeline:
         self._intake.release(item.size - sum(sizes))
         return True
 
+    def _add(self, coded: list[Coded], sizes: Iterable[int] = repeat(0)) -> None:
+        """Let units wait to be laid, each in the file in hand or in one that begins with it."""
+        for one, size in zip(coded, sizes, strict=False):
+            file = None if self._cutting is None else self._cutting.begun_by(one.unit)
+            self._pending.append((one, size, file))
+
     def _defer(self) -> None:
         """Of coded units that have come together, or faster than they can be laid, make several safe at once."""
         if self._deferred_s is None and (self._pending or self._early) and isinstance(self._intake.next, _CODED):
-            self._writer.defer(on=True)
+            self.file.writer.defer(on=True)
             self._deferred_s = self._clock.monotonic()
 
     def _make_safe(self) -> None:
@@ -229,12 +248,12 @@ class Pipeline:
         if self._deferred_s is None:
             return
         if not isinstance(self._intake.next, _CODED):
-            self._writer.defer(on=False)
+            self.file.writer.defer(on=False)
             self._deferred_s = None
             return
         now_s = self._clock.monotonic()
         if now_s - self._deferred_s >= _LONGEST_DEFERRED_S:
-            self._writer.defer(on=True)
+            self.file.writer.defer(on=True)
             self._deferred_s = now_s
 
     @property
@@ -275,7 +294,7 @@ class Pipeline:
         self._opening.cut_short()
         while not self._drain():
             with self._intake.changed:
-                if self._writer.is_full:
+                if self.file.writer.is_full:
                     self._clock.wait(self._intake.changed, None)
 
     def _drain(self) -> bool:
@@ -283,12 +302,13 @@ class Pipeline:
         if not self._may_begin():
             return True
         while self._pending:
-            (stream_format, unit, is_filler), size = self._pending[0]
-            known = self._packager.format(unit.stream)
-            if known is not stream_format and (known != stream_format or known.config != stream_format.config):
+            (stream_format, unit, is_filler), size, file = self._pending[0]
+            if file is not None and file is not self.file:
+                self._go_on_in(file, unit)
+            if not self.file.knows(unit.stream, stream_format):
                 self._declare(stream_format, unit)
             try:
-                laid = self._writer.lay(unit)
+                laid = self.file.writer.lay(unit)
                 if laid is NotLaid.FULL:
                     self._full_s = self._clock.monotonic()
                     return False
@@ -296,7 +316,8 @@ class Pipeline:
                     self._abandon_pending()
                     return True
                 self.tally.add(unit, laid.offset, is_filler=is_filler)
-                self._on_laid(unit, laid)
+                self.file.laid(unit, laid)
+                self._on_laid(self.file, unit)
             except MediaError as error:
                 # One unit that has no place in the file is no reason to lose all that follow.
                 self.refused_units += 1
@@ -312,7 +333,7 @@ class Pipeline:
         if self._opening.is_over:
             return True
         # Each stream's first one: what comes after it is told as a change.
-        first = {coded.unit.stream: coded for coded, _ in reversed(self._pending)}
+        first = {coded.unit.stream: coded for coded, _, _ in reversed(self._pending)}
         if not first or not self._opening.lets_go(first):
             return False
         for index in sorted(first):
@@ -321,13 +342,23 @@ class Pipeline:
 
     def _declare(self, stream_format: StreamFormat, unit: AccessUnit) -> None:
         """Make the format of the stream known that begins, or goes on otherwise, with ``unit``."""
-        known = self._packager.format(unit.stream)
-        self._packager.declare(unit.stream, stream_format)
-        kind = EventKind.STREAM if known is None else EventKind.SIZE_CHANGE
-        facts = {name: value for name, value in asdict(stream_format).items() if value and name not in _UNTOLD}
-        self._on_event(kind, stream=unit.stream, **facts)
-        if known is None:
+        is_new = unit.stream not in self.file.formats
+        self.file.declare(unit.stream, stream_format)
+        kind = EventKind.STREAM if is_new else EventKind.SIZE_CHANGE
+        self._on_event(kind, stream=unit.stream, **told(stream_format))
+        if is_new:
             self.tally.tell_late(unit, stream_format)
+
+    def _go_on_in(self, file: Segment, unit: AccessUnit) -> None:
+        """The recording goes on in ``file``, from ``unit`` on; the one before comes to its end by itself."""
+        before = self.file
+        before.writer.defer(on=False)
+        file.go_on_from(before)
+        file.writer.begin()
+        if self._deferred_s is not None:
+            file.writer.defer(on=True)
+        self._on_cut(file, unit)
+        before.writer.close(commit=True)
 
     @property
     def since_full_s(self) -> float | None:
@@ -343,7 +374,10 @@ class Pipeline:
 
     def _abandon_pending(self) -> None:
         self.abandoned_items += len(self._pending)
-        left = sum(size for _, size in self._pending)
+        left = sum(size for _, size, _ in self._pending)
+        for _, _, file in self._pending:
+            if file is not None and file is not self.file:
+                file.drop()
         self._pending.clear()
         self._intake.release(left)
 

@@ -17,12 +17,13 @@ from ..encode.captured import captured_of
 from ..encode.coded import CodedPacket
 from ..encode.routing import VIDEO, Route, Routing
 from ..encode.streams import Media
-from ..errors import PartialExistsError, RecordkitError, StateError
+from ..errors import PartialExistsError, RecordkitError, SettingsError, StateError
 from ..model import Captured, CapturedBy, EncodedUnit
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..signatures import named_with
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
+from ..writer.writer import Writer
 from .fed import NO_STREAM, Fed
 from .leftover import clear_the_way
 from .result import Recording
@@ -74,6 +75,10 @@ class Recorder(Fed):
     where a recording of this process is losing media already to the disk that this one would go to,
     or to an encoder that is too slow; ``"off"`` starts whatever that costs.
 
+    With ``segments`` it goes on in one file after the other (see Segments), each with a tail, a log and a table of
+    its own, committed by itself. ``path`` is a pattern of their names: ``"cam/{start:%Y-%m-%d_%H-%M-%S}.ts"`` with
+    the local time when a file is to begin, or ``"cam/{number:04d}.ts"``. A name that is taken is passed over.
+
     Use it as a context: a normal end commits the file, an exception leaves a flushed partial.
     Its methods may be called from any thread. One that is never stopped is committed when it is
     collected, or at an orderly end of the program, which waits for that; a ResourceWarning tells of it.
@@ -98,7 +103,6 @@ class Recorder(Fed):
         self._settings = settings
         self._parts = RunningRecording(settings, shared or Shared.of_process(settings.clock))
         self._recording: Recording | None = None
-        self._writer = self._parts.writer
         self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
         self._starting = threading.Lock()
         self._is_untimed_told = False
@@ -117,6 +121,7 @@ class Recorder(Fed):
                 raise StateError(self.state, State.NEW, "a recorder records once: make a new one")
             if self._settings.admission == "check":
                 self._parts.admit()
+            self._parts.files.begin()
             try:
                 self._writer.start()
             except PartialExistsError:
@@ -202,7 +207,7 @@ class Recorder(Fed):
         if unit.is_video and unit.captured is None and unit.data:
             unit = replace(unit, captured=Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL))
         taken = self._put(unit, route, live=live)
-        return taken and (route.entry or not self._parts.streams.ways.needs_entry(route.stream))
+        return taken and (route.entry or not self._parts.needs_entry(route.stream))
 
     def mark(self, name: str) -> None:
         """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
@@ -211,7 +216,17 @@ class Recorder(Fed):
         recording's own error once it has failed.
         """
         self._check()
-        self._parts.marks.add(mark_name(name))
+        self._parts.mark(mark_name(name))
+
+    def cut(self) -> None:
+        """Go on in the next file, from the next frame on, or the next keyframe of frames that are not encoded.
+
+        Raises SettingsError for a recording without ``segments``, and otherwise as ``mark`` does.
+        """
+        self._check()
+        if self._parts.cutting is None:
+            raise SettingsError("segments", None, "give segments=recordkit.Segments()")
+        self._parts.cutting.ask()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.
@@ -232,9 +247,9 @@ class Recorder(Fed):
         if not reached_in_time:
             return False
         self._check(State.STOPPING, State.STOPPED)
-        return self._writer.flush(
-            None if deadline is None else max(0.0, deadline - self._settings.clock.monotonic())
-        )
+        left = None if deadline is None else max(0.0, deadline - self._settings.clock.monotonic())
+        *ending, in_hand = self._parts.files.open
+        return in_hand.writer.flush(left) and all(file.writer.join(left) for file in ending)
 
     def stop(self, *, commit: bool = True, timeout: float | None = None) -> Recording:
         """Encode and write what is left, and commit; or, without ``commit``, leave a flushed partial.
@@ -249,7 +264,7 @@ class Recorder(Fed):
             raise StateError(self.state, State.RECORDING, "nothing to stop: call start() first")
         self._parts.end(commit=commit)
         if not self._parts.join(timeout):
-            doing = self._writer.doing
+            doing = next((file.writer.doing for file in self._parts.files.open if file.writer.doing), None)
             raise StateError(
                 self.state,
                 State.STOPPED,
@@ -276,12 +291,17 @@ class Recorder(Fed):
             if kind is None:
                 raise
 
+    @property
+    def _writer(self) -> Writer:
+        """What writes the file in hand."""
+        return self._parts.writer
+
     def _abandon(self) -> None:
         """Do not wait for the end of the recording at the end of the program."""
         self._parts.abandon()
 
     def _refuse_writer_thread(self) -> None:
-        if self._writer.is_own_thread:
+        if any(file.writer.is_own_thread for file in self._parts.files.open):
             raise StateError(self.state, "another thread", "on_flush must not wait for the recorder that called it")
 
     def _check(self, *also: State) -> None:

@@ -54,9 +54,28 @@ class Counters:
     received: Received | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentFile:
+    """One of several files of a recording: the ``number``-th, counted from 1.
+
+    It begins ``begins_s`` into the recording and has ``duration_s`` of media, both in seconds. ``path`` is that of
+    the partial if it is not ``committed``.
+    """
+
+    path: Path
+    number: int
+    bytes: int
+    begins_s: float
+    duration_s: float
+    committed: bool
+
+
 @dataclass(frozen=True)
 class Recording(Logged):
     """A recording that has ended. ``path`` is None where no media came and no file was made.
+
+    Of a recording in several files (``Segments``) ``segments`` tells of each, and ``path`` is the last one's;
+    ``bytes``, ``duration_s`` and ``counters`` are those of all of them together.
 
     ``ended_because`` says why it ended by itself ("disk full", "the source ended"), or why nothing was
     recorded although media came; it is None when the recording was stopped.
@@ -72,6 +91,7 @@ class Recording(Logged):
     counters: Counters
     flush_log: Log = field(repr=False)
     ended_because: str | None = None
+    segments: tuple[SegmentFile, ...] = ()
 
     @property
     def log(self) -> Log:

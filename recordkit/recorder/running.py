@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +17,22 @@ from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import AdmissionError, RecordkitError
 from ..intake import Intake
-from ..model import AccessUnit, Codec, EventKind, Field, FlushRecord, Sample
+from ..model import AccessUnit, Codec, Event, EventKind, Field, FlushRecord, Sample
 from ..settings import AudioSettings, RecordingSettings, VideoSettings
-from ..system import System
 from ..telemetry.instruments import Instruments
-from ..telemetry.table import FrameTable, table_path
 from ..version import __version__
-from ..writer.buffer import Laid
 from ..writer.closing import DISK_FULL
-from ..writer.observer import Closed, Observer, QueueStatus
+from ..writer.observer import Closed, QueueStatus
 from ..writer.writer import Writer
 from .admission import Load, Needs, memory_bytes
+from .cutting import Cutting
+from .files import Files
 from .ledger import Ledger
 from .marking import Marks
 from .pipeline import Pipeline
 from .prelude import AllPlaced, Prelude
 from .result import Recording
+from .segment import Segment, SegmentObserver
 from .shared import Shared
 from .state import Ending, State, StateTable
 from .unstopped import look_after
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recordkit")
 
+_LONGEST_OVERDUE_S = 10.0
 
-class RunningRecording(Observer):
+
+class RunningRecording(SegmentObserver):
     """The parts of one recording and what they tell each other; ``Recorder`` is what a caller sees of it.
 
     ``states`` decides how it ends, ``ledger`` has its figures.
@@ -57,6 +60,8 @@ class RunningRecording(Observer):
         self.states = StateTable()
         self._let_go: Callable[[], None] = lambda: None
         self._has_ended = False
+        self._flushes = 0
+        self._marks_at_cut: deque[tuple[int, float, str]] = deque()
         self._shared = shared
         self._share = shared.budget.share()
         self.intake: Intake[Media | threading.Event | AllPlaced] = Intake(
@@ -71,13 +76,17 @@ class RunningRecording(Observer):
             embeds_times=settings.embed_times,
             carried=self._container.carries,
         )
-        self._packager = self._own_packager()
-        self.writer = Writer(settings, self._packager, self)
-        self.final_output_path = self.writer.final_output_path
-        self._table: FrameTable | None = None
-        if settings.frame_table and settings.video is not None:
-            self._table = FrameTable(
-                table_path(self.final_output_path), System(), durable=settings.durability == "flush"
+        self.files = Files(settings, self._own_packager, self)
+        self.cutting: Cutting | None = None
+        if settings.segments is not None:
+            self.cutting = Cutting(
+                settings.segments,
+                self.files,
+                lambda number, planned_ns: self.files.opened(number, planned_ns, self.instruments),
+                self.streams,
+                clock,
+                self._next_file,
+                has_video=settings.video is not None,
             )
         expected = (set() if settings.video is None else {VIDEO}) | {
             FIRST_AUDIO + number for number in range(len(settings.audio))
@@ -86,8 +95,7 @@ class RunningRecording(Observer):
             self.final_output_path.name,
             self.intake,
             self.streams,
-            self._packager,
-            self.writer,
+            self.files,
             self.states,
             clock,
             expected=expected,
@@ -98,11 +106,13 @@ class RunningRecording(Observer):
                 expected,
                 clock,
             ),
-            on_end=self._ended,
+            on_end=self._end,
             on_event=self.note,
             on_laid=self._laid,
+            on_cut=self._go_on_in,
+            cutting=self.cutting,
         )
-        self.ledger = Ledger(self.intake, self.streams, self._packager, self.writer, self.pipeline, self.states)
+        self.ledger = Ledger(self.intake, self.streams, self.files, self.pipeline, self.states)
         self.marks = Marks(
             lambda: self.instruments,
             lambda: self.ledger.media_s,
@@ -121,11 +131,12 @@ class RunningRecording(Observer):
                 "alert_thresholds": {name: limit.threshold for name, limit in alerts.limits().items()},
                 "recordkit": __version__,
                 "pid": os.getpid(),
+                **self.files.facts(1),
             },
             self.ledger.standing,
             interval_s=settings.sample_interval,
             log_file=settings.flush_log,
-            alerts=replace(alerts, own=(*alerts.own, self._degraded_rule)),
+            alerts=replace(alerts, own=(*alerts.own, self._degraded_rule, self._overdue_rule)),
             queue_bound=settings.queue_bytes,
             on_alert=settings.on_alert,
             clock=clock,
@@ -150,9 +161,24 @@ class RunningRecording(Observer):
     def _own_packager(self) -> Packager:
         return self._container.packager(self.settings.finish == "fragmented")
 
+    def needs_entry(self, stream: int) -> bool:
+        """Whether a live source had better send a unit of ``stream`` that a decoder can start from."""
+        wants = self.cutting is not None and self.cutting.wants_entry and stream == VIDEO
+        return wants or self.streams.ways.needs_entry(stream)
+
     def admit(self) -> None:
         """Raises AdmissionError where the machine cannot carry this recording beside those that run."""
         self._shared.admit(replace(self._needs, device=self._device))
+
+    @property
+    def writer(self) -> Writer:
+        """What writes the file in hand."""
+        return self.files.in_hand.writer
+
+    @property
+    def final_output_path(self) -> Path:
+        """Where the file in hand will be."""
+        return self.writer.final_output_path
 
     @property
     def _device(self) -> int | None:
@@ -174,7 +200,10 @@ class RunningRecording(Observer):
         self._needs = replace(self._needs, device=self._device)
         self._share.join()
         self._shared.join(self._load)
-        self.instruments.start(loop)
+        self.instruments.start(loop, self.final_output_path)
+        self.files.in_hand.log = self.instruments.logs.file
+        if self.cutting is not None:
+            self.instruments.logs.laid_s = lambda: self.ledger.duration_s
         self._let_go = look_after(owner or self, str(self.final_output_path), self)
         try:
             self.pipeline.start()
@@ -182,7 +211,7 @@ class RunningRecording(Observer):
             self.states.fail(error)
             self.writer.close(commit=False)
             self.writer.join()
-            self._ended()
+            self._end()
             self.instruments.join()
             raise
 
@@ -200,7 +229,8 @@ class RunningRecording(Observer):
         if self.states.end(Ending.STOP if commit else Ending.LEAVE):
             self.note(EventKind.STOP)
         self.intake.close()
-        self.writer.stop_waiting()
+        for file in self.files.open:
+            file.writer.stop_waiting()
 
     def let_end(self) -> None:
         """Commit what there is, nobody having stopped it. Takes no lock that the caller may not have already."""
@@ -221,27 +251,36 @@ class RunningRecording(Observer):
 
     def result(self) -> Recording:
         """The recording, once it has ended."""
-        path = self.writer.temp_output_path if self.writer.file_bytes else None
         return Recording(
-            path=self.final_output_path if self.writer.committed else path,
-            bytes=self.writer.file_bytes,
+            path=self.files.in_hand.path,
+            bytes=self.files.bytes,
             duration_s=self.ledger.duration_s,
-            streams=self._packager.streams,
+            streams=self.files.in_hand.packager.streams,
             counters=self.ledger.counters,
             flush_log=self.instruments.log,
             ended_because=self.ended_because,
+            segments=self.files.ended if self.cutting is not None else (),
         )
 
     @property
     def ended_because(self) -> str | None:
         """Why it ended by itself, or why nothing was recorded; None when it was stopped, or has not ended."""
-        if self.writer.ended_because is not None or not self._has_ended or self.writer.file_bytes:
+        if self.writer.ended_because is not None or not self._has_ended or self.files.bytes:
             return self.writer.ended_because
         return self.states.degraded_because or self.streams.ways.lacking
 
+    def mark(self, name: str) -> None:
+        """Note a mark where the recording is now, or where the file begins that is to begin with it."""
+        segments = self.settings.segments
+        if self.cutting is None or segments is None or not segments.at_marks:
+            self.marks.add(name)
+            return
+        self._marks_at_cut.append((*self.instruments.now, name))
+        self.cutting.ask()
+
     def list_streams(self, order: Sequence[int]) -> None:
         """List the streams of these numbers first in the file, in this order."""
-        self._packager.order = tuple(order)
+        self.files.in_hand.packager.order = tuple(order)
 
     def note(self, kind: EventKind, **fields: Field) -> None:
         """Put an event into the log; one that tells of a trouble changes the state, too."""
@@ -267,11 +306,14 @@ class RunningRecording(Observer):
 
     # The writer's observer.
 
-    def flushed(self, record: FlushRecord) -> None:
-        """Put a flush into the log, and its frames into their table."""
-        if self._table is not None:
-            self._table.flushed(record.file_bytes)
-        self.instruments.flushed(record)
+    def segment_flushed(self, segment: Segment, record: FlushRecord) -> None:
+        """Put a flush into the log of its file."""
+        record = replace(record, index=self._flushes)
+        self._flushes += 1
+        if segment.log is None or segment is self.files.in_hand:
+            self.instruments.flushed(record)
+        else:
+            self.instruments.noted_before(record, segment.log)
         self.marks.settle()
         if self.settings.on_flush is not None:
             self.settings.on_flush(record)
@@ -295,10 +337,12 @@ class RunningRecording(Observer):
         self.intake.close()
         return self.states.commits
 
-    def over(self, closed: Closed) -> None:
+    def segment_over(self, segment: Segment, closed: Closed) -> None:
         """Tell of the finished file; the pipeline, which may wait for room, learns of a failure."""
-        if self._table is not None:
-            self._table.close()
+        if segment is not self.files.in_hand:
+            self._over_before(segment, closed)
+            return
+        self.files.over(segment)
         if self.states.ending is Ending.UNSTOPPED:
             self.note(EventKind.STOP, because=Ending.UNSTOPPED.value)
         if closed.committed:
@@ -321,9 +365,53 @@ class RunningRecording(Observer):
             device=self._needs.device,
         )
 
-    def _laid(self, unit: AccessUnit, laid: Laid) -> None:
-        if self._table is not None and unit.stream == VIDEO:
-            self._table.add(unit, laid.offset + laid.lead_bytes, laid.unit_bytes)
+    def _laid(self, file: Segment, unit: AccessUnit) -> None:
+        """Note where a file of several lies in the recording, once the first frame is in it."""
+        if self.cutting is None or file.is_told:
+            return
+        if unit.stream != VIDEO and self.settings.video is not None:
+            return
+        file.is_told = True
+        self._note_marks()
+        self.note(EventKind.SEGMENT, number=file.number, stream=unit.stream, pts=unit.pts, begins_s=file.begins_s)
+
+    def _go_on_in(self, file: Segment, unit: AccessUnit) -> None:
+        self.files.go_on_in(file, unit, self.pipeline.tally.first_pts or 0, self.instruments)
+        self._note_marks()
+        log.info("Going on in %s", file.writer.final_output_path)
+
+    def _note_marks(self) -> None:
+        """The marks that a file was to begin with are where the one in hand begins."""
+        while self._marks_at_cut:
+            time_ns, elapsed_s, name = self._marks_at_cut.popleft()
+            begins_s = self.files.in_hand.begins_s
+            self.instruments.event_at(time_ns, elapsed_s, EventKind.MARK, name=name, media_s=begins_s)
+
+    def _over_before(self, segment: Segment, closed: Closed) -> None:
+        """A file is over that the recording does not end with."""
+        self.files.over(segment)
+        if closed.error is not None:
+            words = f"{closed.error}; the recording goes on in the next file"
+            self.degrade(segment.writer.final_output_path.name, words)
+        if segment.log is None:
+            return
+        if closed.committed:
+            fields: dict[str, Field] = {
+                "path": str(closed.path),
+                "bytes": closed.size_bytes,
+                "duration_s": segment.duration_s,
+            }
+            time_ns, elapsed_s = self.instruments.now
+            self.instruments.noted_before(Event(time_ns, elapsed_s, EventKind.COMMIT, fields), segment.log)
+        segment.log.close()
+        if not closed.size_bytes:
+            segment.log.remove()
+
+    def _next_file(self, because: str | None) -> None:
+        if because is None:
+            self.restore("next file")
+        else:
+            self.degrade("next file", because)
 
     def _gap(self, stream: int, seconds: float, is_filled: bool) -> None:
         self.note(EventKind.GAP, stream=stream, seconds=seconds, filled=is_filled)
@@ -338,13 +426,21 @@ class RunningRecording(Observer):
     def _degraded_rule(self, _: Sample) -> str | None:
         return self.states.degraded_because if self.states.state is State.DEGRADED else None
 
-    def _ended(self) -> None:
+    def _overdue_rule(self, _: Sample) -> str | None:
+        overdue_s = 0.0 if self.cutting is None else self.cutting.overdue_s
+        if overdue_s < _LONGEST_OVERDUE_S or not self.is_recording:
+            return None
+        return f"the next file has been due for {overdue_s:.0f} s: no keyframe came, or it cannot be opened"
+
+    def _end(self) -> None:
         """All is done, or has failed."""
         self.marks.settle()
+        while self._marks_at_cut:
+            self.marks.add(self._marks_at_cut.popleft()[2])
         if (error := self.error) is not None:
             self.note(EventKind.FAILURE, error=type(error).__name__, message=str(error))
         self._has_ended = True
-        if error is None and not self.writer.file_bytes:
+        if error is None and not self.files.bytes:
             because = self.ended_because or "no media came"
             log.warning("%s: no file was made: %s", self.final_output_path, because)
         self._shared.leave(self._load)

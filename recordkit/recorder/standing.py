@@ -23,8 +23,8 @@ class Standing(Logged):
 
     @property
     def final_output_path(self) -> Path:
-        """Where the finished recording will be."""
-        return self._parts.writer.final_output_path
+        """Where the finished recording will be; of several files the one that is being written."""
+        return self._parts.final_output_path
 
     @property
     def temp_output_path(self) -> Path:
@@ -49,7 +49,7 @@ class Standing(Logged):
     @property
     def file_bytes(self) -> int:
         """Bytes that flushes have written so far."""
-        return self._parts.writer.file_bytes
+        return self._parts.files.bytes
 
     @property
     def bytes_at_risk(self) -> int:

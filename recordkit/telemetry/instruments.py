@@ -17,6 +17,7 @@ from .clocks import Clocks
 from .frames import Log
 from .journal import Journal
 from .logfile import LogFile, log_path
+from .logs import Logs
 from .process import ProcessProbe
 from .sampler import Sampler, Standing
 from .schema import Record
@@ -65,10 +66,11 @@ class Instruments:
         self._counts = counts
         self._interval_s = interval_s
         self._path = _path_of_log(final_path, log_file)
+        self._log_file = log_file
         self._header = header
         self._journal = Journal(clock)
         self._alerts = Alerts(alerts, self._journal, final_path.parent, queue_bound, clock, system, on_alert)
-        self._file: LogFile | None = None
+        self.logs = Logs()
         self._sampler: Sampler | None = None
         self._clocks = Clocks(clock)
         self._written_s = 0.0
@@ -77,13 +79,19 @@ class Instruments:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"recordkit-sample:{final_path.name}", daemon=True)
 
-    def start(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Begin: open the log, start the thread. ``loop`` is the event loop to measure the lag of."""
+    def start(self, loop: asyncio.AbstractEventLoop | None, first_path: Path | None = None) -> None:
+        """Begin: open the log, start the thread. ``loop`` is the event loop to measure the lag of.
+
+        ``first_path`` is that of the first of several files, named only now.
+        """
         self._journal.begin()
         self._header = {**self._header, "started_ns": self._clock.time_ns()}
+        if first_path is not None:
+            self._header |= {"recording": first_path.name, "path": str(first_path)}
+            self._path = _path_of_log(first_path, self._log_file)
         if self._path:
-            self._file = LogFile(self._path, self._header)
-            self._journal.follow(self._file.add)
+            self.logs.file = LogFile(self._path, self._header)
+            self._journal.follow(self.logs.add)
         self._journal.event(EventKind.START)
         if self._interval_s > 0:
             self._sampler = Sampler(
@@ -117,12 +125,24 @@ class Instruments:
         """The newest flushes, oldest first."""
         return self._journal.flushes
 
+    def log_beside(self, final_path: Path, **facts: object) -> LogFile | None:
+        """Open the log of another file of the recording, with more ``facts`` in its header; see ``logs``."""
+        path = _path_of_log(final_path, self._log_file)
+        named = {"recording": final_path.name, "path": str(final_path), **facts}
+        return None if path is None else LogFile(path, {**self._header, **named})
+
     def flushed(self, record: FlushRecord) -> None:
         """Note a flush; the first brings the first byte to the disk."""
         if record.index == 0:
             self._journal.event(EventKind.FIRST_BYTE)
         self._journal.add(record)
         self._write()
+
+    def noted_before(self, record: Record, file: LogFile) -> None:
+        """Note what happened to a file that others have followed; ``file`` is its log."""
+        self._journal.add(record, without=self.logs.add)
+        file.add(record)
+        file.write()
 
     def event(self, kind: EventKind, **fields: Field) -> Event:
         """Note that something happened."""
@@ -198,14 +218,12 @@ class Instruments:
 
     def _write(self) -> None:
         self._written_s = self._journal.elapsed_s
-        if self._file is not None:
-            self._file.write()
+        self.logs.write()
 
     def _close_log(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            if not self._keep_log:
-                self._file.remove()
+        self.logs.close()
+        if self.logs.file is not None and not self._keep_log:
+            self.logs.file.remove()
 
 
 def _path_of_log(final_path: Path, wanted: bool | Path) -> Path | None:

@@ -124,10 +124,10 @@ class Journal:
         self.add(event)
         return event
 
-    def add(self, record: Record) -> None:
-        """Note a record."""
+    def add(self, record: Record, *, without: Callable[[Record], None] | None = None) -> None:
+        """Note a record, and tell all followers but ``without``."""
         with self._lock:
-            self._hold(record)
+            self._hold(record, without)
 
     def contents(self) -> Contents:
         """A copy of all that is held."""
@@ -139,7 +139,7 @@ class Journal:
         events = [event for _, event in merge(self._kept, self._events, self._keyframes, key=_number)]
         return Contents(_unpacked(self._flushes), (*self._thinned, *run, *self._newest), in_order(events))
 
-    def _hold(self, record: Record) -> None:
+    def _hold(self, record: Record, without: Callable[[Record], None] | None = None) -> None:
         if isinstance(record, FlushRecord):
             self._flushes.append(_PACKING.pack(record))
             self._last_flush = record
@@ -151,7 +151,8 @@ class Journal:
             self._event_count += 1
             self._queue_of(record.kind).append((self._event_count, record))
         for follower, onlooker in self._followers:
-            onlooker.tell(follower, record)
+            if follower != without:
+                onlooker.tell(follower, record)
 
     def _queue_of(self, kind: EventKind) -> list[tuple[int, Event]] | deque[tuple[int, Event]]:
         if kind in KEPT_FOR_GOOD:

@@ -94,6 +94,10 @@ class Buffer:
         self._filling, self._free = slots
         self._last_flush_s = now_s
 
+    def begin(self) -> None:
+        """The first interval counts from now."""
+        self._last_flush_s = self._clock.monotonic()
+
     def let_go(self) -> None:
         """Drop the slots, which keep their memory."""
         self.publish()

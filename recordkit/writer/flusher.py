@@ -54,10 +54,11 @@ class Flusher:
         self._started_s = 0.0
         self._process = psutil.Process()
 
-    def begin(self) -> float:
-        """The time from which the records count: now."""
-        self._started_s = self._clock.monotonic()
-        return self._started_s
+    def begin(self, started_s: float | None = None) -> float:
+        """The records count from ``started_s``, or from now on; returns what it is now."""
+        now_s = self._clock.monotonic()
+        self._started_s = now_s if started_s is None else started_s
+        return now_s
 
     def flush(self, job: Job, tail: Tail) -> FlushRecord:
         """Write the job's slot where it belongs, and sync it if each flush is to be. Raises WriteError."""

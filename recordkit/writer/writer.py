@@ -71,8 +71,8 @@ class Writer:
             target=self._run, name=f"recordkit-write:{self.final_output_path.name}", daemon=True
         )
 
-    def start(self) -> None:
-        """Open the files and start the thread.
+    def start(self, started_s: float | None = None) -> None:
+        """Open the files and start the thread. Flush records count from ``started_s``; without it from now on.
 
         Raises the errors of ``Output.open`` and ``Tail``, and AdmissionError where there is no thread or no
         memory; nothing is left behind then.
@@ -84,7 +84,7 @@ class Writer:
             self._tail = Tail(self._output, self._slot_packets, self._system)
             if syncs:
                 self._output.sync_folder()
-            self._buffer.open(self._tail.slots, self._flusher.begin())
+            self._buffer.open(self._tail.slots, self._flusher.begin(started_s))
             log.info("Using DIRECT FILE WRITING with buffered flushing (%gMB threshold)", threshold / 2**20)
             begin(self._thread, self.final_output_path.name)
         except BaseException as error:
@@ -103,6 +103,11 @@ class Writer:
                     "end another recording, or raise the limit (ulimit -v)",
                 ) from error
             raise
+
+    def begin(self) -> None:
+        """The first unit comes now, and with it the first interval begins; the file was opened ahead of time."""
+        with self._changed:
+            self._buffer.begin()
 
     @property
     def tail_bytes(self) -> int:

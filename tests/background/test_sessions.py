@@ -116,6 +116,20 @@ def test_a_recording_from_beginning_to_end(tmp_path: Path) -> None:
             call()
 
 
+def test_a_session_goes_on_in_another_file_when_it_is_told_to(tmp_path: Path) -> None:
+    with rk.start(SMALL, tmp_path / "{number}.ts", video=FAST, segments=rk.Segments(at_marks=True)) as session:
+        until(lambda: session.figures.duration_s)
+        session.cut()
+        until(lambda: (tmp_path / "1.ts").exists())
+        session.mark("the second half")
+        until(lambda: (tmp_path / "2.ts").exists())
+    recording = session.recording
+    assert [one.path.name for one in recording.segments] == ["1.ts", "2.ts", "3.ts"]
+    assert recording.bytes == sum(one.path.stat().st_size for one in recording.segments)
+    for one in recording.segments:
+        check(one.path)
+
+
 def test_the_end_of_the_media_ends_it_and_a_block_waits_for_that(tmp_path: Path) -> None:
     with rk.start(SMALL, tmp_path / "a.ts", video=FAST, seconds=0.5) as session:
         assert session.wait(GUARD_S)

@@ -35,6 +35,14 @@ def test_the_synthetic_source_is_recorded_and_found_sound(tmp_path: Path) -> Non
     assert "60 frames, 0 lost, 0 repeated, 0 out of order, 0 unreadable" in shown
 
 
+def test_a_recording_goes_on_in_one_file_after_the_other(tmp_path: Path) -> None:
+    pattern = tmp_path / "{number:02d}.ts"
+    code, shown, errors = call(*SYNTHETIC, "--seconds", 2, "--segment", "1s", "--segment-bytes", "1GB", pattern)
+    assert (code, errors) == (0, "")
+    assert "02.ts and 1 file before it" in shown.replace("\n", "")
+    assert sorted(path.name for path in tmp_path.glob("*.ts")) == ["01.ts", "02.ts"]
+
+
 def test_an_overview_is_drawn_where_it_was_asked_for(tmp_path: Path) -> None:
     picture = tmp_path / "overview.png"
     code, _, _ = call(*SYNTHETIC, "--seconds", 1, "--plot", picture, tmp_path / "out.ts")

@@ -15,12 +15,12 @@ from recordkit.model import AccessUnit, EncodedUnit, EventKind
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import TablesEvent
 from recordkit.mpegts.scanner import Scanner
+from recordkit.recorder.files import Files
 from recordkit.recorder.opening import LONGEST_HOLD_S
 from recordkit.recorder.pipeline import Pipeline
+from recordkit.recorder.segment import SegmentObserver
 from recordkit.recorder.state import Ending, StateTable
 from recordkit.settings import AudioSettings, RecordingSettings, VideoSettings
-from recordkit.writer.observer import Observer
-from recordkit.writer.writer import Writer
 
 from ..steering import (
     AUDIO,
@@ -81,20 +81,17 @@ class FakeStreams:
             assert self.changed.wait_for(lambda: self.coded >= count, GUARD_S)
 
 
-class Rig(Observer):
+class Rig(SegmentObserver):
     def __init__(self, path, *, expected, bound, overflow, **settings):
         self.clock = FakeClock()
         self.system = FaultySystem()
         self.intake = Intake(bound, overflow, self.clock)
         self.streams = FakeStreams()
-        packetiser = Packetiser()
-        self.writer = Writer(
-            RecordingSettings(
-                path=path, flush_threshold=64 * KIB, _clock=self.clock, _system=self.system, **settings
-            ),
-            packetiser,
-            self,
+        own = RecordingSettings(
+            path=path, flush_threshold=64 * KIB, _clock=self.clock, _system=self.system, **settings
         )
+        files = Files(own, Packetiser, self)
+        self.writer = files.in_hand.writer
         self.states = StateTable()
         self.states.start()
         self.outcome = []
@@ -103,8 +100,7 @@ class Rig(Observer):
             "talk",
             self.intake,
             self.streams,
-            packetiser,
-            self.writer,
+            files,
             self.states,
             self.clock,
             expected=expected,
