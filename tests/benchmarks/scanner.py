@@ -53,7 +53,7 @@ def write_recording(path: Path, case: Case, size: int) -> int:
     packetiser, shift, made = declared(case), 0, 0
     buffer = PacketBuffer(np.empty((FLUSH_PACKETS + 8192, PACKET_BYTES), np.uint8))
     with path.open("wb", buffering=0) as file:
-        while made < size:
+        while made + buffer.used_bytes < size:
             for unit in case.units:
                 packetiser.lay(replace(unit, pts=unit.pts + shift, dts=unit.dts + shift), buffer)
                 if buffer.used >= FLUSH_PACKETS:
