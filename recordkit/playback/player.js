@@ -512,8 +512,13 @@ class Film {
     this.video.playbackRate = lag > 0.4 ? 1 + Math.min((lag - LIVE_LAG_S) * 0.3, 0.25) : lag < 0.12 ? 0.96 : 1;
   }
 
+  // Whether all of it has been played; what ended is begun anew only by a seek.
+  isDone() {
+    return !this.status.growing && this.video.ended && !this.wanted && !this.goal;
+  }
+
   async play() {
-    if (this.isImages || this.player.mode !== "full") return;
+    if (this.isImages || this.player.mode !== "full" || this.isDone() || this.isEarly) return;
     try {
       await this.video.play();
     } catch (error) {
@@ -643,6 +648,12 @@ class View {
 
   get first() {
     return this.films[0];
+  }
+
+  // The film that the others follow: the first one, as long as it lasts.
+  get lead() {
+    const end = (film) => film.status.duration + this.shift(film.of);
+    return this.films.find((one) => !one.isDone()) ?? this.films.reduce((last, one) => (end(one) > end(last) ? one : last));
   }
 
   shift(of) {
@@ -792,9 +803,9 @@ class View {
   }
 
   now() {
-    const { first } = this;
-    const target = first.target === null || first.target === undefined ? -1 : first.place(first.target);
-    return (target >= 0 ? first.times[target] : first.media_s) + this.shift(0);
+    const { lead } = this;
+    const target = lead.target === null || lead.target === undefined ? -1 : lead.place(lead.target);
+    return (target >= 0 ? lead.times[target] : lead.media_s) + this.shift(lead.of);
   }
 
   duration() {
@@ -827,8 +838,8 @@ class View {
   }
 
   ended(film) {
-    if (film !== this.first || film.status.growing || !this.isPlaying) return;
-    this.pause();
+    if (film.status.growing || !this.isPlaying) return;
+    if (film.isImages ? film === this.first : this.films.every((one) => one.isDone())) this.pause();
   }
 
   finished() {
@@ -976,7 +987,8 @@ class View {
     if (this.isClosed) return;
     if (this.isFollowing && this.isPlaying) for (const film of this.films) film.keepUp();
     else if (this.isPlaying && this.films.length > 1) this.together();
-    if (this.isPlaying && this.films.some((film) => film.video.paused && !film.isImages && !film.video.ended && this.mode === "full"))
+    const stands = (film) => film.video.paused && !film.isImages && !film.video.ended && !film.isEarly;
+    if (this.isPlaying && this.mode === "full" && this.films.some(stands))
       for (const film of this.films) if (film.source && film.video.readyState > 2) film.play();
     for (const film of this.films) film.watch();
     this.report();
@@ -984,9 +996,15 @@ class View {
   }
 
   together() {
-    const time = this.first.video.currentTime + this.shift(0);
-    for (const film of this.films.slice(1)) {
-      const off = time - this.shift(film.of) - film.video.currentTime;
+    const { lead } = this;
+    const time = lead.video.currentTime + this.shift(lead.of);
+    for (const film of this.films) {
+      const at = time - this.shift(film.of);
+      // It begins later than the others: until then its first frame stands.
+      film.isEarly = at < 0;
+      if (film.isEarly) film.video.pause();
+      if (film === lead || film.isEarly || film.isDone() || (at >= film.status.duration && !film.status.growing)) continue;
+      const off = at - film.video.currentTime;
       if (Math.abs(off) > 0.5 && !film.wanted && !film.goal) film.goTime(time - this.shift(film.of));
       else film.video.playbackRate = this.speed * (1 + Math.min(Math.max(off, -0.1), 0.1));
     }
@@ -1000,9 +1018,10 @@ class View {
   }
 
   draw(film) {
-    if (!this.time || (film && film !== this.first)) return;
-    const [duration, { first }] = [this.duration(), this];
-    const now = first.media_s + this.shift(0);
+    const { first, lead } = this;
+    if (!this.time || (film && film !== lead && film !== first)) return;
+    const duration = this.duration();
+    const now = lead.media_s + this.shift(lead.of);
     this.time.textContent = `${clock(now)} / ${clock(duration, 1)}`;
     this.frame.textContent = first.number < 0 ? "" : `frame ${first.number.toLocaleString("en")}`;
     this.when.textContent = Number.isFinite(first.when) ? new Date(first.when).toISOString().replace("T", " ").replace("Z", "") : "";

@@ -455,6 +455,24 @@ def test_a_player_plays_steps_and_goes_where_code_sends_it(lab, cells):
 
 
 @pytest.mark.judge
+def test_recordings_side_by_side_go_on_until_the_longest_ends(lab, cells):
+    for name, seconds in (("left", 1), ("right", 2)):
+        source = rk.Synthetic(width=320, height=180, realtime=False, seconds=seconds)
+        rk.record(source, lab.folder / f"{name}.ts", overwrite=True)
+    notebook = cells("import recordkit as rk\nplayer = rk.Player(['left.ts', 'right.ts'])\nplayer")
+    until_view(notebook, "view.films.every((film) => film.number === 0)")
+    notebook.find(".recordkit-player").focus()
+    notebook.page.keyboard.press("Space")
+    until_view(notebook, "view.films[0].isDone() && view.films[1].number > 32 && view.isPlaying")
+    until_view(notebook, "!view.isPlaying && view.now() > 1.9")
+    assert [number_in_frame(notebook, of) for of in (0, 1)] == [29, 59]
+    notebook.page.keyboard.press("Home")
+    until_view(notebook, "view.films.every((film) => film.number === 0 && !film.video.seeking && !film.goal)")
+    assert [number_in_frame(notebook, of) for of in (0, 1)] == [0, 0]
+    assert notebook.faults == []
+
+
+@pytest.mark.judge
 def test_what_a_page_cannot_play_is_said_in_words_and_shown_all_the_same(lab, cells):
     clip = make_clip(lab.folder / "plain.ts", seconds=3)
     make_clip(lab.folder / "old.avi", video="mpeg4", seconds=1)
