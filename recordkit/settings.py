@@ -167,7 +167,7 @@ class Segments:
     """
 
     every: Setting[NumberLike | None, float | None] = Setting(
-        maybe(seconds(1, 30 * _DAY_S, "give 1 second to 30 days, such as '10min' or 3600")), None
+        maybe(seconds(0.1, 30 * _DAY_S, "give 0.1 seconds to 30 days, such as '10min' or 3600")), None
     )
     max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(whole(100_000, 1 << 60, "bytes")), None)
     at_clock: Setting[bool, bool] = Setting(flag, False)

@@ -310,7 +310,7 @@ class RunningRecording(SegmentObserver):
         """Put a flush into the log of its file."""
         record = replace(record, index=self._flushes)
         self._flushes += 1
-        if segment.log is None or segment is self.files.in_hand:
+        if segment is self.files.in_hand:
             self.instruments.flushed(record)
         else:
             self.instruments.noted_before(record, segment.log)
@@ -338,18 +338,22 @@ class RunningRecording(SegmentObserver):
         return self.states.commits
 
     def segment_over(self, segment: Segment, closed: Closed) -> None:
-        """Tell of the finished file; the pipeline, which may wait for room, learns of a failure."""
-        if segment is not self.files.in_hand:
-            self._over_before(segment, closed)
-            return
+        """Tell of a finished file; the pipeline, which may wait for room in the last one, learns of a failure."""
+        is_last = segment is self.files.in_hand
         self.files.over(segment)
-        if self.states.ending is Ending.UNSTOPPED:
+        if is_last and self.states.ending is Ending.UNSTOPPED:
             self.note(EventKind.STOP, because=Ending.UNSTOPPED.value)
         if closed.committed:
-            self.note(
-                EventKind.COMMIT, path=str(closed.path), bytes=closed.size_bytes, duration_s=self.ledger.duration_s
-            )
-        self.pipeline.wake()
+            self._committed(segment, closed)
+        elif closed.error is not None and not is_last:
+            words = f"{closed.error}; the recording goes on in the next file"
+            self.degrade(segment.writer.final_output_path.name, words)
+        if is_last:
+            self.pipeline.wake()
+        elif segment.log is not None:
+            segment.log.close()
+            if not closed.size_bytes:
+                segment.log.remove()
 
     def queue(self) -> QueueStatus:
         """What waits before the writer."""
@@ -387,25 +391,18 @@ class RunningRecording(SegmentObserver):
             begins_s = self.files.in_hand.begins_s
             self.instruments.event_at(time_ns, elapsed_s, EventKind.MARK, name=name, media_s=begins_s)
 
-    def _over_before(self, segment: Segment, closed: Closed) -> None:
-        """A file is over that the recording does not end with."""
-        self.files.over(segment)
-        if closed.error is not None:
-            words = f"{closed.error}; the recording goes on in the next file"
-            self.degrade(segment.writer.final_output_path.name, words)
-        if segment.log is None:
-            return
-        if closed.committed:
-            fields: dict[str, Field] = {
-                "path": str(closed.path),
-                "bytes": closed.size_bytes,
-                "duration_s": segment.duration_s,
-            }
+    def _committed(self, segment: Segment, closed: Closed) -> None:
+        """One of the files, or the only one, has its final name."""
+        fields: dict[str, Field] = {
+            "path": str(closed.path),
+            "bytes": closed.size_bytes,
+            "duration_s": segment.duration_s,
+        }
+        if segment is self.files.in_hand:
+            self.note(EventKind.COMMIT, **fields)
+        else:
             time_ns, elapsed_s = self.instruments.now
             self.instruments.noted_before(Event(time_ns, elapsed_s, EventKind.COMMIT, fields), segment.log)
-        segment.log.close()
-        if not closed.size_bytes:
-            segment.log.remove()
 
     def _next_file(self, because: str | None) -> None:
         if because is None:

@@ -52,6 +52,12 @@ def is_mp4(view: View) -> bool:
     return view.read(4, HEADER_BYTES) in (b"ftyp", b"styp", b"moov")
 
 
+def is_finished(view: View) -> bool:
+    """Whether it is a plain MP4 with all its tables, as the end of a recording makes it."""
+    at = int.from_bytes(view.read(0, 4))
+    return view.read(at + 4, at + HEADER_BYTES) == b"mdat" and scan(view, view.size).report.finished
+
+
 def scan(
     view: View,
     end: int,

@@ -97,6 +97,11 @@ def _doubt(header: TailHeader) -> str:
 def _plan_chunks(plan: Plan, descriptor: int, slots: list[Overlay], header: TailHeader | None) -> None:
     """The plan for a recording in MP4."""
     file = View(descriptor, plan.size)
+    if chunks.is_finished(file):
+        # All of the tail is in it; what a slot has of the beginning is from before that was turned.
+        plan.overlays = []
+        _settle(plan, descriptor, file, [], (plan.size, []))
+        return
     plan.overlays = _without_holes(plan.size, slots)
     if header is None or not plan.overlays:
         _settle(plan, descriptor, file, slots, chunks.usable_end(file))

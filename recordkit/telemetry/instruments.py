@@ -138,11 +138,12 @@ class Instruments:
         self._journal.add(record)
         self._write()
 
-    def noted_before(self, record: Record, file: LogFile) -> None:
+    def noted_before(self, record: Record, file: LogFile | None) -> None:
         """Note what happened to a file that others have followed; ``file`` is its log."""
         self._journal.add(record, without=self.logs.add)
-        file.add(record)
-        file.write()
+        if file is not None:
+            file.add(record)
+            file.write()
 
     def event(self, kind: EventKind, **fields: Field) -> Event:
         """Note that something happened."""

@@ -92,6 +92,17 @@ def test_a_finish_that_was_all_written_stays_as_it_is(lying, laid, turned):
     assert lying.final.read_bytes() == laid.whole
 
 
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_tail_that_has_the_beginning_too_changes_nothing_of_a_finished_file(lying, laid, committed):
+    """A recording of one flush, killed before its tail was removed."""
+    lying.lay(laid.whole, [(0, laid.partial)], packet_bytes=1)
+    if committed:
+        lying.partial.rename(lying.final)
+    rk.recover(lying.folder)
+    assert lying.final.read_bytes() == laid.whole
+    assert lying.names() == ["talk.mp4"]
+
+
 def test_a_recovery_may_fail_at_each_call_and_be_repeated(tmp_path, laid):
     """Each call to the system in turn fails once; the next recovery ends with the same file."""
     calls = 0

@@ -30,7 +30,7 @@ import recordkit
 from recordkit.errors import RecordkitError
 from recordkit.model import AccessUnit
 from recordkit.recorder.recorder import Recorder
-from recordkit.settings import AudioSettings, RecordingSettings, VideoSettings
+from recordkit.settings import AudioSettings, RecordingSettings, Segments, VideoSettings
 from recordkit.sources.synthetic import Synthetic
 from recordkit.writer.buffer import Laid, NotLaid
 from recordkit.writer.writer import Writer
@@ -40,6 +40,15 @@ from .orders import Order, Told
 
 PACKAGE = Path(recordkit.__file__).parent
 WRITE_PATH = ("writer", "mpegts/packetiser.py", "mp4/packager.py", "mp4/movie.py", "mp4/samples.py", "system.py")
+CUTS = (
+    "recorder/cutting.py",
+    "recorder/files.py",
+    "recorder/segment.py",
+    "telemetry/logs.py",
+    "writer/writer.py",
+    "writer/closing.py",
+    "writer/output.py",
+)
 RECOVERY = ("recovery", "system.py")
 FPS = 25
 FAILED = 3
@@ -124,6 +133,7 @@ def record(**values: Any) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order.file_limit, order.file_limit))
     lay = Writer.lay
     units = 0
+    laid: dict[Writer, int] = {}
 
     def lay_and_tell(writer: Writer, unit: AccessUnit) -> Laid | NotLaid:
         nonlocal units
@@ -134,7 +144,8 @@ def record(**values: Any) -> None:
                 told.tell("begin_ticks", unit.pts)
             told.tell("begin_ticks", min(told.begin_ticks, unit.pts))
             told.tell("end_ticks", max(told.end_ticks, unit.pts + unit.duration))
-            told.tell("bytes", writer.laid_bytes)
+            laid[writer] = writer.laid_bytes
+            told.tell("bytes", sum(laid.values()))
             told.tell("units", units)
         return done
 
@@ -155,12 +166,13 @@ def record(**values: Any) -> None:
         flush_interval=order.flush_interval,
         durability="flush" if order.durability == "flush" else "process",
         _system=hurting(order),
-        queue_bytes=RecordingSettings(path=order.path).queue_bytes if order.realtime else _SHORT_QUEUE_BYTES,
+        queue_bytes=RecordingSettings(path="talk.ts").queue_bytes if order.realtime else _SHORT_QUEUE_BYTES,
         on_flush=flushed,
+        segments=None if order.every is None else Segments(every=order.every),
     )
     lines = None
     if order.line is not None or order.census is not None:
-        lines = Lines(WRITE_PATH, order.line)
+        lines = Lines(WRITE_PATH if order.every is None else CUTS, order.line)
         lines.begin()
     try:
         with recorder:

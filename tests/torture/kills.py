@@ -65,7 +65,7 @@ def _with_fault(outcome: Outcome, fault: str) -> Outcome:
     return Outcome(outcome.seed, (*outcome.faults, fault), outcome.lost_bytes, outcome.lost_ms, outcome.figures)
 
 
-def _chosen(seed: int, census: list[tuple[str, int, int]]) -> tuple[str, int, int]:
+def chosen(seed: int, census: list[tuple[str, int, int]]) -> tuple[str, int, int]:
     """Each line in turn, at one of the times that it begins: the first, the last or one between."""
     name, line, count = census[seed % len(census)]
     return name, line, random.Random(seed).choice((1, max(1, count // 2), random.Random(seed).randint(1, count)))
@@ -80,11 +80,11 @@ def kills_while_writing(folder: Path, *, suffix: str = ".ts") -> Iterator[Trial]
         short = {"seconds": 1.2, "realtime": False, "crf": 5, "piece": 20_000, "width": 320, "height": 180}
         order = order_for(first, suffix, census=str(folder / "lines.json"), **short)
         assert begun(nursery, order).wait() == 0, nursery.log.read_text()[-2000:]
-        census = _shuffled(json.loads((folder / "lines.json").read_text()), WRITE_PATH)
+        census = shuffled(json.loads((folder / "lines.json").read_text()), WRITE_PATH)
 
         def trial(seed: int, place: Path) -> Outcome:
             order = order_for(
-                place, suffix, durability=("flush", "process")[seed % 2], line=_chosen(seed, census), **short
+                place, suffix, durability=("flush", "process")[seed % 2], line=chosen(seed, census), **short
             )
             told = told_by(order)
             status = begun(nursery, order).wait()
@@ -107,12 +107,12 @@ def kills_while_recovering(folder: Path, *, suffix: str = ".ts") -> Iterator[Tri
         lines = str(folder / "lines.json")
         child = nursery.start("torture.child:recover", str(first / f"talk{suffix}"), None, lines)
         assert child.wait() == 0, nursery.log.read_text()[-2000:]
-        census = _shuffled(json.loads((folder / "lines.json").read_text()), RECOVERY)
+        census = shuffled(json.loads((folder / "lines.json").read_text()), RECOVERY)
 
         def trial(seed: int, place: Path) -> Outcome:
             lying = Lying(place, suffix=suffix)
             lay_awkwardly(lying)
-            line = _chosen(seed, census)
+            line = chosen(seed, census)
             faults = []
             status = nursery.start("torture.child:recover", str(lying.final), line).wait()
             if status not in (KILLED, 0):
@@ -130,7 +130,7 @@ def kills_while_recovering(folder: Path, *, suffix: str = ".ts") -> Iterator[Tri
         yield trial
 
 
-def _shuffled(lines: list[tuple[str, int, int]], modules: tuple[str, ...]) -> list[tuple[str, int, int]]:
+def shuffled(lines: list[tuple[str, int, int]], modules: tuple[str, ...]) -> list[tuple[str, int, int]]:
     """In an order of its own, so that a few trials go through all of it."""
     assert {name.split("/")[0] for name, _, _ in lines} <= {one.split("/")[0] for one in modules}
     random.Random(0).shuffle(lines)

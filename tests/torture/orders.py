@@ -46,7 +46,8 @@ class Order:
     within the package, a line in it and how often it may begin before the process dies at it.
     ``fault`` is a system call (as in FaultySystem), at which of its calls it fails, and the errno;
     ``is_short``: the write before it takes part of a packet. The power is cut before the call
-    ``power_cut``. No file may grow beyond ``file_limit`` bytes.
+    ``power_cut``. No file may grow beyond ``file_limit`` bytes. With ``every`` each file has so many seconds, and
+    ``path`` is a pattern; lines of what cuts are met, too.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Order:
     is_short: bool = False
     power_cut: tuple[str, int] | None = None
     file_limit: int | None = None
+    every: float | None = None
 
 
 def last_media_ms(told: dict[str, int]) -> float:
