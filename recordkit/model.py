@@ -302,6 +302,8 @@ class EventKind(StrEnum):
     ALERT_CLEARED = "alert cleared"
     STOP = "stop"
     COMMIT = "commit"
+    DELETED = "deleted"
+    HOOK_FAILED = "hook failed"
     FAILURE = "failure"
 
 

@@ -184,6 +184,10 @@ AudioLike = AudioSettings | Sequence[AudioSettings] | None
 FlushLogLike = bool | PathLike
 
 
+OnCommitLike = Callable[..., object] | Sequence[str] | None
+"""A function that is called with the finished Recording, or a command as a list of words."""
+
+
 class PortableOptions(TypedDict, total=False):
     """The settings of a recording that can be sent to another process; RecordingSettings describes them."""
 
@@ -201,6 +205,9 @@ class PortableOptions(TypedDict, total=False):
     sample_interval: NumberLike
     flush_log: FlushLogLike
     alerts: AlertSettings
+    keep: Keep | None
+    on_commit: OnCommitLike
+    on_commit_timeout: NumberLike
     admission: AdmissionPolicy
     embed_times: bool
     frame_table: bool
@@ -221,6 +228,18 @@ def _audio(name: str, value: Any) -> tuple[AudioSettings, ...]:  # noqa: ANN401 
     if not isinstance(given, Sequence) or not all(isinstance(one, AudioSettings) for one in given):
         raise SettingsError(name, value, "give AudioSettings, a sequence of them, or None for no audio")
     return tuple(given)
+
+
+def _on_commit(name: str, value: Any) -> Callable[..., object] | tuple[str, ...] | None:  # noqa: ANN401 - as above
+    if value is None or callable(value):
+        return cast("Callable[..., object] | None", value)
+    words = tuple(value) if isinstance(value, list | tuple) else ()
+    if not words or not all(isinstance(word, str) and "\0" not in word for word in words) or not words[0]:
+        advice = (
+            "give a function, or a command as a list of words, such as ['rclone', 'move', '{path}', 'remote:cam']"
+        )
+        raise SettingsError(name, value, advice)
+    return words
 
 
 def _flush_log(name: str, value: Any) -> bool | Path:  # noqa: ANN401 - whatever a caller gives
@@ -261,6 +280,13 @@ class RecordingSettings:
     alerts: Setting[AlertSettings, AlertSettings] = Setting(
         instance(AlertSettings, "give AlertSettings"), AlertSettings()
     )
+    keep: Setting[Keep | None, Keep | None] = Setting(
+        maybe(instance(Keep, "give recordkit.Keep(max_age=..., ...), or None to delete nothing")), None
+    )
+    on_commit: Setting[OnCommitLike, Callable[..., object] | tuple[str, ...] | None] = Setting(_on_commit, None)
+    on_commit_timeout: Setting[NumberLike, float] = Setting(
+        seconds(0.001, 1e6, "give a time above 0, such as 30 or '10min'"), 600.0
+    )
     admission: Setting[AdmissionPolicy, AdmissionPolicy] = Setting(one_of("check", "off"), "check")
     embed_times: Setting[bool, bool] = Setting(flag, True)
     frame_table: Setting[bool, bool] = Setting(flag, True)
@@ -288,6 +314,9 @@ class RecordingSettings:
             raise SettingsError("codec", "pcm", "only a recording whose name ends in .wav has a place for it")
         if self.video is None and not self.audio:
             raise SettingsError("video", None, "there must be video or audio to record")
+        if self.keep is not None and self.flush_log is not True and (self.video is None or not self.frame_table):
+            advice = "recordings are known by the log or the table beside them: leave flush_log or frame_table on"
+            raise SettingsError("keep", self.keep, advice)
         if self.finish == "fragmented" and Path(self.path).suffix != ".mp4":
             raise SettingsError("finish", self.finish, "only a recording whose name ends in .mp4 has fragments")
         if self.segments is not None:

@@ -96,6 +96,8 @@ class Worker:
             log.removeHandler(teller)
             log.setLevel(level)
         self._take_leave(encode(Type.ENDED, **outcome))
+        if self._recorder is not None:
+            self._recorder.wait_for_hooks()
 
     def _record(self, request: dict[str, Any]) -> Recording:
         if request.get("protocol") != PROTOCOL:

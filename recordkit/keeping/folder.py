@@ -42,9 +42,10 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What one look found: ``finished`` recordings by their files' names, the stems of ``unfinished`` ones.
+    """What one look found: ``finished`` recordings by their files' names, stems of ``unfinished`` ones.
 
-    ``finished_bytes`` are those of all that is finished. ``live_paths`` are the files of unfinished recordings,
+    ``finished_bytes`` are those of all that is finished, ``count`` is with those that are not; ``oldest_ns`` is
+    when the oldest one ended. ``live_paths`` are the files of unfinished recordings,
     which grow; ``deleted`` are names of recordings whose deletion was cut short. ``changed_ns`` is when the folder
     last changed, by its own time; 0 if that does not tell the next change.
     """
@@ -56,26 +57,17 @@ class Listing:
     live_paths: tuple[str, ...]
     deleted: tuple[str, ...]
     changed_ns: int
+    count: int
+    oldest_ns: int | None
 
     def is_pinned(self, stem: str) -> bool:
         """Whether the recording of this stem is pinned."""
         return stem + PIN_SUFFIX in self.names
 
     @property
-    def oldest_ns(self) -> int | None:
-        """When the oldest finished recording ended; None if there is none."""
-        return min(self.finished.values()).ended_ns if self.finished else None
-
-    @property
     def live_bytes(self) -> int:
         """Bytes of what is unfinished, as it is now."""
         return sum(map(_size, self.live_paths))
-
-    @property
-    def count(self) -> int:
-        """How many recordings there are, those that are unfinished too."""
-        begun = sum(not any(stem + suffix in self.finished for suffix in SUFFIXES) for stem in self.unfinished)
-        return len(self.finished) + begun
 
 
 class Folder:
@@ -115,6 +107,7 @@ class Folder:
         # What was being recorded under the name of an older recording has replaced that.
         self._learn(name for name in (new | (again & names)) if name.endswith(SUFFIXES))
         unfinished = {stem_of(name) for name in self._live}
+        begun = sum(not any(stem + suffix in self._finished for suffix in SUFFIXES) for stem in unfinished)
         growing = {stem + suffix for stem in unfinished for suffix in COMPANION_SUFFIXES} & names
         return Listing(
             names,
@@ -123,7 +116,9 @@ class Folder:
             unfinished,
             tuple(os.path.join(self.path, name) for name in self._live | growing),  # noqa: PTH118 - as above
             tuple(sorted(self._deleted)),
-            0 if 0 <= now_ns - changed_ns < _COARSEST_CLOCK_NS else changed_ns,
+            changed_ns if now_ns - changed_ns >= _COARSEST_CLOCK_NS else 0,
+            len(self._finished) + begun,
+            min(self._finished.values()).ended_ns if self._finished else None,
         )
 
     def _learn(self, mains: Iterable[str]) -> None:

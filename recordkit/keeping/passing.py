@@ -6,6 +6,7 @@ import fcntl
 import heapq
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class Passed:
 class Passes:
     """Passes over one folder. ``sound`` says what is wrong with a recording, for ``verified_only``.
 
-    Not for several threads at once; several processes take turns.
+    Several threads may share it; they take turns, and so do several processes.
     """
 
     def __init__(self, folder: Path, keep: Keep, system: System, sound: Sound) -> None:
@@ -111,6 +112,8 @@ class Passes:
         self._system = system
         self._sound = sound
         self._unsound: dict[tuple[str, Known], str] = {}
+        self._taking_turns = threading.Lock()
+        self._last: Passed | None = None
 
     def run(self, now_ns: int, *, dry_run: bool = False, ahead_bytes: int = 0) -> Passed:
         """Delete what is beyond the bounds, or will be with ``ahead_bytes`` more; ``dry_run`` says what would go.
@@ -118,7 +121,7 @@ class Passes:
         Raises OutputAccessError if the folder cannot be read, OutputBusyError while another pass is at work in it.
         """
         path = self._folder.path
-        with _turn(path, self._system):
+        with self._taking_turns, _turn(path, self._system):
             try:
                 listing = self._folder.look(now_ns)
                 if listing.deleted and not dry_run:
@@ -136,13 +139,32 @@ class Passes:
                     room.without(known.bytes if one is None else one.bytes)
                 if one is not None:
                     judged.append(one)
-            return Passed(tuple(judged), listing, room, room.beyond(self.keep, ahead_bytes))
+            self._last = Passed(tuple(judged), listing, room, room.beyond(self.keep))
+            return self._last
+
+    def is_due(self, now_ns: int, ahead_bytes: int = 0) -> bool:
+        """Whether a pass may find something to do; that looks at the folder and what grows in it alone."""
+        last = self._last
+        if last is None or not last.listing.changed_ns:
+            return True
+        path, listing = self._folder.path, last.listing
+        try:
+            if os.stat(path).st_mtime_ns != listing.changed_ns:  # noqa: PTH116 - several times a second
+                return True
+            free_bytes = self._system.free_bytes(path) if self.keep.min_free is not None else None
+        except OSError:
+            return True  # the pass will say so
+        room = Room(listing.count, listing.finished_bytes + listing.live_bytes, free_bytes)
+        return self._is_old(listing, now_ns) or room.beyond(self.keep, ahead_bytes) is not None
+
+    def _is_old(self, listing: Listing, now_ns: int) -> bool:
+        max_age, oldest_ns = self.keep.max_age, listing.oldest_ns
+        return max_age is not None and oldest_ns is not None and now_ns - oldest_ns > max_age * 1e9
 
     def _due(self, listing: Listing, room: Room, now_ns: int, ahead_bytes: int) -> Iterator[tuple[str, Known, str]]:
         """What is beyond a bound, the oldest first, as long as ``room``, which changes meanwhile, asks for it."""
-        max_age, oldest_ns = self.keep.max_age, listing.oldest_ns
-        is_old = max_age is not None and oldest_ns is not None and now_ns - oldest_ns > max_age * 1e9
-        if not is_old and room.beyond(self.keep, ahead_bytes) is None:
+        max_age = self.keep.max_age
+        if not self._is_old(listing, now_ns) and room.beyond(self.keep, ahead_bytes) is None:
             return
         oldest = [(known.ended_ns, name) for name, known in listing.finished.items()]
         heapq.heapify(oldest)

@@ -61,6 +61,11 @@ class Recorder(Fed):
     first finishes that one as ``talk (recovered).ts``, and ``"rename"`` moves it aside, still to be
     recovered, as ``talk (1).recording.ts``; one that is still being recorded is never touched.
 
+    With ``keep`` the folder's oldest recordings are deleted, as by ``recordkit.keep``, when a flush, a commit or
+    time would pass one of its bounds; nothing waits for that. ``on_commit`` is called with the finished Recording
+    once it has been committed, or is a command, as a list of words, ``{path}`` in them being its path (no shell):
+    in a thread of its own, in which it may take ``on_commit_timeout`` seconds.
+
     A sample of the process is taken every ``sample_interval`` seconds (0: never); ``flush_log``
     keeps flushes, samples and events beside the file in ``NAME.flushes.jsonl`` (a path: there;
     False: nowhere). ``alerts`` says what raises an alert, ``on_alert`` is called with each.
@@ -295,6 +300,10 @@ class Recorder(Fed):
     def _writer(self) -> Writer:
         """What writes the file in hand."""
         return self._parts.writer
+
+    def wait_for_hooks(self) -> bool:
+        """Wait until ``on_commit`` is done, as long as it may take (``on_commit_timeout``); whether it is."""
+        return self._parts.hooks is None or self._parts.hooks.join()
 
     def _abandon(self) -> None:
         """Do not wait for the end of the recording at the end of the program."""

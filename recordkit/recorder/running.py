@@ -27,6 +27,8 @@ from ..writer.writer import Writer
 from .admission import Load, Needs, memory_bytes
 from .cutting import Cutting
 from .files import Files
+from .hooks import Hooks
+from .keeper import Keeper
 from .ledger import Ledger
 from .marking import Marks
 from .pipeline import Pipeline
@@ -119,7 +121,26 @@ class RunningRecording(SegmentObserver):
             is_known=lambda: self.intake.newest is not None,
             is_live=lambda: self.ledger.received() is not None,
         )
+        name = self.final_output_path.name
+        self._keeper = (
+            None
+            if settings.keep is None
+            else Keeper(
+                name,
+                settings,
+                shared.passes(self.final_output_path.parent, settings.keep, settings.system),
+                self.note,
+            )
+        )
+        self.hooks = (
+            None
+            if settings.on_commit is None
+            else Hooks(name, settings.on_commit, settings.on_commit_timeout, self.note)
+        )
         alerts = settings.alerts
+        own = (self._degraded_rule, self._overdue_rule)
+        if self._keeper is not None:
+            own = (*own, self._keeper.nothing_to_delete)
         self.instruments = Instruments(
             self.final_output_path,
             {
@@ -136,7 +157,7 @@ class RunningRecording(SegmentObserver):
             self.ledger.standing,
             interval_s=settings.sample_interval,
             log_file=settings.flush_log,
-            alerts=replace(alerts, own=(*alerts.own, self._degraded_rule, self._overdue_rule)),
+            alerts=replace(alerts, own=(*alerts.own, *own)),
             queue_bound=settings.queue_bytes,
             on_alert=settings.on_alert,
             clock=clock,
@@ -206,6 +227,8 @@ class RunningRecording(SegmentObserver):
             self.instruments.logs.laid_s = lambda: self.ledger.duration_s
         self._let_go = look_after(owner or self, str(self.final_output_path), self)
         try:
+            if self._keeper is not None:
+                self._keeper.start()
             self.pipeline.start()
         except AdmissionError as error:
             self.states.fail(error)
@@ -242,6 +265,8 @@ class RunningRecording(SegmentObserver):
         ended = self.pipeline.join(timeout)
         if ended:
             self.instruments.join()
+            if self._keeper is not None:
+                self._keeper.join()
         return ended
 
     @property
@@ -315,6 +340,8 @@ class RunningRecording(SegmentObserver):
         else:
             self.instruments.noted_before(record, segment.log)
         self.marks.settle()
+        if self._keeper is not None:
+            self._keeper.wake()
         if self.settings.on_flush is not None:
             self.settings.on_flush(record)
 
@@ -403,6 +430,21 @@ class RunningRecording(SegmentObserver):
         else:
             time_ns, elapsed_s = self.instruments.now
             self.instruments.noted_before(Event(time_ns, elapsed_s, EventKind.COMMIT, fields), segment.log)
+            if self.hooks is not None:
+                self.hooks.committed(self._file(segment))
+        if self._keeper is not None:
+            self._keeper.wake()
+
+    def _file(self, segment: Segment) -> Recording:
+        """One file of several, as a recording of its own; the counters and the log are those of all."""
+        return Recording(
+            path=segment.path,
+            bytes=segment.writer.file_bytes,
+            duration_s=segment.duration_s,
+            streams=segment.packager.streams,
+            counters=self.ledger.counters,
+            flush_log=self.instruments.log,
+        )
 
     def _next_file(self, because: str | None) -> None:
         if because is None:
@@ -443,5 +485,11 @@ class RunningRecording(SegmentObserver):
         self._shared.leave(self._load)
         self._share.leave()
         self._let_go()
+        if self._keeper is not None:
+            self._keeper.end()
+        if self.hooks is not None:
+            if self.writer.committed:
+                self.hooks.committed(self.result() if self.cutting is None else self._file(self.files.in_hand))
+            self.hooks.end()
         self.states.over()
         self.instruments.end(keep_log=self.writer.file_bytes > 0)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
+from weakref import WeakValueDictionary
 
 from ..budget import Budget
+from ..keeping.keep import whats_wrong
+from ..keeping.passing import Passes
+from ..settings import Keep
 from ..signatures import named
-from ..system import Clock
+from ..system import Clock, System
 from ..telemetry.process import ProcessProbe
 from ..values import WholeLike, instance, maybe, whole
 from . import admission
@@ -53,6 +58,7 @@ class Shared:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._running: list[Callable[[], admission.Load]] = []
+        self._passes: WeakValueDictionary[tuple[Path, Keep, int], Passes] = WeakValueDictionary()
 
     @classmethod
     def of_process(cls, clock: Clock) -> Shared:
@@ -69,6 +75,15 @@ class Shared:
             if cls._of_process is None or cls._of_process._pid != os.getpid():
                 cls._of_process = cls()
             return cls._of_process
+
+    def passes(self, folder: Path, keep: Keep, system: System) -> Passes:
+        """The passes over ``folder``, which its recordings share: what lies there is known once."""
+        with self._lock:
+            key = (folder.absolute(), keep, id(system) if type(system) is not System else 0)
+            found = self._passes.get(key)
+            if found is None:
+                found = self._passes[key] = Passes(folder, keep, system, whats_wrong)
+            return found
 
     def admit(self, needs: admission.Needs) -> None:
         """Raises AdmissionError where the machine cannot carry one more recording beside those that run."""
