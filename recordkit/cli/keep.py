@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ..errors import SettingsError
 from ..printable import printable
 from ..settings import Keep
 from ..system import Clock, System
@@ -28,6 +30,27 @@ CountOption = Annotated[int | None, typer.Option(help="Delete the oldest when th
 VerifiedOption = Annotated[
     bool, typer.Option("--verified-only", help="Delete only what verify finds nothing wrong with.")
 ]
+KeepAgeOption = Annotated[
+    str | None, typer.Option(help="Delete recordings of the folder that ended so long ago, such as 7d.")
+]
+KeepBytesOption = Annotated[
+    str | None, typer.Option(help="Delete the folder's oldest when all are larger together, such as 200G.")
+]
+KeepCountOption = Annotated[
+    int | None, typer.Option(help="Delete the folder's oldest when there are more recordings.")
+]
+OnCommitOption = Annotated[
+    str | None,
+    typer.Option(metavar="COMMAND", help="Run this with each finished file, as {path}; without a shell."),
+]
+
+
+def command_of(text: str | None) -> list[str] | None:
+    """The words of a command. Raises SettingsError."""
+    try:
+        return None if text is None else shlex.split(text)
+    except ValueError as error:
+        raise SettingsError("on_commit", text, f"is no command: {error}") from error
 
 
 def bounds(

@@ -22,6 +22,7 @@ from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
 from .arguments import exactly, frame_size, named_values, segments_of
+from .keep import FreeOption, KeepAgeOption, KeepBytesOption, KeepCountOption, OnCommitOption, bounds, command_of
 from .listening import (
     AnnounceOption,
     HostOption,
@@ -147,6 +148,11 @@ def record(
     no_admission: Annotated[
         bool, typer.Option("--no-admission", help="Start even if this machine seems too small for it.")
     ] = False,
+    keep_age: KeepAgeOption = None,
+    keep_bytes: KeepBytesOption = None,
+    keep_count: KeepCountOption = None,
+    min_free: FreeOption = None,
+    on_commit: OnCommitOption = None,
     segment: Annotated[
         str | None,
         typer.Option(help="Begin a file this often, such as 10min; OUTPUT needs {start:%H-%M-%S} or {number:04d}."),
@@ -279,6 +285,8 @@ def record(
             embed_times=not no_times,
             admission="off" if no_admission else "check",
             overwrite=overwrite,
+            keep=bounds(keep_age, keep_bytes, min_free, keep_count, verified_only=False),
+            on_commit=command_of(on_commit),
             segments=segments_of(segment, segment_bytes, at_clock=at_clock),
             on_progress=lambda recorder: live.update(progress(recorder), refresh=True),
         )

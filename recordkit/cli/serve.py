@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from ..names import stem_of
 from ..settings import VideoSettings
 from ..system import Clock, System, give_back_freed_memory
 from ..telemetry.watch import WatchState, scan
+from .keep import KeepAgeOption, KeepBytesOption, KeepCountOption, OnCommitOption, bounds, command_of
 from .listening import (
     AnnounceOption,
     HostOption,
@@ -30,6 +32,8 @@ from .listening import (
 from .record import PartialChoice
 from .report import watch_table
 from .shared import interrupt
+
+_MIN_FREE = "256M"
 
 
 def serve(
@@ -63,7 +67,17 @@ def serve(
     on_partial: Annotated[
         PartialChoice, typer.Option(help="What to do with the unfinished recordings of an earlier run in FOLDER.")
     ] = PartialChoice.ERROR,
-    min_free: Annotated[str, typer.Option(help="Bytes to keep free on the disk, such as 1G.")] = "256M",
+    min_free: Annotated[
+        str,
+        typer.Option(
+            help="Bytes to keep free on the disk, such as 1G: with a --keep option by deleting the oldest, else by "
+            "taking no publishers."
+        ),
+    ] = _MIN_FREE,
+    keep_age: KeepAgeOption = None,
+    keep_bytes: KeepBytesOption = None,
+    keep_count: KeepCountOption = None,
+    on_commit: OnCommitOption = None,
 ) -> None:
     """Record whoever publishes by WHIP (OBS Studio, FFmpeg, browsers), each into its own file in FOLDER.
 
@@ -72,6 +86,10 @@ def serve(
     from ..endpoint.serve import serve as serve_publishers  # aiortc and aiohttp take a second to load
 
     console: Console = context.obj
+    keep = bounds(keep_age, keep_bytes, None, keep_count, verified_only=False)
+    if keep is not None and min_free != _MIN_FREE:
+        # Who keeps a folder within bounds makes room before a publisher would be refused for want of it.
+        keep, min_free = replace(keep, min_free=min_free), _MIN_FREE
     whip = Whip(
         host=host,
         port=port,
@@ -118,5 +136,12 @@ def serve(
                     live.update(Text(f"What is recorded cannot be shown: {error}", "yellow"), refresh=True)
 
         serve_publishers(
-            folder, whip, video=video, on_partial=on_partial.value, on_ready=ready, on_progress=progress
+            folder,
+            whip,
+            video=video,
+            on_partial=on_partial.value,
+            on_ready=ready,
+            on_progress=progress,
+            keep=keep,
+            on_commit=command_of(on_commit),
         )

@@ -138,9 +138,9 @@ class RunningRecording(SegmentObserver):
             else Hooks(name, settings.on_commit, settings.on_commit_timeout, self.note)
         )
         alerts = settings.alerts
-        own = (self._degraded_rule, self._overdue_rule)
+        own = [*alerts.own, self._degraded_rule, self._overdue_rule]
         if self._keeper is not None:
-            own = (*own, self._keeper.nothing_to_delete)
+            own.append(self._keeper.nothing_to_delete)
         self.instruments = Instruments(
             self.final_output_path,
             {
@@ -157,7 +157,7 @@ class RunningRecording(SegmentObserver):
             self.ledger.standing,
             interval_s=settings.sample_interval,
             log_file=settings.flush_log,
-            alerts=replace(alerts, own=(*alerts.own, *own)),
+            alerts=replace(alerts, own=tuple(own)),
             queue_bound=settings.queue_bytes,
             on_alert=settings.on_alert,
             clock=clock,

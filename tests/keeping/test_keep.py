@@ -105,3 +105,34 @@ def test_the_command(tmp_path):
     code, out, _ = call("keep", tmp_path, "--max-age", "10000d")
     assert (code, out) == (0, "Nothing is beyond the bounds.\n")
     assert call("keep", tmp_path)[0] == 2
+
+
+def test_a_recording_from_the_command_line_keeps_its_folder_and_calls_a_command(tmp_path):
+    Folder(tmp_path).lay(0, 1)
+    code, _, errors = call(
+        "record", "--source", "synthetic", "--fast", "--seconds", "0.3", "--size", "64x48", "--fps", "10",
+        "--keep-count", "2", "--on-commit", "no-such-command {path}", tmp_path / "now.ts",
+    )  # fmt: skip
+    assert code == 0, errors
+    assert Folder(tmp_path).recordings == ["now", "r1"]
+    assert call("record", "--source", "synthetic", "--keep-age", "soon", tmp_path / "x.ts")[0] == 2
+    assert call("record", "--source", "synthetic", "--on-commit", "it's", tmp_path / "x.ts")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "bounds", "min_free"),
+    [
+        ([], None, 256 << 20),
+        (["--min-free", "1G"], None, 1 << 30),
+        (["--keep-age", "7d"], rk.Keep(max_age="7d"), 256 << 20),
+        (["--keep-bytes", "2T", "--min-free", "20G"], rk.Keep(max_bytes="2T", min_free="20G"), 256 << 20),
+    ],
+)
+def test_serve_deletes_only_if_that_is_asked_for(tmp_path, monkeypatch, options, bounds, min_free):
+    from recordkit.endpoint import serve as module
+
+    called = []
+    monkeypatch.setattr(module, "serve", lambda *given, **named: called.append((given[1], named["keep"])))
+    assert call("serve", tmp_path, *options)[0] == 0
+    ((whip, keep),) = called
+    assert (whip.min_free_bytes, keep) == (min_free, bounds)

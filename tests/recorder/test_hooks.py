@@ -11,7 +11,7 @@ from recordkit.model import EventKind
 from recordkit.recorder.hooks import MOST_WAITING, Hooks
 from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Counters, Recording
-from recordkit.settings import RecordingSettings
+from recordkit.settings import RecordingSettings, Segments
 from recordkit.sources.synthetic import Synthetic
 from recordkit.telemetry.frames import Log
 from recordkit.telemetry.journal import Contents
@@ -128,3 +128,19 @@ def test_what_is_not_committed_is_not_handed_on(tmp_path):
 def test_what_is_no_hook(tmp_path, hook):
     with pytest.raises(SettingsError, match="on_commit"):
         RecordingSettings(path=tmp_path / "talk.ts", on_commit=hook)
+
+
+def test_each_file_of_several_is_handed_on_as_it_is_committed(tmp_path):
+    given = []
+    segments = Segments(every="1.5s")
+    with recordkit_threads():
+        with Recorder(
+            tmp_path / "talk-{number}.ts", audio=None, segments=segments, on_commit=given.append
+        ) as recorder:
+            for frame in Synthetic(width=64, height=48, fps=10, seconds=3, audio=False).frames():
+                recorder.write(frame)
+        assert recorder.wait_for_hooks()
+    assert sorted((one.path.name, one.bytes) for one in given) == [
+        (path.name, path.stat().st_size) for path in sorted(tmp_path.glob("*.ts"))
+    ]
+    assert [one.duration_s for one in given] == pytest.approx([1.5, 1.5], abs=0.11)
