@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         VideoSettings as VideoSettings,
     )
     from .sources.media_file import MediaFile as MediaFile
+    from .sources.reconnect import Reconnect as Reconnect
     from .sources.synthetic import Synthetic as Synthetic
     from .sources.webrtc.clock import Sync as Sync
     from .sources.webrtc.loopback import Loopback as Loopback
@@ -146,6 +147,7 @@ _NAMES = {
     ".recovery.recover": "recover",
     ".settings": "AudioSettings Keep Segments VideoSettings",
     ".sources.media_file": "MediaFile",
+    ".sources.reconnect": "Reconnect",
     ".sources.synthetic": "Synthetic",
     ".sources.webrtc.clock": "Sync",
     ".sources.webrtc.loopback": "Loopback",

@@ -15,6 +15,7 @@ import av
 from av.container import InputContainer
 
 from .errors import SourceError
+from .printable import discreet
 
 log = logging.getLogger("recordkit")
 
@@ -53,13 +54,18 @@ DemuxedPacket: TypeAlias = "av.Packet[Any]"
 
 
 def open_media(
-    url: str | os.PathLike[str] | BinaryIO, *, kind: str | None = None, options: Mapping[str, str] | None = None
+    url: str | os.PathLike[str] | BinaryIO,
+    *,
+    kind: str | None = None,
+    options: Mapping[str, str] | None = None,
+    silence_s: float = LONGEST_SILENCE_S,
 ) -> InputContainer:
     """Open ``url``, or a file that is open already, as ``kind`` if that is given ("mpegts").
 
-    Raises SourceError if that fails. A tag that is not UTF-8 is no reason to refuse the media beside it. What comes
-    live is analysed for a moment only, if ``options`` do not say how long (``analyzeduration``), and has the times
-    of its arrival in a format without any, for which libavformat makes some up by a frame rate.
+    Raises SourceError if that fails, as ``demux`` does after ``silence_s`` seconds in which nothing came. A tag
+    that is not UTF-8 is no reason to refuse the media beside it. What comes live is analysed for a moment only, if
+    ``options`` do not say how long (``analyzeduration``), and has the times of its arrival in a format without any,
+    for which libavformat makes some up by a frame rate.
     """
     is_named = isinstance(url, str | os.PathLike)
     name = os.fspath(url) if isinstance(url, str | os.PathLike) else str(getattr(url, "name", "bytes in memory"))
@@ -72,30 +78,30 @@ def open_media(
     try:
         if is_live and kind is not None and _is_timeless(av.ContainerFormat(kind, "r")):
             given = {**_BY_ARRIVAL, **given}
-        container = _opened(name if isinstance(url, str | os.PathLike) else url, kind, given)
+        container = _opened(name if isinstance(url, str | os.PathLike) else url, kind, given, silence_s)
         if _is_timeless(container.format) and not given.keys() & _BY_ARRIVAL.keys():
             if is_live and not name.startswith("pipe:"):
                 # Now that the format is known, once more: a connection can be made again, a pipe cannot.
                 container.close()
                 given.update(_BY_ARRIVAL)
-                container = _opened(name, kind, given)
+                container = _opened(name, kind, given, silence_s)
             else:
                 log.warning("%s has no times (%s): its frame rate counts", name, container.format.name)
         if _is_timeless(container.format) and given.get(_WALLCLOCK) == "1":
             log.warning("%s has no times (%s): its frames have those of their arrival", name, container.format.name)
         return container
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(name, f"cannot be opened: {words(error)}") from error
+        raise SourceError(name, f"cannot be opened: {words(error, silence_s)}") from _discreet(error)
 
 
-def _opened(url: str | BinaryIO, kind: str | None, options: dict[str, str]) -> InputContainer:
+def _opened(url: str | BinaryIO, kind: str | None, options: dict[str, str], silence_s: float) -> InputContainer:
     container: InputContainer = av.open(
         url,
         mode="r",
         format=kind,
         # Not merge_pmt_versions: it takes a stream for another one where a new program map has more of them.
         options={**_BOUNDS, **options},
-        timeout=(LONGEST_SILENCE_S, LONGEST_SILENCE_S),
+        timeout=(silence_s, silence_s),
         **_TAGS,
     )
     for stream in container.streams:
@@ -165,7 +171,8 @@ def demux(
     ``takes_encrypted``: who does that looks at them.
     Raises SourceError if it cannot be read on, or all of it is encrypted.
     """
-    deadline = time.monotonic() + LONGEST_SILENCE_S
+    silence_s = float(container.read_timeout or LONGEST_SILENCE_S)
+    deadline = time.monotonic() + silence_s
     care = _Care(container.name, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)
     try:
         while True:
@@ -173,19 +180,21 @@ def demux(
                 for packet in container.demux(*streams):
                     if care.admits(packet):
                         yield packet
-                    deadline = time.monotonic() + LONGEST_SILENCE_S
+                    deadline = time.monotonic() + silence_s
                 return
             except av.BlockingIOError as error:
                 if time.monotonic() > deadline:
                     raise SourceError(
-                        container.name, f"nothing that could be read came for {LONGEST_SILENCE_S:.0f} s"
-                    ) from error
+                        container.name, f"nothing that could be read came for {silence_s:.0f} s"
+                    ) from _discreet(error)
             except IndexError:
                 # PyAV 18 trips at the very end of a file in which streams appeared on the way.
                 log.warning("%s: streams that appeared on the way were left out", container.name)
                 return
             except (av.FFmpegError, OSError) as error:
-                raise SourceError(container.name, f"cannot be read on: {words(error)}") from error
+                raise SourceError(container.name, f"cannot be read on: {words(error, silence_s)}") from _discreet(
+                    error
+                )
     finally:
         care.tell_counts()
 
@@ -261,11 +270,17 @@ def is_decodable(stream: av.stream.Stream) -> bool:
     return getattr(stream, "codec_context", None) is not None
 
 
-def words(error: Exception) -> str:
+def words(error: Exception, silence_s: float = LONGEST_SILENCE_S) -> str:
     """What ``error`` says, without its number and class."""
     if isinstance(error, av.ExitError):
-        return f"nothing came for {LONGEST_SILENCE_S:.0f} s"
+        return f"nothing came for {silence_s:.0f} s"
     return getattr(error, "strerror", None) or str(error)
+
+
+def _discreet(error: Exception) -> Exception:
+    """``error``, which names what it was opened by, without what is secret in that: tracebacks show it."""
+    error.args = tuple(discreet(one) if isinstance(one, str) else one for one in error.args)
+    return error
 
 
 def reference_time_ns(packet: DemuxedPacket) -> int | None:

@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .printable import discreet
+
 
 class RecordkitError(Exception):
     """Base of all errors that recordkit raises on purpose."""
@@ -40,7 +42,7 @@ class SettingsError(RecordkitError, ValueError):
     """
 
     def __init__(self, name: str, value: object, advice: str) -> None:
-        super().__init__(f"{name}={value!r}: {advice}")
+        super().__init__(f"{name}={discreet(repr(value))}: {advice}")
         self.name = name
         self.value = value
 
@@ -179,11 +181,11 @@ class WorkerError(RecordkitError):
 
 
 class SourceError(RecordkitError):
-    """A source cannot be opened or read. Field: ``source`` (its path, URL or name)."""
+    """A source cannot be opened or read. Field: ``source`` (path, name, or URL without its secrets)."""
 
     def __init__(self, source: str, message: str) -> None:
-        super().__init__(f"{source}: {message}")
-        self.source = source
+        super().__init__(discreet(f"{source}: {message}"))
+        self.source = discreet(source)
 
 
 class TapError(SourceError):

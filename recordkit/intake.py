@@ -21,8 +21,8 @@ class Item(Generic[T]):
     """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none).
 
     ``arrival`` is when it came, in ticks of the monotonic clock, if it is live media.
-    ``dropped`` counts the items of its stream that were dropped right before it. ``captured`` is when a frame
-    was taken, if that is known.
+    ``dropped`` counts the items of its stream that were dropped right before it, ``discontinuity`` says that media
+    is missing there for another reason. ``captured`` is when a frame was taken, if that is known.
     """
 
     payload: T
@@ -32,6 +32,7 @@ class Item(Generic[T]):
     dropped: int = 0
     arrival: int | None = None
     captured: Captured | None = None
+    discontinuity: bool = False
 
 
 class Newest(NamedTuple):
@@ -104,10 +105,11 @@ class Intake(Generic[T]):
         entry: bool,
         arrival: int | None = None,
         captured: Captured | None = None,
+        discontinuity: bool = False,
     ) -> bool:
         """Queue an item; False if it was dropped, or the queue is closed.
 
-        ``entry`` says that a decoder can start from it.
+        ``entry`` says that a decoder can start from it, ``discontinuity`` that media is missing before it.
         """
         with self.changed:
             if self._overflow == "block":
@@ -117,7 +119,7 @@ class Intake(Generic[T]):
                 self.dropped += 1
                 return False
             dropped = self._dropping.pop(index, 0)
-            self._items.append(Item(payload, index, ticks, size, dropped, arrival, captured))
+            self._items.append(Item(payload, index, ticks, size, dropped, arrival, captured, discontinuity))
             self._bytes += size
             self.taken += 1
             if ticks is not None:

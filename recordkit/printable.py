@@ -1,7 +1,7 @@
 """Text of strangers (file names, languages, tags, messages) on its way to a terminal, a page or a log.
 
 Control characters move a terminal's cursor, write its title or its clipboard; marks of direction (U+202E)
-turn what is read around; a line break forges a line of a log.
+turn what is read around; a line break forges a line of a log. And what is secret in a URL is for its server alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,22 @@ from __future__ import annotations
 import html
 import logging
 import os
+import re
+
+_HIDDEN = "***"
+_NAME_AND_PASSWORD = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/?#\s:@]*:(?!\d+(?:[/?#\s]|$))\S*@)")
+"""The userinfo of a URL (RFC 3986, 3.2.1); and a password with characters that would have had to be escaped."""
+_SECRET_PARAMETER = re.compile(
+    r"([?&;][^=&;\s]*(?:auth|cred|jwt|key|pass|pwd|secret|sig|token|loginpas)[^=&;\s]*=)[^&;#\s'\")]+",
+    re.IGNORECASE,
+)
+
+
+def discreet(text: str) -> str:
+    """``text`` without what URLs in it have for their servers alone: names, passwords, keys and tokens."""
+    if "://" not in text:
+        return text
+    return _SECRET_PARAMETER.sub(rf"\1{_HIDDEN}", _NAME_AND_PASSWORD.sub(f"{_HIDDEN}@", text))
 
 
 def printable(text: str) -> str:
@@ -24,7 +40,7 @@ def for_page(text: str) -> str:
 
 
 class PrintableFilter(logging.Filter):
-    """Makes what is put into a log's messages printable; the messages themselves are our own."""
+    """Makes what is put into a log's messages printable and discreet; the messages themselves are our own."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always True."""
@@ -34,4 +50,4 @@ class PrintableFilter(logging.Filter):
 
 
 def _plain(value: object) -> object:
-    return printable(str(value)) if isinstance(value, str | os.PathLike | BaseException) else value
+    return printable(discreet(str(value))) if isinstance(value, str | os.PathLike | BaseException) else value

@@ -53,6 +53,7 @@ class Scripted:
     """A container whose demuxing gives packets and raises errors in the order of ``script``."""
 
     name = "talk"
+    read_timeout = 30.0
 
     def __init__(self, *script: object) -> None:
         self._script = iter(script)
@@ -74,7 +75,7 @@ def test_try_again_is_no_end() -> None:
 
 
 def test_a_source_of_which_nothing_can_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demuxing, "LONGEST_SILENCE_S", -1.0)
+    monkeypatch.setattr(Scripted, "read_timeout", -1.0)
     with pytest.raises(SourceError, match="nothing that could be read"):
         list(packets(av.error.BlockingIOError(11, "try again")))
 

@@ -16,8 +16,9 @@ import recordkit
 PACKAGE = Path(recordkit.__file__).parent
 
 FLOORS: list[set[str]] = [
-    # the ground: errors, the clock and what the system gives
-    {"errors", "onlooker", "printable", "system", "ticks", "version"},
+    # the ground: what may be shown, errors, the clock and what the system gives
+    {"printable"},
+    {"errors", "onlooker", "system", "ticks", "version"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
     {"model", "values", "budget", "demux", "names", "threads"},
     {"container", "intake", "signatures", "bitstream", "telemetry"},

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import recordkit
-from recordkit.printable import for_page, printable
+from recordkit.printable import discreet, for_page, printable
 from recordkit.telemetry.terminal import terminal
 
 NASTY = "a\x1b]0;title\x07\x1b[2J\r\n\x9b31m\u202egpj.\udcff[/]:smile:"
@@ -20,6 +20,22 @@ def test_what_can_be_shown_stays():
     assert printable("snö 1") == "snö 1"
     assert printable(NASTY) == SHOWN
     assert for_page(NASTY + '<b>"') == SHOWN + "&lt;b&gt;&quot;"
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("rtsp://user:p@ss@cam:554/1 broke", "rtsp://***@cam:554/1 broke"),
+        ("rtsp://user:pa/s#s?x@cam/1", "rtsp://***@cam/1"),
+        ("http://user@cam/1, http://cam:80/a@b", "http://***@cam/1, http://cam:80/a@b"),
+        ("http://cam/1?PWD=x&size=2&X-Amz-Signature=ab#t", "http://cam/1?PWD=***&size=2&X-Amz-Signature=***#t"),
+        ("'https://cam/live?access_token=a.b'", "'https://cam/live?access_token=***'"),
+        ("mail user:pass@example.org?token=x", "mail user:pass@example.org?token=x"),
+        ("/recordings/talk.ts", "/recordings/talk.ts"),
+    ],
+)
+def test_what_is_secret_in_a_url_is_for_its_server_alone(secret, shown):
+    assert discreet(secret) == shown
 
 
 @pytest.mark.parametrize("argument", [NASTY, Path(NASTY), ValueError(NASTY)])

@@ -24,6 +24,7 @@ _ADVICE = (
 _HOMES = {
     "Synthetic": "sources.synthetic",
     "MediaFile": "sources.media_file",
+    "Reconnect": "sources.reconnect",
     "Whip": "endpoint.whip",
     "Loopback": "sources.webrtc.loopback",
     "CameraFeed": "endpoint.camera",

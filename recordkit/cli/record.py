@@ -18,6 +18,7 @@ from ..endpoint.whip import Whip
 from ..recorder.record import record as record_source
 from ..settings import AudioSettings, VideoSettings
 from ..sources.media_file import MediaFile
+from ..sources.reconnect import Reconnect
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
@@ -124,6 +125,13 @@ def record(
         typer.Option(
             metavar="NAME=VALUE", help="Option for the input format, such as framerate=30; may be repeated."
         ),
+    ] = None,
+    reconnect: Annotated[
+        bool, typer.Option("--reconnect", help="A live source that goes away is asked for again, and goes on.")
+    ] = False,
+    give_up_after: Annotated[
+        str | None,
+        typer.Option(help="With --reconnect: end when it is away for so long, such as 10min. Without: never."),
     ] = None,
     flush_threshold: Annotated[
         str, typer.Option(help="Flush when this much is buffered, such as 4M or 512k.")
@@ -264,6 +272,7 @@ def record(
             transcode_audio=transcode,
             fps=fps,
             options=named_values("input_option", input_option or ()),
+            reconnect=Reconnect(give_up_after=give_up_after) if reconnect or give_up_after else None,
         )
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says

@@ -28,6 +28,7 @@ from .whole_frames import WholeFrames
 _TRIMS = Struct("<II")
 _HEAD_BYTES = 32
 """A delimiter and the start code behind it are in so many bytes."""
+_START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _LONGEST_PRIMING = TICKS_PER_SECOND // 10
 _LONGEST_STEP = TICKS_PER_SECOND // 2
 """Audio that goes on after more has begun anew."""
@@ -176,6 +177,8 @@ class Passthrough:
             configuration = parse_configuration(new_extradata, self._codec)
             if configuration is not None:
                 self._length_bytes, new_extradata = configuration
+            elif new_extradata.startswith(_START_CODES):
+                self._length_bytes = 0
             self._framer.learn(self._with_vui(new_extradata))
         header, data, starts = self._parts(packet)
         start_trim, end_trim = _trims(packet) if self._codec is Codec.OPUS else (0, 0)

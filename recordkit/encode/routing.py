@@ -34,7 +34,7 @@ class Routing:
     def __init__(self, *, has_video: bool, has_audio: bool) -> None:
         self._has_video = has_video
         self._has_audio = has_audio
-        self._video_stream: int | None = None
+        self._video_stream: tuple[object, int] | None = None
         self._audio_streams: dict[int, int] = {}
 
     def frame(self, frame: VideoFrame | AudioFrame, stream: int) -> Route:
@@ -63,9 +63,11 @@ class Routing:
             raise MediaError(f"write_packet() takes av.Packet, not {type(packet).__name__}")
         if isinstance(packet.stream, av.VideoStream):
             index = self._video_index()
-            if self._video_stream not in (None, packet.stream_index):
+            container, before = packet.stream.container, self._video_stream
+            # Of another container it is the same stream, of a source that came back.
+            if before is not None and before[0] is container and before[1] != packet.stream_index:
                 raise MediaError("a second video stream: one recording has one; give it a recorder of its own")
-            self._video_stream = packet.stream_index
+            self._video_stream = container, packet.stream_index
             # A frame's PTS says nothing about its place among the others.
             time = packet.dts
         elif isinstance(packet.stream, av.AudioStream):

@@ -9,7 +9,7 @@ import av
 
 from ..errors import MediaError, RecordkitError, SourceError, StateError
 from ..model import Captured, CapturedBy, EncodedUnit, EventKind
-from ..sources.source import Live, Media, OpenSource, Source, SourceItem
+from ..sources.source import Live, Media, OpenSource, Source, SourceItem, SourceNote
 from ..system import Clock
 from ..threads import begin
 from ..ticks import TICKS_PER_SECOND
@@ -136,7 +136,7 @@ class Feed:
                     has_ended = self._feed(given, self._recorder)
                     if has_ended or given.is_live:
                         self._tell_lacking(given, self._recorder)
-                    if has_ended and given.is_live:
+                    if has_ended and given.is_live and self.ended_because is None:
                         self._tell_end(given, self._recorder)
             fault = None
         except RecordkitError as error:
@@ -162,6 +162,10 @@ class Feed:
         began_s, began_ns = self._clock.monotonic(), self._clock.time_ns()
         self._lacking = _named(given) if given.live is None else set()
         for item in given.items:
+            if isinstance(item, SourceNote):
+                if self._ends_by(item, recorder):
+                    return False
+                continue
             if item.due_s is not None:
                 self._clock.sleep(began_s + item.due_s - self._clock.monotonic(), self._stop)
                 if item.captured is None:
@@ -187,16 +191,38 @@ class Feed:
                 self._refuse(key, error, given, recorder)
         return not self._stop.is_set()
 
+    def _ends_by(self, note: SourceNote, recorder: Recorder) -> bool:
+        """Hand on a note; True if the recording ends now: its ``seconds`` are over, though nothing comes."""
+        if note.kind is not None:
+            recorder.note(note.kind, **note.fields)
+        if note.kind is EventKind.SOURCE_ENDED:
+            self.ended_because = str(note.fields["because"])
+            log.warning("%s: %s", self._source.name, self.ended_because)
+        if self._stop.is_set():
+            return True
+        if self._seconds is None or self._first_s is None or note.reached_s is None:
+            return False
+        return note.reached_s - self._first_s >= self._seconds
+
     def _hand_on(self, item: SourceItem, given: OpenSource, recorder: Recorder) -> None:
         media = item.media
         is_live = given.is_live or given.live is not None
         if isinstance(media, av.Packet):
-            recorder.write_packet(media, item.stream, live=is_live, captured=item.captured)
+            recorder.write_packet(
+                media, item.stream, live=is_live, captured=item.captured, discontinuity=item.discontinuity
+            )
         elif isinstance(media, EncodedUnit):
             if not recorder.write_unit(media, item.stream, live=is_live) and given.live is not None:
                 given.live.request_entry(is_video=media.is_video, stream=item.stream)
         else:
-            recorder.write(media, item.stream, ticks=item.ticks, live=is_live, captured=item.captured)
+            recorder.write(
+                media,
+                item.stream,
+                ticks=item.ticks,
+                live=is_live,
+                captured=item.captured,
+                discontinuity=item.discontinuity,
+            )
 
     def _tell_lacking(self, given: OpenSource, recorder: Recorder) -> None:
         """Say which streams the source has named, and nothing has come of while others came."""

@@ -210,7 +210,7 @@ class Pipeline:
             item.payload,
             item.index,
             item.ticks,
-            discontinuity=item.dropped > 0,
+            discontinuity=item.dropped > 0 or item.discontinuity,
             arrival=item.arrival,
             size=item.size,
             captured=item.captured,

@@ -54,10 +54,10 @@ def record(
     """
     media = source_of("source", source)
     made = RecordingSettings(path=path, **settings)
-    if isinstance(media, MediaFile):
-        media = media.into(by_suffix(Path(made.path)).carries)
     length_s = maybe(DURATION)("seconds", seconds)
     stop = EVENT("stop", stop) or threading.Event()
+    if isinstance(media, MediaFile):
+        media = media.into(by_suffix(Path(made.path)).carries, made.clock, stop)
     maybe(function)("on_start", on_start)
     on_progress = maybe(function)("on_progress", on_progress) or cell_progress()
     progress = Onlooker("on_progress")

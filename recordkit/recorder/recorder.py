@@ -144,6 +144,7 @@ class Recorder(Fed):
         captured: CapturedLike | None = None,
         ticks: int | None = None,
         live: bool = False,
+        discontinuity: bool = False,
     ) -> bool:
         """Record a frame; ``stream`` numbers the audio stream where there are several.
 
@@ -151,7 +152,7 @@ class Recorder(Fed):
         nanoseconds since 1970, or a Captured; it stands in the stream and in the table of frames.
         ``ticks`` (90 kHz) is its time where the frame's own is not the one to use. ``live`` says that it comes
         as it is taken: when it comes is a witness of its time then, and stands in for one that
-        it lacks, and for ``captured``.
+        it lacks, and for ``captured``. ``discontinuity`` says that media is missing before it.
 
         The frame is encoded later, in another thread: do not change its data after
         this. Gives False where the frame was dropped because the queue was full.
@@ -168,7 +169,7 @@ class Recorder(Fed):
                 "%s: frames come without pts: each follows the one before by a step", self.final_output_path.name
             )
         route = route if ticks is None else route._replace(ticks=ticks)
-        return self._put(frame, route, live=live, captured=captured)
+        return self._put(frame, route, live=live, captured=captured, discontinuity=discontinuity)
 
     def write_packet(
         self,
@@ -177,11 +178,13 @@ class Recorder(Fed):
         *,
         live: bool = False,
         captured: CapturedLike | None = None,
+        discontinuity: bool = False,
     ) -> bool:
         """Record a packet that is coded already (H.264, H.265, AAC, MP3, MP2, AC-3, E-AC-3, DTS, Opus) as it is.
 
         ``packet.stream`` must be the stream it was demuxed from. ``stream`` numbers the audio
-        stream; without it they are numbered as they appear. ``live`` and ``captured`` are as for ``write``.
+        stream; without it they are numbered as they appear. ``live``, ``captured`` and ``discontinuity`` are as for
+        ``write``.
         An empty packet, with which demuxing ends, is ignored. Gives False where the packet was dropped because
         the queue was full.
 
@@ -192,7 +195,7 @@ class Recorder(Fed):
             return True
         route = self._routing.packet(packet, stream)
         self._parts.streams.ways.admit(packet, route.stream)
-        return self._put(packet, route, live=live, captured=captured)
+        return self._put(packet, route, live=live, captured=captured, discontinuity=discontinuity)
 
     def write_unit(self, unit: EncodedUnit, stream: int = 0, *, live: bool = False) -> bool:
         """Record a unit that a live source gives coded: kept as it is, or decoded and encoded anew.
@@ -326,7 +329,15 @@ class Recorder(Fed):
             advice = "call start() first, or use it as a context"
         raise StateError(state, State.RECORDING, advice)
 
-    def _put(self, media: Media, route: Route, *, live: bool = False, captured: CapturedLike | None = None) -> bool:
+    def _put(
+        self,
+        media: Media,
+        route: Route,
+        *,
+        live: bool = False,
+        captured: CapturedLike | None = None,
+        discontinuity: bool = False,
+    ) -> bool:
         self._refuse_writer_thread()
         taken_at = None if captured is None else captured_of(captured)
         if live and taken_at is None:
@@ -340,6 +351,7 @@ class Recorder(Fed):
             entry=route.entry,
             arrival=arrival,
             captured=taken_at if route.stream == VIDEO else None,
+            discontinuity=discontinuity,
         )
         if not taken:
             self._check(State.STOPPING, State.STOPPED)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import av
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from ..model import Captured, EncodedUnit, Received
+from ..model import Captured, EncodedUnit, EventKind, Field, Received
 
 Media: TypeAlias = "VideoFrame | AudioFrame | av.Packet[Any] | EncodedUnit"
 
@@ -22,7 +23,8 @@ class SourceItem(NamedTuple):
 
     ``due_s`` is when it is to be handed on, in seconds since the source was opened; None as soon
     as it is there; a frame with such a time is taken then. ``ticks`` is a frame's time where its own is not the one
-    to use. ``captured`` is when a frame was taken, None if the source does not know.
+    to use. ``captured`` is when a frame was taken, None if the source does not know. ``discontinuity`` says that
+    media is missing before it.
     """
 
     media: Media
@@ -30,6 +32,19 @@ class SourceItem(NamedTuple):
     due_s: float | None = None
     ticks: int | None = None
     captured: Captured | None = None
+    discontinuity: bool = False
+
+
+class SourceNote(NamedTuple):
+    """Stands among the items of a source: an event of the recording, or (``kind`` None) only that time passes.
+
+    ``reached_s`` is how far the source would be by now, in the time of its items. SOURCE_ENDED with ``because``
+    says that no more comes, and why.
+    """
+
+    kind: EventKind | None = None
+    fields: Mapping[str, Field] = MappingProxyType({})
+    reached_s: float | None = None
 
 
 class Live(Protocol):
@@ -65,7 +80,7 @@ class OpenSource:
     ``may_end`` that such an end may be an orderly one.
     """
 
-    items: Iterator[SourceItem]
+    items: Iterator[SourceItem | SourceNote]
     has_video: bool
     has_audio: bool
     frame_rate: Fraction | None = None

@@ -10,6 +10,7 @@ from heapq import merge
 
 from ..model import Event, EventKind, Field, FlushRecord, Sample
 from ..onlooker import Onlooker
+from ..printable import discreet
 from ..system import Clock
 from .schema import RECORDS, Packing, Record
 
@@ -44,6 +45,11 @@ class Contents:
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
     """Events by when they happened: some are noted only later."""
     return tuple(sorted(events, key=lambda event: event.elapsed_s))
+
+
+def _discreet(fields: dict[str, Field]) -> dict[str, Field]:
+    """``fields`` without what is secret in URLs: events are shown, logged and kept."""
+    return {name: discreet(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 class Journal:
@@ -114,13 +120,13 @@ class Journal:
         """Note that something happened now."""
         with self._lock:
             # The time is taken inside, so that the events stand in the order of their times.
-            event = Event(self._clock.time_ns(), self.elapsed_s, kind, fields)
+            event = Event(self._clock.time_ns(), self.elapsed_s, kind, _discreet(fields))
             self._hold(event)
         return event
 
     def event_at(self, time_ns: int, elapsed_s: float, kind: EventKind, **fields: Field) -> Event:
         """Note that something happened before; it is held in its place among the others."""
-        event = Event(time_ns, elapsed_s, kind, fields)
+        event = Event(time_ns, elapsed_s, kind, _discreet(fields))
         self.add(event)
         return event
 

@@ -14,7 +14,7 @@ from recordkit.errors import MediaError, RecordkitError, SourceError, StateError
 from recordkit.model import Captured, CapturedBy, EncodedUnit, EventKind, Received
 from recordkit.recorder.feed import Feed
 from recordkit.recorder.state import State
-from recordkit.sources.source import OpenSource, SourceItem
+from recordkit.sources.source import OpenSource, SourceItem, SourceNote
 from recordkit.system import Clock
 
 HANG_GUARD_S = 60
@@ -71,7 +71,7 @@ class Taker:
 class Given:
     """A source of ``items``, then ``fault``; more of what an open source says in ``more``."""
 
-    items: Iterable[SourceItem] = ()
+    items: Iterable[SourceItem | SourceNote] = ()
     fault: Exception | None = None
     more: dict[str, Any] = field(default_factory=dict)
     name: str = "given"
@@ -84,7 +84,7 @@ class Given:
         finally:
             self.closed.set()
 
-    def _items(self) -> Iterator[SourceItem]:
+    def _items(self) -> Iterator[SourceItem | SourceNote]:
         yield from self.items
         if self.fault is not None:
             raise self.fault
@@ -112,6 +112,24 @@ def test_items_are_handed_on_in_order_each_to_its_stream() -> None:
     feed = fed(Given([SourceItem(units[0]), SourceItem(units[1], 2), SourceItem(units[2])]), taker)
     assert taker.taken == [(units[0], 0, False), (units[1], 2, False), (units[2], 0, False)]
     assert (feed.error, feed.ended_because) == (None, None)
+
+
+def test_notes_are_handed_on_in_their_places_and_time_that_passes_counts() -> None:
+    notes = [
+        SourceNote(EventKind.RECONNECT, {"seconds": 2.0}),
+        SourceNote(reached_s=4.9),
+        SourceNote(reached_s=6.0),
+    ]
+    taker = Taker()
+    fed(Given([SourceItem(unit(1)), *notes, SourceItem(unit(2))]), taker, seconds=5)
+    assert taker.told == [(EventKind.RECONNECT, {"seconds": 2.0})]
+    assert len(taker.taken) == 1
+
+
+def test_a_source_that_is_given_up_says_why_and_is_no_fault() -> None:
+    ended = SourceNote(EventKind.SOURCE_ENDED, {"because": "it did not come back"})
+    feed = fed(Given([SourceItem(unit(0)), ended], more={"is_live": True}))
+    assert (feed.error, feed.ended_because) == (None, "it did not come back")
 
 
 def test_what_is_due_at_a_time_waits_for_it_and_was_taken_then() -> None:

@@ -15,6 +15,7 @@ from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
 from recordkit.sources.encrypted import is_locked_playlist, is_scrambled_on_air, peeked, scrambled_pids
 from recordkit.sources.media_file import MediaFile
+from recordkit.sources.opened import told_if_scrambled
 from recordkit.verification.verify import verify
 from tests.media import make_clip
 
@@ -110,7 +111,7 @@ def test_a_live_source_of_which_nothing_can_be_read_says_that_it_is_scrambled(
         raise SourceError(str(path), "nothing came for 30 s")
 
     with av.open(str(clear)) as container, pytest.raises(SourceError, match="is scrambled"):
-        list(source._told_if_scrambled(container, reading()))
+        list(told_if_scrambled(source, container, reading()))
 
 
 def test_an_encrypted_packet_is_refused_by_the_recorder(locked: Path, tmp_path: Path) -> None:

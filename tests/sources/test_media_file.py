@@ -19,7 +19,7 @@ from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Recording
 from recordkit.settings import VideoSettings
-from recordkit.sources import media_file
+from recordkit.sources import connection
 from recordkit.sources.media_file import MediaFile
 from recordkit.sources.readback import read_back
 from recordkit.sources.synthetic import Synthetic
@@ -124,7 +124,7 @@ def test_a_live_source_is_looked_at_for_a_moment_and_nothing_of_that_is_lost(tmp
 
 def test_a_rate_that_no_film_has_is_no_reason_to_refuse_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = make_clip(tmp_path / "clip.mkv", video="mpeg4", audio=[], seconds=0.5)
-    monkeypatch.setattr(media_file, "_HIGHEST_RATE", 20)
+    monkeypatch.setattr(connection, "_HIGHEST_RATE", 20)
     assert recorded(clip, tmp_path).counters.video_units == 15
 
 

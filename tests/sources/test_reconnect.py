@@ -1,0 +1,44 @@
+"""How a source that went away is asked for again."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from recordkit.background.description import describe, restore
+from recordkit.errors import SettingsError
+from recordkit.sources.media_file import MediaFile
+from recordkit.sources.reconnect import Reconnect
+
+
+def test_each_wait_is_half_as_long_again_up_to_the_longest() -> None:
+    assert list(islice(Reconnect().waits(), 11)) == pytest.approx(
+        [0.5, 0.75, 1.125, 1.6875, 2.53, 3.8, 5.7, 8.54, 12.8, 15, 15], rel=0.01
+    )
+    assert list(islice(Reconnect("100ms", 0.1).waits(), 2)) == [0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first_s": 0},
+        {"first_s": 3, "longest_s": 2},
+        {"give_up_after": 0},
+        {"give_up_after": "soon"},
+        {"silence_s": -1},
+        {"tries": 3},
+    ],
+)
+def test_what_is_no_way_of_asking_again_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(SettingsError):
+        Reconnect(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_source_takes_it_and_travels_with_it() -> None:
+    source = MediaFile("rtsp://127.0.0.1/cam", reconnect=Reconnect(give_up_after="10min"))
+    assert restore("source", describe("source", source)) == source
+    assert source.reconnect is not None
+    assert source.reconnect.give_up_after == 600
+    with pytest.raises(SettingsError, match=r"rk\.Reconnect"):
+        MediaFile("rtsp://127.0.0.1/cam", reconnect=True)  # type: ignore[arg-type]
