@@ -303,6 +303,8 @@ class EventKind(StrEnum):
     STOP = "stop"
     COMMIT = "commit"
     DELETED = "deleted"
+    PAUSE = "pause"
+    RESUME = "resume"
     HOOK_FAILED = "hook failed"
     FAILURE = "failure"
 

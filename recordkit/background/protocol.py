@@ -26,6 +26,8 @@ class Type(StrEnum):
     STOP = "stop"
     MARK = "mark"
     CUT = "cut"
+    PAUSE = "pause"
+    RESUME = "resume"
     SIGNAL = "signal"
     STARTED = "started"
     PROGRESS = "progress"

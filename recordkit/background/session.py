@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..errors import RecordkitError, StateError, WorkerError
+from ..recorder.pausing import GAP, Gap
 from ..recorder.result import Recording
 from ..settings import mark_name
 from ..system import Clock
@@ -157,6 +158,17 @@ class Session(Standing):
         Raises StateError where nothing is being recorded. The worker's log tells it if there are no ``segments``.
         """
         self._send(encode(Type.CUT))
+
+    def pause(self, gap: Gap = "mark") -> None:
+        """Leave out what comes from now on, until ``resume``, as ``Recorder.pause``; waits for nothing.
+
+        Raises SettingsError for another ``gap``, StateError where nothing is being recorded.
+        """
+        self._send(encode(Type.PAUSE, gap=GAP("gap", gap)))
+
+    def resume(self) -> None:
+        """Go on after ``pause``, as ``Recorder.resume``. Raises StateError where nothing is being recorded."""
+        self._send(encode(Type.RESUME))
 
     def signal(self, message: Message) -> None:
         """Send the source a message, a dict of what JSON has; waits for nothing.

@@ -223,6 +223,10 @@ class Worker:
                 self._do(partial(self._recorder.mark, message.get("name", "")), "A mark was not noted")
             elif kind == Type.CUT and self._recorder is not None:
                 self._do(self._recorder.cut, "No other file is begun")
+            elif kind == Type.PAUSE and self._recorder is not None:
+                self._do(partial(self._recorder.pause, message.get("gap", "mark")), "It does not pause")
+            elif kind == Type.RESUME and self._recorder is not None:
+                self._do(self._recorder.resume, "It does not go on")
             elif kind == Type.SIGNAL and isinstance(message.get("message"), dict):
                 self._mailbox.deliver(message["message"])
         return True

@@ -74,6 +74,7 @@ class AudioEncoder:
         self._cutting = False
         self._end: int | None = None  # the sample behind the last one, once there is a last one
         self._rests = False
+        self.leaves_gap = False
         self._filled = 0  # samples of silence since the last frame that was given
         self._run = 0  # the sample with which what goes on without a step began
 
@@ -168,7 +169,7 @@ class AudioEncoder:
                     cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
                 # Once begun the cut goes on to where the audio belongs, not just to the tolerance.
                 self._cutting = cut > 0
-            self._rests = False
+            self._rests = self.leaves_gap = False
             sound = self._resampler.put(frame) if self._resampler is not None else []
             self._received += round(frame.samples * self._rate / frame.sample_rate) - cut
             self.cut_samples += cut
@@ -259,7 +260,7 @@ class AudioEncoder:
         """Bridge ``samples`` missing samples by silence, or step over them."""
         self._break_off()
         whole = self._filled + samples
-        if self._settings.gaps == "silence" and whole <= LONGEST_SILENCE_S * self._rate:
+        if self._settings.gaps == "silence" and whole <= LONGEST_SILENCE_S * self._rate and not self.leaves_gap:
             self._lay_silence(samples)
             self._end_gap(is_pause=is_pause)
             return self._drain()

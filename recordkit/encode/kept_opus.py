@@ -32,6 +32,7 @@ class KeptOpus:
         self._on_gap = on_gap
         self._format = StreamFormat(Codec.OPUS, sample_rate=OPUS_RATE, channels=2, language=settings.language)
         self._filled = 0
+        self.leaves_gap = False
 
     @property
     def filled_s(self) -> float:
@@ -62,7 +63,7 @@ class KeptOpus:
             self._tell(self._filled if not is_marked else self._filled + missing, not is_marked, is_pause=is_pause)
             if is_marked:
                 self.begun = place
-        self._filled = 0
+        self._filled, self.leaves_gap = 0, False
         self.end = place + duration
         return [*coded, self._unit(data, place, duration, discontinuity=is_marked)]
 
@@ -88,7 +89,7 @@ class KeptOpus:
 
     def _may_fill(self, missing: int) -> bool:
         longest = LONGEST_SILENCE_S * TICKS_PER_SECOND
-        return self._settings.gaps == "silence" and self._filled + missing <= longest
+        return self._settings.gaps == "silence" and self._filled + missing <= longest and not self.leaves_gap
 
     def _lay_silence(self, until: int) -> list[Coded]:
         coded = []

@@ -88,6 +88,15 @@ class LiveSound:
             coded += self._way.encode(frame, time, exact=discontinuity, is_pause=is_pause)
         return coded
 
+    @property
+    def leaves_gap(self) -> bool:
+        """Whether the next gap is left as it is, and not filled."""
+        return self._way.leaves_gap
+
+    @leaves_gap.setter
+    def leaves_gap(self, leaves: bool) -> None:
+        self._way.leaves_gap = leaves
+
     def fill(self, until: int) -> list[Coded]:
         """Lay silence up to ``until`` (ticks), as AudioEncoder does."""
         return self._way.fill(until)

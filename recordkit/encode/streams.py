@@ -92,6 +92,7 @@ class Streams:
         self._given_up: set[int] = set()
         self._undecided: dict[int, list[_Given] | None] = {}
         self._begun: set[int] = set()
+        self._breaks: set[int] = set()
 
     @property
     def holds(self) -> bool:
@@ -122,6 +123,9 @@ class Streams:
         if index in self._given_up:
             self.rejected_items += 1
             return []
+        if index in self._breaks:
+            self._breaks.discard(index)
+            discontinuity = True
         given = _Given(
             media, discontinuity, ticks is not None, is_live=arrival is not None, size=size, captured=captured
         )
@@ -174,6 +178,27 @@ class Streams:
         coded = [coded for one in self.timeline.settle() for coded in self._merged(one)]
         self._merger.release()
         return self._taken.noted(coded + self._ready())
+
+    def break_off(self, closed: int | None) -> list[Coded]:
+        """The recording has paused: what waits is placed and coded, and all streams go on behind that.
+
+        With ``closed`` so many ticks are missing in the source and not in the recording; without it a gap stays,
+        which no silence and no frame fills.
+        """
+        waiting: list[Placed[_Given]] = []
+        for index, way in self.ways.of.items():
+            if index not in self._given_up and isinstance(way, LivePictures):
+                waiting += self._in_decoding_order(index, way.times.flush())
+        coded = self._taken.noted([unit for one in waiting for unit in self._coded(one)]) + self.settle()
+        if closed is not None:
+            self.timeline.close_up(closed)
+            return coded
+        self._breaks = set(self.ways.of)
+        for way in self.ways.of.values():
+            if isinstance(way, Sounding):
+                way.leaves_gap = True
+                coded += self._taken.noted(way.rest())
+        return coded
 
     def _coded(self, placed: Placed[_Given]) -> list[Coded]:
         index, (media, discontinuity, has_time, shown_after, is_live, _, captured), place, shift = placed

@@ -109,6 +109,17 @@ class Timeline(Generic[T]):
         stream = self._streams.get(index)
         return None if stream is None or not stream.held else stream.held[0].ticks + stream.offset
 
+    def close_up(self, ticks: int) -> None:
+        """So much time was left out by all streams, and is to be missing in the recording, too: none has a gap."""
+        for stream in self._streams.values():
+            stream.offset -= ticks
+            if stream.lead is not None:
+                stream.lead, stream.least_lead = stream.lead - ticks, stream.least_lead - ticks
+            if stream.arrival is not None:
+                stream.arrival += ticks
+        if self._offset is not None:
+            self._offset -= ticks
+
     def _overdue(self) -> list[Placed[T]]:
         placed: list[Placed[T]] = []
         for stream in self._streams.values():

@@ -148,7 +148,7 @@ class VideoEncoder:
             picture.pict_type = PictureType.NONE
         self._group_frames += 1
         context, stream_format = self._opened(picture, frame)
-        if self._last_ticks is not None:
+        if self._last_ticks is not None and not discontinuity:
             # How long a frame will be shown is told by the next one; the last step is the best guess.
             self._step = min(ticks - self._last_ticks, _LONGEST_SHOWN)
         self._last_ticks = ticks

@@ -24,6 +24,7 @@ from ..telemetry.words import count_text
 from ..threads import in_thread
 from ..values import PathLike, one_of
 from .inlet import Change, Inlet
+from .pausing import Gap
 from .recorder import Recorder
 from .result import Counters, Recording
 from .shared import Shared
@@ -117,6 +118,14 @@ class MediaRecorder:
     def counters(self) -> Counters:
         """What has happened to the media so far; ``received`` is what came over the network."""
         return self._recorder.counters
+
+    def pause(self, gap: Gap = "mark") -> None:
+        """Leave out what comes from now on, until ``resume``; as ``Recorder.pause``, and raises as that does."""
+        self.recorder.pause(gap)
+
+    def resume(self) -> None:
+        """Go on after ``pause``, with a keyframe that the other side is asked for; as ``Recorder.resume``."""
+        self.recorder.resume()
 
     @property
     def sync(self) -> dict[int, Sync]:

@@ -21,6 +21,7 @@ from .cutting import Cutting
 from .files import Files
 from .lack import Lack
 from .opening import Opening
+from .pausing import Break
 from .prelude import AllPlaced, Prelude
 from .segment import Segment, told
 from .state import StateTable
@@ -192,6 +193,8 @@ class Pipeline:
         self._in_hand = item
         if isinstance(item.payload, threading.Event):
             self._lay_early()
+            if isinstance(item.payload, Break):
+                self._add(self._streams.break_off(item.payload.closed))
             self._add(self._streams.settle())
             self._drain_all()
             item.payload.set()

@@ -21,11 +21,12 @@ from ..errors import PartialExistsError, RecordkitError, SettingsError, StateErr
 from ..model import Captured, CapturedBy, EncodedUnit
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..signatures import named_with
-from ..ticks import TICKS_PER_SECOND
+from ..ticks import TICKS_PER_SECOND, to_ticks
 from ..values import PathLike
 from ..writer.writer import Writer
 from .fed import NO_STREAM, Fed
 from .leftover import clear_the_way
+from .pausing import Gap, Pausing
 from .result import Recording
 from .running import RunningRecording
 from .shared import SHARED, Shared
@@ -111,6 +112,8 @@ class Recorder(Fed):
         self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
         self._starting = threading.Lock()
         self._is_untimed_told = False
+        intake = self._parts.intake
+        self._pausing = Pausing(lambda stands: intake.put_marker(stands, NO_STREAM), self._parts.note)
 
     def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
         """Open the files and begin; nothing is left behind where that fails.
@@ -215,7 +218,8 @@ class Recorder(Fed):
         if unit.is_video and unit.captured is None and unit.data:
             unit = replace(unit, captured=Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL))
         taken = self._put(unit, route, live=live)
-        return taken and (route.entry or not self._parts.needs_entry(route.stream))
+        needs_entry = self._parts.needs_entry(route.stream) or (unit.is_video and self._pausing.wants_entry)
+        return taken and (route.entry or not needs_entry)
 
     def mark(self, name: str) -> None:
         """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
@@ -235,6 +239,32 @@ class Recorder(Fed):
         if self._parts.cutting is None:
             raise SettingsError("segments", None, "give segments=recordkit.Segments()")
         self._parts.cutting.ask()
+
+    def pause(self, gap: Gap = "mark") -> None:
+        """Leave out what comes from now on, until ``resume``; waits for nothing.
+
+        With ``gap="mark"`` the time that is left out stays as a gap, with a discontinuity and a GAP event of its
+        length; with ``"close"`` it is closed up, and the recording is shorter by it. Audio and video stay in
+        sync. May be done any number of times; pausing again changes nothing.
+
+        Raises SettingsError for another ``gap``, StateError where nothing is being recorded, and the recording's
+        own error once it has failed.
+        """
+        self._check()
+        self._pausing.pause(gap)
+
+    def resume(self) -> None:
+        """Go on after ``pause``: with the next frame, or the next keyframe where video is kept as it comes.
+
+        A live source is asked for one. Nothing if there was no pause. Raises as ``pause`` does.
+        """
+        self._check()
+        self._pausing.resume()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether what comes is left out."""
+        return self._pausing.is_paused
 
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.
@@ -342,6 +372,8 @@ class Recorder(Fed):
         taken_at = None if captured is None else captured_of(captured)
         if live and taken_at is None:
             taken_at = Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL)
+        if not self._pausing.takes(route.stream, route.ticks, _shown_at(media, route), entry=route.entry):
+            return True
         arrival = round(self._settings.clock.monotonic() * TICKS_PER_SECOND) if live else None
         taken = self._parts.intake.put(
             media,
@@ -356,6 +388,13 @@ class Recorder(Fed):
         if not taken:
             self._check(State.STOPPING, State.STOPPED)
         return taken
+
+
+def _shown_at(media: Media, route: Route) -> int | None:
+    """When an item is shown, in ticks of its source; packets are queued by when they are decoded."""
+    if not isinstance(media, Packet) or media.pts is None or not media.time_base:
+        return route.ticks
+    return to_ticks(media.pts, media.time_base)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
