@@ -86,6 +86,9 @@ class Packager(Protocol):
     def declare(self, index: int, stream_format: StreamFormat) -> None:
         """Add a stream, or set a new format; MediaError for what the container has no place for."""
 
+    def begin_at(self, ticks: int) -> None:
+        """Nothing that is laid is shown or heard before this time, which may be before the first unit's."""
+
     def lend(self, rows: NDArray[np.uint8]) -> Lent:
         """Memory to lay into: ``rows`` is uint8, shape (packets, bytes of a packet), C-contiguous."""
 

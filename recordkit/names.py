@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from glob import escape
 from string import Formatter
 
 AUDIO_ALONE = {".m4a": "aac", ".wav": "pcm", ".mp3": "mp3", ".ogg": "opus", ".opus": "opus"}
@@ -73,3 +75,12 @@ def segment_name(pattern: str, start: datetime, number: int) -> str:
                 raise ValueError(f"{{{name}:{spec}}} gives {word!r}, which is no part of a name")
             parts.append(word)
     return "".join(parts)
+
+
+def segment_glob(pattern: str) -> str:
+    """What finds the names of a pattern, those that were numbered on and partials among them (see ``glob``)."""
+    stem = pattern.removesuffix(suffix_of(pattern))
+    parts = []
+    for text, name, _, _ in Formatter().parse(stem):
+        parts += [escape(text), "*" if name is not None else ""]
+    return re.sub(r"\*+", "*", "".join(parts) + "*") + suffix_of(pattern)

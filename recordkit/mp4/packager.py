@@ -133,6 +133,10 @@ class Packager:
     def _listed(self) -> list[StreamTrack]:
         return [self._tracks[index] for index in listed(self._tracks, self.order)]
 
+    def begin_at(self, ticks: int) -> None:
+        """Show this tick at 0, in place of the first unit's."""
+        self._given_origin = ticks
+
     def lend(self, rows: NDArray[np.uint8]) -> Memory:
         """Memory to lay into: a packet is a byte here."""
         return Memory(rows.data)

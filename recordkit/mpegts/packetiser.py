@@ -123,6 +123,9 @@ class Packetiser:
         earlier = sum(stream.is_video is codec.is_video for stream in self._streams.values())
         return (0xE0 | earlier & 0x0F) if codec.is_video else (0xC0 | earlier & 0x1F)
 
+    def begin_at(self, ticks: int) -> None:
+        """A transport stream begins with whatever comes first."""
+
     def lend(self, rows: NDArray[np.uint8]) -> PacketBuffer:
         """Memory to lay into: ``rows`` is uint8, shape (packets, 188), C-contiguous."""
         return PacketBuffer(rows)

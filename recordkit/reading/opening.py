@@ -15,6 +15,7 @@ from .cache import CONTAINER, TRANSPORT, Cached, Found
 from .container import ContainerTrack
 from .fragments import FragmentTrack
 from .growing import Growing
+from .joined import JoinedTrack, segments_of
 from .located import located
 from .remote import remote
 from .store import FileStore
@@ -27,6 +28,9 @@ from .video import Video
 def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its name; whatever has a path
     """The frames of ``source``: a path, a Recording, a Session, or a URL.
 
+    A recording in several files (``Segments``) is opened as one: by its Recording, its folder, the pattern of its
+    names, or a list of paths.
+
     A URL that fsspec knows (s3, gs, http; the extra ``remote``) is read by ranges, with the frame table that lies
     beside it; any other is left to libavformat.
 
@@ -34,6 +38,9 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
 
     Raises SourceError if it cannot be opened or holds no video.
     """
+    paths = segments_of(source)
+    if paths is not None:
+        return _joined(source, paths)
     text = getattr(source, "path", source)
     if isinstance(text, str) and "://" in text:
         return Video(Path(text), _elsewhere(text), None, open)
@@ -55,6 +62,17 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
             left.pop_all()
             return Video(path, track, store, open)
         return Video(path, _container(path, store, cached, found), None, open)
+
+
+def _joined(source: Any, paths: list[Path]) -> Video:  # noqa: ANN401 - see open
+    with ExitStack() as left:
+        parts = [left.enter_context(open(path)) for path in paths]
+        if not parts:
+            raise SourceError(repr(source), "names no file")
+        path = parts[0].path.parent if len(parts) > 1 else parts[0].path
+        track = JoinedTrack(str(path), parts)
+        left.pop_all()
+        return Video(path, track, parts[-1]._store, open, marks=track.marks)
 
 
 def _elsewhere(url: str) -> Track:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -74,11 +74,19 @@ class Video(Sequence[Frame]):
     first time of any stream to the last frame's end. Not to be used by two threads at once.
     """
 
-    def __init__(self, path: Path, track: Track, store: Store | None, reopen: Reopen) -> None:
+    def __init__(
+        self,
+        path: Path,
+        track: Track,
+        store: Store | None,
+        reopen: Reopen,
+        marks: Callable[[], list[Mark]] | None = None,
+    ) -> None:
         self.path = path
         self._track = track
         self._store = store
         self._reopen = reopen
+        self._marks = marks or (lambda: MarksRead(path).more())
         self._decoder = FrameDecoder(track, beside=store is None or not store.is_growing)
         self._made: Times | None = None
 
@@ -189,7 +197,7 @@ class Video(Sequence[Frame]):
 
         ``time`` is when it was made (UTC), ``number`` the frame that was showing, ``captured`` when that was taken.
         """
-        return mark_table(MarksRead(self.path).more(), self._track, self._times)
+        return mark_table(self._marks(), self._track, self._times)
 
     def frames_at(self, marks: pd.DataFrame) -> pd.DataFrame:
         """The row of ``frames`` that was showing at each of ``marks`` (rows with ``media_s``), in their order."""
@@ -323,7 +331,7 @@ class Video(Sequence[Frame]):
         return self._made
 
     def _mark(self, name: str) -> Mark:
-        marks = MarksRead(self.path).more()
+        marks = self._marks()
         found = next((mark for mark in marks if mark.name == name), None)
         if found is None:
             there = ", ".join(repr(mark.name) for mark in marks[:10]) or "none"

@@ -43,7 +43,7 @@ class Files:
         self._packager = packager
         self._observer = observer
         self._ending: tuple[Segment, ...] = ()
-        self._name_number = 0
+        self._name_number = self._first_pts = 0
         self.in_hand = self._first()
 
     def begin(self) -> None:
@@ -73,12 +73,19 @@ class Files:
         """``unit`` is about to be laid, as the first one, into ``file``."""
         self._ending, self.in_hand = (*self._ending, self.in_hand), file
         file.begins_s = (unit.pts - first_pts) / TICKS_PER_SECOND
+        self._first_pts = first_pts
         time_ns, elapsed_s = instruments.now
         known = [
             Event(time_ns, elapsed_s, EventKind.STREAM, {"stream": index, **told(stream_format)})
             for index, stream_format in file.formats.items()
         ]
         instruments.logs.go_on_in(file.log, file.begins_s, known)
+
+    def laid(self, unit: AccessUnit, instruments: Instruments) -> None:
+        """A unit was laid into the file in hand: one that comes later may begin earlier than the first one."""
+        file = self.in_hand
+        if file.first_pts == unit.pts and file.number > 1:
+            file.begins_s = instruments.logs.zero_s = (unit.pts - self._first_pts) / TICKS_PER_SECOND
 
     def over(self, file: Segment) -> None:
         """``file`` is closed."""

@@ -356,7 +356,7 @@ class Pipeline:
         """The recording goes on in ``file``, from ``unit`` on; the one before comes to its end by itself."""
         before = self.file
         before.writer.defer(on=False)
-        file.go_on_from(before)
+        file.go_on_from(before, unit)
         file.writer.begin()
         if self._deferred_s is not None:
             file.writer.defer(on=True)

@@ -398,13 +398,16 @@ class RunningRecording(SegmentObserver):
 
     def _laid(self, file: Segment, unit: AccessUnit) -> None:
         """Note where a file of several lies in the recording, once the first frame is in it."""
-        if self.cutting is None or file.is_told:
+        if self.cutting is None:
+            return
+        self.files.laid(unit, self.instruments)
+        if file.is_told:
             return
         if unit.stream != VIDEO and self.settings.video is not None:
             return
         file.is_told = True
         self._note_marks()
-        self.note(EventKind.SEGMENT, number=file.number, stream=unit.stream, pts=unit.pts, begins_s=file.begins_s)
+        self.note(EventKind.SEGMENT, number=file.number, stream=unit.stream, pts=unit.pts)
 
     def _go_on_in(self, file: Segment, unit: AccessUnit) -> None:
         self.files.go_on_in(file, unit, self.pipeline.tally.first_pts or 0, self.instruments)

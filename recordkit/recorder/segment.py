@@ -19,6 +19,7 @@ from ..writer.buffer import Laid
 from ..writer.observer import Closed, Observer, QueueStatus
 from ..writer.writer import Writer
 
+_LONGEST_LAG = TICKS_PER_SECOND
 _UNTOLD = frozenset({"config", "priming"})
 
 
@@ -38,9 +39,8 @@ class Segment(Observer):
     """A recording has one of these, or several one after the other: the next one begins with a unit of its own.
 
     It opens nothing before ``writer.start``. ``number`` counts from 1, ``log`` is where its flushes and events go.
-    ``before`` are the formats of streams that go on in it from the file before: their decoders are told that
-    nothing at the beginning is to be left out. ``first_pts`` and ``end_pts`` span what was laid, in ticks;
-    ``begins_s`` is where that lies in the recording, ``planned_ns`` the time of day when it was to begin.
+    ``first_pts`` and ``end_pts`` span what was laid, in ticks, ``ends`` is where each stream has come to;
+    ``begins_s`` is where the first lies in the recording, ``planned_ns`` the time of day when it was to begin.
 
     Raises OutputNameError for a name that cannot be used.
     """
@@ -59,6 +59,7 @@ class Segment(Observer):
         self.log: LogFile | None = None
         self.first_pts: int | None = None
         self.end_pts = 0
+        self.ends: dict[int, int] = {}
         self.video_units = self.audio_units = 0
         self.is_told = False
         self.begins_s = 0.0
@@ -102,9 +103,12 @@ class Segment(Observer):
         self.packager.declare(index, _going_on(stream_format) if going_on else stream_format)
         self._given[index] = stream_format
 
-    def go_on_from(self, before: Segment) -> None:
-        """All streams of the file before go on in this one."""
+    def go_on_from(self, before: Segment, first: AccessUnit) -> None:
+        """All streams of the file before go on in this one, which ``first`` is about to be laid into."""
         self.packager.order = before.packager.order
+        # What goes on earlier than that, since it comes later, is to be heard as well.
+        ends = [end for end in before.ends.values() if first.pts - _LONGEST_LAG < end]
+        self.packager.begin_at(min([first.pts, *ends]))
         self._goes_on = frozenset(before.formats)
         for index in sorted(before.formats):
             self.declare(index, before.formats[index])
@@ -113,7 +117,9 @@ class Segment(Observer):
         """A unit was laid into it."""
         if self.first_pts is None or unit.pts < self.first_pts:
             self.first_pts = unit.pts
-        self.end_pts = max(self.end_pts, unit.pts + unit.duration)
+        end = self.ends[unit.stream] = unit.pts + unit.duration
+        if end > self.end_pts:
+            self.end_pts = end
         if unit.stream == VIDEO:
             self.video_units += 1
             if self._table is not None:

@@ -62,6 +62,9 @@ class SoundPackager:
         """All that is in such a file is heard."""
         return False
 
+    def begin_at(self, ticks: int) -> None:
+        """There are no times."""
+
     def lend(self, rows: NDArray[np.uint8]) -> Memory:
         """Memory to lay into: a packet is a byte here."""
         return Memory(rows.data)
