@@ -10,6 +10,7 @@ microseconds in 32 bits for the other.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 from ..model import Captured, CapturedBy, Codec
@@ -23,6 +24,7 @@ _RFC3339, _COMPOSITION = 1, 1
 _SECOND_NS = 1_000_000_000
 _LARGEST = 0xFFFF_FFFF
 _SECONDS = len("1970-01-01T00:00:00")
+_NO_TIME = b"1970-01-01T00:00:00.000000000Z"
 _SEI_TYPES = {Codec.H264: 6, Codec.H265: 39}
 
 
@@ -35,10 +37,22 @@ HEAD_BYTES = 2048
 
 def captured_nal(captured: Captured, codec: Codec) -> bytes:
     """The SEI NAL unit that says so, without start code. It belongs before the first slice of its frame."""
-    time = TIME_UUID + bytes([0, _RFC3339, _COMPOSITION]) + _rfc3339(captured.time_ns).encode("ascii") + b"\0"
     micros = _LARGEST if captured.error_s is None else min(round(captured.error_s * 1e6), _LARGEST - 1)
-    origin = ORIGIN_UUID + bytes([_ORIGINS.index(captured.by)]) + micros.to_bytes(4)
-    return sei_nal([(_USER_DATA, time), (_USER_DATA, origin)], codec)
+    before, behind = _around(captured.by, micros, codec)
+    seconds, rest = divmod(captured.time_ns, _SECOND_NS)
+    return before + _calendar(seconds) + b".%09dZ" % rest + behind
+
+
+@lru_cache(maxsize=64)
+def _around(by: CapturedBy, micros: int, codec: Codec) -> tuple[bytes, bytes]:
+    """What stands around the text of the time, which is the same for most frames of a source.
+
+    The text has no zero, so that nothing across it could look like a start code.
+    """
+    time = TIME_UUID + bytes([0, _RFC3339, _COMPOSITION]) + _NO_TIME + b"\0"
+    origin = ORIGIN_UUID + bytes([RANKS[by]]) + micros.to_bytes(4)
+    before, _, behind = sei_nal([(_USER_DATA, time), (_USER_DATA, origin)], codec).partition(_NO_TIME)
+    return before, behind
 
 
 def captured_in(data: bytes, codec: Codec) -> Captured | None:
@@ -87,6 +101,7 @@ def _time(content: bytes) -> int | None:
     return int(whole.timestamp()) * _SECOND_NS + int(digits[:9].ljust(9, "0") or "0")
 
 
-def _rfc3339(time_ns: int) -> str:
-    seconds, rest = divmod(time_ns, _SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECONDS]}.{rest:09}Z"
+@lru_cache(maxsize=16)
+def _calendar(seconds: int) -> bytes:
+    """A second as RFC 3339 has it, without its fraction; the frames that were taken in it share it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECONDS].encode("ascii")

@@ -33,4 +33,6 @@ def without_head(unit: AccessUnit, size: int) -> AccessUnit:
 
 def with_message(unit: AccessUnit, message: bytes, at: int) -> AccessUnit:
     """``unit`` with the NAL units ``message`` (Annex B) at ``at`` in its data, where its first slice begins."""
+    if not at:
+        return replace(unit, prefix=unit.prefix + message)
     return replace(without_head(unit, at), prefix=unit.prefix + unit.data[:at] + message)
