@@ -15,7 +15,7 @@ MARKED_PATIENCE_S = 0.2
 UNMARKED_PATIENCE_S = 0.5
 """So long it waits when the source marks none."""
 _LONGEST_PICTURE_S = 1.0
-"""No frame comes for so long: then those of one timestamp are several."""
+"""No frame, marked more than once, comes for so long: then those of one timestamp are several."""
 _VP8_START = b"\x9d\x01\x2a"
 _LARGEST_UNIT = 64 * 1024 * 1024
 _PIECE_BYTES = 64
@@ -197,7 +197,7 @@ class PictureAssembly:
         self._size += len(packet.data) + _PIECE_BYTES
         if self._size > _LARGEST_UNIT:
             self.interrupt()
-        elif packet.arrival_s - self._begun.arrival_s > _LONGEST_PICTURE_S and packet.marker:
+        elif self._marks_others and packet.marker and packet.arrival_s - self._begun.arrival_s > _LONGEST_PICTURE_S:
             # Its RTP clock stands. What came so far are several frames; from here on the markers part them.
             self._parted = packet.timestamp
             self.interrupt()

@@ -160,6 +160,16 @@ def test_a_marked_picture_waits_a_while_and_no_longer():
     assert (assembly.needs_entry, assembly.dropped) == (True, 1)
 
 
+def test_a_frame_that_was_read_in_two_parts_far_from_each_other_is_one():
+    """The event loop was held up in its middle: not its RTP clock stands, it is marked but once."""
+    sent = list(stream_of([SPS, PPS, IDR, IDR_2], [SLICE, SLICE_2], [SLICE]))
+    held_up = [replace(one, arrival_s=one.arrival_s + 1.5 * (at >= 5)) for at, one in enumerate(sent)]
+    assembly = PictureAssembly()
+    units = run(assembly, held_up)
+    assert [unit.data for unit in units] == [annexb(SPS, PPS, IDR, IDR_2), annexb(SLICE, SLICE_2), annexb(SLICE)]
+    assert assembly.dropped == 0
+
+
 def test_parameter_sets_that_came_once_count_from_then_on():
     pictures = [[SPS, PPS, IDR], [SLICE], [SLICE], [SLICE], [IDR], [SLICE]]
     assembly = PictureAssembly()
