@@ -60,6 +60,8 @@ class Finder:
             here = [one for one in self._sought if one[0] is receiver.track]
         for track, found in here:
             self.give_up(track, found)
+        # Whoever is found looks at the receiver, too; by then nobody is found a second time by that.
+        for _, found in here:
             found(receiver)
 
 

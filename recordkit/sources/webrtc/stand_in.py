@@ -21,6 +21,7 @@ _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _CODECS = "_RTCRtpReceiver__codecs"
 _DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
 _SOURCES = "_RTCRtpReceiver__remote_streams"
+_HANDLE = "_handle_rtcp_packet"
 _RETRANSMITTING = "_RTCRtpReceiver__rtx_ssrc"
 _RETURN_S = 2.0
 """So long after its goodbye a source may return, or another follow it, before the track ends."""
@@ -76,7 +77,7 @@ class StandIn:
         self._codecs = private(receiver, _CODECS, lambda codecs: isinstance(codecs, dict))
         self._decoding = private(receiver, _DECODER_QUEUE, lambda queue: callable(getattr(queue, "qsize", None)))
         self._frames = cast("asyncio.Queue[Any]", private(track, "_queue", lambda q: isinstance(q, asyncio.Queue)))
-        handle = private(receiver, "_handle_rtcp_packet", callable)
+        handle = private(receiver, _HANDLE, callable)
         self._track = track
         self._recv = track.recv
         # Somebody may be waiting for a frame already.
@@ -109,6 +110,7 @@ class StandIn:
     @classmethod
     def of(cls, receiver: RTCRtpReceiver) -> StandIn:
         """The one that is there, or a new one."""
+        getattr(receiver, _HANDLE, None)  # a Finder that seeks its track sees it here, and not amid what follows
         there = getattr(receiver, _BUFFER, None)
         return there if isinstance(there, cls) else cls(receiver)
 

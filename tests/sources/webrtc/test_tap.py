@@ -189,6 +189,27 @@ def test_a_tap_that_is_closed_before_anything_came_leaves_nothing():
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("is_given", [True, False])
+def test_taps_that_find_a_receiver_together_stand_in_one_place(is_given):
+    async def run():
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        receiver = peer.addTransceiver("video", direction="recvonly").receiver
+        track = receiver._track = RemoteStreamTrack("video")
+        taps = [Tap(track, Ear(), print), Tap(track, Ear(), print)]
+        if is_given:
+            taps.append(Tap(track, Ear(), print, receiver=receiver))
+        else:
+            assert callable(receiver._handle_rtp_packet)
+        there = getattr(receiver, BUFFER)
+        assert sorted(map(id, there.taps)) == sorted(map(id, taps))
+        assert not hasattr(there._buffer, "taps"), "aiortc's own"
+        for tap in taps:
+            tap.close()
+        await peer.close()
+
+    asyncio.run(run())
+
+
 def test_who_reads_the_track_besides_gets_its_frames():
     async def run():
         async with small_video() as (media, track, _):
