@@ -10,6 +10,7 @@ import aioice.ice
 import pytest
 
 from recordkit.model import EventKind
+from recordkit.sources.webrtc.direct import DirectTransport
 from recordkit.telemetry.frames import read_flush_log
 
 _MEDIA = range(128, 192)  # the first byte (RFC 7983, 7)
@@ -36,17 +37,25 @@ class Lossy:
 
     def attach(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stand between the wire and each ICE connection that is made from now on."""
-        receive = aioice.ice.Connection.recv
+        receive, take = aioice.ice.Connection.recv, DirectTransport.take
 
         async def recv(connection: aioice.ice.Connection) -> bytes:
             while True:
                 data = await receive(connection)
-                if data[0] not in _MEDIA or data[1] in _REPORTS or not self._loses(data[8:12]):
+                # What is taken where it arrives has been through there, this too.
+                if "data_received" in vars(connection) or not self._loses(data):
                     return data
 
-        monkeypatch.setattr(aioice.ice.Connection, "recv", recv)
+        def taken(transport: DirectTransport, size: int, age_s: float, now_s: float) -> bool:
+            return self._loses(bytes(transport.buffer[: min(size, 12)])) or take(transport, size, age_s, now_s)
 
-    def _loses(self, ssrc: bytes) -> bool:
+        monkeypatch.setattr(aioice.ice.Connection, "recv", recv)
+        monkeypatch.setattr(DirectTransport, "take", taken)
+
+    def _loses(self, datagram: bytes) -> bool:
+        if len(datagram) < 12 or datagram[0] not in _MEDIA or datagram[1] in _REPORTS:
+            return False
+        ssrc = datagram[8:12]
         self.came += 1
         is_lost = self.came <= self.late_by or self._dice.random() < self.share
         self.lost += is_lost

@@ -29,6 +29,7 @@ class MediaPacket:
     ``codec`` is libavcodec's name, ``rate`` the RTP clock's in Hz, ``timestamp`` the packet's own
     (32 bits), ``data`` the bytes it adds to its unit (H.264: with start codes), ``arrival_s`` when
     it came, on a monotonic clock. ``capture_ntp`` is when its frame was taken (NTP, 64 bits), if it says so.
+    ``payload_type`` is its coding's number in the session.
     """
 
     codec: str
@@ -40,6 +41,7 @@ class MediaPacket:
     data: bytes
     arrival_s: float
     capture_ntp: int | None = None
+    payload_type: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,12 +62,12 @@ class _Extensions:
 
     def __init__(self, aiortcs: Any, number: int) -> None:  # noqa: ANN401 - untyped over there
         self.aiortcs = aiortcs
-        self._number = number
+        self.number = number
 
     def get(self, profile: int, value: bytes) -> Any:  # noqa: ANN401 - as aiortc's own
         found = self.aiortcs.get(profile, value)
         for number, content in unpack_header_extensions(profile, value):
-            if number == self._number and len(content) >= 8:
+            if number == self.number and len(content) >= 8:
                 found.capture_ntp = int.from_bytes(content[:8])
         return found
 

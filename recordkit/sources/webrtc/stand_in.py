@@ -12,6 +12,8 @@ from typing import Any, Protocol, cast
 from aiortc import MediaStreamTrack, RTCRtpReceiver
 from aiortc.rtp import RtcpByePacket, RtcpSrPacket
 
+from ...system import Clock
+from .assembly import MediaPacket
 from .capture_time import capture_ntp
 from .consent import on_consent_check
 from .internals import private
@@ -41,20 +43,8 @@ def codec_name(codec: Any) -> str:  # noqa: ANN401 - untyped over there
 class Hearing(Protocol):
     """Who hears what a receiver gets; see Tap."""
 
-    def packet(
-        self,
-        codec: str,
-        rate: int,
-        ssrc: int,
-        payload_type: int,
-        sequence: int,
-        timestamp: int,
-        is_marked: bool,
-        data: bytes,
-        age_s: float,
-        capture_ntp: int | None,
-    ) -> bool:
-        """Take a packet as MediaPacket has it, which came ``age_s`` ago; True if a keyframe is to be asked for."""
+    def packet(self, packet: MediaPacket) -> bool:
+        """Take a packet; True if a keyframe is to be asked for."""
         ...
 
     def sign(self, packet: object, besides: int = 0) -> None:
@@ -69,8 +59,9 @@ class StandIn:
     whether anybody reads them or not.
     """
 
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, clock: Clock) -> None:
         self.taps: list[Hearing] = []
+        self.clock = clock
         self.sockets = Sockets(getattr(receiver.transport, "transport", None))
         track = receiver.track
         self._buffer = private(receiver, _BUFFER, lambda buffer: callable(getattr(buffer, "add", None)))
@@ -79,6 +70,7 @@ class StandIn:
         self._frames = cast("asyncio.Queue[Any]", private(track, "_queue", lambda q: isinstance(q, asyncio.Queue)))
         handle = private(receiver, _HANDLE, callable)
         self._track = track
+        self._receiver = receiver
         self._recv = track.recv
         # Somebody may be waiting for a frame already.
         self._is_read = bool(getattr(self._frames, "_getters", False))
@@ -108,26 +100,34 @@ class StandIn:
         self.drain()
 
     @classmethod
-    def of(cls, receiver: RTCRtpReceiver) -> StandIn:
-        """The one that is there, or a new one."""
+    def of(cls, receiver: RTCRtpReceiver, clock: Clock) -> StandIn:
+        """The one that is there, or a new one, whose packets have come by ``clock``."""
         getattr(receiver, _HANDLE, None)  # a Finder that seeks its track sees it here, and not amid what follows
         there = getattr(receiver, _BUFFER, None)
-        return there if isinstance(there, cls) else cls(receiver)
+        return there if isinstance(there, cls) else cls(receiver, clock)
+
+    @classmethod
+    def receiver_of(cls, track: MediaStreamTrack) -> RTCRtpReceiver | None:
+        """The receiver of a track in which one stands already."""
+        there = getattr(track.recv, "__self__", None)
+        return there._receiver if isinstance(there, cls) else None
 
     def add(self, packet: Any) -> tuple[bool, Any]:  # noqa: ANN401 - as aiortc's own
         """What aiortc calls with each packet: whether to ask for a keyframe, and a frame to decode."""
         codec = self._codecs[packet.payload_type]
         asks = self.hand_on(
-            codec_name(codec),
-            codec.clockRate,
-            packet.ssrc,
-            packet.payload_type,
-            packet.sequence_number,
-            packet.timestamp,
-            bool(packet.marker),
-            packet._data,
-            0.0,
-            capture_ntp(packet),
+            MediaPacket(
+                codec_name(codec),
+                codec.clockRate,
+                packet.ssrc,
+                packet.sequence_number,
+                packet.timestamp,
+                bool(packet.marker),
+                packet._data,
+                self.clock.monotonic(),
+                capture_ntp(packet),
+                packet.payload_type,
+            )
         )
         if not self._is_read:
             return asks, None
@@ -138,28 +138,14 @@ class StandIn:
         wants, frame = self._buffer.add(packet)
         return asks or wants or (was_paused and self._track.kind == "video"), frame
 
-    def hand_on(
-        self,
-        codec: str,
-        rate: int,
-        ssrc: int,
-        payload_type: int,
-        sequence: int,
-        timestamp: int,
-        is_marked: bool,
-        data: bytes,
-        age_s: float,
-        capture_ntp: int | None,
-    ) -> bool:
+    def hand_on(self, packet: MediaPacket) -> bool:
         """Give a packet to all taps, see Hearing; returns whether one asks for a keyframe."""
-        self._ssrc = ssrc
+        self._ssrc = packet.ssrc
         if self._leaving is not None:
-            self._stay(ssrc)
+            self._stay(packet.ssrc)
         asks = False
         for tap in tuple(self.taps):
-            asks |= tap.packet(
-                codec, rate, ssrc, payload_type, sequence, timestamp, is_marked, data, age_s, capture_ntp
-            )
+            asks |= tap.packet(packet)
         return asks
 
     @property

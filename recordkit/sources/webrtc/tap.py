@@ -22,6 +22,7 @@ from aiortc.rtp import RtcpByePacket, RtcpSrPacket
 from ...errors import TapError
 from ...system import Clock
 from .assembly import MediaPacket
+from .direct import receive_directly
 from .finder import Finder
 from .internals import changed
 from .sockets import Sockets
@@ -96,6 +97,8 @@ class Tap:
         self._finder: Finder | None = None
         if not isinstance(getattr(track, "_queue", None), asyncio.Queue):
             raise changed("RemoteStreamTrack._queue")
+        if receiver is None:
+            receiver = StandIn.receiver_of(track)
         if receiver is not None:
             self._attach(receiver)
         else:
@@ -117,32 +120,17 @@ class Tap:
             self._stand_in.remove(self)
         self._finder = self._stand_in = self._track = self._listening = None
 
-    def packet(
-        self,
-        codec: str,
-        rate: int,
-        ssrc: int,
-        payload_type: int,
-        sequence: int,
-        timestamp: int,
-        is_marked: bool,
-        data: bytes,
-        age_s: float,
-        capture_ntp: int | None,
-    ) -> bool:
-        """Take a packet as MediaPacket has it, which came ``age_s`` ago; True if a keyframe is to be asked for."""
+    def packet(self, packet: MediaPacket) -> bool:
+        """Take a packet; True if a keyframe is to be asked for."""
         listening = self._listening
         if listening is None:
             return False
         try:
             if self._parameter_sets is None:
                 self._parameter_sets = self._described()
-            if self._parameter_sets and (known := self._parameter_sets.pop(payload_type, None)):
+            if self._parameter_sets and (known := self._parameter_sets.pop(packet.payload_type, None)):
                 listening.learn(known)
-            arrival_s = self._clock.monotonic() - age_s
-            return listening.packet(
-                MediaPacket(codec, rate, ssrc, sequence, timestamp, is_marked, data, arrival_s, capture_ntp)
-            )
+            return listening.packet(packet)
         except Exception as error:  # noqa: BLE001 - it is handed on, and aiortc would close the whole call
             self.close()
             self._on_error(error)
@@ -184,5 +172,6 @@ class Tap:
 
     def _attach(self, receiver: RTCRtpReceiver) -> None:
         self._finder = None
-        self._stand_in = StandIn.of(receiver)
+        self._stand_in = StandIn.of(receiver, self._clock)
+        receive_directly(receiver, self._stand_in)
         self._stand_in.taps.append(self)

@@ -1,0 +1,153 @@
+"""Media past aiortc's tasks: from the socket to the reorder window in one call, without a task switch a packet.
+
+What a datagram is its first byte tells (RFC 7983, 7). Media is decrypted by the session that aiortc's DTLS has
+made, and handled at once; STUN, DTLS and RTCP go the way that they have in aioice and aiortc, and so do the first
+packet of each source and all of a receiver that somebody reads besides. If aiortc or aioice are not built as
+expected all goes there, and the tap hears it behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiortc import RTCRtpReceiver
+
+from ...errors import TapError
+from .direct_receiver import DirectReceiver, Route
+from .drain import LARGEST_DATAGRAM, Drain
+from .receiving_internals import ReceiverParts, SocketParts, Srtp, TransportParts
+from .rtp_header import FIXED, Header, body
+from .stand_in import StandIn
+
+log = logging.getLogger("recordkit")
+
+SWITCH = "RECORDKIT_WEBRTC_TAP"
+"""Set in the environment, aiortc receives by itself: to find out whether a fault lies here."""
+_HERE = "_recordkit_direct"
+_COMPONENT = 1
+"""Of media and RTCP together (RFC 8445, 4; RFC 5761): aiortc has no other."""
+_LEAST_MEDIA, _MOST_MEDIA = 128, 191
+_LEAST_RTCP, _MOST_RTCP = 192, 223
+"""RFC 7983, 7, and RFC 5761, 4."""
+
+
+def receive_directly(receiver: RTCRtpReceiver, stand_in: StandIn) -> None:
+    """From now on take what comes for ``receiver`` where it comes in, if that can be."""
+    if os.environ.get(SWITCH):
+        return
+    there = getattr(receiver.transport, _HERE, None)
+    if there is not None and receiver in there.receivers:
+        return
+    try:
+        parts = ReceiverParts(receiver)
+        if there is None:
+            there = DirectTransport(TransportParts(receiver.transport))
+            setattr(receiver.transport, _HERE, there)
+    except TapError as error:
+        log.info("media goes through aiortc's own tasks, which takes three times as long: %s", error)
+        return
+    there.receivers[receiver] = DirectReceiver(parts, stand_in)
+
+
+class DirectTransport:
+    """Takes the media of one transport, for ``receivers``; not thread-safe, all in the loop that receives."""
+
+    def __init__(self, parts: TransportParts, wall: Callable[[], float] = time.time) -> None:
+        self.receivers: dict[RTCRtpReceiver, DirectReceiver] = {}
+        self.expects_more = False
+        """Whether more is to come of the frame of which a packet was taken last."""
+        self._parts = parts
+        self._wall = wall
+        self._srtp = Srtp(LARGEST_DATAGRAM)
+        self._routes: dict[int, Route] = {}
+        self._drained: set[Any] = set()
+        parts.connection.data_received = self._data_received
+
+    @property
+    def buffer(self) -> memoryview:
+        """Where a datagram lies that ``take`` is told of."""
+        return self._srtp.buffer
+
+    def take(self, size: int, age_s: float, now_s: float) -> bool:
+        """Take the datagram of ``size`` bytes in ``buffer`` if it is media that belongs here; False if it is not.
+
+        It came ``age_s`` ago; ``now_s`` is now, in Unix time. It is changed only if it is taken.
+        """
+        buffer = self._srtp.buffer
+        if size < FIXED.size or not _LEAST_MEDIA <= buffer[0] <= _MOST_MEDIA:
+            return False
+        header: Header = FIXED.unpack_from(buffer)
+        kind, ssrc = header[1], header[4]
+        if _LEAST_RTCP <= kind <= _MOST_RTCP:
+            return False
+        key = ssrc << 7 | kind & 0x7F
+        route = self._routes.get(key)
+        if route is None or self._parts.receiver_by_ssrc.get(ssrc) is not route.receiver:
+            route = self._find(key)
+        if route is None or not route.owner.is_direct:
+            return False
+        self.expects_more = route.is_of_frames and not kind & 0x80
+        plain = self._srtp.unprotect(self._parts.session, size)
+        if plain >= FIXED.size and (found := body(buffer, plain, route.numbers)) is not None:
+            route.owner.take(route, header, found, buffer, now_s, age_s)
+        return True
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether aiortc has not taken yet what was left to it: what came behind that waits, too."""
+        return bool(self._parts.waiting.qsize())
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is expected that should not wait: what is sent again, and answers to own checks."""
+        return all(one.is_calm for one in self.receivers.values()) and not self._parts.is_asking
+
+    def leave(self, data: bytes) -> None:
+        """Let a datagram go the way that it has in aioice and aiortc."""
+        self._parts.taken(data, _COMPONENT)
+
+    def count(self, packets: int, size: int) -> None:
+        """Let aiortc's statistics know of what was taken."""
+        self._parts.count(packets, size)
+
+    def _find(self, key: int) -> Route | None:
+        """The way of a source that aiortc has placed, by its first packet, once that was decrypted."""
+        ssrc, payload_type = key >> 7, key & 0x7F
+        self._routes.pop(key, None)
+        receiver = self._parts.receiver_by_ssrc.get(ssrc)
+        owner = self.receivers.get(receiver) if receiver is not None else None
+        if owner is None or receiver not in self._parts.receivers_by_type.get(payload_type, ()):
+            return None
+        if not self._srtp.fits(self._parts.session):
+            return None
+        route = owner.route(ssrc, payload_type, self._parts.numbers)
+        if route is not None:
+            self._routes[key] = route
+        return route
+
+    def _data_received(self, data: bytes, component: int) -> None:
+        """What aioice has found to be no STUN, before a socket is drained, or where it cannot be."""
+        size = len(data)
+        if not size:
+            return  # by which aiortc's task would end, and with it the call
+        is_media = _LEAST_MEDIA <= data[0] <= _MOST_MEDIA and self._parts.session is not None
+        if is_media and size <= LARGEST_DATAGRAM and not self.is_behind:
+            self._drain_sockets()
+            self._srtp.buffer[:size] = data
+            if self.take(size, 0.0, self._wall()):
+                self.count(1, size)
+                return
+        self._parts.taken(data, component)
+
+    def _drain_sockets(self) -> None:
+        for protocol in self._parts.protocols():
+            if protocol not in self._drained:
+                self._drained.add(protocol)
+                try:
+                    Drain(SocketParts(protocol), self, self._wall).start()
+                except TapError as error:
+                    log.debug("a socket is not drained: %s", error)
