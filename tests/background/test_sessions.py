@@ -131,6 +131,18 @@ def test_a_session_goes_on_in_another_file_when_it_is_told_to(tmp_path: Path) ->
     assert [back.first_number for back in backs] == [0, *(back.last_number + 1 for back in backs[:-1])]
 
 
+def test_a_session_pauses_and_goes_on(tmp_path: Path) -> None:
+    with rk.start(SMALL, tmp_path / "talk.ts", video=FAST) as session:
+        until(lambda: session.figures.duration_s)
+        session.pause(gap="close")
+        until(lambda: rk.EventKind.PAUSE in session.events["kind"].tolist())
+        session.resume()
+        until(lambda: rk.EventKind.RESUME in session.events["kind"].tolist())
+        with pytest.raises(rk.SettingsError, match="gap"):
+            session.pause(gap="cut")
+    assert rk.verify(session.path).ok
+
+
 def test_the_end_of_the_media_ends_it_and_a_block_waits_for_that(tmp_path: Path) -> None:
     with rk.start(SMALL, tmp_path / "a.ts", video=FAST, seconds=0.5) as session:
         assert session.wait(GUARD_S)
