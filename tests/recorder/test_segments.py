@@ -144,13 +144,13 @@ def test_nothing_is_ever_overwritten(tmp_path):
     (tmp_path / "cam 2.ts").write_bytes(b"kept")
     for _ in range(2):
         with rk.Recorder(tmp_path / "cam {number}.ts", segments=rk.Segments(every=1), **QUICK) as recorder:
-            for frame in FRAMES[:60]:
+            for frame in FRAMES[:100]:
                 recorder.write(frame)
     assert sorted(path.name for path in tmp_path.glob("*.ts")) == [f"cam {number}.ts" for number in (1, 2, 3, 4, 5)]
     assert (tmp_path / "cam 2.ts").read_bytes() == b"kept"
     for _ in range(2):
         with rk.Recorder(tmp_path / "{start:%Y}.ts", segments=rk.Segments(every=1), **QUICK) as recorder:
-            for frame in FRAMES[:60]:
+            for frame in FRAMES[:100]:
                 recorder.write(frame)
     year = recorder.stop().segments[0].path.name[:4]
     assert {path.name for path in tmp_path.glob("2*.ts")} == {
