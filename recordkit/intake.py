@@ -14,6 +14,7 @@ from .system import Clock
 
 Overflow = Literal["block", "drop"]
 T = TypeVar("T")
+_NO_STREAM = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +128,12 @@ class Intake(Generic[T]):
             self.changed.notify_all()
             return True
 
-    def put_marker(self, payload: T, index: int) -> bool:
-        """Queue something without size behind what is queued, whatever the bound; False if the queue is closed."""
+    def put_marker(self, payload: T) -> bool:
+        """Queue something of no stream and size behind what is queued, whatever the bound; False if closed."""
         with self.changed:
             if self._closed:
                 return False
-            self._items.append(Item(payload, index, None, 0))
+            self._items.append(Item(payload, _NO_STREAM, None, 0))
             self.changed.notify_all()
             return True
 

@@ -138,7 +138,7 @@ def test_a_closed_queue_takes_nothing_and_gives_what_it_has(overflow):
     queue.close()
     queue.close()
     assert not queue.put("b", 0, 0, 10, entry=True)
-    assert not queue.put_marker("m", -1)
+    assert not queue.put_marker("m")
     assert taken(queue).payload == "a"
     assert taken(queue) is None
 
@@ -147,7 +147,7 @@ def test_a_closed_queue_takes_nothing_and_gives_what_it_has(overflow):
 def test_a_marker_goes_behind_what_is_queued_however_full_it_is(overflow):
     queue, _ = intake(overflow)
     queue.put("a", 0, 0, 2 * BOUND, entry=True)
-    assert queue.put_marker("m", -1)
+    assert queue.put_marker("m")
     assert (queue.taken, queue.dropped, queue.bytes) == (1, 0, 2 * BOUND)
     assert [taken(queue).payload for _ in range(2)] == ["a", "m"]
 

@@ -68,9 +68,14 @@ def next_at_clock(time_ns: int, every_s: float, zone: tzinfo | None = None) -> i
     return found_ns
 
 
-class Cutting:
-    """Decides where files end. ``look`` and ``begun_by`` are called by the encoding thread, the rest from any.
+class CutHere:
+    """Stands in the queue where a cut was asked for."""
 
+
+class Cutting:
+    """Decides where files end.
+
+    ``ask``, ``look`` and ``begun_by`` are called by the encoding thread, the rest from any.
     ``opens`` makes a file and opens it: with its number, and the time of day when it is planned to begin. It is
     called ahead of time in a thread of its own, so that laying never waits for a disk; while there is no next file
     the one in hand goes on. Only what does not come live waits for it. ``on_trouble`` is told why none can be
@@ -104,11 +109,11 @@ class Cutting:
         self._end_ns: int | None = None
         self._begun_ns = 0
         self._time_ns = 0
-        self._is_live = self._is_key_coming = self._is_by_clock = False
+        self._is_live = self._has_items = self._is_key_coming = self._is_by_clock = False
         self._newest: int | None = None
         self._video_end = 0
         self._group_bytes = self._largest_bytes = 0
-        self._asked = threading.Event()
+        self._is_asked = False
         self._lock = threading.Lock()
         self._spare: Segment | None = None
         self._opener: threading.Thread | None = None
@@ -116,8 +121,8 @@ class Cutting:
         self._is_closed = False
 
     def ask(self) -> None:
-        """Begin a file as soon as one is open."""
-        self._asked.set()
+        """Begin a file with what comes next, as soon as one is open; nothing if no item has come."""
+        self._is_asked = self._has_items
 
     @property
     def overdue_s(self) -> float:
@@ -127,7 +132,7 @@ class Cutting:
 
     def look(self, item: Item[Any]) -> None:
         """An item is about to be coded: see what is due."""
-        self._is_live = item.arrival is not None
+        self._is_live, self._has_items = item.arrival is not None, True
         now_s, self._time_ns = self._clock.monotonic(), self._clock.time_ns()
         if item.arrival is not None:
             self._time_ns -= max(0, round((now_s - item.arrival / TICKS_PER_SECOND) * _SECOND_NS))
@@ -139,7 +144,7 @@ class Cutting:
                 self._due, self._is_by_clock = NOW, True
         most_bytes = self._segments.max_bytes
         laid_bytes = self._newest_file.writer.laid_bytes
-        if self._asked.is_set() or (most_bytes is not None and laid_bytes + self._largest_bytes >= most_bytes > 0):
+        if self._is_asked or (most_bytes is not None and laid_bytes + self._largest_bytes >= most_bytes > 0):
             self._due = NOW
         if self._is_near(laid_bytes):
             self._open_ahead(now_s)
@@ -173,7 +178,7 @@ class Cutting:
             self._is_key_coming = False
             self._open_ahead(self._clock.monotonic())
             return None
-        self._begun = spare
+        self._begun, self._is_asked = spare, False
         self._begin(unit)
         return spare
 
@@ -235,7 +240,6 @@ class Cutting:
             # An item that came earlier may be coded later: the moment that has passed comes no second time.
             self._end_at_clock(max(self._time_ns, self._end_ns) if self._is_by_clock else self._time_ns)
             self._is_by_clock = False
-        self._asked.clear()
         self._largest_bytes = self._group_bytes = len(unit.data)
         if self._step is not None and not self._segments.at_clock:
             # From when it was planned on: what is passed through does not drift.

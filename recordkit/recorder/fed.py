@@ -11,8 +11,6 @@ from ..telemetry.schema import Record
 from .prelude import AllPlaced
 from .standing import Standing
 
-NO_STREAM = -1
-
 
 class Fed(Standing):
     """A recorder as those see it who feed it from a network or a device; none of this is in tab completion."""
@@ -66,7 +64,7 @@ class Fed(Standing):
         """
         if self.state.is_recording:
             if unit is None:
-                self._parts.intake.put_marker(AllPlaced(), NO_STREAM)
+                self._parts.intake.put_marker(AllPlaced())
             else:
                 self._parts.pipeline.put_early(unit, self._routing.unit(unit, stream).stream)
         return self._parts.pipeline.has_early_room

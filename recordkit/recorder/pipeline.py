@@ -17,7 +17,7 @@ from ..model import AccessUnit, EncodedUnit, EventKind, StreamFormat
 from ..system import Clock
 from ..threads import begin
 from ..writer.buffer import NotLaid
-from .cutting import Cutting
+from .cutting import CutHere, Cutting
 from .files import Files
 from .lack import Lack
 from .opening import Opening
@@ -57,7 +57,7 @@ class Pipeline:
     def __init__(
         self,
         name: str,
-        intake: Intake[Media | threading.Event | AllPlaced],
+        intake: Intake[Media | threading.Event | AllPlaced | CutHere],
         streams: Streams,
         files: Files,
         states: StateTable,
@@ -92,7 +92,7 @@ class Pipeline:
         self._opening = Opening(expected, intake, clock)
         self._lack = Lack(clock, on_event)
         self._in_doubt_s: float | None = None
-        self._in_hand: Item[Media | threading.Event | AllPlaced] | None = None
+        self._in_hand: Item[Media | threading.Event | AllPlaced | CutHere] | None = None
         self._pending: deque[tuple[Coded, int, Segment | None]] = deque()
         self._full_s: float | None = None
         self._deferred_s: float | None = None
@@ -203,6 +203,11 @@ class Pipeline:
         if isinstance(item.payload, AllPlaced):
             self._prelude_over_s = self._clock.monotonic()
             self._opening.hurry()
+            self._in_hand = None
+            return True
+        if isinstance(item.payload, CutHere):
+            if self._cutting is not None:
+                self._cutting.ask()
             self._in_hand = None
             return True
         if item.dropped:
@@ -394,7 +399,7 @@ class Pipeline:
                 left += item.size
                 if isinstance(item.payload, threading.Event):
                     item.payload.set()
-                elif not isinstance(item.payload, AllPlaced):
+                elif not isinstance(item.payload, AllPlaced | CutHere):
                     self.abandoned_items += 1
                 item = None
         self._intake.release(left)

@@ -24,7 +24,7 @@ from ..signatures import named_with
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from ..values import PathLike
 from ..writer.writer import Writer
-from .fed import NO_STREAM, Fed
+from .fed import Fed
 from .leftover import clear_the_way
 from .pausing import Gap, Pausing
 from .result import Recording
@@ -113,7 +113,7 @@ class Recorder(Fed):
         self._starting = threading.Lock()
         self._is_untimed_told = False
         intake = self._parts.intake
-        self._pausing = Pausing(lambda stands: intake.put_marker(stands, NO_STREAM), self._parts.note)
+        self._pausing = Pausing(intake.put_marker, self._parts.note)
 
     def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
         """Open the files and begin; nothing is left behind where that fails.
@@ -238,7 +238,7 @@ class Recorder(Fed):
         self._check()
         if self._parts.cutting is None:
             raise SettingsError("segments", None, "give segments=recordkit.Segments()")
-        self._parts.cutting.ask()
+        self._parts.cut()
 
     def pause(self, gap: Gap = "mark") -> None:
         """Leave out what comes from now on, until ``resume``; waits for nothing.
@@ -277,7 +277,7 @@ class Recorder(Fed):
         self._refuse_writer_thread()
         deadline = None if timeout is None else self._settings.clock.monotonic() + timeout
         reached = threading.Event()
-        if not self._parts.intake.put_marker(reached, NO_STREAM):
+        if not self._parts.intake.put_marker(reached):
             # It is ending at this moment, which flushes too.
             reached_in_time = self._parts.pipeline.join(timeout)
         else:

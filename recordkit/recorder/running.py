@@ -25,7 +25,7 @@ from ..writer.closing import DISK_FULL
 from ..writer.observer import Closed, QueueStatus
 from ..writer.writer import Writer
 from .admission import Load, Needs, memory_bytes
-from .cutting import Cutting
+from .cutting import CutHere, Cutting
 from .files import Files
 from .hooks import Hooks
 from .keeper import Keeper
@@ -66,7 +66,7 @@ class RunningRecording(SegmentObserver):
         self._marks_at_cut: deque[tuple[int, float, str]] = deque()
         self._shared = shared
         self._share = shared.budget.share()
-        self.intake: Intake[Media | threading.Event | AllPlaced] = Intake(
+        self.intake: Intake[Media | threading.Event | AllPlaced | CutHere] = Intake(
             settings.queue_bytes, settings.overflow, clock, self._share
         )
         self.streams = Streams(
@@ -301,7 +301,11 @@ class RunningRecording(SegmentObserver):
             self.marks.add(name)
             return
         self._marks_at_cut.append((*self.instruments.now, name))
-        self.cutting.ask()
+        self.cut()
+
+    def cut(self) -> None:
+        """Begin a file with what comes next; what is queued goes into the one before."""
+        self.intake.put_marker(CutHere())
 
     def list_streams(self, order: Sequence[int]) -> None:
         """List the streams of these numbers first in the file, in this order."""

@@ -133,7 +133,7 @@ class Rig(SegmentObserver):
 
     def marker(self):
         reached = threading.Event()
-        assert self.intake.put_marker(reached, -1)
+        assert self.intake.put_marker(reached)
         return reached
 
     def end(self, *, commit=True):
@@ -471,7 +471,7 @@ def test_who_waited_learns_of_the_failure_and_not_before_it_is_known(tmp_path):
         reached = threading.Event()
         with rig.intake.changed:
             rig.put(0)
-            rig.intake.put_marker(reached, -1)
+            rig.intake.put_marker(reached)
         assert reached.wait(GUARD_S)
         assert known == [False]
 

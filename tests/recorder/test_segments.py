@@ -90,6 +90,22 @@ def test_put_together_the_files_are_unit_for_unit_the_recording_in_one(clip, tmp
         are_sound(paths)
 
 
+def test_a_cut_lies_where_it_was_asked_for_however_far_behind_the_encoder_is(tmp_path):
+    pattern = tmp_path / "{number}.ts"
+    with rk.Recorder(pattern, audio=None, segments=rk.Segments(), **QUICK) as recorder:
+        video = [frame for frame in FRAMES if isinstance(frame, av.VideoFrame)]
+        with recorder._parts.intake.changed:  # so that the encoder takes nothing yet
+            recorder.cut()
+            for number, frame in enumerate(video):
+                if number == 25:
+                    recorder.cut()
+                recorder.write(frame)
+    made = recorder.stop()
+    with rk.open(made.segments[0].path) as first:
+        assert len(first) in (24, 25)
+    assert len(made.segments) == 2
+
+
 @pytest.mark.parametrize("suffix", [".ts", ".mp4"])
 def test_frames_that_are_encoded_are_cut_at_the_very_first_that_is_due(tmp_path, suffix):
     pattern = tmp_path / f"{{number:02d}}{suffix}"
