@@ -104,6 +104,7 @@ def test_who_hangs_up_ends_it_for_both_sides():
     assert ear.gone.wait(GUARD_S)
     link.join(GUARD_S)
     link.hang_up()  # once more does nothing
+    assert link.outbox.join(GUARD_S)
 
 
 def test_the_end_of_a_process_is_noticed_though_its_pipe_is_held_open():

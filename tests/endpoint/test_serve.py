@@ -86,10 +86,20 @@ def test_each_publisher_has_a_file_and_bad_requests_disturb_nobody(tmp_path: Pat
                         statuses.add(response.status)
         return statuses
 
+    async def published(url: str, seconds: int, begun: asyncio.Event) -> None:
+        # Each goes when it has sent all: of one that stays silent the last frame stands.
+        async with synthetic(url, seconds=seconds) as one:
+            begun.set()
+            await one.wait()
+
     async def scene(url: str) -> None:
-        async with synthetic(url, seconds=3) as one, synthetic(url, seconds=2) as two:
-            assert await bad_requests(url) == {400, 404, 413, 415, 429}
-            await asyncio.gather(one.wait(), two.wait())
+        has_begun = [asyncio.Event(), asyncio.Event()]
+        first = asyncio.create_task(published(url, 3, has_begun[0]))
+        await has_begun[0].wait()
+        second = asyncio.create_task(published(url, 2, has_begun[1]))
+        await has_begun[1].wait()
+        assert await bad_requests(url) == {400, 404, 413, 415, 429}
+        await asyncio.gather(first, second)
 
     with serving(tmp_path / "made", max_sdp_bytes=20_000) as url:
         asyncio.run(scene(url))

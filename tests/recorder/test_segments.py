@@ -204,7 +204,8 @@ def test_what_comes_live_and_coded_is_cut_at_a_keyframe_that_is_asked_for(tmp_pa
             opened()
     made = recorder.stop()
     assert keyframes == [0, 15]
-    assert asked == [7 <= number < 15 for number in range(30)]
+    # With the frame before or the next one: the encoding thread may look at once, or when that is written.
+    assert asked in [[first <= number < 15 for number in range(30)] for first in (6, 7)]
     assert made.counters.video_units == 30
     with rk.open(made.segments[1].path) as video:
         assert len(video) == 15
