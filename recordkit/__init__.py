@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .background.session import Session as Session
     from .background.sessions import attach as attach, sessions as sessions, start as start, stop_all as stop_all
     from .endpoint.serve import serve as serve
+    from .endpoint.whep import Whep as Whep
     from .endpoint.whip import Whip as Whip
     from .errors import (
         AdmissionError as AdmissionError,
@@ -114,6 +115,7 @@ _NAMES = {
     ".background.session": "Session",
     ".background.sessions": "attach sessions start stop_all",
     ".endpoint.serve": "serve",
+    ".endpoint.whep": "Whep",
     ".endpoint.whip": "Whip",
     ".errors": (
         "AdmissionError DiskSpaceError FleetError LogError MediaError OutputAccessError OutputBusyError "

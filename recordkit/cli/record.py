@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ..endpoint.whep import Whep
 from ..endpoint.whip import Whip
 from ..recorder.record import record as record_source
 from ..settings import AudioSettings, VideoSettings
@@ -59,6 +60,7 @@ class SourceKind(StrEnum):
     SYNTHETIC = "synthetic"
     LOOPBACK = "loopback"
     WHIP = "whip"
+    WHEP = "whep"
 
 
 class PartialChoice(StrEnum):
@@ -200,7 +202,8 @@ def record(
 
     The synthetic source is a test pattern with beeps. Loopback sends it by
     WebRTC from one peer to another. Whip records whoever publishes to
-    http://HOST:PORT/whip/NAME, one publisher after the other.
+    http://HOST:PORT/whip/NAME, one publisher after the other. Whep records
+    what a WebRTC server gives at the URL INPUT.
 
     Ctrl-C stops and commits (gives the file its final name). A second
     Ctrl-C leaves the recording unfinished.
@@ -260,6 +263,11 @@ def record(
         video = replace(video, transcode=transcode)
         # It tells where to publish to: with port 0 nobody else knows.
         logging.getLogger("recordkit.endpoint").setLevel(logging.INFO)
+    elif source is SourceKind.WHEP:
+        url, output = exactly(paths, 2, "URL OUTPUT")
+        again = Reconnect(give_up_after=give_up_after) if reconnect or give_up_after else None
+        media = Whep(url, token=token or None, video=not no_video, audio=not no_audio, reconnect=again)
+        video = replace(video, transcode=transcode)
     else:
         url, output = exactly(paths, 2, "INPUT OUTPUT")
         media = MediaFile(

@@ -22,7 +22,7 @@ from . import dialect
 
 _MOST_SECTIONS = 8
 _TAKEN = "H.264 of any profile, VP8, Opus, G.722, PCMU or PCMA"
-_PARSER_FAULTS = (ValueError, LookupError, AttributeError, TypeError, AssertionError, OverflowError, StopIteration)
+PARSER_FAULTS = (ValueError, LookupError, AttributeError, TypeError, AssertionError, OverflowError, StopIteration)
 """What aiortc's parser, made for the offers of browsers, raises for those of others."""
 
 
@@ -34,7 +34,7 @@ def read_offer(text: str) -> SessionDescription:
     """
     try:
         offer = SessionDescription.parse(text)
-    except _PARSER_FAULTS as error:
+    except PARSER_FAULTS as error:
         raise web.HTTPBadRequest(text=f"The body is no SDP offer: {error or type(error).__name__}.\n") from error
     sections = offer.media
     if not text.startswith("v=0") or not sections:
@@ -102,7 +102,7 @@ async def accept(peer: RTCPeerConnection, offer: SessionDescription, text: str) 
         raise web.HTTPUnprocessableEntity(
             text=f"A media section has no codec that can be received. Offered: {offered}. Taken: {_TAKEN}.\n"
         ) from error
-    except (*_PARSER_FAULTS, InvalidAccessError, InvalidStateError) as error:
+    except (*PARSER_FAULTS, InvalidAccessError, InvalidStateError) as error:
         raise web.HTTPBadRequest(text=f"The offer cannot be taken: {error or type(error).__name__}.\n") from error
 
 

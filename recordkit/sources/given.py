@@ -14,8 +14,8 @@ SourceLike: TypeAlias = Source | PathLike
 """A source, or the path or URL of a file that PyAV can open."""
 
 WHAT = (
-    "give a path or URL, rk.MediaFile(...), rk.Synthetic(), rk.Loopback(), rk.Whip(), or any object with a name "
-    "and an open() as theirs"
+    "give a path or URL, rk.MediaFile(...), rk.Synthetic(), rk.Loopback(), rk.Whip(), rk.Whep(url), or any "
+    "object with a name and an open() as theirs"
 )
 
 

@@ -47,3 +47,22 @@ class Reconnect:
 
 
 RECONNECT = maybe(instance(Reconnect, "give rk.Reconnect(), or None: what goes away has ended"))
+
+
+class Waits:
+    """How long to wait before each try."""
+
+    def __init__(self, how: Reconnect) -> None:
+        self._how = how
+        self._waits = how.waits()
+        self._last_s = 0.0
+
+    def next(self) -> float:
+        """The seconds to wait before the next try."""
+        self._last_s = next(self._waits)
+        return self._last_s
+
+    def came(self, seconds: float) -> None:
+        """Media came over a connection that lasted so long: if that was long enough, the waits begin anew."""
+        if seconds > self._last_s:
+            self._waits = self._how.waits()

@@ -14,7 +14,7 @@ from .connection import Connection, Slot
 from .lasting import comes_back, is_finished, waits_for_its_sender
 from .lasting import segment_s as segment_s_of
 from .media_settings import MediaFileSettings
-from .reconnect import Reconnect
+from .reconnect import Reconnect, Waits
 from .rejoin import Gap, Rejoin
 from .source import SourceItem, SourceNote
 
@@ -54,7 +54,7 @@ class Returning:
         if how is None or not comes_back(self.connection.container, self._file.url):
             yield from self.connection.items()
             return
-        waits = _Waits(how)
+        waits = Waits(how)
         while True:
             began_s = self._clock.monotonic()
             is_over = yield from self._until_it_breaks()
@@ -113,7 +113,7 @@ class Returning:
             yield _note(EventKind.RESTORED, part=part)
         self._lost = lost
 
-    def _ask_again(self, how: Reconnect, waits: _Waits) -> Generator[SourceNote, None, bool]:
+    def _ask_again(self, how: Reconnect, waits: Waits) -> Generator[SourceNote, None, bool]:
         """Open it, as often as it takes; False if it is to be given up, or the recording ends."""
         since_s = self._clock.monotonic() if self._away_s is None else self._away_s
         is_called = waits_for_its_sender(self._file)
@@ -149,25 +149,6 @@ class Returning:
             if left_s <= 0:
                 return
             self._clock.sleep(min(left_s, _LOOK_S), self._stop)
-
-
-class _Waits:
-    """How long to wait before each try."""
-
-    def __init__(self, how: Reconnect) -> None:
-        self._how = how
-        self._waits = how.waits()
-        self._last_s = 0.0
-
-    def next(self) -> float:
-        """The seconds to wait before the next try."""
-        self._last_s = next(self._waits)
-        return self._last_s
-
-    def came(self, seconds: float) -> None:
-        """Media came over a connection that lasted so long: if that was long enough, the waits begin anew."""
-        if seconds > self._last_s:
-            self._waits = self._how.waits()
 
 
 def _note(kind: EventKind, **fields: Field) -> SourceNote:

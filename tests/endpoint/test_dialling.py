@@ -1,0 +1,191 @@
+"""Streams of a WHEP server: what is recorded, what a server may refuse, and that it is asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiortc import RTCPeerConnection, RTCSessionDescription
+
+from recordkit.background.description import describe, restore
+from recordkit.endpoint.whep import Whep
+from recordkit.errors import SettingsError, SourceError
+from recordkit.recorder.record import record
+from recordkit.sources.reconnect import Reconnect
+from recordkit.sources.synthetic import Synthetic
+from recordkit.sources.webrtc import peer_internals
+from recordkit.sources.webrtc.tracks import SyntheticMedia
+from recordkit.verification.verify import verify
+from tests.endpoint.rig import new_peer, until
+
+TOKEN = "opensesame"  # noqa: S105 - of these tests
+
+
+class Server:
+    """Gives a synthetic stream to whoever asks for it; ``answers`` are what it says to the first ones instead."""
+
+    def __init__(self, *answers: web.Response) -> None:
+        self.answers = list(answers)
+        self.peers: list[RTCPeerConnection] = []
+        self.medias: list[SyntheticMedia] = []
+        self.shown: list[str | None] = []
+        self.ended = 0
+        self.url = ""
+
+    async def post(self, request: web.Request) -> web.Response:
+        self.shown.append(request.headers.get("Authorization"))
+        if self.answers:
+            return self.answers.pop(0)
+        peer, media = new_peer(), SyntheticMedia(Synthetic(width=160, height=90, fps=30))
+        self.peers.append(peer)
+        self.medias.append(media)
+        offer = await request.text()
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        for track in (one for one in media.tracks if f"m={one.kind}" in offer):
+            sender = peer.addTrack(track)
+            if track.kind == "video":
+                peer_internals.on_keyframe_request(sender, track.request_keyframe)  # type: ignore[attr-defined]
+        peer.on("connectionstatechange", lambda: media.begin() if peer.connectionState == "connected" else None)
+        await peer.setLocalDescription(await peer.createAnswer())
+        return web.Response(
+            status=201, text=peer.localDescription.sdp, content_type="application/sdp", headers={"Location": "s/1"}
+        )
+
+    async def delete(self, _: web.Request) -> web.Response:
+        self.ended += 1
+        return web.Response()
+
+
+@asynccontextmanager
+async def running(*answers: web.Response) -> AsyncIterator[Server]:
+    server = Server(*answers)
+    app = web.Application()
+    app.router.add_post("/cam/whep", server.post)
+    app.router.add_delete("/cam/s/1", server.delete)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/cam/whep"
+    try:
+        yield server
+    finally:
+        for media in server.medias:
+            await media.close()
+        for peer in server.peers:
+            await peer.close()
+        await runner.cleanup()
+
+
+def told(events: Any, kind: str) -> list[dict[str, Any]]:
+    return list(events[events["kind"] == kind]["fields"])
+
+
+def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) -> None:
+    stop, how = threading.Event(), Reconnect("50ms", silence_s="1s")
+    begun: list[Any] = []
+
+    async def frames() -> None:
+        """Until all is well, and more has come."""
+        await until(lambda: bool(begun) and begun[0].degraded_because is None)
+        so_far = begun[0].counters.video_units
+        await until(lambda: begun[0].counters.video_units >= so_far + 5)
+
+    async def scene() -> Any:
+        async with running() as server:
+            source = Whep(server.url, token=TOKEN, audio=False, reconnect=how)
+            recording = asyncio.create_task(
+                asyncio.to_thread(record, source, tmp_path / "talk.ts", stop=stop, on_start=begun.append)
+            )
+            await frames()
+            await server.peers[0].close()
+            await until(lambda: len(server.peers) > 1)
+            await frames()
+            so_far = len(server.peers)
+            peer_internals.cut_sockets(server.peers[-1])
+            await until(lambda: len(server.peers) > so_far)
+            await frames()
+            stop.set()
+            done = await recording
+            assert server.shown == [f"Bearer {TOKEN}"] * len(server.peers)
+            assert server.ended == len(server.peers)
+            return done
+
+    recording = asyncio.run(scene())
+    events = recording.events
+    # A busy machine may make a pause of its own.
+    because = [one["because"] for one in told(events, "degraded") if one["part"] == "source"]
+    assert because[0] == "the source is away: the server closed the connection"
+    assert because[-1] == "the source is away: nothing came for 1 s"
+    assert len(told(events, "reconnect")) >= 2
+    assert [one["part"] for one in told(events, "restored")].count("source") == len(because)
+    assert max(one["seconds"] for one in told(events, "reconnect")) > 0.9
+    found = verify(tmp_path / "talk.ts", decode=True)
+    assert found.ok, found.problems
+    assert recording.counters.received is not None
+    assert recording.counters.received.received_units >= 15
+    assert TOKEN not in events.to_string() + repr(recording)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (web.Response(status=401), "wants a token"),
+        (web.Response(status=404, text="no stream\n"), r"has no such stream.*\(404: no stream\)"),
+        (web.Response(status=503), "is in trouble"),
+        (web.Response(status=200, text="<html>"), "is no SDP"),
+        (web.Response(status=201, text="v=0\r\nm=nonsense"), "cannot be taken|neither video nor audio"),
+        (web.Response(status=307, headers={"Location": "ftp://127.0.0.1/x"}), "neither http nor https"),
+    ],
+)
+def test_what_a_server_refuses_is_told_in_words(tmp_path: Path, answer: web.Response, words: str) -> None:
+    async def scene() -> None:
+        async with running(answer) as server:
+            with pytest.raises(SourceError, match=words):
+                await asyncio.to_thread(record, Whep(server.url, reconnect=Reconnect()), tmp_path / "talk.ts")
+
+    asyncio.run(scene())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_redirects_end_and_take_no_token_elsewhere(tmp_path: Path) -> None:
+    async def scene() -> None:
+        again = [web.Response(status=308, headers={"Location": "/cam/whep"}) for _ in range(9)]
+        async with running(*again) as server, running(web.Response(status=404)) as other:
+            source = Whep(server.url, token=TOKEN)
+            with pytest.raises(SourceError, match="redirects more than 5 times"):
+                await asyncio.to_thread(record, source, tmp_path / "talk.ts")
+            server.answers = [web.Response(status=307, headers={"Location": other.url})]
+            with pytest.raises(SourceError, match="404"):
+                await asyncio.to_thread(record, source, tmp_path / "talk.ts")
+            assert other.shown == [None]
+
+    asyncio.run(scene())
+
+
+def test_nobody_is_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="cannot be reached"):
+        record(Whep("http://127.0.0.1:9/cam/whep"), tmp_path / "talk.ts")
+
+
+def test_it_travels_and_shows_no_secret() -> None:
+    source = Whep("whep+http://me:secret@127.0.0.1/cam", token=TOKEN, reconnect=Reconnect(give_up_after=60))
+    assert source.url.startswith("http://")
+    assert restore("source", describe("source", source)) == source
+    assert "secret" not in repr(source) + source.name
+    assert TOKEN not in repr(source)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"url": "cam"}, {"url": "ftp://a/b"}, {"token": "a\nb"}, {"video": False, "audio": False}]
+)
+def test_what_is_no_stream_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Whep(**{"url": "http://127.0.0.1/cam/whep", **wrong})
+    assert "a\nb" not in str(raised.value)
