@@ -16,7 +16,7 @@ from ..sources.webrtc.hosting import Outlet, hosted
 from ..system import Clock
 from .session import WhepSession, http_client
 from .single import SingleDesk, TurnSink
-from .whep import Whep
+from .whep_settings import WhepSettings
 
 log = logging.getLogger("recordkit.endpoint")
 
@@ -25,7 +25,7 @@ _LOOK_S = 0.1
 
 
 @contextmanager
-def dialled(settings: Whep, clock: Clock | None = None) -> Iterator[OpenSource]:
+def dialled(settings: WhepSettings, clock: Clock | None = None) -> Iterator[OpenSource]:
     """Connect as ``settings`` say, again and again if they do; raises SourceError if it fails the first time."""
     clock = clock or Clock()
 
@@ -39,7 +39,7 @@ def dialled(settings: Whep, clock: Clock | None = None) -> Iterator[OpenSource]:
 class _Caller:
     """Makes session after session."""
 
-    def __init__(self, settings: Whep, outlet: Outlet, clock: Clock) -> None:
+    def __init__(self, settings: WhepSettings, outlet: Outlet, clock: Clock) -> None:
         self._settings = settings
         self._outlet = outlet
         self._clock = clock

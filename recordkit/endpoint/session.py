@@ -14,7 +14,7 @@ from ..errors import SourceError
 from . import negotiation
 from .connection import Connection
 from .publisher import Sink
-from .whep import Whep
+from .whep_settings import WhepSettings
 
 log = logging.getLogger("recordkit.endpoint")
 
@@ -44,7 +44,7 @@ class WhepSession:
     ``over`` is set once it has ended, ``fault`` says why if that is a fault.
     """
 
-    def __init__(self, settings: Whep, http: ClientSession, sink: Sink) -> None:
+    def __init__(self, settings: WhepSettings, http: ClientSession, sink: Sink) -> None:
         self.over = asyncio.Event()
         self.fault: str | None = None
         self._settings = settings
