@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from ..sources.webrtc import capture_time
 from . import dialect
 
 _MOST_SECTIONS = 8
+_COMPONENT = re.compile(r"^a=candidate:\S+ (\S+)", re.MULTILINE)
+"""RFC 8839, 5.1."""
 _TAKEN = "H.264 of any profile, VP8, Opus, G.722, PCMU or PCMA"
 PARSER_FAULTS = (ValueError, LookupError, AttributeError, TypeError, AssertionError, OverflowError, StopIteration)
 """What aiortc's parser, made for the offers of browsers, raises for those of others."""
@@ -111,11 +114,15 @@ async def answer(
 ) -> str:
     """The answer, with all candidates in it and the bit rate that the publisher is to begin with.
 
-    Raises HTTPServiceUnavailable if there is no address or port at which media could come.
+    Raises HTTPServiceUnavailable if there is no address or port at which media could come, HTTPBadRequest if it
+    is the offer that has none.
     """
     await peer.setLocalDescription(await peer.createAnswer())
     text = peer.localDescription.sdp
-    if "a=candidate:" not in text:
+    if "1" not in _COMPONENT.findall(text):
+        if any(component != "1" for component in _COMPONENT.findall(offer_text)):
+            # What has no candidate of the other side aioice gives up at once.
+            raise web.HTTPBadRequest(text="The offer has no candidate for component 1, which carries the media.\n")
         raise web.HTTPServiceUnavailable(text="This machine has no free UDP port for media; see media_ports.\n")
     text, number = capture_time.asked_for(text, offer_text)
     if number is not None:

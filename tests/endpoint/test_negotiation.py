@@ -72,6 +72,20 @@ def test_an_offer_without_a_known_codec_is_refused(offer: str) -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("component", ["0", "2", "1000000000000000000000"])
+def test_an_offer_without_a_candidate_for_media_is_refused(component: str, offer: str) -> None:
+    async def scene() -> None:
+        text = re.sub(r"(a=candidate:\S+) 1 ", rf"\g<1> {component} ", offer)
+        peer = RTCPeerConnection(ice_configuration(()))
+        await accept(peer, read_offer(text), text)
+        with pytest.raises(web.HTTPBadRequest) as caught:
+            await answer(peer, text, 1_000_000)
+        await peer.close()
+        assert "no candidate for component 1" in (caught.value.text or "")
+
+    asyncio.run(scene())
+
+
 def test_garbage_of_all_kinds_is_refused_or_taken_but_is_no_fault(offer: str) -> None:
     random_ = random.Random(7)
     lines = offer.splitlines()
