@@ -169,8 +169,9 @@ def demux(
     "Try again", which libavformat says of each stretch without a sync byte, is no end. Packets that are cut off
     or damaged are counted in the log, unless that is told elsewhere; encrypted ones are left out, unless
     ``takes_encrypted``: who does that looks at them.
-    Raises SourceError if it cannot be read on, or all of it is encrypted.
+    Raises SourceError if it cannot be read on, was closed meanwhile, or all of it is encrypted.
     """
+    _check_open(container)
     silence_s = float(container.read_timeout or LONGEST_SILENCE_S)
     deadline = time.monotonic() + silence_s
     care = _Care(container.name, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)
@@ -180,6 +181,7 @@ def demux(
                 for packet in container.demux(*streams):
                     if care.admits(packet):
                         yield packet
+                        _check_open(container)
                     deadline = time.monotonic() + silence_s
                 return
             except av.BlockingIOError as error:
@@ -197,6 +199,14 @@ def demux(
                 )
     finally:
         care.tell_counts()
+
+
+def _check_open(container: InputContainer) -> None:
+    """PyAV reads on from a container that was closed meanwhile, and the process ends by it."""
+    try:
+        container.start_time  # noqa: B018 - which a closed one does not tell
+    except AssertionError:
+        raise SourceError(container.name, "was closed while it was being read") from None
 
 
 def is_encrypted(packet: DemuxedPacket) -> bool:

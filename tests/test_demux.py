@@ -54,6 +54,7 @@ class Scripted:
 
     name = "talk"
     read_timeout = 30.0
+    start_time = 0
 
     def __init__(self, *script: object) -> None:
         self._script = iter(script)
@@ -228,3 +229,15 @@ def test_decoders_of_our_own_making_are_bounded_too(tmp_path: Path) -> None:
         decoder = video._track.decoder()
     assert decoder.options["max_pixels"] == str(demuxing.MOST_PIXELS)
     assert 1 <= decoder.thread_count <= 4
+
+
+def test_what_was_closed_meanwhile_is_no_more_read(tmp_path):
+    path = make_clip(tmp_path / "clip.ts", seconds=1)
+    container = open_media(path)
+    packets = demux(container, container.streams.video)
+    next(packets)
+    container.close()
+    with pytest.raises(SourceError, match="was closed while it was being read"):
+        next(packets)
+    with pytest.raises(SourceError, match="was closed"):
+        next(demux(container, ()))
