@@ -27,6 +27,8 @@ from .steering import GUARD_S, FakeClock, FaultySystem, packetiser, scan, whole
 
 FRAMES = list(rk.Synthetic(width=64, height=48, fps=10, seconds=2, audio=False).frames())
 FAST = rk.VideoSettings(preset="ultrafast", crf=1)
+SMALLER = rk.VideoSettings(preset="ultrafast", crf=20)
+"""What is coded so is smaller than the raw frames, of noise as well: the queue counts what it holds as it is."""
 
 
 def frame(number, width=320, height=180):
@@ -101,7 +103,7 @@ def waiting_for_room(folder):
     clock, system = FakeClock(), FaultySystem()
     recorder = rk.Recorder(
         folder / "talk.ts",
-        video=FAST,
+        video=SMALLER,
         audio=None,
         on_disk_full="wait",
         overflow="drop",
