@@ -100,6 +100,9 @@ def _own(path: Path, store: FileStore, cached: Cached, found: Found | None) -> T
         track = _transport(path, store, cached, found)
         if track.is_readable:
             return track
+        if store.is_growing and track.has_no_frame_yet:
+            # A moment later libavformat would see its beginning, and take it for all there is.
+            raise SourceError(str(path), "holds no video that can be decoded yet")
     return None
 
 

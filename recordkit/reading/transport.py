@@ -134,6 +134,11 @@ class TransportTrack:
         return scan.streams.codec is not None and len(scan.units) > 0 and scan.is_simple and scan.has_keyframe
 
     @property
+    def has_no_frame_yet(self) -> bool:
+        """Whether there is nothing at all, or only tables that name video which this reads."""
+        return not len(self._scan.units) and (self._scan.streams.codec is not None or not self._store.size)
+
+    @property
     def index(self) -> Index:
         """Its frames so far."""
         return self._scan.units.index

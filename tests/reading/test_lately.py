@@ -3,6 +3,7 @@
 import pytest
 
 import recordkit as rk
+from recordkit.errors import SourceError
 from recordkit.model import Codec, StreamFormat
 from recordkit.mpegts.sync import PACKET_BYTES
 from recordkit.reading.lately import Lately
@@ -64,3 +65,19 @@ def test_what_is_no_row_of_whole_packets_is_left_to_others(recorded, video):
     carried = StreamFormat(Codec.AAC, sample_rate=48_000, channels=2)
     lately = Lately(store, streams.audio_pid, Codec.AAC, carried, begin=0, place=0)
     assert not lately.read()
+
+
+def test_a_recording_that_has_no_frame_yet_is_not_taken_for_all_there_is(tmp_path):
+    frames = rk.Synthetic(width=64, height=48, fps=10, seconds=1, audio=False).frames()
+    with rk.Recorder(tmp_path / "talk.ts", audio=None, durability="process", sample_interval=0) as recorder:
+        with pytest.raises(SourceError, match="no video that can be decoded yet"):
+            rk.open(tmp_path / "talk.ts")
+        recorder.write(next(frames))
+        recorder.flush()
+        with rk.open(tmp_path / "talk.ts") as video:
+            assert len(video) == 1
+            for frame in frames:
+                recorder.write(frame)
+            recorder.flush()
+            video.refresh()
+            assert len(video) == 10
