@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,7 @@ from recordkit.sources.marks import read_frame_number
 from .child import CUTS
 from .children import Nursery, load
 from .judging import begun, order_for, row_faults, told_by
-from .kills import KILLED, chosen, shuffled
+from .kills import KILLED, chosen, killed_once, shuffled
 from .outcome import Kind, Outcome, Trial
 
 _EVERY_S = 0.2
@@ -57,11 +56,7 @@ def random_kills(folder: Path, *, busy: int = 0, suffix: str = ".ts") -> Iterato
                 flush_interval=chance.choice((0.05, 0.2, 2.0)),
                 every=_EVERY_S,
             )
-            told, units = told_by(order), chance.randrange(1, 120)
-            child = begun(nursery, order)
-            child.until(lambda: told.units >= units)
-            time.sleep(chance.uniform(0, 0.06))
-            status = child.kill()
+            told, status = killed_once(nursery, order, chance, 120)
             outcome = judged(seed, place, suffix, told.snapshot(), {})
             if status == KILLED:
                 return outcome

@@ -18,10 +18,21 @@ from ..recovery.material import Lying, lay_awkwardly
 from .child import RECOVERY, WRITE_PATH
 from .children import Nursery, load
 from .judging import begun, judged, order_for, told_by
+from .orders import Order, Told
 from .outcome import Kind, Outcome, Trial
 
 KILLED = -9
 _FFMPEG_EACH = 10
+
+
+def killed_once(nursery: Nursery, order: Order, chance: random.Random, most_units: int) -> tuple[Told, int]:
+    """What a recording had told when it was killed, at a random moment after so many units; how it ended."""
+    told, units = told_by(order), chance.randrange(1, most_units)
+    child = begun(nursery, order)
+    child.until(lambda: told.units >= units)
+    # Else it would always be right after a unit.
+    time.sleep(chance.uniform(0, 0.06))
+    return told, child.kill()
 
 
 @contextmanager
@@ -43,12 +54,7 @@ def random_kills(folder: Path, *, busy: int = 0, suffix: str = ".ts") -> Iterato
                 flush_interval=chance.choice((0.05, 0.2, 2.0)),
                 piece=chance.choice((5000, None)),
             )
-            told, units = told_by(order), chance.randrange(1, 90)
-            child = begun(nursery, order)
-            child.until(lambda: told.units >= units)
-            # Else it would always be right after a unit.
-            time.sleep(chance.uniform(0, 0.06))
-            status = child.kill()
+            told, status = killed_once(nursery, order, chance, 90)
             outcome = judged(
                 seed,
                 Path(order.path),
