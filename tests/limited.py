@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import threading
+import time
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,8 @@ import recordkit as rk
 
 FAST = rk.VideoSettings(preset="ultrafast")
 FRAMES = 40
+ALL_CLOSED_S = 0.3
+"""So long a measurement that has begun may take to close what it reads."""
 
 
 def frame(number):
@@ -28,12 +31,16 @@ def frame(number):
 
 
 def no_descriptors():
-    """Open files until there are no more."""
+    """Open files until there are no more, those included that another thread had open at the first try."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     held = []
-    with suppress(OSError):
-        while True:
-            held.append(os.open(os.devnull, os.O_RDONLY))
+    until_s = time.monotonic() + ALL_CLOSED_S
+    while time.monotonic() < until_s:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+                until_s = time.monotonic() + ALL_CLOSED_S
+        time.sleep(0.005)
     return held
 
 
