@@ -99,19 +99,18 @@ class Hooks:
                         return
                     self._changed.wait()
                 recording = self._waiting.popleft()
-            late = threading.Timer(
-                self._timeout_s, self._failed, (recording, f"not done after {self._timeout_s:g} s")
-            )
-            late.name, late.daemon = f"recordkit-late:{self._name}", True
-            self._hand_on(recording, late)
+            self._hand_on(recording)
 
-    def _hand_on(self, recording: Recording, late: threading.Timer) -> None:
+    def _hand_on(self, recording: Recording) -> None:
         if isinstance(self._hook, tuple):
             because = _ran(self._hook, recording.path, self._timeout_s)
             if because is not None:
                 self._failed(recording, because)
             return
         # Nobody can end a function: that it takes too long is told all the same.
+        because = f"not done after {self._timeout_s:g} s"
+        late = threading.Timer(self._timeout_s, self._failed, (recording, because))
+        late.name, late.daemon = f"recordkit-late:{self._name}", True
         with suppress(RuntimeError):
             late.start()
         try:
