@@ -20,6 +20,7 @@ from recordkit.errors import OutputAccessError, SettingsError
 from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
 
+from ..steering import GUARD_S
 from .rig import SDP, an_offer, synthetic, tls_files, until
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,10 @@ def serving(folder: Path, **settings: object) -> Iterator[str]:
         stop.set()
         thread.join(30)
         assert not thread.is_alive()
-        assert not [one for one in threading.enumerate() if one.name.startswith("recordkit-webrtc")]
+        for one in threading.enumerate():
+            if one.name.startswith("recordkit-webrtc"):
+                one.join(GUARD_S)
+                assert not one.is_alive(), one.name
 
 
 def assert_whole(path: Path, pictures: int) -> None:

@@ -19,6 +19,7 @@ from recordkit.recorder.result import Recording
 from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
 
+from ..steering import GUARD_S
 from .rig import SDP, an_offer, synthetic, until
 
 
@@ -30,6 +31,7 @@ class Recorded:
         self.recorders: list[Recorder] = []
         self.stop = threading.Event()
         self._caplog = caplog
+        self._before = set(threading.enumerate())
         self._thread = threading.Thread(target=self._run, args=(path,))
 
     def _run(self, path: Path) -> None:
@@ -55,7 +57,10 @@ class Recorded:
         self.stop.set()
         self._thread.join(30)
         assert not self._thread.is_alive()
-        assert not [one for one in threading.enumerate() if one.name.startswith("recordkit")]
+        for one in set(threading.enumerate()) - self._before:
+            if one.name.startswith("recordkit"):
+                one.join(GUARD_S)  # its last word was heard, and it is on its way out
+                assert not one.is_alive(), one.name
         return self.recordings[0]
 
 

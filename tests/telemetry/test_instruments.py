@@ -365,7 +365,9 @@ def test_on_alert_may_stop_the_recording(tmp_path, pictures):
     assert stopped.wait(GUARD_S)
     assert one.stop(timeout=GUARD_S) is results[0]
     assert results[0].path == tmp_path / "talk.ts"
-    assert read_flush_log(tmp_path / LOG).alerts["message"].tolist() == ["enough"]
+    alerts = read_flush_log(tmp_path / LOG).alerts
+    # The disk, which others fill, and the machine may raise some of their own.
+    assert alerts["message"][alerts["rule"] == "<lambda>"].tolist() == ["enough"]
 
 
 def test_an_on_alert_that_fails_ends_nothing(tmp_path, frames, caplog):

@@ -25,12 +25,17 @@ class Rig:
 
 def test_the_process_is_measured():
     rig = Rig()
-    one = rig.sample()
     process = psutil.Process()
+    # What earlier tests have left may end at this moment.
+    threads, files = [process.num_threads()], [process.num_fds()]
+    one = rig.sample()
+    threads.append(process.num_threads())
+    files.append(process.num_fds())
     assert 0 < one.uss_bytes <= one.rss_bytes <= one.peak_rss_bytes
     assert abs(one.peak_rss_bytes - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) < 16e6
-    assert one.threads == process.num_threads() >= threading.active_count()
-    assert one.open_files == process.num_fds() - (sys.platform == "linux")
+    assert min(threads) <= one.threads <= max(threads)
+    assert one.threads >= threading.active_count()
+    assert min(files) <= one.open_files + (sys.platform == "linux") <= max(files)
 
 
 def test_memory_that_is_taken_is_seen():

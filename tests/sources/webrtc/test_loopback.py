@@ -71,7 +71,7 @@ def recorded(path, **settings):
     """The recording of a Loopback, what is read back from it, and its events by kind."""
     before = set(threading.enumerate())
     recording = rk.record(rk.Loopback(**(SMALL | settings)), path)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     found = rk.verify(path, decode=True)
     assert found.ok, str(found)
     return recording, read_back(path, fps=30)
@@ -159,7 +159,7 @@ def test_seconds_end_a_loopback_that_has_no_end(tmp_path):
     before = set(threading.enumerate())
     recording = rk.record(rk.Loopback(**SMALL), tmp_path / "talk.ts", seconds=1.0)
     assert recording.duration_s == pytest.approx(1.0, abs=0.1)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.judge
