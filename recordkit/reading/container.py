@@ -6,35 +6,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
-from ..bitstream.captured import HEAD_BYTES, captured_in
-from ..bitstream.counter import PictureCounter
-from ..bitstream.lengths import parse_configuration
-from ..demux import bounded, demux, is_decodable, open_media, reference_time_ns
+from ..demux import bounded, demux, is_decodable
 from ..errors import SourceError
-from ..model import Captured, CapturedBy, Codec
 from ..telemetry.table import Rows
 from ..ticks import TICKS_PER_SECOND, fraction
 from .cache import CONTAINER, Found
 from .growing import Growing, build
 from .index import Index, Integers, Unit, times_of
-from .located import StoredFile
 from .samples import sample_rows, take_over
 from .sound import Heard, format_of, heard
 from .store import Store
+from .video_file import LOOKS, OpenVideo, SecondFields, StatedTimes, VideoFile
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
     Packet = av.Packet[Any]
 
-_LOOKS = 8
 _MICROSECONDS = Fraction(1, av.time_base)
 _AUDIO_LEAD_S = Fraction(1, 2)
 _USUAL_RATE = Fraction(25)
@@ -58,11 +52,15 @@ class ContainerTrack:
         found: Found | None = None,
         reads: Store | None = None,
     ) -> None:
-        self._path = path
-        self._reads = reads
-        self._container, self._stream = self._open()
-        start = self._container.start_time
-        self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
+        self._file = VideoFile(path, reads)
+        with self._file.lent() as opened:
+            container, stream = opened.container, opened.stream
+            start = container.start_time
+            self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
+            self._format = container.format.name
+            self._base = fraction(stream.time_base)
+            source = stream.codec_context
+            self._codec, self._extradata, self._size = source.codec, source.extradata, (source.width, source.height)
         self._places: dict[int, int] = {}
         self._keys: Integers | None = None  # by what its packets are known again, if that is not their PTS
         self._sound: tuple[InputContainer, Iterator[Heard], int] | None = None
@@ -73,22 +71,7 @@ class ContainerTrack:
     @property
     def name(self) -> str:
         """The path or URL."""
-        return self._path
-
-    def _media(self) -> InputContainer:
-        if self._reads is None:
-            return open_media(self._path)
-        return open_media(cast("BinaryIO", StoredFile(self._reads)))
-
-    def _open(self) -> tuple[av.container.InputContainer, VideoStream]:
-        container = self._media()
-        streams = [one for one in container.streams.video if is_decodable(one)]
-        if not streams:
-            container.close()
-            raise SourceError(self._path, "holds no video that can be decoded")
-        self._is_at_start = True
-        best = container.streams.best("video")
-        return container, best if isinstance(best, VideoStream) and best in streams else streams[0]
+        return self._file.path
 
     @property
     def found(self) -> Found:
@@ -97,7 +80,7 @@ class ContainerTrack:
 
     def _found(self, found: Found | None) -> Index | None:
         """The index of an earlier scan, if there is one."""
-        if found is None or found.time_base != fraction(self._stream.time_base):
+        if found is None or found.time_base != self._base:
             return None
         self._keys = found.keys
         growing = Growing(found.time_base, found.units)
@@ -105,48 +88,31 @@ class ContainerTrack:
 
     def _listed(self, store: Store, rows: Rows | None) -> Index | None:
         """The index by the sample tables of an MP4; None if all packets have to be looked at."""
-        base = fraction(self._stream.time_base)
-        if base is None or "mp4" not in self._container.format.name.split(","):
+        if self._base is None or "mp4" not in self._format.split(","):
             return None
-        units = sample_rows(store, self._stream.id)
-        if units is None:
-            return None
-        if not take_over(units, rows) and (_Fields(self._stream).are_possible or not self._says_nothing()):
-            return None
-        growing = Growing(base, units)
+        with self._file.lent() as opened:
+            units = sample_rows(store, opened.stream.id)
+            if units is None:
+                return None
+            if not take_over(units, rows) and (
+                SecondFields(opened.stream).are_possible or not _says_nothing(opened)
+            ):
+                return None
+        growing = Growing(self._base, units)
         return growing.index
 
-    def _says_nothing(self) -> bool:
-        """Whether the first frames do not say when they were taken."""
-        taken = _Taken(self._stream)
-        packets = (packet for packet in self._demuxed() if packet.size)
-        return not any(taken.of(packet) for packet in islice(packets, _LOOKS))
-
     def _scan(self) -> Index:
-        self._rewind()
-        units: list[Unit] = []
-        taken, fields = _Taken(self._stream), _Fields(self._stream)
-        for packet in self._demuxed():
-            if packet.size:
-                units.append(
-                    Unit(
-                        packet.pts,
-                        packet.dts,
-                        -1 if packet.pos is None else packet.pos,
-                        packet.size,
-                        bool(packet.is_keyframe),
-                        damaged=bool(packet.is_corrupt),
-                        hidden=bool(packet.is_discard) or fields.is_second(packet),
-                        captured=taken.of(packet),
-                    )
-                )
-        base = fraction(self._stream.time_base) or Fraction(1)
-        if all(unit.dts is None for unit in units):
-            rate = fraction(self._stream.average_rate) or fraction(self._stream.guessed_rate) or _USUAL_RATE
-            units = [replace(unit, dts=round(place / rate / base)) for place, unit in enumerate(units)]
-        has_times = all(unit.pts is not None for unit in units)
-        if self._container.format.name in _WITHOUT_DISPLAY_TIMES and self._stream.codec_context.has_b_frames:
-            has_times = False
+        with self._file.lent() as opened:
+            opened.rewind()
+            stream = opened.stream
+            units = _units(opened)
+            base = fraction(stream.time_base) or Fraction(1)
+            if all(unit.dts is None for unit in units):
+                rate = fraction(stream.average_rate) or fraction(stream.guessed_rate) or _USUAL_RATE
+                units = [replace(unit, dts=round(place / rate / base)) for place, unit in enumerate(units)]
+            has_times = all(unit.pts is not None for unit in units)
+            if self._format in _WITHOUT_DISPLAY_TIMES and stream.codec_context.has_b_frames:
+                has_times = False
         if has_times:
             return build(units, base)
         index = build(units, base, self._learn_order(len(units)))
@@ -168,41 +134,41 @@ class ContainerTrack:
 
     def decoder(self) -> VideoCodecContext:
         """A decoder with the file's own parameters."""
-        source = self._stream.codec_context
-        context = av.CodecContext.create(source.codec, "r")
+        context = av.CodecContext.create(self._codec, "r")
         if not isinstance(context, VideoCodecContext):
-            raise SourceError(self._path, f"there is no decoder for {source.name}")
-        context.extradata = source.extradata
-        if source.width:
-            context.width, context.height = source.width, source.height
+            raise SourceError(self.name, f"there is no decoder for {self._codec.name}")
+        context.extradata = self._extradata
+        if self._size[0]:
+            context.width, context.height = self._size
         return bounded(context)
 
     def packets(self, first: int) -> Iterator[Packet]:
         """The coded frames from unit ``first`` on."""
         index = getattr(self, "index", None)
-        if first and index is not None:
-            yield from self._from(index, first)
-            return
-        self._rewind()
-        for packet in self._demuxed():
-            if packet.size:
-                yield packet
+        with self._file.lent() as opened:
+            if first and index is not None:
+                yield from self._from(opened, index, first)
+                return
+            opened.rewind()
+            for packet in opened.packets():
+                if packet.size:
+                    yield packet
 
-    def _from(self, index: Index, first: int) -> Iterator[Packet]:
+    def _from(self, opened: OpenVideo, index: Index, first: int) -> Iterator[Packet]:
         """Seek to unit ``first``; if that leads beyond it, to earlier ones, and at last to the start."""
-        can_seek = self._container.format.name not in _WITHOUT_TIMES
+        can_seek = self._format not in _WITHOUT_TIMES
         keys = list(islice(filter(index.is_keyframe, range(first, -1, -1)), 4)) if can_seek else []
         for key in [*keys, None]:
             found = None
             if key is None:
-                self._rewind()
+                opened.rewind()
                 found = 0
             else:
                 try:
-                    self._container.seek(min(index.dts_of(key), int(index.pts[key])), stream=self._stream)
+                    opened.container.seek(min(index.dts_of(key), int(index.pts[key])), stream=opened.stream)
                 except av.FFmpegError:
                     continue
-            for packet in self._demuxed():
+            for packet in opened.packets():
                 if not packet.size:
                     continue
                 if found is None:
@@ -215,7 +181,7 @@ class ContainerTrack:
                 found += 1
             if found is not None:
                 return
-        raise SourceError(self._path, f"its unit {first} is not found again")
+        raise SourceError(self.name, f"its unit {first} is not found again")
 
     def _place(self, packet: Packet) -> int | None:
         """Which unit ``packet`` is; by its PTS, since some demuxers make other DTS up after a seek."""
@@ -225,19 +191,9 @@ class ContainerTrack:
         stated = packet.dts if packet.pts is None else packet.pts
         return None if stated is None else self._places.get(stated)
 
-    def _demuxed(self) -> Iterator[Packet]:
-        self._is_at_start = False
-        return demux(self._container, [self._stream])
-
-    def _rewind(self) -> None:
-        """Open it anew: not all that can be read can be sought in."""
-        if not self._is_at_start:
-            self._container.close()
-            self._container, self._stream = self._open()
-
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
         """Decoded audio around the times from ``begin`` to ``end``, in seconds of the file's clock."""
-        with self._media() as container:
+        with self._file.media() as container:
             streams: list[AudioStream] = [one for one in container.streams.audio if is_decodable(one)][:1]
             if not streams:
                 return
@@ -258,7 +214,7 @@ class ContainerTrack:
         """Coded audio that is heard from ``begin`` on and before ``end``; reads on if that follows."""
         if self._sound is None or not self._sound[2] <= begin <= self._sound[2] + TICKS_PER_SECOND:
             self._close_sound()
-            container = self._media()
+            container = self._file.media()
             self._sound = container, self._from_time(container, begin), begin
         container, following, _ = self._sound
         for one in following:
@@ -304,71 +260,29 @@ class ContainerTrack:
     def close(self) -> None:
         """Close the file."""
         self._close_sound()
-        self._container.close()
-        if self._reads is not None:
-            self._reads.close()
+        self._file.close()
 
 
-class _Taken:
-    """When the frames of a stream were taken, as their SEI messages or the container's ``prft`` boxes say."""
-
-    def __init__(self, stream: VideoStream) -> None:
-        name = stream.codec_context.name
-        self._codec = Codec(name) if name in (Codec.H264, Codec.H265) else None
-        configuration = None
-        if self._codec is not None:
-            configuration = parse_configuration(stream.codec_context.extradata or b"", self._codec)
-        self._length_bytes = 0 if configuration is None else configuration.length_bytes
-        self._looked = 0
-        self._says_when = False
-
-    def of(self, packet: Packet) -> Captured | None:
-        """When ``packet`` was taken; where the first frames say nothing, none is searched."""
-        if not self._says_when and self._looked >= _LOOKS:
-            return None
-        self._looked += 1
-        found = None
-        if self._codec is not None:
-            head = bytes(memoryview(packet)[:HEAD_BYTES])
-            found = captured_in(_with_start_codes(head, self._length_bytes), self._codec)
-        if found is None and (produced_ns := reference_time_ns(packet)) is not None:
-            found = Captured(produced_ns, CapturedBy.SOURCE)
-        self._says_when |= found is not None
-        return found
+def _says_nothing(opened: OpenVideo) -> bool:
+    """Whether the first frames do not say when they were taken."""
+    taken = StatedTimes(opened.stream)
+    packets = (packet for packet in opened.packets() if packet.size)
+    return not any(taken.of(packet) for packet in islice(packets, LOOKS))
 
 
-class _Fields:
-    """Which packets of interlaced H.264 are fields that complete the frame before."""
-
-    def __init__(self, stream: VideoStream) -> None:
-        self._counter = PictureCounter(Codec.H264)
-        self._length_bytes = 0
-        extradata = stream.codec_context.extradata or b""
-        if stream.codec_context.name == Codec.H264:
-            configuration = parse_configuration(extradata, Codec.H264)
-            self._length_bytes = 0 if configuration is None else configuration.length_bytes
-            self._counter.feed(extradata if configuration is None else configuration.parameter_sets)
-
-    @property
-    def are_possible(self) -> bool:
-        """Whether there may be any."""
-        return self._counter.are_fields_possible
-
-    def is_second(self, packet: Packet) -> bool:
-        """Whether ``packet`` is one."""
-        if not self.are_possible:
-            return False
-        head = _with_start_codes(bytes(memoryview(packet)[:HEAD_BYTES]), self._length_bytes)
-        return self._counter.feed(head).is_second_field
-
-
-def _with_start_codes(head: bytes, length_bytes: int) -> bytes:
-    """The beginning of an access unit with start codes in place of lengths; the last NAL unit may be cut."""
-    if not length_bytes:
-        return head
-    parts, at = [], 0
-    while at + length_bytes < len(head):
-        size = int.from_bytes(head[at : at + length_bytes])
-        parts.append(b"\0\0\0\1" + head[at + length_bytes : at + length_bytes + size])
-        at += length_bytes + size
-    return b"".join(parts)
+def _units(opened: OpenVideo) -> list[Unit]:
+    taken, fields = StatedTimes(opened.stream), SecondFields(opened.stream)
+    return [
+        Unit(
+            packet.pts,
+            packet.dts,
+            -1 if packet.pos is None else packet.pos,
+            packet.size,
+            bool(packet.is_keyframe),
+            damaged=bool(packet.is_corrupt),
+            hidden=bool(packet.is_discard) or fields.is_second(packet),
+            captured=taken.of(packet),
+        )
+        for packet in opened.packets()
+        if packet.size
+    ]

@@ -90,7 +90,7 @@ def test_a_file_that_is_cut_is_scanned(tmp_path):
 def test_a_file_is_opened_once_to_be_scanned(tmp_path, monkeypatch):
     path, asked = make_clip(tmp_path / "clip.mkv", seconds=1, audio=()), []
     monkeypatch.setattr(
-        "recordkit.reading.container.open_media", lambda *given: (asked.append(given), open_media(*given))[1]
+        "recordkit.reading.video_file.open_media", lambda *given: (asked.append(given), open_media(*given))[1]
     )
     with rk.open(path) as video:
         assert len(video) == 30
@@ -102,7 +102,7 @@ def test_nothing_but_the_tables_is_read(tmp_path, monkeypatch):
     path = make_clip(tmp_path / "long.mp4", seconds=4, size=(320, 180))
     read = []
     monkeypatch.setattr(
-        "recordkit.reading.container.demux", lambda *given: (read.append(one) or one for one in demux(*given))
+        "recordkit.reading.video_file.demux", lambda *given: (read.append(one) or one for one in demux(*given))
     )
     with rk.open(path) as video:
         assert len(video) == 120
