@@ -37,11 +37,11 @@ class Fed(Standing):
 
         The state is ``degraded`` until ``restore`` takes it back.
         """
-        self._parts.degrade(part, because)
+        self._parts.note.degrade(part, because)
 
     def restore(self, part: str) -> None:
         """The part works again."""
-        self._parts.restore(part)
+        self._parts.note.restore(part)
 
     def follow(self, follower: Callable[[Record], None], so_far: Callable[[Log], None]) -> None:
         """Call ``so_far`` with all that is known so far, then ``follower`` with each flush, sample and event.
@@ -66,5 +66,5 @@ class Fed(Standing):
             if unit is None:
                 self._parts.intake.put_marker(AllPlaced())
             else:
-                self._parts.pipeline.put_early(unit, self._routing.unit(unit, stream).stream)
-        return self._parts.pipeline.has_early_room
+                self._parts.pipeline.early.put(unit, self._routing.unit(unit, stream).stream)
+        return self._parts.pipeline.early.has_room

@@ -66,7 +66,7 @@ class Ledger:
             dropped_items=self._intake.dropped,
             late_items=timeline.late_items,
             mistimed_items=timeline.mistimed_items,
-            rejected_items=streams.rejected_items + self._pipeline.refused_units,
+            rejected_items=streams.rejected_items + self._pipeline.layer.refused_units,
             skipped_units=streams.ways.skipped_units,
             untimed_items=timeline.untimed_items,
             restarts=timeline.restarts,

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import repeat
+from collections.abc import Callable
 
-from ..encode.coded import Coded
 from ..encode.routing import VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import MediaError, RecordkitError
 from ..intake import Intake, Item
-from ..model import AccessUnit, EncodedUnit, EventKind, StreamFormat
+from ..model import AccessUnit, EventKind
 from ..system import Clock
 from ..threads import begin
-from ..writer.buffer import NotLaid
 from .cutting import CutHere, Cutting
+from .early import Early
 from .files import Files
 from .lack import Lack
+from .layer import Layer
 from .opening import Opening
 from .pausing import Break
 from .prelude import AllPlaced, Prelude
-from .segment import Segment, told
+from .segment import Segment
 from .state import StateTable
 from .tally import Tally
 
@@ -32,26 +30,18 @@ log = logging.getLogger("recordkit")
 LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
-_CODED = (EncodedUnit, AllPlaced)
-_LONGEST_PRELUDE_S = 5.0
-"""So long what has waited for its place may take to be laid there, before flushes go on without."""
-_LONGEST_DEFERRED_S = 0.02
-"""So long what is laid may wait for the next units, which are in the queue already, to be made safe with them."""
 
 
 class Pipeline:
     """One recording's way from item to transport packets, in a thread of its own.
 
-    Units for which the writer has no room wait here, and count in the intake's bound until they
-    are laid; encoding goes on meanwhile. It ends when the intake is closed and empty, when the writer has
-    ended by itself, or with a fault; ``states`` says how. ``abandoned_items`` counts what was taken and is not in
-    the file. ``on_end`` is called once from the thread, when the writer is over. ``on_event`` is called with an
-    EventKind and its fields by name, ``on_laid`` with each unit and the file that it was laid into. ``on_cut`` is
-    called with the next file, and the unit that is about to be laid into it as the first one.
+    What the writer has no room for waits in ``layer``, to which ``on_laid`` and ``on_cut`` go; encoding goes on
+    meanwhile. It ends when the intake is closed and empty, when the writer has ended by itself, or with a fault;
+    ``states`` says how. ``on_end`` is called once from the thread, when the writer is over; ``on_event`` with an
+    EventKind and its fields by name.
 
     At the very start units wait for the first of each ``expected`` stream (see ``Opening``). ``prelude`` makes what
-    lays those that wait for their places. ``tally`` has what
-    was laid.
+    lays those that wait for their places, which ``early`` takes.
     """
 
     def __init__(
@@ -71,9 +61,6 @@ class Pipeline:
         on_cut: Callable[[Segment, AccessUnit], object] = lambda file, unit: None,
         cutting: Cutting | None = None,
     ) -> None:
-        self.tally = Tally(clock, on_event)
-        self.refused_units = 0
-        self.abandoned_items = 0
         self._intake = intake
         self._streams = streams
         self._files = files
@@ -81,28 +68,35 @@ class Pipeline:
         self._clock = clock
         self._on_end = on_end
         self._on_event = on_event
-        self._on_laid = on_laid
-        self._on_cut = on_cut
         self._cutting = cutting
-        self._make_prelude = prelude
-        self._prelude: Prelude | None = None
-        self._early: deque[tuple[EncodedUnit, int]] = deque()
-        self._prelude_over_s: float | None = None
-        self._is_prelude_over = False
         self._opening = Opening(expected, intake, clock)
+        self.early = Early(prelude, intake, clock)
+        self.layer = Layer(
+            intake,
+            files,
+            self._opening,
+            clock,
+            on_event=on_event,
+            on_laid=on_laid,
+            on_cut=on_cut,
+            cutting=cutting,
+        )
         self._lack = Lack(clock, on_event)
+        self._abandoned_items = 0
         self._in_doubt_s: float | None = None
         self._in_hand: Item[Media | threading.Event | AllPlaced | CutHere] | None = None
-        self._pending: deque[tuple[Coded, int, Segment | None]] = deque()
-        self._full_s: float | None = None
-        self._deferred_s: float | None = None
         self._name = name
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
 
     @property
-    def file(self) -> Segment:
-        """The file in hand."""
-        return self._files.in_hand
+    def tally(self) -> Tally:
+        """What was laid."""
+        return self.layer.tally
+
+    @property
+    def abandoned_items(self) -> int:
+        """What was taken and is not in the file."""
+        return self._abandoned_items + self.layer.abandoned_units
 
     def start(self) -> None:
         """Start the thread. Raises AdmissionError if there is none."""
@@ -127,11 +121,11 @@ class Pipeline:
         error: RecordkitError | None = MediaError("the encoding thread ended by a fault of its own; see the log")
         try:
             while self._step():
-                self.file.writer.check()
-            self._add(self._streams.settle())
+                self.layer.writer.check()
+            self.layer.add(self._streams.settle())
             filled_s = self._streams.ways.filled_s
-            self._add(self._streams.flush())
-            self._drain_all()
+            self.layer.add(self._streams.flush())
+            self.layer.drain_all()
             self.tally.tell_early_ends(filled_s)
             error = None
         except RecordkitError as failure:
@@ -142,7 +136,7 @@ class Pipeline:
             # Not before: who is let go asks how the recording ended.
             self._let_go()
             self._streams.close()
-            self._end_prelude()
+            self.early.end()
 
     def _end_writer(self, error: RecordkitError | None) -> None:
         """Close the writer as the states say, and wait for it: the recording is over when its last file is."""
@@ -151,7 +145,7 @@ class Pipeline:
             self._states.fail(error)
         if self._cutting is not None:
             self._cutting.close()
-        writer = self.file.writer
+        writer = self.layer.writer
         writer.close(commit=self._states.commits)
         for file in self._files.open:
             file.writer.join()
@@ -160,25 +154,24 @@ class Pipeline:
 
     def _step(self) -> bool:
         """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
-        self._defer()
-        self._lay_early()
-        self._drain()
-        self._make_safe()
-        if self._has_caught_up():
-            self._end_prelude()
-        if self.file.writer.ended_because is not None:
+        self.layer.defer(has_early=self.early.is_waiting)
+        self.early.lay()
+        self.layer.drain()
+        self.layer.make_safe()
+        self.early.look(all_laid=self.layer.is_empty and self._opening.is_over)
+        if self.layer.writer.ended_because is not None:
             return False
         with self._intake.changed:
             item = self._intake.take()
             if item is None:
-                if self._early:
+                if self.early.is_waiting:
                     return True
                 if self._intake.is_closed:
                     return False
-                if self.file.writer.error is not None:
+                if self.layer.writer.error is not None:
                     return True
                 waits_s = None
-                if self._pending and not self.file.writer.is_full:
+                if not self.layer.is_empty and not self.layer.writer.is_full:
                     if self._opening.is_over:
                         return True
                     waits_s = self._opening.left_s
@@ -188,26 +181,11 @@ class Pipeline:
                     self._clock.wait(self._intake.changed, waits_s)
                     return True
         if item is None:
-            self._add(self._streams.settle())
+            self.layer.add(self._streams.settle())
             return True
         self._in_hand = item
-        if isinstance(item.payload, threading.Event):
-            self._lay_early()
-            if isinstance(item.payload, Break):
-                self._add(self._streams.break_off(item.payload.closed))
-            self._add(self._streams.settle())
-            self._drain_all()
-            item.payload.set()
-            self._in_hand = None
-            return True
-        if isinstance(item.payload, AllPlaced):
-            self._prelude_over_s = self._clock.monotonic()
-            self._opening.hurry()
-            self._in_hand = None
-            return True
-        if isinstance(item.payload, CutHere):
-            if self._cutting is not None:
-                self._cutting.ask()
+        if isinstance(item.payload, threading.Event | AllPlaced | CutHere):
+            self._obey(item.payload)
             self._in_hand = None
             return True
         if item.dropped:
@@ -231,7 +209,7 @@ class Pipeline:
             coded += self._streams.settle()
             self._in_doubt_s = None
         sizes = [len(one.unit.data) for one in coded]
-        self._add(coded, sizes)
+        self.layer.add(coded, sizes)
         if item.index == VIDEO:
             self._lack.look(None if coded else self._streams.ways.lacking)
         # From here on the coded bytes count in place of the raw ones.
@@ -239,140 +217,21 @@ class Pipeline:
         self._intake.release(item.size - sum(sizes))
         return True
 
-    def _add(self, coded: list[Coded], sizes: Iterable[int] = repeat(0)) -> None:
-        """Let units wait to be laid, each in the file in hand or in one that begins with it."""
-        for one, size in zip(coded, sizes, strict=False):
-            file = None if self._cutting is None else self._cutting.begun_by(one.unit)
-            self._pending.append((one, size, file))
-
-    def _defer(self) -> None:
-        """Of coded units that have come together, or faster than they can be laid, make several safe at once."""
-        if self._deferred_s is None and (self._pending or self._early) and isinstance(self._intake.next, _CODED):
-            self.file.writer.defer(on=True)
-            self._deferred_s = self._clock.monotonic()
-
-    def _make_safe(self) -> None:
-        """What was deferred is made safe with the last unit that has come; it waits for no other to come."""
-        if self._deferred_s is None:
-            return
-        if not isinstance(self._intake.next, _CODED):
-            self.file.writer.defer(on=False)
-            self._deferred_s = None
-            return
-        now_s = self._clock.monotonic()
-        if now_s - self._deferred_s >= _LONGEST_DEFERRED_S:
-            self.file.writer.defer(on=True)
-            self._deferred_s = now_s
-
-    @property
-    def has_early_room(self) -> bool:
-        """Whether there is room for more that waits for its place; may be read from any thread."""
-        prelude = self._prelude
-        return not self._is_prelude_over and (prelude is None or prelude.has_room)
-
-    def put_early(self, unit: EncodedUnit, index: int) -> None:
-        """Lay ``unit`` of stream ``index``, by its arrival, into the prelude; from any thread."""
-        if self.has_early_room:
-            with self._intake.changed:
-                self._early.append((unit, index))
-                self._intake.changed.notify_all()
-
-    def _lay_early(self) -> None:
-        """What is not safe yet comes before what is coded and laid in its place."""
-        while self._early:
-            unit, index = self._early.popleft()
-            if not self._is_prelude_over:
-                self._prelude = self._prelude or self._make_prelude()
-                self._prelude.add(unit, index)
-
-    def _has_caught_up(self) -> bool:
-        """Whether all that the prelude has is laid in its place; or that takes so long that the slot is needed."""
-        over_s = self._prelude_over_s
-        if self._is_prelude_over or over_s is None or self._pending or not self._opening.is_over:
-            return False
-        return self._intake.next is None or self._clock.monotonic() - over_s >= _LONGEST_PRELUDE_S
-
-    def _end_prelude(self) -> None:
-        self._is_prelude_over = True
-        self._early.clear()
-        if self._prelude is not None:
-            self._prelude.end()
-
-    def _drain_all(self) -> None:
-        self._opening.cut_short()
-        while not self._drain():
-            with self._intake.changed:
-                if self.file.writer.is_full:
-                    self._clock.wait(self._intake.changed, None)
-
-    def _drain(self) -> bool:
-        """Lay what is pending; False where the writer's buffer is full before all is done."""
-        if not self._may_begin():
-            return True
-        while self._pending:
-            (stream_format, unit, is_filler), size, file = self._pending[0]
-            if file is not None and file is not self.file:
-                self._go_on_in(file, unit)
-            if not self.file.knows(unit.stream, stream_format):
-                self._declare(stream_format, unit)
-            try:
-                laid = self.file.writer.lay(unit)
-                if laid is NotLaid.FULL:
-                    self._full_s = self._clock.monotonic()
-                    return False
-                if laid is NotLaid.ENDED:
-                    self._abandon_pending()
-                    return True
-                self.tally.add(unit, laid.offset, is_filler=is_filler)
-                self.file.laid(unit, laid)
-                self._on_laid(self.file, unit)
-            except MediaError as error:
-                # One unit that has no place in the file is no reason to lose all that follow.
-                self.refused_units += 1
-                if self.refused_units == 1:
-                    log.warning("%s; it was left out", error)
-            self._pending.popleft()
-            if size:
-                self._intake.release(size)
-        return True
-
-    def _may_begin(self) -> bool:
-        """Whether the first PMT can be written, or is; the first time, all streams that are known are declared."""
-        if self._opening.is_over:
-            return True
-        # Each stream's first one: what comes after it is told as a change.
-        first = {coded.unit.stream: coded for coded, _, _ in reversed(self._pending)}
-        if not first or not self._opening.lets_go(first):
-            return False
-        for index in sorted(first):
-            self._declare(first[index].format, first[index].unit)
-        return True
-
-    def _declare(self, stream_format: StreamFormat, unit: AccessUnit) -> None:
-        """Make the format of the stream known that begins, or goes on otherwise, with ``unit``."""
-        is_new = unit.stream not in self.file.formats
-        self.file.declare(unit.stream, stream_format)
-        kind = EventKind.STREAM if is_new else EventKind.SIZE_CHANGE
-        self._on_event(kind, stream=unit.stream, **told(stream_format))
-        if is_new:
-            self.tally.tell_late(unit, stream_format)
-
-    def _go_on_in(self, file: Segment, unit: AccessUnit) -> None:
-        """The recording goes on in ``file``, from ``unit`` on; the one before comes to its end by itself."""
-        before = self.file
-        before.writer.defer(on=False)
-        file.go_on_from(before, unit)
-        file.writer.begin()
-        if self._deferred_s is not None:
-            file.writer.defer(on=True)
-        self._on_cut(file, unit)
-        before.writer.close(commit=True)
-
-    @property
-    def since_full_s(self) -> float | None:
-        """Seconds since the writer last had no room for a unit, its disk being behind; None where it always had."""
-        full_s = self._full_s
-        return None if full_s is None else self._clock.monotonic() - full_s
+    def _obey(self, marker: threading.Event | AllPlaced | CutHere) -> None:
+        """What stands in the queue between items says what is to be done there."""
+        if isinstance(marker, AllPlaced):
+            self.early.placed()
+            self._opening.hurry()
+        elif isinstance(marker, CutHere):
+            if self._cutting is not None:
+                self._cutting.ask()
+        else:
+            self.early.lay()
+            if isinstance(marker, Break):
+                self.layer.add(self._streams.break_off(marker.closed))
+            self.layer.add(self._streams.settle())
+            self.layer.drain_all()
+            marker.set()
 
     def _doubt_left_s(self) -> float | None:
         """How long the next item may be waited for before those in doubt are placed; None if there are none."""
@@ -380,18 +239,9 @@ class Pipeline:
             return None
         return self._in_doubt_s + LONGEST_DOUBT_S - self._clock.monotonic()
 
-    def _abandon_pending(self) -> None:
-        self.abandoned_items += len(self._pending)
-        left = sum(size for _, size, _ in self._pending)
-        for _, _, file in self._pending:
-            if file is not None and file is not self.file:
-                file.drop()
-        self._pending.clear()
-        self._intake.release(left)
-
     def _let_go(self) -> None:
         """Throw away what an early end has left over, and let go everybody who waits in ``flush``."""
-        self._abandon_pending()
+        self.layer.abandon()
         left = 0
         item, self._in_hand = self._in_hand, None
         with self._intake.changed:
@@ -400,6 +250,6 @@ class Pipeline:
                 if isinstance(item.payload, threading.Event):
                     item.payload.set()
                 elif not isinstance(item.payload, AllPlaced | CutHere):
-                    self.abandoned_items += 1
+                    self._abandoned_items += 1
                 item = None
         self._intake.release(left)

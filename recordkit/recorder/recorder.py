@@ -236,7 +236,7 @@ class Recorder(Fed):
         Raises SettingsError for a recording without ``segments``, and otherwise as ``mark`` does.
         """
         self._check()
-        if self._parts.cutting is None:
+        if self._parts.course.cutting is None:
             raise SettingsError("segments", None, "give segments=recordkit.Segments()")
         self._parts.cut()
 
@@ -336,7 +336,7 @@ class Recorder(Fed):
 
     def wait_for_hooks(self) -> bool:
         """Wait until ``on_commit`` is done, as long as it may take (``on_commit_timeout``); whether it is."""
-        return self._parts.hooks is None or self._parts.hooks.join()
+        return self._parts.wait_for_hooks()
 
     def _abandon(self) -> None:
         """Do not wait for the end of the recording at the end of the program."""

@@ -19,7 +19,7 @@ def test_each_figure_is_as_its_part_has_it(tmp_path):
     assert (ledger.duration_s, ledger.counters.video_units, ledger.counters.received) == (0.0, 0, None)
     parts.pipeline.tally.add(unit(0), 0)
     parts.intake.dropped = 3
-    parts.pipeline.refused_units = parts.streams.rejected_items = 2
+    parts.pipeline.layer.refused_units = parts.streams.rejected_items = 2
     assert (ledger.duration_s, ledger.counters.video_units) == (1 / 30, 1)
     assert (ledger.counters.dropped_items, ledger.counters.rejected_items) == (3, 4)
 

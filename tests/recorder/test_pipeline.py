@@ -492,7 +492,7 @@ def test_a_unit_that_cannot_be_carried_is_left_out_and_counted(tmp_path):
         rig.put(1)
         rig.put(2)
         assert rig.end() is None
-        assert rig.pipeline.refused_units == 1
+        assert rig.pipeline.layer.refused_units == 1
         assert rig.pipeline.tally.video_units == 3
     del rig.given[2]
     assert units_in(whole(rig.final)) == rig.datas()

@@ -64,11 +64,11 @@ def test_what_is_put_in_comes_out_as_a_recording(tmp_path):
 def test_a_part_that_does_not_work_is_told_once_and_taken_back(tmp_path):
     parts = running(tmp_path)
     parts.states.start()
-    parts.degrade("disk", "it is full")
-    parts.degrade("disk", "it is full")
+    parts.note.degrade("disk", "it is full")
+    parts.note.degrade("disk", "it is full")
     assert parts.states.state is State.DEGRADED
-    parts.restore("disk")
-    parts.restore("disk")
+    parts.note.restore("disk")
+    parts.note.restore("disk")
     assert parts.states.state is State.RECORDING
     assert kinds(parts) == [EventKind.DEGRADED, EventKind.RESTORED]
 

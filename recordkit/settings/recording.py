@@ -1,184 +1,44 @@
-"""What a caller may choose: how media is encoded, and how it is brought to the disk. Frozen values."""
+"""What a caller may choose of a recording: how it is brought to the disk, and all that its parts share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Any, Literal, TypedDict, cast
 
-from .errors import SettingsError
-from .intake import Overflow
-from .model import FlushRecord
-from .names import AUDIO_ALONE, segment_fields, segment_name
-from .signatures import named
-from .system import Clock, System
-from .telemetry.alerts import Alert, AlertSettings
-from .values import (
+from ..errors import SettingsError
+from ..intake import Overflow
+from ..model import FlushRecord
+from ..names import AUDIO_ALONE, segment_fields, segment_name
+from ..signatures import named
+from ..system import Clock, System
+from ..telemetry.alerts import Alert, AlertSettings
+from ..values import (
     NumberLike,
     PathLike,
-    RateLike,
     Setting,
-    SizeLike,
     WholeLike,
     flag,
     function,
     instance,
     maybe,
-    number,
     one_of,
     path,
-    rate,
-    ratio,
     seconds,
-    size,
     whole,
 )
+from .filing import Keep, Segments
+from .media import AudioCodec, AudioSettings, VideoSettings
 
-_DAY_S = 86_400
-PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
-AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-SMALLEST_SIDE, LARGEST_SIDE = 16, 8192
 LONGEST_MARK = 500
 
-AudioCodec = Literal["aac", "opus", "mp3", "pcm"]
-Gaps = Literal["silence", "mark"]
 Durability = Literal["flush", "process"]
 OnDiskFull = Literal["stop", "wait"]
 FinishKind = Literal["plain", "fragmented"]
 OnPartial = Literal["error", "recover", "rename"]
 AdmissionPolicy = Literal["check", "off"]
-
-
-@named
-@dataclass(frozen=True, kw_only=True)
-class VideoSettings:
-    """How video is encoded (libx264, no frame held back).
-
-    ``size`` is (width, height) in pixels or text such as ``"1280x720"``, None keeps that of the frames.
-    ``bit_rate`` is in bits a second (``"2M"`` works); without it the quality is constant at ``crf`` (0 to 51,
-    lower is better). ``keyframe_interval`` is in seconds. ``frame_rate`` is a hint for the rate control:
-    timestamps alone say when a frame is shown. ``pixel_aspect`` is the width of a pixel over its height,
-    None where they are square or nobody knows.
-
-    Frames that come coded as H.264 from a live source are kept as they are, unless a ``size``, a
-    ``bit_rate`` or ``transcode`` asks for them to be decoded and encoded anew; other codings always are.
-
-    Raises SettingsError.
-    """
-
-    preset: Setting[str, str] = Setting(one_of(*PRESETS, advice=f"choose one of {', '.join(PRESETS)}"), "veryfast")
-    bit_rate: Setting[WholeLike | None, int | None] = Setting(
-        maybe(whole(10_000, 500_000_000, "bits per second")), None
-    )
-    crf: Setting[NumberLike, float] = Setting(number(0, 51, "give 0 (lossless) to 51"), 23.0)
-    keyframe_interval: Setting[NumberLike, float] = Setting(seconds(0.1, 60, "give 0.1 to 60 seconds"), 2.0)
-    size: Setting[SizeLike | None, tuple[int, int] | None] = Setting(maybe(size(SMALLEST_SIDE, LARGEST_SIDE)), None)
-    frame_rate: Setting[RateLike | None, Fraction | None] = Setting(maybe(rate), None)
-    pixel_aspect: Setting[RateLike | None, Fraction | None] = Setting(
-        maybe(ratio(Fraction(1, 100), Fraction(100), "give 1/100 to 100, as a Fraction or text such as '4/3'")),
-        None,
-    )
-    transcode: Setting[bool, bool] = Setting(flag, False)
-
-
-@named
-@dataclass(frozen=True, kw_only=True)
-class AudioSettings:
-    """How audio is encoded: AAC-LC, or Opus with ``codec="opus"``, which fewer players read, or MP3.
-
-    In a file of audio alone its suffix chooses: WAV has ``"pcm"`` (16 bits), which no other has a place for.
-
-    Opus that comes from a live source is kept as it is where Opus is asked for.
-
-    ``bit_rate`` is in bits a second (``"96k"`` works) of up to two channels, more get as much each;
-    ``sample_rate`` in Hz, None keeps that of the frames where AAC has it, and takes 48,000 where not;
-    ``channels`` is 1 or 2, None keeps up to 5.1 with AAC and stereo with Opus: what has more is mixed, and that
-    is told. ``language`` is an ISO 639-2 code.
-
-    Timestamps that differ from the count of samples by up to ``gap_tolerance`` seconds are taken
-    for jitter. Beyond that there is a gap: ``gaps="silence"`` fills it (up to a minute),
-    ``"mark"`` leaves it and marks the next unit as a discontinuity. Audio that overlaps what came
-    before it is cut.
-
-    Raises SettingsError.
-    """
-
-    bit_rate: Setting[WholeLike, int] = Setting(whole(8_000, 512_000, "bits per second"), 128_000)
-    sample_rate: Setting[int | None, int | None] = Setting(
-        maybe(one_of(*AAC_RATES, advice=f"AAC has {', '.join(map(str, AAC_RATES))} Hz")), None
-    )
-    channels: Setting[int | None, int | None] = Setting(maybe(one_of(1, 2)), None)
-    language: Setting[str | None, str | None] = Setting(
-        maybe(instance(str, "give an ISO 639-2 code, such as 'deu'")), None
-    )
-    gaps: Setting[Gaps, Gaps] = Setting(one_of("silence", "mark"), "silence")
-    gap_tolerance: Setting[NumberLike, float] = Setting(seconds(0.001, 10, "give 0.001 to 10 seconds"), 0.03)
-    codec: Setting[AudioCodec, AudioCodec] = Setting(one_of(*get_args(AudioCodec)), "aac")
-
-
-_ROOM = whole(1, 1 << 62, "bytes")
-
-
-@named
-@dataclass(frozen=True, kw_only=True)
-class Keep:
-    """How much of a folder's recordings is kept: what is beyond one of the bounds goes, the oldest first.
-
-    ``max_age`` is in seconds since a recording ended, ``max_bytes`` bounds all recordings of the folder together,
-    with what lies beside them, ``min_free`` is what stays free on the disk, ``max_count`` the number of
-    recordings. Text has units: ``"7d"``, ``"200GB"`` (thousands). With ``verified_only`` a recording goes only if
-    ``verify`` finds nothing wrong with it, which reads all of it.
-
-    Raises SettingsError, where there is no bound at all, too.
-    """
-
-    max_age: Setting[NumberLike | None, float | None] = Setting(
-        maybe(seconds(1, 1e10, "give a time of at least a second, such as '7d' or '12h'")), None
-    )
-    max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(_ROOM), None)
-    min_free: Setting[WholeLike | None, int | None] = Setting(maybe(_ROOM), None)
-    max_count: Setting[int | None, int | None] = Setting(maybe(whole(1, 1 << 40, "recordings")), None)
-    verified_only: Setting[bool, bool] = Setting(flag, False)
-
-    def __post_init__(self) -> None:
-        if self.max_age is self.max_bytes is self.min_free is self.max_count is None:
-            raise SettingsError(
-                "max_age", None, "give max_age, max_bytes, min_free or max_count: nothing is bounded"
-            )
-
-
-@named
-@dataclass(frozen=True, kw_only=True)
-class Segments:
-    """When a recording goes on in the next of several files.
-
-    ``every`` is how long a file is, in seconds of media (``"10min"`` works); with ``at_clock`` a file ends when the
-    wall clock shows a whole multiple of it, counted from midnight of the local time zone. ``max_bytes`` is what a
-    file may have, as far as it has more than one group of frames. With ``at_marks`` each mark begins a file.
-    ``cut()`` begins one at any time.
-
-    A file begins with a keyframe: at the first frame that is due if frames are encoded, else at the next keyframe
-    that comes.
-
-    Raises SettingsError.
-    """
-
-    every: Setting[NumberLike | None, float | None] = Setting(
-        maybe(seconds(0.1, 30 * _DAY_S, "give 0.1 seconds to 30 days, such as '10min' or 3600")), None
-    )
-    max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(whole(100_000, 1 << 60, "bytes")), None)
-    at_clock: Setting[bool, bool] = Setting(flag, False)
-    at_marks: Setting[bool, bool] = Setting(flag, False)
-
-    def __post_init__(self) -> None:
-        if self.at_clock and (self.every is None or _DAY_S % self.every):
-            raise SettingsError(
-                "every", self.every, "files that end by the clock need a time that divides a day, such as '10min'"
-            )
-
 
 AudioLike = AudioSettings | Sequence[AudioSettings] | None
 FlushLogLike = bool | PathLike
