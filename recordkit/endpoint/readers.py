@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from aiohttp import hdrs, web
 
 from ..errors import AdmissionError
-from ..threads import in_thread
+from ..waiting import in_thread
 
 T = TypeVar("T")
 

@@ -21,8 +21,8 @@ from ..sources.webrtc.clock import Sync
 from ..sources.webrtc.listener import Listener
 from ..system import Clock
 from ..telemetry.words import count_text
-from ..threads import in_thread
 from ..values import PathLike, one_of
+from ..waiting import in_thread
 from .inlet import Change, Inlet
 from .pausing import Gap
 from .recorder import Recorder
