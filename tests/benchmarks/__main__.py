@@ -28,6 +28,8 @@ FOLDER = Path(__file__).parent
 DEFAULT_RESULTS = FOLDER / "measured.json"
 QUICK_RESULTS = Path("recordings/benchmarks-quick.json")
 COMMAND = "make bench"
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+"""With this set each process compiles recordkit anew, which an installed package never does."""
 
 
 def run(name: str, quick: bool, seconds: int | None = None) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def run(name: str, quick: bool, seconds: int | None = None) -> dict[str, Any]:
         words = [sys.executable, str(FOLDER / f"{name}.py"), "--json", str(path), *["--quick"] * quick]
         if name == "recorders" and seconds:
             words += ["--seconds", str(seconds)]
-        subprocess.run(words, check=True)
+        subprocess.run(words, check=True, env={k: v for k, v in os.environ.items() if k != _NO_BYTECODE})
         figures = json.loads(path.read_text())
     return {
         "load_before": round(before, 1),
