@@ -74,7 +74,7 @@ class Intake(Generic[T]):
         self._items: deque[Item[T]] = deque()
         self._bytes = 0
         self._dropping: dict[int, int] = {}
-        self._closed = False
+        self._closed = self._gathers = False
         self._dropped_s: float | None = None
         self.newest: Newest | None = None
         self._share = share
@@ -115,6 +115,7 @@ class Intake(Generic[T]):
         with self.changed:
             if self._overflow == "block":
                 while not self._closed and not self._takes(size):
+                    self._tell()
                     self._clock.wait(self.changed, None)
             if self._closed or (self._overflow == "drop" and self._refuses(index, size, entry)):
                 self.dropped += 1
@@ -125,8 +126,27 @@ class Intake(Generic[T]):
             self.taken += 1
             if ticks is not None:
                 self.newest = Newest(index, ticks if self.newest is None else self.newest.first, ticks)
-            self.changed.notify_all()
+            if not self._gathers:
+                self.changed.notify_all()
             return True
+
+    def gather(self) -> bool:
+        """Whoever takes is told of what is put from now on at ``hand_over``; False if that is so already.
+
+        For who puts several items at a time, and would have to wait for the thread that it wakes with the first.
+        """
+        with self.changed:
+            was_gathering, self._gathers = self._gathers, True
+            return not was_gathering
+
+    def hand_over(self) -> None:
+        """Tell of what was put since ``gather``."""
+        with self.changed:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._gathers = False
+        self.changed.notify_all()
 
     def put_marker(self, payload: T) -> bool:
         """Queue something of no stream and size behind what is queued, whatever the bound; False if closed."""

@@ -47,6 +47,41 @@ def test_items_come_out_in_order_and_count_until_released():
     assert queue.bytes == 500
 
 
+def test_who_takes_is_told_of_what_is_gathered_when_it_is_handed_over(monkeypatch):
+    queue, _ = intake()
+    told = []
+    monkeypatch.setattr(queue.changed, "notify_all", lambda: told.append(queue.taken))
+    queue.put("alone", 0, 0, 1, entry=True)
+    assert (queue.gather(), queue.gather()) == (True, False)
+    queue.put("a", 0, 1, 1, entry=True)
+    queue.put("b", 0, 2, 1, entry=True)
+    assert told == [1]
+    queue.hand_over()
+    queue.put("alone again", 0, 3, 1, entry=True)
+    assert told == [1, 3, 4]
+    assert [taken(queue).payload for _ in range(4)] == ["alone", "a", "b", "alone again"]
+
+
+def test_who_waits_for_room_has_handed_over_what_was_gathered():
+    queue, _ = intake("block")
+    queue.gather()
+    queue.put("a", 0, 0, BOUND, entry=True)
+    told = threading.Event()
+
+    def take():
+        with queue.changed:
+            queue.changed.wait_for(lambda: told.set() or not queue._gathers, GUARD_S)
+            item = queue.take()
+        queue.release(item.size)
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    told.wait(GUARD_S)
+    assert queue.put("b", 0, 1, BOUND, entry=True)
+    taker.join(GUARD_S)
+    assert taken(queue).payload == "b"
+
+
 def test_the_high_mark_is_the_bound_exactly():
     queue, _ = intake()
     assert queue.put("a", 0, 0, BOUND - 1, entry=True)

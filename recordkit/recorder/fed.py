@@ -16,7 +16,19 @@ class Fed(Standing):
     """A recorder as those see it who feed it from a network or a device; none of this is in tab completion."""
 
     _ours = frozenset(
-        {"of", "write_early", "note", "list_streams", "degrade", "restore", "received", "follow", "unfollow"}
+        {
+            "of",
+            "write_early",
+            "gather",
+            "hand_over",
+            "note",
+            "list_streams",
+            "degrade",
+            "restore",
+            "received",
+            "follow",
+            "unfollow",
+        }
     )
 
     _routing: Routing
@@ -54,6 +66,14 @@ class Fed(Standing):
     def unfollow(self, follower: Callable[[Record], None]) -> None:
         """Call ``follower`` no more."""
         self._parts.instruments.unfollow(follower)
+
+    def gather(self) -> bool:
+        """The recorder's thread is told of what is written from now on at ``hand_over``; see Intake."""
+        return self._parts.intake.gather()
+
+    def hand_over(self) -> None:
+        """Let the recorder's thread know of what was written since ``gather``."""
+        self._parts.intake.hand_over()
 
     def write_early(self, unit: EncodedUnit | None, stream: int = 0) -> bool:
         """A live source holds ``unit`` until its place is known: keep it safe until it comes by ``write_unit``.

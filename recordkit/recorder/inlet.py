@@ -100,6 +100,9 @@ class Inlet:
     def put(self, unit: EncodedUnit, stream: int) -> bool:
         """See Sink."""
         recorder = self._recorder_of((unit.is_video, stream), unit.ticks, is_entry=unit.is_entry)
+        if recorder.gather():
+            # Units come several at a time: its thread takes them together once this turn of the loop is over.
+            asyncio.get_running_loop().call_soon(recorder.hand_over)
         return self._written(recorder, lambda: recorder.write_unit(unit, stream, live=True))
 
     def put_early(self, unit: EncodedUnit | None, stream: int) -> bool:

@@ -28,6 +28,9 @@ class Taker:
         self.units.append((unit.codec, stream, unit.ticks))
         return True
 
+    def gather(self):
+        return False
+
     def write(self, frame, stream, *, ticks):
         self.units.append((frame, stream, ticks))
         return True
@@ -118,6 +121,23 @@ def test_without_a_keyframe_all_stays_as_it_was(comes):
         into.put(video(200, entry=True), 0)
         assert begun == new.units == []
         assert old.units[-1] == ("h264", 0, 200)
+
+    asyncio.run(run())
+
+
+def test_units_that_come_in_one_turn_of_the_loop_are_handed_over_together(monkeypatch):
+    told = []
+    monkeypatch.setattr(Taker, "gather", lambda taker: not told.append("gathers"))
+    monkeypatch.setattr(Taker, "hand_over", lambda taker: told.append(len(taker.units)), raising=False)
+
+    async def run():
+        into = Inlet(Taker())
+        for ticks in range(3):
+            into.put(audio(ticks), 0)
+            monkeypatch.setattr(Taker, "gather", lambda taker: False)
+        assert told == ["gathers"]
+        await asyncio.sleep(0)
+        assert told == ["gathers", 3]
 
     asyncio.run(run())
 

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from ...ticks import signed_difference
 from .assembly import MediaPacket
 from .payload import added
 from .receiving_internals import ReceiverParts
@@ -23,19 +22,18 @@ _ACTIVE_S = 0.5
 """So often it is noted that a source is active; aiortc tells of those of the last ten seconds."""
 _GROUP = 5 * (1 << 18) // 1000
 """Packets sent within 5 ms are one group to the bandwidth estimator; abs-send-time counts 2^18 in a second."""
-_SEND_TIME_BITS = 24
+_SEND_TIMES = 1 << 24
 
 
 class Route:
     """The packets of one source and payload type: ``owner`` handles them.
 
     ``statistics`` are aiortc's. ``rtx_of`` is the source that this one sends again (RFC 4588, 4), and the payload
-    type and coding are those of that source then. ``is_of_frames`` says that their markers end frames.
+    type and coding are those of that source then.
     """
 
     __slots__ = (
         "codec",
-        "is_of_frames",
         "name",
         "noted_s",
         "numbers",
@@ -64,7 +62,6 @@ class Route:
             self.payload_type = self.codec.parameters["apt"]
             self.rtx_of = owner.parts.retransmitting[ssrc]
             self.codec = codecs[self.payload_type]
-        self.is_of_frames = owner.parts.nack is not None and self.rtx_of is None
         self.name, self.rate = codec_name(self.codec), self.codec.clockRate
 
 
@@ -85,7 +82,7 @@ class DirectReceiver:
     @property
     def is_direct(self) -> bool:
         """Whether packets are to come here: somebody who reads the track besides needs aiortc to decode."""
-        return self.parts.is_enabled and not (self._stand_in.is_read or self.parts.is_shadowed)
+        return self.parts.takes_media and not self._stand_in.is_read
 
     @property
     def is_calm(self) -> bool:
@@ -149,7 +146,7 @@ class DirectReceiver:
         group = self._group
         if group is not None:
             first, source, so_far = group
-            if source == ssrc and 0 <= signed_difference(send_time, first, _SEND_TIME_BITS) <= _GROUP:
+            if source == ssrc and (send_time - first) % _SEND_TIMES <= _GROUP:
                 self._group = (first, source, so_far + size)
                 self._group_end = (send_time, arrival_ms)
                 return

@@ -11,12 +11,15 @@ from contextlib import suppress
 from typing import Protocol
 
 from .receiving_internals import SocketParts
+from .sockets import used_and_room
 
 LARGEST_DATAGRAM = 1 << 16
-NAP_S = 0.004
-"""So long the beginning of a frame waits to be read with the rest of it."""
 _BURST_BYTES = 40_000_000
 """So much may come in a second at the most, as sockets count it, twice of what is sent."""
+_MARGIN = 4
+"""A keyframe may be so many times as large as all that came between two readings lately."""
+_ACQUAINTED_S = 1.0
+_LATELY_S = 10.0
 _LAST_OF_STUN = 3
 """The first byte of STUN is no more (RFC 7983, 7)."""
 _MOST_AT_ONCE = 100
@@ -45,13 +48,8 @@ class Taker(Protocol):
         ...
 
     @property
-    def is_calm(self) -> bool:
-        """Whether nothing is expected that should not wait."""
-        ...
-
-    @property
-    def expects_more(self) -> bool:
-        """Whether more of the same frame is to come behind what was taken last."""
+    def patience_s(self) -> float:
+        """How long what comes next may wait to be read with what comes behind it, in seconds."""
         ...
 
     def take(self, size: int, age_s: float, now_s: float) -> bool:
@@ -71,9 +69,9 @@ class Drain:
     """Reads one socket in the place of asyncio, from ``start`` until its transport is closed.
 
     asyncio reads one datagram a wake-up, each into a quarter of a megabyte of its own. Here all that has come is
-    read at once. To wake up costs as much as several packets do: if a frame has begun what comes of it within
-    ``NAP_S`` is read together, a socket that holds little more often, so that a burst finds room. At its end, and
-    while something urgent is expected, the system is asked to tell of the next datagram, as at the beginning.
+    read at once. To wake up costs as much as ten packets do: while media flows it is read as often as the taker's
+    patience says, more often if the socket might be full by then. Once nothing has come for so long the system is
+    asked to tell of the next datagram, as at the beginning.
     """
 
     def __init__(self, parts: SocketParts, taker: Taker, wall: Callable[[], float]) -> None:
@@ -85,6 +83,7 @@ class Drain:
         self._is_told = False
         self._has_taken = False
         self._turns = 0
+        self._fullness = Fullness(self._loop.time())
 
     def start(self) -> None:
         """Begin to read."""
@@ -102,7 +101,8 @@ class Drain:
             self._soon(0.0)
             return
         self._turns = 0
-        self._has_taken = is_empty = False
+        self._fullness.look(self._parts.socket, self._loop.time())
+        is_empty = False
         try:
             is_empty = self._take_all(self._wall())
         finally:  # a fault that one datagram shows must not keep the others from being read
@@ -111,8 +111,9 @@ class Drain:
     def _go_on(self, *, is_empty: bool) -> None:
         if not is_empty:
             self._soon(0.0)
-        elif self._has_taken and self._taker.expects_more and self._taker.is_calm:
-            self._soon(self._nap_s)
+        elif self._has_taken:
+            self._has_taken = False
+            self._soon(self._fullness.nap_s(self._taker.patience_s))
         elif not self._is_told:
             self._be_told()
 
@@ -146,11 +147,6 @@ class Drain:
                 taker.count(packets, size_of_all)
                 self._has_taken = True
 
-    @property
-    def _nap_s(self) -> float:
-        room = self._parts.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        return min(NAP_S, float(room) / _BURST_BYTES)
-
     def _soon(self, after_s: float) -> None:
         if self._is_told:
             self._is_told = False
@@ -163,6 +159,28 @@ class Drain:
     def _be_told(self) -> None:
         self._is_told = True
         self._parts.read_by(self.read)
+
+
+class Fullness:
+    """How full a socket has got between two readings, and how long it may go unread for that."""
+
+    def __init__(self, now_s: float) -> None:
+        self._since_s = now_s + _ACQUAINTED_S - _LATELY_S
+        self._room = self._most = 0
+        self._most_before: int | None = None
+
+    def look(self, one: socket.socket, now_s: float) -> None:
+        """See how full it is now, before it is read."""
+        used, self._room = used_and_room(one)
+        if now_s - self._since_s >= _LATELY_S:
+            self._most_before, self._most, self._since_s = self._most, 0, now_s
+        self._most = max(self._most, used)
+
+    def nap_s(self, longest_s: float) -> float:
+        """How long it may go unread: ``longest_s`` if all that may come meanwhile has room, else less."""
+        if self._most_before is not None and max(self._most, self._most_before) * _MARGIN <= self._room:
+            return longest_s
+        return min(longest_s, self._room / _BURST_BYTES)
 
 
 def _seconds(stamp: bytes) -> float:

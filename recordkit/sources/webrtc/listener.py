@@ -67,12 +67,13 @@ class Listener:
         self._sink = sink
         self._on_end = on_end
         self._clock = clock or Clock()
-        self._reception = Reception(sink, self._clock, on_outage, early)
+        self._reception = Reception(sink, self._clock, on_outage, early, self._has_come)
         self._frame_clocks = FrameClocks()
         self._overflow = Overflow(sink)
         self._overflow_due_s = float("-inf")
         self._ways: dict[MediaStreamTrack, _Way] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._due_s = float("-inf")
         self._looked_s: float | None = None
         self._last_sync: dict[int, Sync] = {}
         self._has_begun = False
@@ -239,8 +240,16 @@ class Listener:
             stream.end()
             self._tell_end(stream)
 
+    def _has_come(self) -> None:
+        """A unit has come: what is looked at now and then is looked at with it, and needs no wake-up of its own."""
+        if self._timer is not None and self._clock.monotonic() >= self._due_s:
+            self._due_s = float("inf")
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_soon(self._poll)
+
     def _poll(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_POLL_INTERVAL_S, self._poll)
+        self._due_s = self._clock.monotonic() + _POLL_INTERVAL_S / 2
         try:
             self._look()
         except Exception as error:  # noqa: BLE001 - here nobody hears of it: it is handed on

@@ -43,9 +43,11 @@ class TransportParts:
         router = private(dtls, "_rtp_router", lambda one: _has(one, "ssrc_table", dict))
         self.receiver_by_ssrc: dict[int, Any] = router.ssrc_table
         self.receivers_by_type: dict[int, set[Any]] = private(router, "payload_type_table", _is(dict))
+        self._senders: dict[int, Any] = private(router, "senders", _is(dict))
         self._dtls = dtls
-        if "_rx_srtp" not in vars(dtls):
-            raise changed("RTCDtlsTransport._rx_srtp")
+        for name in ("_rx_srtp", "_data_receiver"):
+            if name not in vars(dtls):
+                raise changed(f"RTCDtlsTransport.{name}")
         for name in ("rx_bytes", "rx_packets"):
             private(dtls, _DTLS + name, _is(int))
         self._numbers()
@@ -69,6 +71,11 @@ class TransportParts:
     def is_asking(self) -> bool:
         """Whether aioice waits for the answer to a check."""
         return any(getattr(one, "transactions", None) for one in self.protocols())
+
+    @property
+    def is_two_way(self) -> bool:
+        """Whether media or data are sent by it, too."""
+        return bool(self._senders) or self._dtls._data_receiver is not None
 
     def protocols(self) -> list[Any]:
         """Those of aioice that datagrams come by."""
@@ -101,14 +108,10 @@ class ReceiverParts:
             raise changed("RTCRtpReceiver.rtcp_ssrc")
 
     @property
-    def is_enabled(self) -> bool:
-        """Whether it takes media."""
-        return bool(self.receiver._enabled)
-
-    @property
-    def is_shadowed(self) -> bool:
-        """Whether somebody has put a handler of their own in the place of aiortc's, and expects to see packets."""
-        return "_handle_rtp_packet" in vars(self.receiver)
+    def takes_media(self) -> bool:
+        """Whether it takes media, and nobody has put a handler of their own in the place of aiortc's to see it."""
+        receiver = self.receiver
+        return bool(receiver._enabled) and "_handle_rtp_packet" not in receiver.__dict__
 
     def statistics(self, ssrc: int) -> Any | None:  # noqa: ANN401 - aiortc's
         """Those of a source, which aiortc has made with its first packet; None if they are not as expected."""

@@ -27,7 +27,7 @@ class Reception:
     most. ``early`` is given each unit that is held, by its arrival, so that it is safe meanwhile, and None once all
     of them have gone to ``sink``; it returns False if what waits had better wait no longer. While it returns True
     after that it is given what comes then, too: ``sink`` has much to do before it gets there. An outage is noted
-    when it is over; ``on_outage`` is told when it begins.
+    when it is over; ``on_outage`` is told when it begins. ``on_unit`` is told of each unit.
     """
 
     def __init__(
@@ -36,8 +36,10 @@ class Reception:
         clock: Clock | None = None,
         on_outage: Callable[[], None] | None = None,
         early: PutEarly | None = None,
+        on_unit: Callable[[], None] = lambda: None,
     ) -> None:
         self._early = early
+        self._on_unit = on_unit
         self._clock = clock or Clock()
         self._shared = Shared(sink, self._clock, Signs(on_outage), self._take, self._remove)
         self._streams: list[StreamReception] = []
@@ -109,6 +111,7 @@ class Reception:
 
     def _take(self, stream: StreamReception, unit: Unit, ticks: int) -> None:
         """A unit of one of the streams is whole."""
+        self._on_unit()
         if self._held is None:
             stream.deliver(unit, ticks)
             self._is_behind = self._is_behind and self._is_safe(stream, unit, ticks)

@@ -13,6 +13,7 @@ AUDIO_WINDOW_S = 0.2
 """How long a missing packet is waited for: a frame is retransmitted, audio is not."""
 _MOST_WAITING = 8192
 _SEQUENCE_BITS = 16
+_LAST_SEQUENCE = (1 << _SEQUENCE_BITS) - 1
 _LONGEST_DROPOUT = 3000
 _MOST_MISORDERED = 1000
 """A step of more, forward or back, is believed when the packet after it confirms it (RFC 3550, A.1)."""
@@ -70,8 +71,13 @@ class Reorder(Generic[T]):
 
     def put(self, sequence: int, packet: T, now_s: float) -> list[InOrder[T]]:
         """Take a packet that came at ``now_s``; gives what is in order now."""
-        if self._next is None:
+        expected = self._next
+        if expected is None:
             self._next = self._highest = sequence
+        elif sequence == expected & _LAST_SEQUENCE and not self._waiting:  # as it mostly is
+            self._suspect, self._next, self._highest = None, expected + 1, expected
+            self.packets += 1
+            return [InOrder(packet, 0)]
         step = signed_difference(sequence, self._highest, _SEQUENCE_BITS)
         if not -_MOST_MISORDERED <= step <= _LONGEST_DROPOUT:
             return self._far_off(sequence, step, packet, now_s)

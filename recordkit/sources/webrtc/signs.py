@@ -24,20 +24,15 @@ class Signs:
         self._sign_s: float | None = None
         self._lifeless_s: float | None = None
 
-    def heard(self, now_s: float, *, is_missing: bool) -> float:
-        """A packet of any stream came; ``is_missing`` says that others are missing before it.
+    def heard(self, now_s: float) -> float:
+        """A packet of any stream came.
 
-        Returns the seconds of the outage that ends with it, 0 if there was none.
+        Returns the seconds of the pause that ends with it, if that is so long that it may be an outage, else 0. It
+        was one if others are missing before the packet, or nothing lived (``was_lifeless``).
         """
         heard_s, self.heard_s = self.heard_s, now_s
         self.lives(now_s)
-        if heard_s is None or now_s - heard_s < OUTAGE_S:
-            return 0.0
-        return now_s - heard_s if is_missing or self.was_lifeless(heard_s) else 0.0
-
-    def pauses(self, now_s: float) -> bool:
-        """Whether nothing of any stream has come for so long that it may be an outage."""
-        return self.heard_s is not None and now_s - self.heard_s >= OUTAGE_S
+        return now_s - heard_s if heard_s is not None and now_s - heard_s >= OUTAGE_S else 0.0
 
     def lives(self, now_s: float) -> None:
         """The sender lives, though it may have nothing to show."""

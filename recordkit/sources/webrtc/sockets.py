@@ -90,6 +90,15 @@ class Overflow:
             self._newest_s = None
 
 
+def used_and_room(one: socket.socket) -> tuple[int, int]:
+    """How many bytes a socket holds that were not read yet, as the system counts them, and how many it may hold.
+
+    If the system does not tell the first it may be as many as the second.
+    """
+    used, room, *_ = _counters(one)
+    return (used, room) if room else (room := one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), room)
+
+
 def _counters(one: Any) -> tuple[int, ...]:  # noqa: ANN401 - as above
     try:
         return _COUNTERS.unpack(one.getsockopt(socket.SOL_SOCKET, _MEMORY, _COUNTERS.size))

@@ -72,8 +72,8 @@ class StandIn:
         self._track = track
         self._receiver = receiver
         self._recv = track.recv
-        # Somebody may be waiting for a frame already.
-        self._is_read = bool(getattr(self._frames, "_getters", False))
+        self.is_read = bool(getattr(self._frames, "_getters", False))
+        """Whether somebody reads the track besides, for whom aiortc decodes: they may wait for a frame already."""
         self._is_paused = True
 
         self._send_pli = private(receiver, "_send_rtcp_pli", callable)
@@ -129,7 +129,7 @@ class StandIn:
                 packet.payload_type,
             )
         )
-        if not self._is_read:
+        if not self.is_read:
             return asks, None
         was_paused = self._is_paused
         self._is_paused = self._frames.qsize() > _MOST_FRAMES or self._decoding.qsize() > _MOST_FRAMES
@@ -148,11 +148,6 @@ class StandIn:
             asks |= tap.packet(packet)
         return asks
 
-    @property
-    def is_read(self) -> bool:
-        """Whether somebody reads the track besides, for whom aiortc decodes."""
-        return self._is_read
-
     def request_keyframe(self) -> bool:
         """Send a PLI of its own; False if no source is known that it could name."""
         if self._ssrc is None:
@@ -170,8 +165,8 @@ class StandIn:
     def drain(self) -> None:
         """Throw away frames that nobody reads, and end the track where its end is among them."""
         if self._is_paused and self._frames.qsize() > _MOST_FRAMES:
-            self._is_read = False  # nobody does any more
-        if not self._is_read:
+            self.is_read = False  # nobody does any more
+        if not self.is_read:
             drain(self._track)
 
     def _sign(self, packet: object) -> None:
@@ -210,7 +205,7 @@ class StandIn:
         return sum(self._sources[other].packets_expected for other in others if other in self._sources)
 
     async def _read(self) -> Any:  # noqa: ANN401 - as aiortc's own
-        self._is_read = True
+        self.is_read = True
         return await self._recv()
 
 

@@ -251,23 +251,20 @@ class StreamReception:
     def _take(self, packet: MediaPacket) -> None:
         if packet.ssrc != self._ssrc:
             self._take_over(packet)
-        signs = self._shared.signs
-        is_missing = signs.pauses(packet.arrival_s) and not self._reorder.follows(packet.sequence)
-        outage_s = signs.heard(packet.arrival_s, is_missing=is_missing)
-        if outage_s:
-            self._shared.sink.note(EventKind.RECONNECT, seconds=outage_s)
-        self.last_arrival_s = packet.arrival_s
+        arrival_s, shared, order = packet.arrival_s, self._shared, self._reorder
+        pause_s = shared.signs.heard(arrival_s)
+        if pause_s and (not order.follows(packet.sequence) or shared.signs.was_lifeless(arrival_s - pause_s)):
+            shared.sink.note(EventKind.RECONNECT, seconds=pause_s)
+        self.last_arrival_s = arrival_s
         self._is_over = False
-        self._fruitless.packet(packet.arrival_s, is_padding=not packet.data)
-        if (
-            packet.timestamp != self._newest
-            and signed_difference(packet.timestamp, self._newest, _TIMESTAMP_BITS) > 0
-        ):
-            self._newest = packet.timestamp
+        self._fruitless.packet(arrival_s, is_padding=not packet.data)
+        timestamp = packet.timestamp
+        if timestamp != self._newest and signed_difference(timestamp, self._newest, _TIMESTAMP_BITS) > 0:
+            self._newest = timestamp
         # What is missing can be asked for only now, however long ago this one came.
-        now_s = self._shared.clock.monotonic()
-        self._lag_s = now_s - packet.arrival_s
-        self._hand_on(self._reorder.put(packet.sequence, packet, now_s))
+        now_s = shared.clock.monotonic()
+        self._lag_s = now_s - arrival_s
+        self._hand_on(order.put(packet.sequence, packet, now_s))
 
     def _take_over(self, packet: MediaPacket) -> None:
         """Begin with another source."""

@@ -34,7 +34,7 @@ from aiortc.rtp import (
 from pylibsrtp import Policy, Session
 
 from recordkit.sources.webrtc import direct, receiving_internals
-from recordkit.sources.webrtc.direct import SWITCH
+from recordkit.sources.webrtc.direct import PATIENCE_S, SWITCH
 from recordkit.sources.webrtc.tap import Tap
 from tests.steering import GUARD_S
 
@@ -230,12 +230,12 @@ def test_the_switch_leaves_all_to_aiortc():
 def test_what_is_missing_is_asked_for_at_once_and_what_is_sent_again_takes_its_place():
     async def test(one):
         await one.come(0, 1)
-        assert one.transport.is_calm
+        assert one.transport.patience_s == PATIENCE_S
         one.give(one.made(5))
         await asyncio.sleep(0)
         ((nack,),) = [one.told(RtcpRtpfbPacket)]
         assert (nack.media_ssrc, nack.lost) == (SSRC, [2, 3, 4])
-        assert not one.transport.is_calm, "an answer may come any moment"
+        assert one.transport.patience_s < PATIENCE_S, "an answer may come any moment"
         # Probes for bandwidth come by the same way.
         for number, lost in enumerate((2, 3, 4)):
             one.give(wrap_rtx(one.made(lost), payload_type=RTX, sequence_number=2 * number, ssrc=AGAIN))
@@ -244,11 +244,24 @@ def test_what_is_missing_is_asked_for_at_once_and_what_is_sent_again_takes_its_p
             await turns()
         assert one.ear.sequences == [0, 1, 5, 2, 3, 4]
         assert {(packet.ssrc, packet.payload_type) for packet in one.ear.packets} == {(SSRC, MEDIA)}
-        assert one.transport.is_calm
+        assert one.transport.patience_s == PATIENCE_S
         assert one.handled == {SSRC: 1, AGAIN: 1}
         sources = one.receiver._RTCRtpReceiver__remote_streams
         assert (sources[SSRC].packets_received, sources[SSRC].packets_lost) == (3, 3)
         assert (sources[AGAIN].packets_received, sources[AGAIN].packets_lost) == (6, 0)
+
+    calling(test)
+
+
+@pytest.mark.parametrize("also", ["media", "data"])
+def test_media_waits_little_if_the_application_sends_by_the_same_transport(also):
+    async def test(one):
+        await one.come(0, 1)
+        if also == "media":
+            one.dtls._rtp_router.register_sender(one, ssrc=1)
+        else:
+            one.dtls._register_data_receiver(one)
+        assert 0 < one.transport.patience_s < PATIENCE_S
 
     calling(test)
 

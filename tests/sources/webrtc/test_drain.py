@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from recordkit.errors import TapError
 from recordkit.sources.webrtc import drain
-from recordkit.sources.webrtc.drain import LARGEST_DATAGRAM, Drain
+from recordkit.sources.webrtc.drain import LARGEST_DATAGRAM, Drain, Fullness
 from recordkit.sources.webrtc.receiving_internals import SocketParts
 from tests.steering import GUARD_S
 
 MEDIA, OTHER, STUN = b"m", b"o", b"\0"
+PATIENCE_S = 0.004
 
 
 class Taker:
@@ -23,7 +25,7 @@ class Taker:
     def __init__(self):
         self.buffer = memoryview(bytearray(LARGEST_DATAGRAM))
         self.order, self.ages_s, self.counted = [], [], []
-        self.is_behind, self.is_calm, self.expects_more = False, True, True
+        self.is_behind, self.patience_s = False, PATIENCE_S
 
     def take(self, size, age_s, now_s):
         data = bytes(self.buffer[:size])
@@ -171,19 +173,15 @@ def test_how_long_a_datagram_has_waited_is_told():
     rigged(test)
 
 
-@pytest.mark.parametrize(
-    ("is_calm", "expects_more", "naps"), [(True, True, True), (False, True, False), (True, False, False)]
-)
-def test_the_rest_of_a_frame_is_read_together_unless_something_urgent_is_expected(is_calm, expects_more, naps):
+def test_media_that_flows_is_read_together_as_far_as_patience_goes():
     async def test(rig):
         loop = asyncio.get_running_loop()
         number = rig.protocol.transport.get_extra_info("socket").fileno()
-        rig.taker.is_calm, rig.taker.expects_more = is_calm, expects_more
         rig.drain.start()
         rig.send(MEDIA)
         rig.drain.read()
         assert rig.taker.order == [MEDIA]
-        assert (number in loop._selector.get_map()) is not naps
+        assert number not in loop._selector.get_map()
         # Once nothing comes any more the system tells of the next one, as at the beginning.
         rig.drain.read()
         assert number in loop._selector.get_map()
@@ -193,14 +191,36 @@ def test_the_rest_of_a_frame_is_read_together_unless_something_urgent_is_expecte
     rigged(test)
 
 
-def test_a_socket_that_holds_little_is_read_more_often():
+def test_what_is_no_media_does_not_end_the_flow():
     async def test(rig):
-        own = rig.protocol.transport.get_extra_info("socket")
-        assert rig.drain._nap_s == drain.NAP_S
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
-        assert 0 < rig.drain._nap_s <= 0.005
+        number = rig.protocol.transport.get_extra_info("socket").fileno()
+        rig.drain.start()
+        rig.send(MEDIA, STUN)
+        rig.drain.read()
+        rig.drain.read()
+        assert rig.taker.order == [MEDIA, STUN]
+        assert number not in asyncio.get_running_loop()._selector.get_map()
 
     rigged(test)
+
+
+def naps(one, looks, patience_s=0.04):
+    fullness = Fullness(0.0)
+    for used, now_s in looks:
+        one.used = used
+        fullness.look(one, now_s)
+    return fullness.nap_s(patience_s)
+
+
+def test_how_long_a_socket_goes_unread_depends_on_how_full_it_gets(monkeypatch):
+    monkeypatch.setattr(drain, "used_and_room", lambda one: (one.used, 400_000))
+    one = SimpleNamespace()
+    assert naps(one, [(1000, 0.5)]) == pytest.approx(0.01), "nothing is known yet"
+    assert naps(one, [(1000, 0.5), (1000, 1.5)]) == 0.04
+    assert naps(one, [(150_000, 0.5), (1000, 1.5)]) == pytest.approx(0.01), "a keyframe may find no room"
+    assert naps(one, [(150_000, 0.5), (1000, 1.5), (1000, 11.0)]) == pytest.approx(0.01)
+    assert naps(one, [(150_000, 0.5), (1000, 1.5), (1000, 12.0)]) == 0.04
+    assert naps(one, [(1000, 0.5), (1000, 1.5)], patience_s=0.004) == 0.004
 
 
 def test_a_socket_that_is_closed_is_not_read():
@@ -210,7 +230,7 @@ def test_a_socket_that_is_closed_is_not_read():
         await rig.until(1)
         rig.protocol.transport.abort()
         rig.drain.read()
-        await asyncio.sleep(2 * drain.NAP_S)
+        await asyncio.sleep(2 * PATIENCE_S)
         assert rig.protocol.errors == []
         assert rig.taker.order == [MEDIA]
 

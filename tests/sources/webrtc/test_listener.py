@@ -233,6 +233,29 @@ def test_a_look_that_comes_late_concludes_nothing_before_what_has_come_is_read(m
     asyncio.run(run())
 
 
+def test_media_that_comes_brings_the_next_look_with_it(monkeypatch):
+    async def run():
+        async with a_peer() as peer:
+            looks, clock = [], FakeClock()
+            monkeypatch.setattr(Listener, "_look", lambda listener: looks.append(clock.monotonic()))
+            listener = Listener(Taker(), lambda track, error: None, clock=clock)
+            audio = Remote(peer, "audio")
+            listener.add(audio.track, receiver=audio.receiver)
+            listener.begin()
+            assert len(looks) == 1
+            audio.give(talk(2))
+            await asyncio.sleep(0)
+            assert len(looks) == 1, "it was looked a moment ago"
+            clock.advance(listening._POLL_INTERVAL_S)
+            audio.give(talk(4)[2:], sequence=65_002)
+            await asyncio.sleep(0)
+            assert len(looks) == 2
+            await until(lambda: len(looks) > 2)  # without media it goes on by the clock
+            listener.close()
+
+    asyncio.run(run())
+
+
 def test_where_the_tap_does_not_fit_frames_are_read_before_and_after_the_beginning(monkeypatch, caplog):
     def refuse(*arguments, **settings):
         raise TapError("9.9", "1.16", "RTCRtpReceiver.jitter_buffer")

@@ -12,7 +12,7 @@ def test_an_outage_is_told_once_when_it_begins_and_again_for_the_next():
     signs = Signs(lambda: told.append(1))
     signs.poll(5.0)
     assert told == [], "before anything came nothing can stop"
-    signs.heard(10.0, is_missing=False)
+    signs.heard(10.0)
     for now_s in (10.5, 11.0, 12.0, 20.0):
         signs.poll(now_s)
     assert told == [1]
@@ -23,20 +23,18 @@ def test_an_outage_is_told_once_when_it_begins_and_again_for_the_next():
     assert told == [1, 1]
 
 
-@pytest.mark.parametrize(
-    ("signs_every_s", "is_missing", "outage_s"),
-    [(None, False, 30.0), (None, True, 30.0), (LIFELESS_S - 1, False, 0.0), (LIFELESS_S - 1, True, 30.0)],
-)
-def test_a_pause_is_an_outage_when_packets_are_missing_or_nothing_lived(signs_every_s, is_missing, outage_s):
+@pytest.mark.parametrize(("signs_every_s", "was_lifeless"), [(None, True), (LIFELESS_S - 1, False)])
+def test_a_pause_is_told_with_the_packet_that_ends_it_and_whether_anything_lived(signs_every_s, was_lifeless):
     signs = Signs()
-    assert signs.heard(100.0, is_missing=True) == 0.0
+    assert signs.heard(100.0) == 0.0
     now_s = 100.0
     while signs_every_s is not None and (now_s := now_s + signs_every_s) < 130.0:
         signs.lives(now_s)
-    assert signs.heard(130.0, is_missing=is_missing) == outage_s
-    assert signs.was_lifeless(100.0) == (signs_every_s is None)
+    assert signs.heard(130.0) == 30.0
+    assert signs.was_lifeless(100.0) == was_lifeless
     assert not signs.was_lifeless(131.0)
     assert signs.heard_s == 130.0
+    assert signs.heard(130.0 + OUTAGE_S / 2) == 0.0
 
 
 def test_a_sender_is_lifeless_until_its_first_sign_and_when_there_has_been_none_for_long():

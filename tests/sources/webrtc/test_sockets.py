@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from recordkit.model import EventKind
-from recordkit.sources.webrtc.sockets import BUFFER_BYTES, TELL_S, Overflow, Sockets
+from recordkit.sources.webrtc import sockets
+from recordkit.sources.webrtc.sockets import BUFFER_BYTES, TELL_S, Overflow, Sockets, used_and_room
 
 SMALL_BYTES = 8192
 
@@ -58,6 +59,16 @@ def test_all_is_read_once_neither_the_socket_nor_aioice_has_anything(wire: Wire)
     assert wire.sockets.waits
     wire.queue.clear()
     assert not wire.sockets.waits
+
+
+def test_how_full_a_socket_is(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = wire.receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert used_and_room(wire.receiver) == (0, room)
+    wire.send(2)
+    used, _ = used_and_room(wire.receiver)
+    assert 2400 <= used <= room
+    monkeypatch.setattr(sockets, "_MEMORY", -1)
+    assert used_and_room(wire.receiver) == (room, room), "nobody tells: it may be full"
 
 
 def test_what_finds_no_room_is_counted_and_sockets_are_widened_for_what_follows(wire: Wire) -> None:
