@@ -10,9 +10,10 @@ from typing import Any
 from ..errors import FleetError, SettingsError
 from ..telemetry.words import count_text
 from ..version import __version__
-from .actions import Task, clear, run
+from .actions import run
 from .pool import TICK_S
 from .rows import DIED, Row, failed
+from .task import WAIT, Task, clear
 
 _AHEAD = 2
 """Tasks that are with the scheduler for each thread of a worker: none waits for its next."""
@@ -52,13 +53,16 @@ class Cluster:
 
         Raises FleetError if the scheduler is not there or has no workers, or a worker has another recordkit.
         """
-        room = self._check()
+        room = self.check()
         done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         flying: dict[str, tuple[Any, Task]] = {}
         try:
             for task in tasks:
                 if task is None:
                     yield None
+                    continue
+                if task is WAIT:
+                    yield self._next(done, flying)
                     continue
                 while len(flying) >= room:
                     yield self._next(done, flying)
@@ -71,9 +75,9 @@ class Cluster:
             if flying:
                 self._client.cancel([future for future, _ in flying.values()])
 
-    def _check(self) -> int:
+    def check(self) -> int:
         """How many tasks may be with the scheduler at a time. Raises FleetError."""
-        self._check_connection()
+        self.check_connection()
         try:
             self._client.wait_for_workers(1, timeout=self._wait_s)
         except TimeoutError as error:
@@ -94,7 +98,8 @@ class Cluster:
         threads: dict[str, int] = self._client.nthreads()
         return _AHEAD * max(sum(threads.values()), 1)
 
-    def _check_connection(self) -> None:
+    def check_connection(self) -> None:
+        """Raises FleetError if the scheduler is not there."""
         if self._client.status != "running":
             raise FleetError(
                 self.name, f"the client is not connected ({self._client.status}): is the scheduler there?"
@@ -104,11 +109,11 @@ class Cluster:
         try:
             future = done.get(timeout=TICK_S)
         except queue.Empty:
-            self._check_connection()
+            self.check_connection()
             return None
         future, task = flying.pop(future.key)
         if future.status == "cancelled":
-            self._check_connection()
+            self.check_connection()
             raise FleetError(self.name, f"the scheduler has lost {task.path}: it was cancelled, or began anew")
         if future.status == "finished":
             row: Row = future.result()
@@ -116,8 +121,9 @@ class Cluster:
         error = future.exception()
         if isinstance(error, import_module("distributed").KilledWorker):
             clear(task)
-            return failed(task.path, DIED, f"{error.allowed_failures + 1} workers died while they worked on it")
-        return failed(task.path, "failed", f"{type(error).__name__}: {error}")
+            words = f"{error.allowed_failures + 1} workers died while they worked on it"
+            return task.row(failed(task.path, DIED, words))
+        return task.row(failed(task.path, "failed", f"{type(error).__name__}: {error}"))
 
 
 def run_at(task: Task, version: str) -> Row:

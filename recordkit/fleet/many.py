@@ -15,13 +15,15 @@ from ..names import SUFFIXES
 from ..signatures import named
 from ..values import PathLike, flag, function, maybe, one_of, whole
 from ..values import path as read_path
-from .actions import ACTIONS, Task, stem
+from .actions import ACTIONS, stem
 from .cluster import Cluster, is_client
 from .files import Found, Wanted, find, given
+from .parts import Parts
 from .pool import Pool, usual_jobs
 from .progress import Counting, Progress, showing
 from .rows import Row, failed, sums, table
 from .state import State
+from .task import WAIT, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,9 +113,11 @@ def _worked(
         show = stack.enter_context(showing(title, console)) if progress else None
         shown = Progress(show, Counting(find(what.files, what.wanted)))
         known: deque[Row] = deque()
-        rows = engine.rows(_tasks(what, state, known))
+        parts = Parts()
+        rows = engine.rows(_tasks(what, state, known, parts))
         stack.callback(rows.close)
-        for row in rows:
+        for told in rows:
+            row = None if told is None else parts.whole(told)
             if row is None:
                 shown.tick()
             else:
@@ -131,8 +135,21 @@ def _counted(known: deque[Row], shown: Progress) -> Iterator[Row]:
         yield known.popleft()
 
 
-def _tasks(what: Work, state: State | None, known: deque[Row]) -> Iterator[Task | None]:
+def _tasks(what: Work, state: State | None, known: deque[Row], parts: Parts) -> Iterator[Task | None]:
     """What is to be done; ``known`` gets the rows that need no work, after some of which there is a None."""
+    for task in _whole(what, state, known):
+        if task is None:
+            yield None
+        else:
+            yield from parts.of(task)
+        yield from parts.due()
+    while parts.are_waited_for:
+        yield from parts.due()
+        yield WAIT
+
+
+def _whole(what: Work, state: State | None, known: deque[Row]) -> Iterator[Task | None]:
+    """The same, a task a file."""
     for found in find(what.files, what.wanted):
         row = None if state is None else state.row(found.path)
         if found.problem is not None:

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from ..background.process import WorkerProcess, signal_name, start_worker
 from ..errors import FleetError
 from ..telemetry.words import json_text
-from .actions import Task, clear
 from .rows import DIED, Row, failed
+from .task import WAIT, Task, clear
 
 _MODULE = f"{__package__}.worker"
 _READ_BYTES = 1 << 20
@@ -59,6 +59,9 @@ class Pool:
         for task in tasks:
             if task is None:
                 yield None
+                continue
+            if task is WAIT:
+                yield from self._heard(workers, selector)
                 continue
             while (idle := self._idle(workers, selector)) is None:
                 yield from self._heard(workers, selector)
@@ -142,7 +145,7 @@ class _Worker:
         if task is None:
             return None
         clear(task)
-        return failed(task.path, DIED, f"the process that worked on it {how}")
+        return task.row(failed(task.path, DIED, f"the process that worked on it {how}"))
 
     def stop(self) -> None:
         """No further task; what it is at is broken off."""

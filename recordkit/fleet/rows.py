@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -69,16 +69,17 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.D
     """
     import pandas as pd
 
-    pieces = []
+    tables = []
     source = iter(rows)
-    while piece := list(islice(source, _AT_ONCE)):
-        pieces.append(_piece(piece, columns))
-    if not pieces:
-        return _piece([], columns)
-    return pd.concat(pieces).sort_values("path", kind="stable").reset_index(drop=True)
+    while some := list(islice(source, _AT_ONCE)):
+        tables.append(piece(some, columns))
+    if not tables:
+        return piece([], columns)
+    return pd.concat(tables).sort_values("path", kind="stable").reset_index(drop=True)
 
 
-def _piece(rows: list[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+def piece(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    """``rows`` in their order, with ``columns``; what a row lacks is NA, or empty text."""
     import pandas as pd
 
     # Text that is not there is no NaN, so that comparisons and len() work.
@@ -139,4 +140,4 @@ def sums(rows: pd.DataFrame) -> pd.DataFrame:
     for row in rows[wanted].to_dict("records"):
         counted.add({str(name): None if value is pd.NA else value for name, value in row.items()})
     columns = {"problem": "str", "files": "int64", "bytes": "Int64", "duration_s": "Float64", "example": "str"}
-    return _piece([one.to_dict() for one in counted], columns).set_index("problem")
+    return piece([one.to_dict() for one in counted], columns).set_index("problem")

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from ..errors import OutputAccessError, OutputBusyError, SettingsError
 from ..telemetry.words import json_text
-from .actions import Task
 from .rows import Row
+from .task import Task
 
 _VERSION = 1
 _NAME = "recordkit fleet"

@@ -14,7 +14,8 @@ from types import FrameType
 
 from ..telemetry.words import json_text
 from ..version import __version__
-from .actions import Task, run
+from .actions import run
+from .task import Task
 
 
 def _end(number: int, frame: FrameType | None) -> None:

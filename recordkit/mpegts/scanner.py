@@ -49,14 +49,20 @@ class Scanner:
     ``payload=False`` leaves ``PesEvent.data`` empty, which spares the copying. No more than
     ``pes_limit_bytes`` are collected of one PES packet. With ``columns`` it returns ``PesColumns``
     for PES packets that nothing is to be said about: many times faster, and the same in all but
-    that events of different PIDs change their order.
+    that events of different PIDs change their order. The first byte is that at ``offset`` of the file.
     """
 
-    def __init__(self, payload: bool = True, pes_limit_bytes: int = PES_LIMIT_BYTES, columns: bool = False) -> None:
+    def __init__(
+        self,
+        payload: bool = True,
+        pes_limit_bytes: int = PES_LIMIT_BYTES,
+        columns: bool = False,
+        offset: int = 0,
+    ) -> None:
         self._payload = payload
         self._stream_type = ColumnPesStream if columns else PesStream
         self._pes_limit_bytes = pes_limit_bytes
-        self._framer = PacketFramer()
+        self._framer = PacketFramer(offset)
         self._tables, self._side_tables = TableReader(), SideTables()
         self._log = ProblemLog()
         self._pids: dict[int, _Pid] = {}
@@ -64,7 +70,7 @@ class Scanner:
         self._listed: set[int] = set()
         self._table_pids = self._tables.pids
         self._clocks: dict[int, ProgramClock] = {}
-        self._packets = self._null_packets = 0
+        self._packets = self._null_packets = self._changes = 0
         self._pat_interval = self._pmt_interval = 0
         self._media_before_tables = False
         self._closed = False
@@ -124,6 +130,7 @@ class Scanner:
             ahead = _ROWS_BEHIND_CHANGE if changed and changes > _FEW_CHANGES else 2 * ahead
             self._take_stretch(batch, begin, end)
             if changed:
+                self._changes += 1
                 self._apply_tables(batch, end - 1)
             events += batch.take_events(end)
             begin = end

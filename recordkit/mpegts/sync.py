@@ -34,14 +34,14 @@ class PacketFramer:
     """Cuts bytes into transport packets; the result does not depend on how the bytes were cut.
 
     ``stride`` is the distance of two sync bytes: 188, 192 (with a time stamp in front) or 204
-    (with parity behind); 0 while unknown.
+    (with parity behind); 0 while unknown. The first byte is that at ``offset`` of the file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, offset: int = 0) -> None:
         self.stride = 0
         self._rest = b""
-        self._offset = 0  # of the first byte in _rest
-        self._lost_at: int | None = 0
+        self._offset = offset  # of the first byte in _rest
+        self._lost_at: int | None = offset
 
     @property
     def bytes_fed(self) -> int:

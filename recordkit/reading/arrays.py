@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +18,7 @@ import numpy.typing as npt
 from ..errors import SourceError
 from ..ticks import fraction
 from .frame import Frame
+from .index import Index
 from .track import Track
 
 Reopen = Callable[[str], AbstractContextManager[Sequence[Frame]]]
@@ -55,27 +58,38 @@ def _samples(frame: Any) -> Samples:  # noqa: ANN401 - an av.AudioFrame, whose f
     return cast("Samples", data.T.astype(np.float32))
 
 
-def dask_array(frames: Sequence[Frame], path: Path, track: Track, reopen: Reopen) -> Any:  # noqa: ANN401 - a dask.array.Array, of an optional package
-    """All frames, a block for each group between keyframes, as ``Video.to_dask`` says."""
-    array, delayed = import_module("dask.array"), import_module("dask").delayed
-    tokenize = import_module("dask.base").tokenize
-    if not len(frames):
-        raise SourceError(str(path), "holds no frames")
-    index = track.index
-    firsts = sorted({0, *(int(one) for one in np.flatnonzero(index.keyframe[index.order]))})
-    shape = frames[0].image.shape
-    read = delayed(_block, pure=True)
-    state = _state(path, len(frames))
-    blocks = [
-        array.from_delayed(
-            read(track.name, first, last, shape, reopen, state),
-            (last - first, *shape),
-            np.uint8,
-            name=f"recordkit-{tokenize(track.name, state, first, last)}",
-        )
-        for first, last in zip(firsts, [*firsts[1:], len(frames)], strict=True)
-    ]
-    return array.concatenate(blocks)
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Frames of a file that are decoded together, ``first`` up to ``last``; ``state`` changes with the file."""
+
+    path: str
+    first: int
+    last: int
+    state: tuple[int, ...]
+
+
+def group_starts(index: Index) -> list[int]:
+    """The numbers of the frames at which decoding begins, 0 among them."""
+    return sorted({0, *(int(one) for one in np.flatnonzero(index.keyframe[index.order]))})
+
+
+def blocks_of(name: str, path: Path, starts: Sequence[int], count: int) -> list[Block]:
+    """A block for each group of the ``count`` frames of a file."""
+    state = _state(path, count)
+    return [Block(name, first, last, state) for first, last in pairwise((*starts, count))]
+
+
+def dask_array(
+    blocks: Sequence[Block], shape: tuple[int, ...], reopen: Reopen, size: tuple[int, int] | None = None
+) -> Any:  # noqa: ANN401 - a dask.array.Array, of an optional package
+    """The frames of ``blocks`` one behind the other, as ``Video.to_dask`` says."""
+    array, tokenize = import_module("dask.array"), import_module("dask.base").tokenize
+    name = f"recordkit-{tokenize(shape, size, *((one.path, one.first, one.last, one.state) for one in blocks))}"
+    zeros = (0,) * len(shape)
+    keys = [(name, number, *zeros) for number in range(len(blocks))]
+    graph = {key: (_block, one, shape, reopen, size) for key, one in zip(keys, blocks, strict=True)}
+    chunks = (tuple(one.last - one.first for one in blocks), *((side,) for side in shape))
+    return array.Array(graph, name, chunks, np.uint8)
 
 
 def _state(path: Path, count: int) -> tuple[int, ...]:
@@ -88,17 +102,21 @@ def _state(path: Path, count: int) -> tuple[int, ...]:
 
 
 def _block(
-    path: str, first: int, last: int, shape: tuple[int, ...], reopen: Reopen, _: object
+    block: Block, shape: tuple[int, ...], reopen: Reopen, size: tuple[int, int] | None
 ) -> npt.NDArray[np.uint8]:
-    """The images of the frames from ``first`` up to ``last``."""
-    block = np.empty((last - first, *shape), np.uint8)
-    with reopen(path) as video:
-        for number in range(first, last):
-            image = video[number].image
+    """The images of a block's frames."""
+    images = np.empty((block.last - block.first, *shape), np.uint8)
+    with reopen(block.path) as video:
+        for number in range(block.first, block.last):
+            frame = video[number]
+            image = frame.image if size is None else frame.scaled(*size)
             if image.shape != shape:
-                raise SourceError(path, f"its frames change their size, at frame {number}: that makes no array")
-            block[number - first] = image
-    return block
+                advice = (
+                    f"its frames change their size, at frame {number}: that makes no array without a size for all"
+                )
+                raise SourceError(block.path, advice)
+            images[number - block.first] = image
+    return images
 
 
 def frame_mappings(track: Track) -> str:

@@ -45,8 +45,20 @@ class Frame:
     @property
     def image(self) -> npt.NDArray[np.uint8]:
         """(height, width, 3), RGB, turned as the file says that it is to be shown."""
-        image = self.frame.to_ndarray(format="rgb24")
-        turns = round(self.frame.rotation / 90) % 4
+        return self._turned(self.frame.to_ndarray(format="rgb24"))
+
+    def scaled(self, width: int, height: int) -> npt.NDArray[np.uint8]:
+        """The image scaled to ``width`` and ``height`` pixels as it is shown, each pixel the mean of its area."""
+        sides = (height, width) if self._turns % 2 else (width, height)
+        frame = self.frame.reformat(*sides, format="rgb24", interpolation="AREA")
+        return self._turned(frame.to_ndarray())
+
+    @property
+    def _turns(self) -> int:
+        return round(self.frame.rotation / 90) % 4
+
+    def _turned(self, image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        turns = self._turns
         return cast("npt.NDArray[np.uint8]", np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:

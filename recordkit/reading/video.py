@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SettingsError
+from ..errors import SettingsError, SourceError
 from ..model import Captured
-from .arrays import Reopen, audio_between, dask_array, frame_mappings
+from ..values import SizeLike, maybe
+from ..values import size as read_size
+from .arrays import Reopen, audio_between, blocks_of, dask_array, frame_mappings, group_starts
 from .decoder import FrameDecoder
 from .frame import Frame
 from .marking import Mark, MarksRead
@@ -29,15 +31,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recordkit")
 
+SIZE = read_size(1, 16_384)
 _POLL_S = 0.1
 _NEAR = 8
 """Frames so near to each other, and so many, are decoded in order."""
 
 
+class Numbered(Protocol):
+    """Frames that can be had by their numbers, or in order."""
+
+    def __getitem__(self, number: int) -> Frame:
+        """Frame ``number``."""
+
+    def in_order(self, numbers: range) -> Iterator[Frame]:
+        """Those of ``numbers``, ascending, by a decoder of their own: others can be asked for meanwhile."""
+
+
 class Frames(Sequence[Frame]):
     """Some of a video's frames, none decoded before it is asked for; ``numpy.stack`` of it takes images."""
 
-    def __init__(self, video: Video, numbers: range) -> None:
+    def __init__(self, video: Numbered, numbers: range) -> None:
         self._video = video
         self.numbers = numbers
 
@@ -56,7 +69,7 @@ class Frames(Sequence[Frame]):
 
     def __iter__(self) -> Iterator[Frame]:
         if 0 < self.numbers.step <= _NEAR and len(self.numbers) > _NEAR:
-            return self._video._in_order(self.numbers)
+            return self._video.in_order(self.numbers)
         return (self._video[number] for number in self.numbers)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -64,7 +77,7 @@ class Frames(Sequence[Frame]):
         return np.stack([one.image for one in self]).astype(dtype or np.uint8, copy=False)
 
     def __repr__(self) -> str:
-        return f"<Frames {self.numbers} of {self._video._track.name}>"
+        return f"<Frames {self.numbers} of {self._video!r}>"
 
 
 class Video(Sequence[Frame]):
@@ -128,14 +141,14 @@ class Video(Sequence[Frame]):
         damaged, media_s = index.is_affected(number), self._times.of(number)
         return Frame(number, media_s, index.is_keyframe(unit), damaged, frame, index.captured(unit))
 
-    def _in_order(self, numbers: range) -> Iterator[Frame]:
-        """The same in order, by a decoder of their own, so that others can be asked for meanwhile."""
+    def in_order(self, numbers: range) -> Iterator[Frame]:
+        """The frames of ``numbers``, ascending, by a decoder of their own: others can be asked for meanwhile."""
         decoder = FrameDecoder(self._track, is_in_order=True)
         # There may be fewer in the end: see _frame.
         return (self._frame(number, decoder) for number in numbers if number < len(self))
 
     def __iter__(self) -> Iterator[Frame]:
-        return self._in_order(range(len(self)))
+        return self.in_order(range(len(self)))
 
     @property
     def fps(self) -> float:
@@ -271,13 +284,24 @@ class Video(Sequence[Frame]):
         end = self.duration_s if end in (None, inf) else moment("end", end)
         return audio_between(self._track, begin, end)
 
-    def to_dask(self) -> Any:  # noqa: ANN401 - a dask.array.Array, of an optional package
+    @property
+    def groups(self) -> list[int]:
+        """The numbers of the frames with which groups begin that are decoded by themselves; 0 is the first."""
+        return group_starts(self._track.index)
+
+    def to_dask(self, *, size: SizeLike | None = None) -> Any:  # noqa: ANN401 - a dask.array.Array, of an optional package
         """A Dask array of (frames, height, width, 3), RGB, a block for each group of frames between keyframes.
 
-        Each block opens the file by itself, so that blocks are computed beside each other. Raises SourceError
-        for a file without frames, or whose frames change their size.
+        Each block opens the file by itself, so that blocks are computed beside each other. All frames are scaled
+        to ``size`` (width and height in pixels, as they are shown), if it is given. Raises SourceError for a file
+        without frames; computing it does for one whose frames change their size, if none is given.
         """
-        return dask_array(self, self.path, self._track, self._reopen)
+        if not len(self):
+            raise SourceError(str(self.path), "holds no frames")
+        sides = maybe(SIZE)("size", size)
+        shape = self[0].image.shape if sides is None else (sides[1], sides[0], 3)
+        blocks = blocks_of(self._track.name, self.path, self.groups, len(self))
+        return dask_array(blocks, shape, self._reopen, sides)
 
     def frame_mappings(self) -> str:
         """What torchcodec's ``VideoDecoder`` takes as ``custom_frame_mappings``: JSON, a mapping for each frame.

@@ -32,17 +32,18 @@ class Problem:
 class Check:
     """Takes a transport stream in pieces; after ``close`` it says what is in it, and what is wrong.
 
-    ``facts`` are the streams by PID, ``problems`` what is wrong, ``notes`` what only a strict reader minds.
+    ``facts`` are the streams by PID, ``problems`` what is wrong, ``notes`` what only a strict reader minds. The
+    first byte is that at ``offset`` of the file.
     """
 
     demuxer = "mpegts"
     stream_name = "PID 0x{:04X}"
 
-    def __init__(self) -> None:
+    def __init__(self, offset: int = 0) -> None:
         self.facts: dict[int, StreamFacts] = {}
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
-        self._scanner = Scanner(columns=True)
+        self._scanner = Scanner(columns=True, offset=offset)
 
     def feed(self, data: bytes | memoryview) -> None:
         """Takes the next bytes."""

@@ -13,7 +13,7 @@ from ..ticks import TICKS_PER_SECOND
 
 _SIZES_KEPT = 100
 _SQUEEZED = 2
-_STEPS_KEPT = 4096
+STEPS_KEPT = 4096
 
 
 class _TimeBase:
@@ -61,6 +61,7 @@ class StreamFacts:
         self._last_dts: int | None = None
         self._last_duration = 0
         self._steps: dict[int, int] = {}
+        self._has_asked = False  # for what the steps are like by now
 
     def describe(self, stream: MappedStream) -> None:
         """A newer PMT says something else about the stream; its coding is taken to stay."""
@@ -99,6 +100,7 @@ class StreamFacts:
     @property
     def _picture_duration(self) -> int:
         """The median distance of two frames, in ticks."""
+        self._has_asked = True
         rank = sum(self._steps.values()) // 2
         for step in sorted(self._steps):
             rank -= self._steps[step]
@@ -149,7 +151,7 @@ class StreamFacts:
         if base is None or last_dts is None or not self._size_is_noted:
             return False
         steps, counts = np.unique(np.diff(columns.dts, prepend=last_dts), return_counts=True)
-        if self._audio is None and len(self._steps) + len(steps) > _STEPS_KEPT:
+        if self._audio is None and len(self._steps) + len(steps) > STEPS_KEPT:
             return False
         ends = columns.pts
         if self._audio is not None:
@@ -206,7 +208,7 @@ class StreamFacts:
             self.time_bases += 1
 
     def _note_step(self, step: int, count: int) -> None:
-        if step in self._steps or len(self._steps) < _STEPS_KEPT:
+        if step in self._steps or len(self._steps) < STEPS_KEPT:
             self._steps[step] = self._steps.get(step, 0) + count
 
     def _count(self, event: PesEvent) -> int:

@@ -165,7 +165,7 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
     Raises SourceError if the file cannot be opened or read.
     """
     path = read_path("path", path)
-    check = _check_for(path)
+    check = check_for(path)
     total = _read(path, check, on_progress, passes=2 if decode else 1)
     facts, problems = check.facts, [_named(path, one) for one in check.problems]
     decoded: dict[int, int] = {}
@@ -199,6 +199,11 @@ def verify_stored(name: str, size: int, read: Callable[[int, int], bytes]) -> Ve
         check.feed(read(begin, min(begin + _CHUNK_BYTES, size)))
     check.close(lambda at, count: read(at, at + count))
     return _verification(name, check, list(check.problems), None)
+
+
+def verdict(path: Path, check: Check) -> Verification:
+    """What ``check``, which has read all of ``path`` and is closed, has found."""
+    return _verification(str(path), check, [_named(path, one) for one in check.problems], None)
 
 
 def _verification(
@@ -239,7 +244,7 @@ def _named(path: Path, problem: Problem) -> Problem:
     return replace(problem, detail=detail)
 
 
-def _check_for(path: Path) -> Check | ChunkCheck | SoundCheck:
+def check_for(path: Path) -> Check | ChunkCheck | SoundCheck:
     """What reads a file, by what it begins with, and by its name where that says nothing."""
     try:
         with path.open("rb") if path.is_file() else open(os.devnull, "rb") as file:  # noqa: PTH123

@@ -9,8 +9,9 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from recordkit.background.process import WorkerProcess
-from recordkit.fleet.actions import Task, run
+from recordkit.fleet.actions import run
 from recordkit.fleet.rows import Row
+from recordkit.fleet.task import Task
 from tests.recovery.material import media
 
 _SPEAKS = """

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 import recordkit as rk
-from recordkit.fleet.actions import ACTIONS, Task, run, stem, worst
+from recordkit.fleet.actions import ACTIONS, run, stem
+from recordkit.fleet.task import Task
+from recordkit.fleet.verdicts import worst
 from recordkit.verification.check import Problem
 from tests.fleet.driving import lay_archive
 from tests.recovery.material import Lying, media, unit_starts

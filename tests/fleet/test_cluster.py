@@ -14,8 +14,8 @@ from distributed.scheduler import KilledWorker
 
 import recordkit as rk
 from recordkit.fleet import cluster, many
-from recordkit.fleet.actions import Task
 from recordkit.fleet.cluster import Cluster, is_client, run_at
+from recordkit.fleet.task import Task
 from recordkit.version import __version__
 from tests.fleet.driving import Here, lay_archive
 

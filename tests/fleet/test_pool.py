@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from recordkit.errors import FleetError
-from recordkit.fleet.actions import Task
 from recordkit.fleet.pool import Pool, usual_jobs
 from recordkit.fleet.rows import Row
+from recordkit.fleet.task import Task
 from tests.fleet.driving import Stand
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from recordkit.errors import OutputAccessError, OutputBusyError, SettingsError
-from recordkit.fleet.actions import Task
 from recordkit.fleet.rows import failed
 from recordkit.fleet.state import State
+from recordkit.fleet.task import Task
 
 
 @pytest.fixture

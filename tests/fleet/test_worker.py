@@ -12,7 +12,7 @@ import pytest
 
 from recordkit.background.process import start_worker
 from recordkit.fleet import worker
-from recordkit.fleet.actions import Task
+from recordkit.fleet.task import Task
 from recordkit.version import __version__
 
 

@@ -313,7 +313,7 @@ def both_ways(tmp_path, data: bytes, monkeypatch, chunk: int):
     monkeypatch.setattr(module, "_CHUNK_BYTES", chunk)
     found = checked(tmp_path, data)
     with monkeypatch.context() as patch:
-        patch.setattr(check_module, "Scanner", lambda columns: Scanner())
+        patch.setattr(check_module, "Scanner", lambda **_: Scanner())
         assert found == checked(tmp_path, data)
     return found
 
