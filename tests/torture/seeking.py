@@ -91,9 +91,9 @@ def _damaged(folder: Path, chance: random.Random) -> Made:
 def _foreign(name: str, video: str, fps: int = _FPS, **options: str) -> Make:
     def make(folder: Path, chance: random.Random) -> Made:
         path = folder / name
-        return make_clip(
-            path, video=video, size=_SIZE, seconds=chance.uniform(2, 5), fps=fps, options=options
-        ), None
+        seconds = chance.uniform(2, 5)
+        make_clip(path, video=video, audio=(), size=_SIZE, seconds=seconds, fps=fps, options=options)
+        return path, None
 
     return make
 
