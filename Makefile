@@ -1,5 +1,6 @@
 # make demo       record 10 s, and look at the result
-# make test       run all tests
+# make test       run the tests and the notebooks
+# make trials     the short versions of bench, torture and corpus: do they run, and is what they promise true
 # make check      ruff and mypy
 # make lab        open the notebooks in JupyterLab
 # make docs       HTML from docstrings, pages and notebooks, in docs/_build
@@ -15,13 +16,14 @@ PYTHON ?= python3
 # Another Python needs another environment: make test PYTHON=python3.13 VENV=.venv-3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
+TRIALS := tests/benchmarks tests/torture tests/corpus
 FUZZ_SECONDS ?= 60
 KIND ?=
 TORTURE ?= $(if $(KIND),--kind $(KIND))
 CORPUS ?=
 BENCH ?=
 
-.PHONY: demo test check lab docs gallery bench torture fuzz corpus findings clean
+.PHONY: demo test trials check lab docs gallery bench torture fuzz corpus findings clean
 
 demo: $(VENV)/.base
 	mkdir -p recordings
@@ -30,8 +32,11 @@ demo: $(VENV)/.base
 	$(BIN)/recordkit verify --decode recordings/demo.ts
 
 test: $(VENV)/.all
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TRIALS:%=--ignore %)
 	$(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+
+trials: $(VENV)/.all
+	$(BIN)/pytest -n 3 --dist load $(TRIALS)
 
 check: $(VENV)/.all
 	$(BIN)/ruff check .
