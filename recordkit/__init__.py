@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from .settings import (
         AudioSettings as AudioSettings,
         Keep as Keep,
+        Ring as Ring,
         Segments as Segments,
         VideoSettings as VideoSettings,
     )
@@ -149,7 +150,7 @@ _NAMES = {
     ".recovery.listing": "partials",
     ".recovery.outcome": "Cut Outcome Partial Recovery",
     ".recovery.recover": "recover",
-    ".settings": "AudioSettings Keep Segments VideoSettings",
+    ".settings": "AudioSettings Keep Ring Segments VideoSettings",
     ".sources.media_file": "MediaFile",
     ".sources.reconnect": "Reconnect",
     ".sources.synthetic": "Synthetic",

@@ -305,6 +305,7 @@ class EventKind(StrEnum):
     DELETED = "deleted"
     PAUSE = "pause"
     RESUME = "resume"
+    KEEP = "keep"
     HOOK_FAILED = "hook failed"
     FAILURE = "failure"
 

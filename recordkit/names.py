@@ -9,6 +9,8 @@ from string import Formatter
 
 AUDIO_ALONE = {".m4a": "aac", ".wav": "pcm", ".mp3": "mp3", ".ogg": "opus", ".opus": "opus"}
 """Suffixes of files of audio alone, and what it is coded in."""
+WITHOUT_TIMES = (".wav", ".mp3", ".ogg", ".opus")
+"""Of these those whose units have no times of their own."""
 SUFFIXES = (".ts", ".mp4", *AUDIO_ALONE)
 PARTIAL_SUFFIXES = tuple(f".recording{suffix}" for suffix in SUFFIXES)
 TAIL_SUFFIX = ".recording.tail"
@@ -21,6 +23,9 @@ COMPANION_SUFFIXES = (LOG_SUFFIX, OLD_LOG_SUFFIX, TABLE_SUFFIX, REJECTED_SUFFIX,
 """What lies beside a recording and belongs to it, behind the stem of its name."""
 DELETED_SUFFIX = ".rk-deleted"
 """Behind the whole name of a recording whose deletion has begun."""
+
+RING_INFIX = ".ring-"
+"""Stands in the stem of a file of a ring, before its number: of media that nobody has asked to keep."""
 
 
 def suffix_of(name: str) -> str:
@@ -49,6 +54,17 @@ def partial_of(name: str) -> str:
 def final_of(name: str) -> str:
     """The final name of the recording whose partial or final file has this name."""
     return stem_of(name) + suffix_of(name)
+
+
+def is_of_ring(name: str) -> bool:
+    """Whether it is the name of a file of a ring."""
+    return RING_INFIX in stem_of(name)
+
+
+def ring_pattern(pattern: str) -> str:
+    """The pattern of a ring's files, if that of what is kept of it is ``pattern``."""
+    suffix = suffix_of(pattern)
+    return f"{pattern.removesuffix(suffix)}{RING_INFIX}{{number:06d}}{suffix}"
 
 
 SEGMENT_FIELDS = {"start": "%Y-%m-%d_%H-%M-%S", "number": "d"}

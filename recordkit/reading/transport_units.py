@@ -85,6 +85,11 @@ class TransportUnits:
         """How many streams the tables have named."""
         return len(self._streams)
 
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Their PIDs."""
+        return tuple(self._streams)
+
     def _coded(self, events: list[Event]) -> Iterator[Coded]:
         rows: list[_Row] = []
         for event in events:

@@ -42,6 +42,10 @@ class Units(Protocol):
     def count(self) -> int:
         """How many streams there are, as far as that is known by now."""
 
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The PID or track ID of each stream, as far as they are known by now."""
+
     zero: int | None
     """The tick from which seconds of media count; None: the first of any stream."""
 
@@ -52,16 +56,17 @@ class Units(Protocol):
 class Source:
     """A file whose units are read, several times if need be. Close it when it is done with.
 
-    What is written behind its end meanwhile is left out. With ``audio_alone`` video may be of any coding, and
-    is left out if it cannot be recorded. Raises SourceError if it cannot be opened, or is neither a transport
-    stream nor an MP4.
+    What is written behind its end meanwhile is left out, and what lies behind ``size`` bytes. With ``audio_alone``
+    video may be of any coding, and is left out if it cannot be recorded. Raises SourceError if it cannot be opened,
+    or is neither a transport stream nor an MP4.
     """
 
-    def __init__(self, source: object, *, audio_alone: bool = False) -> None:
+    def __init__(self, source: object, *, audio_alone: bool = False, size: int | None = None) -> None:
         self.path, self.tail = located(source)
         self._store = FileStore(self.path, self.tail)
         self._audio_alone = audio_alone
-        self.size = self._store.size
+        self._is_part = size is not None
+        self.size = self._store.size if size is None else min(size, self._store.size)
         self._is_simple = is_transport_stream(self._store)
 
     @property
@@ -73,7 +78,8 @@ class Source:
         """Its units, to be read once."""
         if self._is_simple:
             return TransportUnits(self._store, self.size)
-        media = self.path if self.tail is None else StoredFile(self._store)
+        is_whole = self.tail is None and not self._is_part
+        media = self.path if is_whole else StoredFile(self._store, 0, self.size)
         container = open_media(media)  # type: ignore[arg-type]
         name = container.format.name.split(",")[0]
         if name not in (_TRANSPORT_STREAM, _MP4):
@@ -124,6 +130,11 @@ class ContainerUnits:
     def count(self) -> int:
         """How many streams are read."""
         return len(self._streams)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Their PIDs or track IDs."""
+        return tuple(stream.id for stream in self._streams)
 
     def _admit(self, stream: av.VideoStream | av.AudioStream, index: int) -> None:
         codec = passthrough_codec(stream)

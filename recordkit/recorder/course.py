@@ -14,6 +14,7 @@ from ..telemetry.instruments import Instruments
 from .cutting import Cutting
 from .files import Files
 from .marking import Marks
+from .ring import Ring
 from .segment import Segment
 from .state import StateTable
 from .telling import Telling
@@ -27,12 +28,19 @@ class Course:
     """The files of a recording, as they follow each other; of one file only there is nothing to tell.
 
     ``cutting`` says where they end, None if nothing may. ``begin`` gives it what keeps the log, and the earliest
-    time laid so far, in ticks.
+    time laid so far, in ticks. ``ring`` keeps account of the files if they are those of one.
     """
 
     def __init__(
-        self, settings: RecordingSettings, files: Files, streams: Streams, states: StateTable, tell: Telling
+        self,
+        settings: RecordingSettings,
+        files: Files,
+        streams: Streams,
+        states: StateTable,
+        tell: Telling,
+        ring: Ring | None,
     ) -> None:
+        self._ring = ring
         self._files = files
         self._states = states
         self._tell = tell
@@ -75,6 +83,8 @@ class Course:
         """Note where a file of several lies in the recording, once the first frame is in it."""
         if self.cutting is None:
             return
+        if self._ring is not None:
+            self._ring.laid(file, unit)
         self._files.laid(unit, self._instruments)
         if file.is_told or (unit.stream != VIDEO and self._has_video):
             return

@@ -29,12 +29,18 @@ class Files:
 
     A recording without ``segments`` has one, of the path that was asked for. ``in_hand`` is the file that is
     laid into, ``ended`` are those that are over, oldest first. ``recording_id`` is the same in the logs of all.
+    Those of a ring are made without ``commits``, and are not among ``ended``.
 
     Raises OutputNameError for a name that cannot be used.
     """
 
     def __init__(
-        self, settings: RecordingSettings, packager: Callable[[], Packager], observer: SegmentObserver
+        self,
+        settings: RecordingSettings,
+        packager: Callable[[], Packager],
+        observer: SegmentObserver,
+        *,
+        commits: bool = True,
     ) -> None:
         self.recording_id = uuid4().hex
         self.ended: tuple[SegmentFile, ...] = ()
@@ -42,6 +48,7 @@ class Files:
         self._settings = settings
         self._packager = packager
         self._observer = observer
+        self._commits = commits
         self._ending: tuple[Segment, ...] = ()
         self._name_number = self._first_pts = 0
         self.in_hand = self._first()
@@ -64,6 +71,14 @@ class Files:
             self._name_number = name_number
             file.log = instruments.log_beside(file.writer.final_output_path, **self.facts(number))
             return file
+
+    def begin_later(self) -> None:
+        """The first file is not used: each is made by ``opened``."""
+        self._name_number = 0
+
+    def next_path(self, start_ns: int) -> Path:
+        """What a file that begins at ``start_ns`` would be called by now."""
+        return next(self._names(start_ns, self._name_number))[0]
 
     def facts(self, number: int) -> dict[str, object]:
         """What the header of a log says of its file."""
@@ -94,7 +109,7 @@ class Files:
             self._past_bytes += size_bytes
             self._past_late_units += file.packager.late_units
             self._ending = tuple(one for one in self._ending if one is not file)
-        if path is not None:
+        if path is not None and file.commits:
             ended = SegmentFile(
                 path, file.number, size_bytes, file.begins_s, file.duration_s, file.writer.committed
             )
@@ -123,7 +138,7 @@ class Files:
         own = self._settings
         if own.segments is not None:
             own = replace(own, path=path, segments=None, overwrite=False)
-        return Segment(own, self._packager(), self._observer, number=number)
+        return Segment(own, self._packager(), self._observer, number=number, commits=self._commits)
 
     def _names(self, start_ns: int, newest: int) -> Iterator[tuple[Path, int]]:
         """Paths for a file that begins at ``start_ns``, none of which is taken, with numbers behind ``newest``."""

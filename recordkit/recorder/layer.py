@@ -190,4 +190,4 @@ class Layer:
         if self._deferred_s is not None:
             file.writer.defer(on=True)
         self._on_cut(file, unit)
-        before.writer.close(commit=True)
+        before.close(commit=True)

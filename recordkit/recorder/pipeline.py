@@ -146,7 +146,7 @@ class Pipeline:
         if self._cutting is not None:
             self._cutting.close()
         writer = self.layer.writer
-        writer.close(commit=self._states.commits)
+        self._files.in_hand.close(commit=self._states.commits)
         for file in self._files.open:
             file.writer.join()
         if writer.error is not None:

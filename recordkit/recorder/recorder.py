@@ -22,9 +22,10 @@ from ..model import Captured, CapturedBy, EncodedUnit
 from ..settings import RecordingOptions, RecordingSettings, mark_name
 from ..signatures import named_with
 from ..ticks import TICKS_PER_SECOND, to_ticks
-from ..values import PathLike
+from ..values import NumberLike, PathLike
 from ..writer.writer import Writer
 from .fed import Fed
+from .kept import Kept
 from .leftover import clear_the_way
 from .pausing import Gap, Pausing
 from .result import Recording
@@ -84,6 +85,10 @@ class Recorder(Fed):
     With ``segments`` it goes on in one file after the other (see Segments), each with a tail, a log and a table of
     its own, committed by itself. ``path`` is a pattern of their names: ``"cam/{start:%Y-%m-%d_%H-%M-%S}.ts"`` with
     the local time when a file is to begin, or ``"cam/{number:04d}.ts"``. A name that is taken is passed over.
+
+    With ``ring`` (see Ring) nothing is kept but what ``keep`` asks for, each in a file of its own by the pattern of
+    ``path``, as with ``segments``; the newest media is held beside them, on disk, and is deleted when the recording
+    ends well. After a kill all of it is there to be recovered.
 
     Use it as a context: a normal end commits the file, an exception leaves a flushed partial.
     Its methods may be called from any thread. One that is never stopped is committed when it is
@@ -239,6 +244,22 @@ class Recorder(Fed):
         if self._parts.course.cutting is None:
             raise SettingsError("segments", None, "give segments=recordkit.Segments()")
         self._parts.cut()
+
+    def keep(self, before: NumberLike | None = None, after: NumberLike = 0) -> Kept:
+        """Keep what a ring holds of the ``before`` seconds until now (None: all), and the ``after`` that follow.
+
+        Both may be text (``"2min"``). What is kept begins with the keyframe before, is never shorter than asked,
+        and becomes a file of its own: the Kept that is returned knows its name and can be waited for; this does
+        not wait. Who asks again while that is not over yet gets the same one, with all that either has asked for.
+        If the ring holds less than was asked for, what there is is kept, and that is told (``lacks_s``).
+
+        Raises SettingsError for a recording without ``ring`` or a time that is none, AdmissionError if there is no
+        thread for it, and otherwise as ``mark`` does.
+        """
+        self._check()
+        if self._parts.keepings is None:
+            raise SettingsError("ring", None, "give ring=recordkit.Ring(seconds=...)")
+        return self._parts.keepings.keep(before, after)
 
     def pause(self, gap: Gap = "mark") -> None:
         """Leave out what comes from now on, until ``resume``; waits for nothing.

@@ -28,11 +28,13 @@ from .claim import Claim
 from .course import Course
 from .cutting import CutHere
 from .files import Files
+from .kept import Keepings
 from .ledger import Ledger
 from .marking import Marks
 from .pipeline import Pipeline
 from .prelude import AllPlaced, Prelude
 from .result import Recording
+from .ring import files_of
 from .segment import Segment, SegmentObserver
 from .shared import Shared
 from .state import Ending, StateTable
@@ -54,7 +56,7 @@ class RunningRecording(SegmentObserver):
     """
 
     def __init__(self, settings: RecordingSettings, shared: Shared) -> None:
-        clock = settings.clock
+        clock, given, settings = settings.clock, settings, files_of(settings)
         self.settings = settings
         self._container = by_suffix(Path(settings.path))
         self.states = StateTable()
@@ -75,8 +77,22 @@ class RunningRecording(SegmentObserver):
             embeds_times=settings.embed_times,
             carried=self._container.carries,
         )
-        self.files = Files(settings, self._own_packager, self)
-        self.course = Course(settings, self.files, self.streams, self.states, self.note)
+        self.files = Files(settings, self._own_packager, self, commits=given.ring is None)
+        self.keepings: Keepings | None = None
+        if given.ring is not None:
+            self.keepings = Keepings(
+                given,
+                given.ring,
+                lambda: self.instruments,
+                self.files.recording_id,
+                self._own_packager,
+                lambda: self.ledger.place,
+                lambda: self.ledger.received() is not None,
+                self.note,
+                self._committed,
+            )
+        ring = None if self.keepings is None else self.keepings.ring
+        self.course = Course(settings, self.files, self.streams, self.states, self.note, ring)
         expected = (set() if settings.video is None else {VIDEO}) | {
             FIRST_AUDIO + number for number in range(len(settings.audio))
         }
@@ -242,16 +258,21 @@ class RunningRecording(SegmentObserver):
         return self.states.error
 
     def result(self) -> Recording:
-        """The recording, once it has ended."""
+        """The recording, once it has ended; that of a ring is what was kept of it."""
+        files, duration_s = self.files, self.ledger.duration_s
+        if self.keepings is not None:
+            files = self.keepings.files
+            duration_s = sum(one.duration_s for one in files.ended)
+        segments = files.ended if self.course.cutting is not None else ()
         return Recording(
-            path=self.files.in_hand.path,
-            bytes=self.files.bytes,
-            duration_s=self.ledger.duration_s,
+            path=segments[-1].path if segments else files.in_hand.path,
+            bytes=files.bytes,
+            duration_s=duration_s,
             streams=self.files.in_hand.packager.streams,
             counters=self.ledger.counters,
             flush_log=self.instruments.log,
             ended_because=self.ended_because,
-            segments=self.files.ended if self.course.cutting is not None else (),
+            segments=segments,
         )
 
     @property
@@ -315,7 +336,7 @@ class RunningRecording(SegmentObserver):
         if is_last and self.states.ending is Ending.UNSTOPPED:
             self.note(EventKind.STOP, because=Ending.UNSTOPPED.value)
         if closed.committed:
-            self._committed(segment, closed)
+            self._committed(segment)
         elif closed.error is not None and not is_last:
             words = f"{closed.error}; the recording goes on in the next file"
             self.note.degrade(segment.writer.final_output_path.name, words)
@@ -325,25 +346,29 @@ class RunningRecording(SegmentObserver):
             segment.log.close()
             if not closed.size_bytes:
                 segment.log.remove()
+        if self.keepings is not None:
+            self.keepings.ring.over(segment)
 
     def queue(self) -> QueueStatus:
         """What waits before the writer."""
         return QueueStatus(self.intake.bytes, self.intake.dropped)
 
-    def _committed(self, segment: Segment, closed: Closed) -> None:
+    def _committed(self, segment: Segment) -> Recording:
         """One of the files, or the only one, has its final name."""
+        recording = self._file(segment)
         fields: dict[str, Field] = {
-            "path": str(closed.path),
-            "bytes": closed.size_bytes,
-            "duration_s": segment.duration_s,
+            "path": str(recording.path),
+            "bytes": recording.bytes,
+            "duration_s": recording.duration_s,
         }
         if segment is self.files.in_hand:
             self.note(EventKind.COMMIT, **fields)
         else:
             time_ns, elapsed_s = self.instruments.now
             self.instruments.noted_before(Event(time_ns, elapsed_s, EventKind.COMMIT, fields), segment.log)
-            self._aftermath.committed(self._file(segment))
+            self._aftermath.committed(recording)
         self._aftermath.look()
+        return recording
 
     def _file(self, segment: Segment) -> Recording:
         """One file of several, as a recording of its own; the counters and the log are those of all."""
@@ -360,10 +385,14 @@ class RunningRecording(SegmentObserver):
         """All is done, or has failed."""
         self.marks.settle()
         self.course.end(self.marks)
+        is_left = self.writer.file_bytes > 0
+        if self.keepings is not None:
+            self.keepings.end(commit=self.states.commits)
+            is_left &= not self.states.commits
         if (error := self.error) is not None:
             self.note(EventKind.FAILURE, error=type(error).__name__, message=str(error))
         self._has_ended = True
-        if error is None and not self.files.bytes:
+        if error is None and not self.files.bytes and self.keepings is None:
             because = self.ended_because or "no media came"
             log.warning("%s: no file was made: %s", self.final_output_path, because)
         self._claim.leave()
@@ -373,4 +402,4 @@ class RunningRecording(SegmentObserver):
             self._aftermath.committed(self.result() if is_one else self._file(self.files.in_hand))
         self._aftermath.end()
         self.states.over()
-        self.instruments.end(keep_log=self.writer.file_bytes > 0)
+        self.instruments.end(keep_log=is_left)

@@ -41,6 +41,7 @@ class Segment(Observer):
     It opens nothing before ``writer.start``. ``number`` counts from 1, ``log`` is where its flushes and events go.
     ``first_pts`` and ``end_pts`` span what was laid, in ticks, ``ends`` is where each stream has come to;
     ``begins_s`` is where the first lies in the recording, ``planned_ns`` the time of day when it was to begin.
+    Without ``commits`` it is of a ring, and stays a partial.
 
     Raises OutputNameError for a name that cannot be used.
     """
@@ -52,6 +53,7 @@ class Segment(Observer):
         observer: SegmentObserver,
         *,
         number: int = 1,
+        commits: bool = True,
     ) -> None:
         self.number = number
         self.packager = packager
@@ -62,6 +64,7 @@ class Segment(Observer):
         self.ends: dict[int, int] = {}
         self.video_units = self.audio_units = 0
         self.is_told = False
+        self.commits = commits
         self.begins_s = 0.0
         self.planned_ns = 0
         self._observer = observer
@@ -105,13 +108,17 @@ class Segment(Observer):
 
     def go_on_from(self, before: Segment, first: AccessUnit) -> None:
         """All streams of the file before go on in this one, which ``first`` is about to be laid into."""
-        self.packager.order = before.packager.order
         # What goes on earlier than that, since it comes later, is to be heard as well.
         ends = [end for end in before.ends.values() if first.pts - _LONGEST_LAG < end]
-        self.packager.begin_at(min([first.pts, *ends]))
-        self._goes_on = frozenset(before.formats)
-        for index in sorted(before.formats):
-            self.declare(index, before.formats[index])
+        self.go_on(before.packager.order, before.formats, min([first.pts, *ends]))
+
+    def go_on(self, order: tuple[int, ...], formats: Mapping[int, StreamFormat], begins: int) -> None:
+        """Streams that began in another file go on in this one, none of them before the tick ``begins``."""
+        self.packager.order = order
+        self.packager.begin_at(begins)
+        self._goes_on = frozenset(formats)
+        for index in sorted(formats):
+            self.declare(index, formats[index])
 
     def laid(self, unit: AccessUnit, laid: Laid) -> None:
         """A unit was laid into it."""
@@ -126,6 +133,10 @@ class Segment(Observer):
                 self._table.add(unit, laid.offset + laid.lead_bytes, laid.unit_bytes)
         else:
             self.audio_units += 1
+
+    def close(self, *, commit: bool) -> None:
+        """Begin its end, see ``Writer.close``."""
+        self.writer.close(commit=commit and self.commits)
 
     def drop(self) -> None:
         """It is not needed after all: nothing is left of it."""

@@ -1,6 +1,6 @@
 """What a caller may choose: how media is encoded, how it is brought to the disk, and what is kept."""
 
-from .filing import Keep, Segments
+from .filing import Keep, Ring, Segments
 from .media import AAC_RATES, AudioCodec, AudioSettings, VideoSettings
 from .recording import (
     Durability,
@@ -21,6 +21,7 @@ __all__ = [
     "PortableOptions",
     "RecordingOptions",
     "RecordingSettings",
+    "Ring",
     "Segments",
     "VideoSettings",
     "mark_name",

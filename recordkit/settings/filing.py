@@ -42,6 +42,24 @@ class Keep:
 
 @named
 @dataclass(frozen=True, kw_only=True)
+class Ring:
+    """How much of the newest media is held, on disk, for the moment when somebody asks to keep it.
+
+    ``seconds`` of media are always there to be kept (``"5min"`` works), and one group of frames more: what is kept
+    begins with a keyframe. ``max_bytes`` bounds what is held while nobody asks; if it makes the ring shorter than
+    ``seconds``, that is told. Nothing is committed until it is asked for by ``keep``.
+
+    Raises SettingsError.
+    """
+
+    seconds: Setting[NumberLike, float] = Setting(
+        seconds(1, _DAY_S, "give a time from 1 second to a day, such as 60 or '5min'")
+    )
+    max_bytes: Setting[WholeLike | None, int | None] = Setting(maybe(whole(1_000_000, 1 << 60, "bytes")), None)
+
+
+@named
+@dataclass(frozen=True, kw_only=True)
 class Segments:
     """When a recording goes on in the next of several files.
 

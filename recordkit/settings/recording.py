@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict, cast
 from ..errors import SettingsError
 from ..intake import Overflow
 from ..model import FlushRecord
-from ..names import AUDIO_ALONE, segment_fields, segment_name
+from ..names import AUDIO_ALONE, SUFFIXES, WITHOUT_TIMES, segment_fields, segment_name
 from ..signatures import named
 from ..system import Clock, System
 from ..telemetry.alerts import Alert, AlertSettings
@@ -29,7 +29,7 @@ from ..values import (
     seconds,
     whole,
 )
-from .filing import Keep, Segments
+from .filing import Keep, Ring, Segments
 from .media import AudioCodec, AudioSettings, VideoSettings
 
 LONGEST_MARK = 500
@@ -72,6 +72,7 @@ class PortableOptions(TypedDict, total=False):
     embed_times: bool
     frame_table: bool
     segments: Segments | None
+    ring: Ring | None
 
 
 class RecordingOptions(PortableOptions, total=False):
@@ -153,6 +154,9 @@ class RecordingSettings:
     segments: Setting[Segments | None, Segments | None] = Setting(
         maybe(instance(Segments, "give Segments, or None for one file")), None
     )
+    ring: Setting[Ring | None, Ring | None] = Setting(
+        maybe(instance(Ring, "give recordkit.Ring(seconds=...), or None to record all")), None
+    )
     on_flush: Setting[Callable[[FlushRecord], None] | None, Callable[[FlushRecord], None] | None] = Setting(
         maybe(function), None
     )
@@ -179,8 +183,18 @@ class RecordingSettings:
             raise SettingsError("keep", self.keep, advice)
         if self.finish == "fragmented" and Path(self.path).suffix != ".mp4":
             raise SettingsError("finish", self.finish, "only a recording whose name ends in .mp4 has fragments")
-        if self.segments is not None:
+        if self.ring is not None:
+            self._check_ring()
+        if self.segments is not None or self.ring is not None:
             self._check_segments()
+
+    def _check_ring(self) -> None:
+        if self.segments is not None:
+            advice = "a ring keeps what is asked for, segments keep all: give one of them"
+            raise SettingsError("ring", self.ring, advice)
+        if Path(self.path).suffix in WITHOUT_TIMES:
+            names = " or ".join(one for one in SUFFIXES if one not in WITHOUT_TIMES)
+            raise SettingsError("path", str(self.path), f"a ring needs a name that ends in {names}")
 
     def _check_segments(self) -> None:
         advice = "put {start:%Y-%m-%d_%H-%M-%S} or {number:04d} into it, so that each segment has a name of its own"

@@ -10,6 +10,7 @@ import psutil
 from ..container import Packager
 from ..errors import WriteError
 from ..model import FlushRecord
+from ..names import is_of_ring
 from ..settings import Durability
 from ..system import Clock
 from ..telemetry.process import resident_bytes
@@ -126,7 +127,8 @@ class Flusher:
             return False
         if not commit:
             self._output.sync(self.file_bytes)
-            log.warning("Left %s (%s bytes), not committed", self._output.partial_path, f"{self.file_bytes:,}")
+            level = logging.INFO if is_of_ring(final_path.name) else logging.WARNING
+            log.log(level, "Left %s (%s bytes), not committed", self._output.partial_path, f"{self.file_bytes:,}")
             return False
         self._complete(packager, tail)
         self._output.commit(self.file_bytes, overwrite=overwrite)
