@@ -38,13 +38,14 @@ class RecordkitError(Exception):
 class SettingsError(RecordkitError, ValueError):
     """An argument or a setting has a value that cannot be used.
 
-    Fields: ``name`` of the setting, its ``value``.
+    Fields: ``name`` of the setting, its ``value``, and the ``advice`` what would do.
     """
 
     def __init__(self, name: str, value: object, advice: str) -> None:
         super().__init__(f"{name}={discreet(repr(value))}: {advice}")
         self.name = name
         self.value = value
+        self.advice = advice
 
 
 class StateError(RecordkitError, RuntimeError):

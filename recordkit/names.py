@@ -80,6 +80,21 @@ def segment_fields(pattern: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_pattern(path: str) -> bool:
+    """Whether it is a pattern of the names of several files."""
+    try:
+        return bool(segment_fields(path))
+    except ValueError:
+        return False
+
+
+def shown_name(name: str) -> str:
+    """``name`` for people: in a pattern a dot leader stands for what tells the files apart."""
+    if not is_pattern(name):
+        return name
+    return "".join(text + ("…" if field is not None else "") for text, field, _, _ in Formatter().parse(name))
+
+
 def segment_name(pattern: str, start: datetime, number: int) -> str:
     """The path of the segment that begins at ``start``. Raises ValueError if its fields cannot be written so."""
     values, parts = {"start": start, "number": number}, []

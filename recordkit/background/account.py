@@ -79,6 +79,11 @@ class Account:
         self._outcome: dict[str, Any] | None = None
 
     @property
+    def header(self) -> dict[str, Any]:
+        """What the log says of the recording in its first line."""
+        return self._header
+
+    @property
     def figures(self) -> Figures:
         """The newest figures; ``elapsed_s`` goes on by itself while it records."""
         with self._lock:

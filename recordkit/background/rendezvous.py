@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import RecordkitError, StateError
+from ..names import is_partial, is_pattern, segment_glob
 from ..system import System
 from ..threads import begin
 from ..writer.output import Output
@@ -56,6 +57,7 @@ class Rendezvous:
     """
 
     def __init__(self, partial: Path, on_call: Callable[[socket.socket], None], *, waits: bool = False) -> None:
+        self.partial = partial
         self._on_call = on_call
         self._closing = threading.Event()
         self._spare: int | None = None
@@ -145,11 +147,28 @@ def _listening(address: str) -> socket.socket:
 
 
 def call(final_path: Path, system: System, *, waits: bool = False) -> socket.socket:
-    """A connection to the worker that records ``final_path``.
+    """A connection to the worker that records ``final_path``, which may be the pattern of its files' names.
 
     Raises OutputNameError for a name that is none of a recording, StateError where nobody can be reached.
     """
-    partial = Output(final_path, system).partial_path
+    partials = _partials(final_path) or [Output(final_path, system).partial_path]
+    for partial in partials[:-1]:
+        with suppress(StateError):  # it was opened ahead of time, or is being committed
+            return _called(partial, final_path, system, waits=waits)
+    return _called(partials[-1], final_path, system, waits=waits)
+
+
+def _partials(path: Path) -> list[Path]:
+    """The unfinished files of a pattern, the newest last; none if it is a path."""
+    if not is_pattern(path.name):
+        return []
+    with suppress(OSError):
+        names = [one for one in path.parent.glob(segment_glob(path.name)) if is_partial(one.name)]
+        return sorted(names, key=lambda one: one.stat().st_mtime_ns)
+    return []
+
+
+def _called(partial: Path, final_path: Path, system: System, *, waits: bool) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         by_inode, by_path = _addresses(partial, waits=waits)

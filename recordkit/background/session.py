@@ -222,6 +222,8 @@ class Session(Standing):
         """Speak to a worker that records already. Raises StateError where it does not answer."""
         self._connect(reading, writing)
         self._until_begun(_LONGEST_GREETING_S)
+        # One of several files has been called: it is all of them that are recorded.
+        self._path = Path(self._account.header.get("pattern") or self._path)
 
     def _connect(self, reading: int, writing: int) -> None:
         self._link = Link(self._path.name, reading, writing, self)

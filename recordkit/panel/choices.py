@@ -17,6 +17,7 @@ from ..sources.protocols import protocol_of
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from .camera import Camera
+from .endless import comes_back
 from .parts import LABELLED, row, small, wide
 
 FOLLOWED = ("rtsp", "http", "https", "hls", "udp", "srt")
@@ -29,6 +30,8 @@ class Choice(Protocol):
 
     label: str
     box: widgets.Widget
+    returns: bool
+    """Whether the source may go away and come back: then it can be asked for again."""
 
     def source(self) -> Source | StandIn:
         """The source, as the form stands. Raises SettingsError."""
@@ -39,6 +42,7 @@ class SyntheticChoice:
     """The built-in test source."""
 
     label = "Synthetic camera and microphone"
+    returns = False
 
     def __init__(self) -> None:
         self.size = _sizes()
@@ -57,6 +61,7 @@ class LoopbackChoice:
     """Two WebRTC peers on this machine, with a network as bad as one likes."""
 
     label = "WebRTC loopback"
+    returns = False
 
     def __init__(self) -> None:
         self.size = _sizes()
@@ -80,6 +85,7 @@ class FileChoice:
     """A file below ``folder`` or a URL, by ``protocols``; where those are None, anything, a device as well."""
 
     label = "File or URL"
+    returns = True
 
     def __init__(self, folder: Path = Path(), protocols: tuple[str, ...] | None = FOLLOWED) -> None:
         self._folder = folder
@@ -123,6 +129,7 @@ class WhipChoice:
     """An endpoint that a WHIP client (OBS, a browser, ffmpeg) publishes to."""
 
     label = "WHIP endpoint"
+    returns = False
 
     def __init__(self) -> None:
         self.host = widgets.Text(value="127.0.0.1", description="Address", style=LABELLED, layout=small())
@@ -139,10 +146,31 @@ class WhipChoice:
         return Whip(host=self.host.value.strip(), port=self.port.value, token=self.token.value or None)
 
 
+class WhepChoice:
+    """A stream of a WebRTC server."""
+
+    label = "WHEP server"
+    returns = True
+
+    def __init__(self) -> None:
+        self.url = widgets.Text(
+            placeholder="http://127.0.0.1:8889/cam/whep", description="Address", style=LABELLED, layout=wide()
+        )
+        self.token = widgets.Password(description="Token", placeholder="none", style=LABELLED, layout=small())
+        self.box = row(self.url, self.token)
+
+    def source(self) -> Source:
+        """See Choice."""
+        from ..endpoint.whep import Whep
+
+        return Whep(self.url.value, token=self.token.value or None)
+
+
 class CameraChoice:
     """The camera, microphone or screen of the browser that shows the panel."""
 
     label = "This browser's camera"
+    returns = False
 
     def __init__(self) -> None:
         self.camera = Camera()
@@ -163,6 +191,7 @@ class GivenChoice:
 
     def __init__(self, label: str, source: Source | StandIn) -> None:
         self.label = label
+        self.returns = comes_back(source)
         self._source = source
         # A camera of the caller's own is shown, and stays the caller's; another source has nothing to ask.
         self.box = widgets.VBox([source] if isinstance(source, widgets.Widget) else [])
@@ -177,6 +206,7 @@ KINDS: dict[str, Callable[[], Choice]] = {
     "loopback": LoopbackChoice,
     "file": FileChoice,
     "whip": WhipChoice,
+    "whep": WhepChoice,
     "camera": CameraChoice,
 }
 

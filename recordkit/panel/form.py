@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ..names import PARTIAL_SUFFIXES, SUFFIXES, TAIL_SUFFIX, stem_of, suffix_of
 from ..settings import VideoSettings
 from ..sources.source import Source
 from .choices import FOLLOWED, Choice, GivenChoice, Sources, choices
+from .endless import Again, Bounds, Several, group, tick
 from .parts import LABELLED, close_all, row, small, wide
 
 
@@ -52,31 +55,51 @@ class Form:
             style=LABELLED,
             layout=widgets.Layout(width="260px"),
         )
-        self.overwrite = widgets.Checkbox(description="Replace what has this name", indent=False)
-        self.folded = widgets.Accordion(
-            [row(self.bit_rate, self.seconds, self.threshold, self.interval, self.durability, self.overwrite)]
+        self.overwrite = tick("Replace what has this name", "Else a name that is taken is an error")
+        self.gap = widgets.Dropdown(
+            options=[("stays as a gap", "mark"), ("is closed up", "close")],
+            description="A pause",
+            style=LABELLED,
+            layout=small(),
         )
+        self.several, self.bounds, self.again = Several(), Bounds(folder), Again()
+        settings = widgets.VBox(
+            [
+                group("Recording", self.bit_rate, self.seconds, self.gap),
+                group("Disk", self.threshold, self.interval, self.durability, self.overwrite),
+                self.several.box,
+                self.bounds.box,
+                self.again.box,
+            ]
+        )
+        settings.add_class("recordkit-settings")
+        self.folded = widgets.Accordion([settings])
         self.folded.set_title(0, "Settings")
         self.box = widgets.VBox([row(self.kind, self.name), self.options, self.folded])
         self.kind.observe(self._show_options, "value")
+        self.name.observe(lambda _: self._tell_names(), "value")
+        self.several.watch(self._tell_names)
+        self.again.show_for(returns=self.choices[0].returns)
 
     @property
     def path(self) -> Path:
-        """The file that is asked for. Raises SettingsError for a name that leaves the folder."""
+        """The file that is asked for, or what the files are called. Raises SettingsError for what is no name."""
         name = str(self.name.value).strip()
         if name in ("", ".", "..") or Path(name).name != name:
             raise SettingsError(
                 "name", name, f"give a file's name, such as talk.ts or talk.mp4; it goes into {self._folder}"
             )
-        return self._folder / (name if suffix_of(name) else name + SUFFIXES[0])
+        return self._folder / self.several.named(name if suffix_of(name) else name + SUFFIXES[0])
 
     def source(self) -> Source | StandIn:
         """The source that is asked for. Raises SettingsError."""
         number: int = self.kind.value
-        return self.choices[number].source()
+        source = self.choices[number].source()
+        with self._unfolded_if_wrong():
+            return self.again.applied(source)
 
     def settings(self) -> dict[str, Any]:
-        """The settings that are asked for."""
+        """The settings that are asked for. Raises SettingsError by the name that stands on the page."""
         given: dict[str, Any] = {
             "flush_threshold": round(self.threshold.value * 2**20),
             "flush_interval": self.interval.value,
@@ -87,13 +110,15 @@ class Form:
             given["video"] = VideoSettings(bit_rate=round(self.bit_rate.value * 1e6))
         if self.seconds.value:
             given["seconds"] = self.seconds.value
-        return given
+        with self._unfolded_if_wrong():
+            several = {"segments": self.several.settings(), "keep": self.bounds.settings()}
+        return given | {name: value for name, value in several.items() if value is not None}
 
     def next_name(self) -> None:
         """Offer a free name if the one in the form has been taken."""
         name = self.name.value.strip()
         stem = stem_of(name)
-        if not self.overwrite.value and _is_taken(self._folder, stem):
+        if not self.overwrite.value and stem in _taken(self._folder):
             self.name.value = free_name(self._folder, stem, suffix_of(name) or SUFFIXES[0])
 
     def lock(self, *, locked: bool) -> None:
@@ -131,7 +156,26 @@ class Form:
         return [box] if hasattr(box, "disabled") else []
 
     def _show_options(self, change: Mapping[str, Any]) -> None:
-        self.options.children = [self.choices[change["new"]].box]
+        chosen = self.choices[change["new"]]
+        self.options.children = [chosen.box]
+        self.again.show_for(returns=chosen.returns)
+
+    def _tell_names(self) -> None:
+        name = self.name.value.strip()
+        self.several.tell(name if suffix_of(name) else name + SUFFIXES[0])
+
+    @contextmanager
+    def _unfolded_if_wrong(self) -> Iterator[None]:
+        """What is wrong in the settings is to be seen."""
+        try:
+            yield
+        except SettingsError:
+            self.folded.selected_index = 0
+            raise
+
+
+_WHEN = re.compile(r"_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?: \(\d+\))?$")
+"""What a file of several has behind the name of the recording: see ``WHEN``."""
 
 
 def free_name(folder: Path, stem: str = "recording-1", suffix: str = SUFFIXES[0]) -> str:
@@ -139,12 +183,17 @@ def free_name(folder: Path, stem: str = "recording-1", suffix: str = SUFFIXES[0]
     base, _, number = stem.rpartition("-")
     if not (base and number.isdecimal()):
         base, number = stem, "1"
-    count = int(number)
-    while _is_taken(folder, f"{base}-{count}"):
+    count, taken = int(number), _taken(folder)
+    while f"{base}-{count}" in taken:
         count += 1
     return f"{base}-{count}{suffix}"
 
 
-def _is_taken(folder: Path, stem: str) -> bool:
+def _taken(folder: Path) -> set[str]:
+    """The names of the recordings in ``folder``, without their endings."""
+    names: list[str] = []
+    with suppress(OSError):  # it is not there yet, or cannot be one: whoever records says so
+        names = os.listdir(folder)  # noqa: PTH208 - which makes no Path of each
     endings = (*SUFFIXES, *PARTIAL_SUFFIXES, TAIL_SUFFIX)
-    return any(os.path.exists(folder / (stem + one)) for one in endings)  # noqa: PTH110 - which raises for long names
+    stems = {stem_of(one) for one in names if one.endswith(endings)}
+    return stems | {_WHEN.sub("", one) for one in stems}

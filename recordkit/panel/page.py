@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from ..printable import for_page
 from ..recorder.result import Recording
+from ..telemetry.words import count_text, size_text, time_text
+from .watched import CommittedFile
+
+_MOST_LINKS = 200
 
 CSS = """
 .recordkit-panel{max-width:1080px;padding:2px;overflow:visible;color:var(--jp-ui-font-color1,inherit)}
@@ -17,6 +22,7 @@ CSS = """
 background:#6b7280;font-size:13px;line-height:20px;white-space:nowrap}
 .recordkit-badge[data-state=recording]{background:#b42318}.recordkit-badge[data-state=starting],
 .recordkit-badge[data-state=stopping]{background:#8a5a00}.recordkit-badge[data-state=degraded]{background:#a34a00}
+.recordkit-badge[data-state=paused]{background:#2f5f8f}
 .recordkit-badge[data-state=stopped]{background:#1a7f37}.recordkit-badge[data-state=failed]{background:#7a0019}
 .recordkit-head{display:flex;margin:3px 0;flex-wrap:wrap;gap:4px 14px;align-items:center;font-size:14px}
 .recordkit-head code,.recordkit-note code{background:transparent;color:inherit;overflow-wrap:anywhere}
@@ -32,6 +38,22 @@ overflow-wrap:anywhere}
 .recordkit-panel .recordkit-charts{flex-flow:row wrap;gap:4px 8px}
 .recordkit-panel .recordkit-charts img{flex:1 1 400px;min-width:0;height:auto}
 .recordkit-panel .recordkit-row{flex-flow:row wrap;gap:4px 8px;align-items:center}
+.recordkit-settings{gap:7px;padding:2px 0}
+.recordkit-panel .recordkit-group{gap:4px 16px;padding:0 0 6px;
+border-bottom:1px solid var(--jp-border-color2,#8883)}
+.recordkit-panel .recordkit-group:last-child{border-bottom:0}
+.recordkit-legend{display:inline-block;width:76px;font-weight:600;font-size:12px;opacity:.75}
+.recordkit-hint{font-size:12px;opacity:.8;overflow-wrap:anywhere}
+.recordkit-hint code,.recordkit-files code{background:transparent;color:inherit}
+.recordkit-wrong input{border-color:#d55e00!important;box-shadow:0 0 0 1px #d55e00}
+.recordkit-files{margin:4px 0;max-height:212px;overflow:auto;border:1px solid var(--jp-border-color2,#8884);
+border-radius:5px}
+.recordkit-files table{width:100%;border-collapse:collapse;font-size:12.5px;margin:0}
+.recordkit-files caption{text-align:left;padding:4px 8px;font-weight:600;font-size:12px;opacity:.75}
+.recordkit-files td{padding:2px 8px;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;
+border-top:1px solid var(--jp-border-color3,#8882)}
+.recordkit-files td:first-child{text-align:left;width:100%;white-space:normal;overflow-wrap:anywhere}
+.recordkit-files tr[data-state=live] td{font-weight:600}
 .recordkit-panel button:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 """
 
@@ -81,22 +103,72 @@ def listening(url: str) -> str:
     )
 
 
+def files(rows: Iterable[CommittedFile], committed: int, number: int) -> str:
+    """The files that have been committed, the newest first; the ``number``-th is being written."""
+    lines = [
+        _file_row(for_page(one.path.name), one.duration_s, one.bytes, _of_day(one.time_ns))
+        for one in reversed(list(rows))
+    ]
+    if not lines:
+        return ""
+    left = committed - len(lines)
+    words = f"{count_text(committed, 'file')} committed, file {number} is being written"
+    return _file_table(words + (f"; {left:,} older ones are not listed" if left else ""), lines)
+
+
+def _file_table(words: str, lines: Iterable[str]) -> str:
+    return (
+        '<div class="recordkit-files" tabindex="0" role="region" aria-label="Committed files"><table>'
+        f"<caption>{for_page(words)}</caption><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _file_row(name: str, duration_s: float, size: int, when: str = "") -> str:
+    """``name`` is HTML already."""
+    last = f"<td>{when}</td>" if when else ""
+    return f"<tr><td>{name}</td><td>{time_text(duration_s)}</td><td>{size_text(size)}</td>{last}</tr>"
+
+
+def _of_day(time_ns: int) -> str:
+    return f"{datetime.fromtimestamp(time_ns / 1e9).astimezone():%H:%M:%S}"
+
+
 def finished(recording: Recording) -> str:
-    """The finished recording: thumbnails, figures, plots, and what to do next; its link is relative."""
+    """The finished recording: thumbnails, figures, plots, and what to do next; its links are relative."""
     if recording.path is None:
         return notes(["No media came, so that no file was made."])
-    path = recording.path
-    # Resolved by the front end against the notebook, in whose folder its kernel runs. Without "download"
-    # JupyterLab opens it as text, which it is not.
-    near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    link = f'<a href="{quote(near.as_posix())}" download="{for_page(path.name)}">{for_page(str(near))}</a>'
+    near = _near(recording.path)
+    judged = repr(str(near))
+    committed = [one for one in recording.segments if one.committed]
+    if recording.segments:
+        where = for_page(str(near.parent))
+        head = f"Committed: {count_text(len(committed), 'file')} in <code>{where}</code>"
+        listed = committed[-_MOST_LINKS:]
+        lines = [_file_row(_link(one.path), one.duration_s, one.bytes) for one in reversed(listed)]
+        left = len(committed) - len(listed)
+        words = "The newest first" + (f"; {left:,} older ones are not listed" if left else "")
+        table = _file_table(words, lines)
+        opens = "<code>panel.recording.open()</code> reads them as one, "
+    else:
+        head, table, opens = f"Committed: {_link(recording.path)}", "", ""
     return (
-        f'<div class="recordkit-note" data-kind="good" role="status">Committed: {link}</div>'
+        f'<div class="recordkit-note" data-kind="good" role="status">{head}</div>{table}'
         + recording._repr_html_()
-        + "<p>Next: <code>panel.recording.flushes</code> is every flush as a DataFrame, "
-        f"<code>rk.verify({for_page(repr(str(near)))})</code> judges the file, "
+        + f"<p>Next: {opens}<code>panel.recording.flushes</code> is every flush as a DataFrame, "
+        f"<code>rk.verify({for_page(judged)})</code> judges the file, "
         "<code>rk.plot_overview(panel.recording)</code> draws it.</p>"
     )
+
+
+def _near(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _link(path: Path) -> str:
+    # Resolved by the front end against the notebook, in whose folder its kernel runs. Without "download"
+    # JupyterLab opens it as text, which it is not.
+    near = _near(path)
+    return f'<a href="{quote(near.as_posix())}" download="{for_page(path.name)}">{for_page(str(near))}</a>'
 
 
 def leftover(name: str, words: str) -> str:

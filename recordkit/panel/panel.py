@@ -17,6 +17,7 @@ from ..background.protocol import OnParentExit
 from ..background.session import Session
 from ..background.sessions import StandIn, start, take_up
 from ..errors import RecordkitError, StateError
+from ..names import shown_name
 from ..playback.film import Film
 from ..plots.fonts import drawing
 from ..recorder.result import Recording
@@ -48,12 +49,14 @@ class RecordingPanel:
     """A panel that starts, stops, marks and watches recordings into ``folder``, each in its own process.
 
     ``sources`` says what is offered: names among ``"synthetic"``, ``"loopback"``, ``"file"``,
-    ``"whip"`` and ``"camera"``, sources, or a mapping of labels to sources; None offers all kinds.
+    ``"whip"``, ``"whep"`` and ``"camera"``, sources, or a mapping of labels to sources; None offers all kinds.
     Show it as the last line of a cell, or put ``panel.widget`` into a layout of your own; where
     that cell is run again, the new panel takes over the recording that runs. After a restart of the
     kernel, too: a recording goes on for ten minutes without one, and is committed if no panel of its
     folder has come by then (that of a camera ends with its kernel). The buttons do what
-    ``start``, ``stop`` and ``mark`` do; ``session`` is the recording that runs, or the last one.
+    ``start``, ``pause``, ``resume``, ``stop`` and ``mark`` do; ``session`` is the recording that runs, or the last
+    one. The settings are those of ``recordkit.start``: several files, which are listed as they are committed, old
+    ones that are deleted, and a source that is asked for again.
     ``close`` ends a recording that runs, and takes the panel down.
 
     Whoever sees the panel types in addresses: files below ``folder``, and URLs by ``protocols`` alone. With "file"
@@ -86,6 +89,7 @@ class RecordingPanel:
         self._form = Form(sources, self.folder, read_protocols("protocols", protocols))
         self._leftovers = Leftovers(self.folder, lambda action: _act(own, lambda _: action()))
         self._start_button = button("Start", "success", "circle", "Begin to record")
+        self._pause_button = button("Pause", "", "pause", "Leave out what comes, until you go on")
         self._stop_button = button("Stop", "danger", "stop", "End the recording and commit its file")
         self._mark_button = button("Mark", "", "bookmark", "Note this moment in the recording's log")
         self._mark_name = widgets.Text(
@@ -94,6 +98,7 @@ class RecordingPanel:
         )  # fmt: skip
         self._start_button.on_click(lambda _: _act(own, RecordingPanel.start, one_start))
         self._stop_button.on_click(lambda _: _act(own, RecordingPanel.stop))
+        self._pause_button.on_click(lambda _: _act(own, RecordingPanel._turn))
         self._mark_button.on_click(lambda _: _act(own, RecordingPanel.mark))
         self._mark_name.add_class("recordkit-mark-name")
         self._mark_button.add_class("recordkit-mark")
@@ -101,13 +106,13 @@ class RecordingPanel:
         self._kept = Kept()
         self._presence = Presence(self._kept.identity)
         self._head, self._tiles, self._alerts = (widgets.HTML() for _ in range(3))
-        self._address, self._message = widgets.HTML(), widgets.HTML()
+        self._address, self._message, self._files = (widgets.HTML() for _ in range(3))
         # Not an HTML widget: only in an output does the front end resolve a link to a file.
         self._finished = widgets.Output()
         self._images = [widgets.Image(format="png", layout=widgets.Layout(display="none")) for _ in range(2)]
         charts = row(*self._images)
         charts.add_class("recordkit-charts")
-        buttons = row(self._start_button, self._stop_button, self._mark_button, self._mark_name)
+        buttons = row(self._start_button, self._pause_button, self._stop_button, self._mark_button, self._mark_name)
         self.widget = widgets.VBox(
             [
                 widgets.HTML(page.style()),
@@ -121,6 +126,7 @@ class RecordingPanel:
                 self._alerts,
                 self._tiles,
                 charts,
+                self._files,
                 self._finished,
                 self._leftovers.box,
             ]
@@ -150,7 +156,7 @@ class RecordingPanel:
             self._refuse_closed()
             if self.is_running:
                 raise StateError("recording", "stopped", "this panel is recording: stop that first")
-            self._message.value = self._address.value = ""
+            self._message.value = self._address.value = self._files.value = ""
             self._finished.outputs = ()
             self.session = self.recording = self.error = None
             path, source, settings = self._form.path, self._form.source(), self._form.settings()
@@ -182,6 +188,29 @@ class RecordingPanel:
     def mark(self, name: str | None = None) -> None:
         """Note this moment in the recording's log, under ``name`` (None: what stands beside the button)."""
         self._current().mark(name or self._mark_name.value.strip() or "mark")
+
+    def pause(self) -> None:
+        """Leave out what comes from now on, until ``resume``. Raises StateError if nothing is being recorded."""
+        session = self._current()
+        session.pause(self._form.gap.value)
+        self._show_pause(session, is_paused=True)
+
+    def resume(self) -> None:
+        """Go on after ``pause``. Raises StateError if nothing is being recorded."""
+        session = self._current()
+        session.resume()
+        self._show_pause(session, is_paused=False)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether what comes is left out."""
+        return self.is_running and self._watched is not None and self._watched.is_paused
+
+    def _turn(self) -> None:
+        if self.is_paused:
+            self.resume()
+        else:
+            self.pause()
 
     def close(self) -> None:
         """End a recording that runs, and take the panel down. May be called again."""
@@ -308,6 +337,10 @@ class RecordingPanel:
             put(self._tiles, page.tiles(watched.tiles))
             put(self._alerts, page.notes(watched.alerts))
             put(self._address, "" if watched.address is None else page.listening(watched.address))
+            put(
+                self._files,
+                page.files(watched.files, watched.committed, watched.number) if watched.is_several else "",
+            )
             self._show_state()
 
     def _show_end(self, session: Session) -> None:
@@ -322,6 +355,7 @@ class RecordingPanel:
             self._form.next_name()
             put(self._alerts, "")
             put(self._address, "")
+            put(self._files, "")
             self._form.lock(locked=False)
             self._show_state()
             # Last: a file that somebody has spoiled meanwhile must not keep the panel locked.
@@ -347,12 +381,24 @@ class RecordingPanel:
             words = {"ready": "choose a source and press Start", "failed": "see below"}.get(state, words)
             if session is not None:
                 words = words or time_text(session.figures.elapsed_s)
-        path = session.path.name if session is not None and state != "ready" else None
-        put(self._head, page.head(state, words, path))
-        running = state in RUNNING
+        path = shown_name(session.path.name) if session is not None and state != "ready" else None
+        running, is_paused = state in RUNNING, self.is_paused
+        shown = "paused" if is_paused and state == "recording" else state
+        put(self._head, page.head(shown, f"{words}, paused" if is_paused and shown != "paused" else words, path))
         self._start_button.disabled = running or self._closed.is_set()
         self._stop_button.disabled = not running or state in ("starting", "stopping")
         self._mark_button.disabled = self._mark_name.disabled = self._stop_button.disabled
+        self._pause_button.disabled = self._stop_button.disabled
+        self._pause_button.description, self._pause_button.icon = (
+            ("Resume", "play") if is_paused else ("Pause", "pause")
+        )
+
+    def _show_pause(self, session: Session, *, is_paused: bool) -> None:
+        """At once: the event of it comes a moment later."""
+        with self._lock:
+            if session is self.session and self._watched is not None:
+                self._watched.is_paused = is_paused
+                self._show_state()
 
     def _show_fault(self, error: Exception) -> None:
         """An error of a click, which would else vanish in the log console."""

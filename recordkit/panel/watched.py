@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
 
 from ..background.figures import Figures
 from ..background.session import Session
 from ..model import Event, EventKind, FlushRecord, Sample
+from ..names import is_pattern
 from ..plots.live import LiveCharts
 from ..telemetry.alerts import AlertSettings
 from ..telemetry.words import size_text, time_text
 
 DISK_SOON_FULL_S = 600
+MOST_FILES = 200
 MOST_WAITING = 65_536
 """Records waiting to be drawn, more than a session holds; the oldest are dropped first."""
 
 Tile = tuple[str, str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedFile:
+    """One of several files of a recording that has its final name; ``time_ns`` is when it got it."""
+
+    path: Path
+    bytes: int
+    duration_s: float
+    time_ns: int
 
 
 class Watched:
@@ -29,6 +43,16 @@ class Watched:
         self._charts = LiveCharts(AlertSettings().limits()["memory_bytes"].threshold)
         self._standing: dict[object, str] = {}
         self._full_in_s: float | None = None
+        self.is_paused = False
+        """Whether what comes is left out."""
+        self.number = 1
+        """Which file is in hand, counted from 1."""
+        self.committed = 0
+        """How many files have been committed."""
+        self.files: deque[CommittedFile] = deque(maxlen=MOST_FILES)
+        """The newest files that have been committed, oldest first; those that were deleted are not among them."""
+        self.is_several = is_pattern(str(session.path))
+        """Whether the recording has several files."""
         self._take_off = session.follow(self._waiting.append)
 
     def close(self) -> None:
@@ -67,6 +91,23 @@ class Watched:
             self._standing.pop(rule, None)
         elif event.kind is EventKind.LISTENING:
             self.address = str(event.fields.get("url"))
+        elif event.kind in (EventKind.PAUSE, EventKind.RESUME):
+            self.is_paused = event.kind is EventKind.PAUSE
+        else:
+            self._take_file(event)
+
+    def _take_file(self, event: Event) -> None:
+        fields = event.fields
+        path = Path(str(fields.get("path")))
+        if event.kind is EventKind.SEGMENT:
+            self.number = max(self.number, int(fields.get("number") or 1))
+        elif event.kind is EventKind.COMMIT:
+            size, duration_s = int(fields.get("bytes") or 0), float(fields.get("duration_s") or 0.0)
+            self.committed += 1
+            self.files.append(CommittedFile(path, size, duration_s, event.time_ns))
+        elif event.kind is EventKind.DELETED:
+            for one in [one for one in self.files if one.path == path]:
+                self.files.remove(one)
 
 
 def tiles(figures: Figures, full_in_s: float | None) -> list[Tile]:

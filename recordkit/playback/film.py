@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import MediaError, RecordkitError, SourceError
-from ..names import final_of, is_partial, partial_of
+from ..names import final_of, is_partial, partial_of, shown_name
 from ..reading.chunks import ChunkReader, Piece
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.opening import open as open_video
+from ..reading.places import several
 from ..reading.video import Video
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Film:
         self._most_readers = most_readers
         self.session = session
         given = getattr(source, "path", source)
+        self._joined = _name_of_several(source)
         self._video: Video | None = None
         self._readers: OrderedDict[str, ChunkReader] = OrderedDict()
         self._refusal = ""
@@ -80,13 +82,14 @@ class Film:
             if session is None or session.has_ended:
                 raise
         self.path = self._video.path if self._video is not None else Path(given)
-        self._log = MarksRead(self.path)
+        # Those of several files are told by the session, or have all been made.
+        self._log = MarksRead(self.path) if self._joined is None else None
         self.read_marks()
 
     @property
     def title(self) -> str:
         """The recording's name, as it is or will be."""
-        return self._final.name
+        return self._final.name if self._joined is None else self._joined
 
     @property
     def _final(self) -> Path:
@@ -160,6 +163,8 @@ class Film:
 
     def amiss(self) -> str:
         """What a page is to say of the file, in words; mostly nothing."""
+        if self._joined is not None:
+            return ""  # the older ones of several may well be deleted
         final = self._final
         names = (self.path, final, final.with_name(partial_of(final.name)))
         if self._is_deleted or not any(one.exists() for one in names):
@@ -174,7 +179,9 @@ class Film:
 
     @property
     def size_bytes(self) -> int:
-        """How large its file is; 0 if it is gone."""
+        """How large its file is, of several what was recorded; 0 if it is gone."""
+        if self._joined is not None:
+            return int(getattr(self._source, "bytes", 0)) or int(self.video.coded_bytes)
         try:
             return self.file.stat().st_size
         except OSError:
@@ -248,8 +255,12 @@ class Film:
 
     def read_marks(self) -> bool:
         """Look for marks that have come to the log; whether there are any."""
-        found = [self.add_mark(one) for one in self._log.more()]
-        return any(found)
+        if self._log is not None:
+            found = self._log.more()
+        else:
+            found = [] if self.session is not None or self._video is None else self._video.marks_made()
+        added = [self.add_mark(one) for one in found]
+        return any(added)
 
     def take_record(self, record: object) -> bool:
         """A record as the recording's process tells it; whether it is a mark that was not known."""
@@ -268,3 +279,14 @@ class Film:
         self._readers.clear()
         if self._video is not None:
             self._video.close()
+
+
+def _name_of_several(source: Any) -> str | None:  # noqa: ANN401 - as recordkit.open
+    """What a recording in several files is called; None if it has one."""
+    segments: Sequence[Any] = getattr(source, "segments", ())
+    if len(segments) > 1:
+        return f"{segments[0].path.name} and {len(segments) - 1:,} more"
+    if isinstance(source, list | tuple):
+        return f"{Path(source[0]).name} and {len(source) - 1:,} more" if len(source) > 1 else None
+    path = several(source)
+    return None if path is None else shown_name(path.name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,6 +46,18 @@ class Counted(Protocol):
         """Their seconds."""
 
 
+class File(Protocol):
+    """What is shown of one of several files."""
+
+    @property
+    def path(self) -> Path:
+        """Its path."""
+
+    @property
+    def begins_s(self) -> float:
+        """Where it begins in the recording."""
+
+
 class Ended(Protocol):
     """What is shown: a Recording."""
 
@@ -67,6 +80,10 @@ class Ended(Protocol):
     @property
     def counters(self) -> Counted:
         """What happened to the media."""
+
+    @property
+    def segments(self) -> Sequence[File]:
+        """Its files if it has several."""
 
     @property
     def log(self) -> Log:
@@ -124,32 +141,42 @@ def thumbnails(recording: Ended, count: int = THUMBNAILS) -> list[Thumbnail]:
     if path is None or not any(stream.codec.is_video for stream in recording.streams.values()):
         return []
     found: list[Thumbnail] = []
+    deadline = time.monotonic() + LONGEST_SEARCH_S
     try:
-        if path.is_file():
-            for one in _pictures(path, recording.duration_s, count):
+        for file, begins_s, places in _places(recording, path, count):
+            for one in _pictures(file, places, deadline) if file.is_file() else ():
                 if sum(len(other.jpeg) for other in (*found, one)) > MOST_THUMBNAIL_BYTES:
-                    break
-                found.append(one)
+                    return found
+                found.append(replace(one, at_s=one.at_s + begins_s))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, its figures are still shown
         log.debug("%s: no thumbnails: %s", path, error)
     return found
 
 
-def _pictures(path: Path, duration_s: float, count: int) -> Iterator[Thumbnail]:
+def _places(recording: Ended, path: Path, count: int) -> Iterator[tuple[Path, float, list[float]]]:
+    """``count`` places spread over a recording: the file, where that begins, and the places in it, in seconds."""
+    files = [(one.path, one.begins_s) for one in recording.segments] or [(path, 0.0)]
+    places = [recording.duration_s * number / count for number in range(count)]
+    for number, (file, begins_s) in enumerate(files):
+        end_s = files[number + 1][1] if number + 1 < len(files) else inf
+        begin_s = begins_s if number else 0.0
+        if own := [place - begin_s for place in places if begin_s <= place < end_s]:
+            yield file, begins_s, own
+
+
+def _pictures(path: Path, places: Iterable[float], deadline: float) -> Iterator[Thumbnail]:
     from ..demux import open_media
 
-    deadline = time.monotonic() + LONGEST_SEARCH_S
     with open_media(path) as container:
         stream = container.streams.video[0]
         base = stream.time_base or Fraction(1, 90_000)
         start = stream.start_time or 0
         stream.codec_context.skip_frame = "NONKEY"
         last = None
-        for number in range(count):
+        for place in places:
             if time.monotonic() > deadline:
                 return
             # A place in a transport stream leads to the next keyframe, not to the one before.
-            place = duration_s * number / count
             container.seek(start + int(place / base), stream=stream)
             frame = _next_picture(container, stream)
             if frame is None or frame.pts is None or frame.pts == last:

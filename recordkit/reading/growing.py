@@ -65,17 +65,18 @@ class Growing:
         """These follow."""
         self._new += units
 
+    def extend_rows(self, rows: npt.NDArray[np.void]) -> None:
+        """These follow, which are rows already."""
+        self._take_new()
+        if len(rows):
+            self._take(rows)
+
     @property
     def index(self) -> Index:
         """The index of all until now."""
-        if self._index is not None and not self._new:
+        self._take_new()
+        if self._index is not None:
             return self._index
-        if self._new:
-            new, self._new = self.found_since(), []
-            self._units = _appended(self._units, self._count, new)
-            self._count += len(new)
-            if not self._settled.allows(new):
-                self._settled = _Settled()
         units, settled = self._units[: self._count], self._settled
         rest = units[settled.units :]
         found, settling = _ordered(rest, settled)
@@ -88,6 +89,18 @@ class Growing:
             self._time_base, units, self._order[:frames], self._number[: self._count], self._entry[: self._count]
         )
         return self._index
+
+    def _take_new(self) -> None:
+        if self._new:
+            new, self._new = self.found_since(), []
+            self._take(new)
+
+    def _take(self, new: npt.NDArray[np.void]) -> None:
+        self._index = None
+        self._units = _appended(self._units, self._count, new)
+        self._count += len(new)
+        if not self._settled.allows(new):
+            self._settled = _Settled()
 
 
 class _Settled(NamedTuple):

@@ -15,8 +15,9 @@ from .cache import CONTAINER, TRANSPORT, Cached, Found
 from .container import ContainerTrack
 from .fragments import FragmentTrack
 from .growing import Growing
-from .joined import JoinedTrack, segments_of
+from .joined import JoinedTrack
 from .located import located
+from .places import Further, segments_of, several
 from .remote import remote
 from .store import FileStore
 from .track import Track
@@ -69,10 +70,12 @@ def _joined(source: Any, paths: list[Path]) -> Video:  # noqa: ANN401 - see open
         parts = [left.enter_context(open(path)) for path in paths]
         if not parts:
             raise SourceError(repr(source), "names no file")
-        path = parts[0].path.parent if len(parts) > 1 else parts[0].path
-        track = JoinedTrack(str(path), parts)
+        pattern = several(source)
+        further = None if pattern is None else Further(pattern)
+        path = parts[0].path.parent if len(parts) > 1 or further is not None else parts[0].path
+        track = JoinedTrack(str(path), parts, open, further)
         left.pop_all()
-        return Video(path, track, parts[-1]._store, open, marks=track.marks)
+        return Video(path, track, track, open, marks=track.marks)
 
 
 def _elsewhere(url: str) -> Track:

@@ -15,7 +15,15 @@ _TRIES = 8
 """A slot that is flushed while it is read is in the file afterwards: that cannot go on for ever."""
 
 
-class Store(Protocol):
+class Grows(Protocol):
+    """Something that may grow."""
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether somebody may still add to it."""
+
+
+class Store(Grows, Protocol):
     """Bytes with a size that may grow."""
 
     @property
@@ -25,10 +33,6 @@ class Store(Protocol):
     @property
     def size(self) -> int:
         """How many bytes there are by now."""
-
-    @property
-    def is_growing(self) -> bool:
-        """Whether somebody may still add to it."""
 
     def read(self, begin: int, end: int) -> bytes:
         """The bytes from ``begin`` to ``end``, fewer at the end of all. Raises SourceError."""

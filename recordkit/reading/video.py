@@ -21,7 +21,7 @@ from .arrays import Reopen, audio_between, blocks_of, dask_array, frame_mappings
 from .decoder import FrameDecoder
 from .frame import Frame
 from .marking import Mark, MarksRead
-from .store import Store
+from .store import Grows
 from .tables import frame_table, mark_table
 from .times import Times, moment
 from .track import TableMisfitError, Track
@@ -91,7 +91,7 @@ class Video(Sequence[Frame]):
         self,
         path: Path,
         track: Track,
-        store: Store | None,
+        store: Grows | None,
         reopen: Reopen,
         marks: Callable[[], list[Mark]] | None = None,
     ) -> None:
@@ -171,6 +171,15 @@ class Video(Sequence[Frame]):
     def coded_count(self) -> int:
         """How many coded frames there are, those that are never shown among them."""
         return len(self._track.index.units)
+
+    @property
+    def coded_bytes(self) -> int:
+        """How many bytes they have together."""
+        return int(self._track.index.bytes.sum())
+
+    def marks_made(self) -> list[Mark]:
+        """The marks of its log, or of those of all its files."""
+        return self._marks()
 
     def keyframe_of(self, number: int) -> int:
         """The frame at which decoding begins for frame ``number``; itself if that one is never shown."""

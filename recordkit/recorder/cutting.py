@@ -141,11 +141,12 @@ class Cutting:
                 # The first item; or the clock was set back.
                 self._end_at_clock(self._time_ns)
             if self._end_ns is not None and self._time_ns >= self._end_ns:
-                self._due, self._is_by_clock = NOW, True
+                self._is_by_clock = True
+                self._be_due()
         most_bytes = self._segments.max_bytes
         laid_bytes = self._newest_file.writer.laid_bytes
         if self._is_asked or (most_bytes is not None and laid_bytes + self._largest_bytes >= most_bytes > 0):
-            self._due = NOW
+            self._be_due()
         if self._is_near(laid_bytes):
             self._open_ahead(now_s)
         if self._due is not None and self._left_s <= _KEY_LEAD_S:
@@ -181,6 +182,11 @@ class Cutting:
         self._begun, self._is_asked = spare, False
         self._begin(unit)
         return spare
+
+    def _be_due(self) -> None:
+        """The next file is due now; a keyframe that is to come later, for one that was due then, is too late."""
+        if self._due != NOW:
+            self._due, self._is_key_coming = NOW, False
 
     @property
     def _newest_file(self) -> Segment:

@@ -82,7 +82,9 @@ class Files:
 
     def facts(self, number: int) -> dict[str, object]:
         """What the header of a log says of its file."""
-        return {} if self._settings.segments is None else {"recording_id": self.recording_id, "segment": number}
+        if self._settings.segments is None:
+            return {}
+        return {"recording_id": self.recording_id, "segment": number, "pattern": str(self._settings.path)}
 
     def go_on_in(self, file: Segment, unit: AccessUnit, first_pts: int, instruments: Instruments) -> None:
         """``unit`` is about to be laid, as the first one, into ``file``."""

@@ -196,3 +196,18 @@ def test_without_a_thread_there_is_no_socket(partial, monkeypatch):
     for _ in range(2):  # a name that was still taken would be told as such
         with pytest.raises(AdmissionError):
             Rendezvous(partial, socket.socket.close)
+
+
+def test_a_recording_in_several_files_is_called_by_what_they_are_called(partial, tmp_path):
+    came = threading.Event()
+    rendezvous = Rendezvous(partial, lambda connection: (connection.close(), came.set()))
+    ahead = tmp_path / "talk 2.recording.ts"
+    with ahead.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        call(tmp_path / "talk{number}.ts", System()).close()
+        assert came.wait(GUARD_S)
+        rendezvous.close()
+        with pytest.raises(StateError, match="on_parent_exit='continue'"):
+            call(tmp_path / "talk{number}.ts", System())
+    with pytest.raises(StateError, match="nothing is being recorded"):
+        call(tmp_path / "other{number}.ts", System())

@@ -4,83 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from recordkit.background.description import describe, restore
 from recordkit.endpoint.whep import Whep
 from recordkit.errors import SettingsError, SourceError
 from recordkit.recorder.record import record
 from recordkit.sources.reconnect import Reconnect
-from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc import peer_internals
-from recordkit.sources.webrtc.tracks import SyntheticMedia
 from recordkit.verification.verify import verify
-from tests.endpoint.rig import new_peer, until
+from tests.endpoint.rig import until
+from tests.endpoint.whep_server import serving
 
 TOKEN = "opensesame"  # noqa: S105 - of these tests
-
-
-class Server:
-    """Gives a synthetic stream to whoever asks for it; ``answers`` are what it says to the first ones instead."""
-
-    def __init__(self, *answers: web.Response) -> None:
-        self.answers = list(answers)
-        self.peers: list[RTCPeerConnection] = []
-        self.medias: list[SyntheticMedia] = []
-        self.shown: list[str | None] = []
-        self.ended = 0
-        self.url = ""
-
-    async def post(self, request: web.Request) -> web.Response:
-        self.shown.append(request.headers.get("Authorization"))
-        if self.answers:
-            return self.answers.pop(0)
-        peer, media = new_peer(), SyntheticMedia(Synthetic(width=160, height=90, fps=30))
-        self.peers.append(peer)
-        self.medias.append(media)
-        offer = await request.text()
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        for track in (one for one in media.tracks if f"m={one.kind}" in offer):
-            sender = peer.addTrack(track)
-            if track.kind == "video":
-                peer_internals.on_keyframe_request(sender, track.request_keyframe)  # type: ignore[attr-defined]
-        peer.on("connectionstatechange", lambda: media.begin() if peer.connectionState == "connected" else None)
-        await peer.setLocalDescription(await peer.createAnswer())
-        return web.Response(
-            status=201, text=peer.localDescription.sdp, content_type="application/sdp", headers={"Location": "s/1"}
-        )
-
-    async def delete(self, _: web.Request) -> web.Response:
-        self.ended += 1
-        return web.Response()
-
-
-@asynccontextmanager
-async def running(*answers: web.Response) -> AsyncIterator[Server]:
-    server = Server(*answers)
-    app = web.Application()
-    app.router.add_post("/cam/whep", server.post)
-    app.router.add_delete("/cam/s/1", server.delete)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/cam/whep"
-    try:
-        yield server
-    finally:
-        for media in server.medias:
-            await media.close()
-        for peer in server.peers:
-            await peer.close()
-        await runner.cleanup()
 
 
 def told(events: Any, kind: str) -> list[dict[str, Any]]:
@@ -98,7 +38,7 @@ def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) 
         await until(lambda: begun[0].counters.video_units >= so_far + 5)
 
     async def scene() -> Any:
-        async with running() as server:
+        async with serving() as server:
             source = Whep(server.url, token=TOKEN, audio=False, reconnect=how)
             recording = asyncio.create_task(
                 asyncio.to_thread(record, source, tmp_path / "talk.ts", stop=stop, on_start=begun.append)
@@ -146,7 +86,7 @@ def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) 
 )
 def test_what_a_server_refuses_is_told_in_words(tmp_path: Path, answer: web.Response, words: str) -> None:
     async def scene() -> None:
-        async with running(answer) as server:
+        async with serving(answer) as server:
             with pytest.raises(SourceError, match=words):
                 await asyncio.to_thread(record, Whep(server.url, reconnect=Reconnect()), tmp_path / "talk.ts")
 
@@ -157,7 +97,7 @@ def test_what_a_server_refuses_is_told_in_words(tmp_path: Path, answer: web.Resp
 def test_redirects_end_and_take_no_token_elsewhere(tmp_path: Path) -> None:
     async def scene() -> None:
         again = [web.Response(status=308, headers={"Location": "/cam/whep"}) for _ in range(9)]
-        async with running(*again) as server, running(web.Response(status=404)) as other:
+        async with serving(*again) as server, serving(web.Response(status=404)) as other:
             source = Whep(server.url, token=TOKEN)
             with pytest.raises(SourceError, match="redirects more than 5 times"):
                 await asyncio.to_thread(record, source, tmp_path / "talk.ts")

@@ -1,6 +1,7 @@
 """The panel driven from code, and by its buttons, with real recordings in real processes."""
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -14,10 +15,17 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 import recordkit as rk
+from recordkit.background.account import SessionState
+from recordkit.background.session import Session
 from recordkit.errors import OutputExistsError, SettingsError, StateError
+from recordkit.model import EventKind
 from recordkit.panel import cells
 from recordkit.panel.parts import close_all
+from recordkit.recorder.result import Counters, Recording, SegmentFile
+from recordkit.telemetry.frames import Log
+from recordkit.telemetry.journal import Contents
 from tests.plots.test_fonts import fonts_open
+from tests.telemetry.records import event
 
 SMALL = rk.Synthetic(width=320, height=240, fps=15)
 WAIT_S = 30
@@ -381,3 +389,74 @@ def test_a_click_on_recover_holds_up_no_other(panel):
     click(panel._start_button)
     assert panel.is_running
     may_go_on.set()
+
+
+class Told(Session):
+    """A session whose process is the test: what it is sent is kept, and what it shows is what it is told."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.sent = []
+        self._account._move(SessionState.RECORDING)
+
+    def _send(self, line):
+        self.sent.append(json.loads(line))
+
+    def tell(self, *records):
+        for one in records:
+            self._account._take_record(one)
+
+    def stop(self, **_):
+        self._account._move(SessionState.STOPPING)
+        self._account._move(SessionState.STOPPED)
+        self._ended.set()
+        parts = tuple(SegmentFile(self.path.with_name(f"{number}.ts"), number, 9, 0, 1, True) for number in (1, 2))
+        nothing = Log({}, Contents((), (), ()))
+        self._account.recording = Recording(parts[-1].path, 18, 2.0, {}, Counters(), nothing, segments=parts)
+        return self._account.recording
+
+
+def test_it_pauses_goes_on_and_lists_the_files_that_are_committed(panel, monkeypatch):
+    sessions = []
+
+    def started(source, path, **settings):
+        sessions.append(Told(path))
+        assert settings["segments"] == rk.Segments(every=600)
+        return sessions[0]
+
+    monkeypatch.setattr("recordkit.panel.panel.start", started)
+    panel._form.several.every.value, panel._form.gap.value = "10min", "close"
+    assert panel._pause_button.disabled
+    session = panel.start()
+    assert "recording-1_….ts" in panel._head.value
+    click(panel._pause_button)
+    assert panel.is_paused
+    assert (panel._pause_button.description, panel._pause_button.icon) == ("Resume", "play")
+    assert 'data-state="paused"' in panel._head.value
+    click(panel._pause_button)
+    assert not panel.is_paused
+    assert panel._pause_button.description == "Pause"
+    assert [(one["type"], one.get("gap")) for one in session.sent] == [("pause", "close"), ("resume", None)]
+    session.tell(
+        event(EventKind.PAUSE, gap="close"),
+        event(EventKind.COMMIT, path="recordings/1.ts", bytes=4_200_000, duration_s=600.0),
+        event(EventKind.SEGMENT, number=2, stream=0, pts=0),
+    )
+    panel._redraw(session)
+    assert panel.is_paused
+    assert "1 file committed, file 2 is being written" in panel._files.value
+    panel.stop()
+    assert panel._files.value == ""
+    assert "2 files in" in panel._finished.outputs[0]["data"]["text/html"]
+    assert panel._pause_button.disabled
+
+
+def test_a_setting_that_cannot_be_used_is_said_and_shown(panel):
+    panel._form.bounds.max_age.value = "a week"
+    click(panel._start_button)
+    assert "Keep for=&#x27;a week&#x27;: give a time of at least a second" in panel._message.value
+    assert panel._form.folded.selected_index == 0
+    assert not panel.is_running
+    assert not panel._start_button.disabled
+    with pytest.raises(StateError, match="nothing is being recorded"):
+        panel.pause()

@@ -74,3 +74,32 @@ def test_a_disk_that_is_soon_full_deserves_a_look(full_in_s, warns, session):
 def test_what_is_not_known_is_a_dash():
     shown = {name: value for name, value, _ in tiles(Figures(), None)}
     assert (shown["bit rate"], shown["memory"], shown["disk left"]) == ("—", "—", "—")
+
+
+def test_files_are_listed_as_they_are_committed_and_go_as_they_are_deleted():
+    session = Session(Path("cam {number}.ts"))
+    watched = Watched(session)
+    assert watched.is_several
+    assert not Watched(Session(Path("talk.ts"))).is_several
+    for number in (1, 2, 3):
+        tell(session, event(EventKind.SEGMENT, number=number, stream=0, pts=0))
+        if number < 3:
+            tell(session, event(EventKind.COMMIT, path=f"cam {number}.ts", bytes=number * 1000, duration_s=10.0))
+    watched.update()
+    assert (watched.number, watched.committed) == (3, 2)
+    assert [(one.path.name, one.bytes, one.duration_s) for one in watched.files] == [
+        ("cam 1.ts", 1000, 10.0),
+        ("cam 2.ts", 2000, 10.0),
+    ]
+    tell(session, event(EventKind.DELETED, path="cam 1.ts", bytes=1000, because="older than 7 d"))
+    watched.update()
+    assert [one.path.name for one in watched.files] == ["cam 2.ts"]
+    assert watched.committed == 2
+
+
+def test_whether_it_pauses(session):
+    watched = Watched(session)
+    for kind in (EventKind.PAUSE, EventKind.RESUME):
+        tell(session, event(kind, gap="mark"))
+        watched.update()
+        assert watched.is_paused is (kind is EventKind.PAUSE)

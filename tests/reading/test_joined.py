@@ -91,6 +91,39 @@ def test_while_it_grows_the_last_file_is_followed(tmp_path):
     recorder.stop()
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_while_it_goes_on_in_other_files_they_are_followed_and_few_are_open(tmp_path, suffix):
+    pattern = tmp_path / f"{{number}}{suffix}"
+    recorder = rk.Recorder(pattern, segments=rk.Segments(every=0.3), flush_interval=60, **QUICK)
+    recorder.start()
+    frames, video, seen = list(FRAMES), None, []
+    while frames or video is None:
+        for frame in frames[:20]:
+            recorder.write(frame)
+        del frames[:20]
+        recorder.flush()
+        if video is None:
+            video = rk.open(pattern)
+        assert video.is_growing
+        seen += [read_frame_number(frame.frame) for frame in video[len(seen) : video.refresh()]]
+    made = recorder.stop()
+    seen += [read_frame_number(frame.frame) for frame in video[len(seen) : video.refresh()]]
+    assert not video.is_growing
+    assert seen == list(range(40))
+    assert len(made.segments) > 10
+    with rk.open(made) as whole:
+        assert np.allclose(video.frames["media_s"], whole.frames["media_s"])
+    assert [read_frame_number(video[number].frame) for number in range(39, -1, -3)] == list(range(39, -1, -3))
+    assert sum(part.video is not None for part in video._track._parts) <= 6
+    # Nobody keeps what is read no more from being deleted; the rest can be read all the same.
+    closed = next(part for part in video._track._parts if part.video is None)
+    made.segments[closed.place.number - 1].path.unlink()
+    with pytest.raises(rk.SourceError):
+        list(video._track.packets(0))
+    assert read_frame_number(video[2].frame) == 2
+    video.close()
+
+
 def test_what_has_no_segments_is_refused_in_words(tmp_path):
     with pytest.raises(rk.SourceError, match="folder without a recording in segments"):
         rk.open(tmp_path)

@@ -9,7 +9,7 @@ from recordkit.encode.ways import Ways
 from recordkit.errors import OutputAccessError
 from recordkit.intake import Item
 from recordkit.model import AccessUnit
-from recordkit.recorder.cutting import Cutting, next_at_clock
+from recordkit.recorder.cutting import NOW, Cutting, next_at_clock
 from recordkit.settings import AudioSettings, Segments, VideoSettings
 
 from ..steering import FakeClock
@@ -188,3 +188,12 @@ def test_what_was_opened_and_is_not_needed_is_dropped():
     assert spare is not None
     rig.cutting.close()
     assert spare.dropped
+
+
+def test_who_asks_gets_a_keyframe_at_once_though_one_is_due_later():
+    rig = Rig(Segments(every="60s"))
+    rig.run(5)
+    rig.cutting.ask()
+    assert len(rig.run(2)) == 1
+    # For the file that was due after a minute, for the one that was asked for, and for the next one.
+    assert rig.cutting._streams.wanted == [60 * 90_000, NOW, 60 * 90_000]

@@ -1,6 +1,23 @@
 """All kinds of attacks, in the order of the table."""
 
-from . import broken, crowd, cuts, disks, hostile, intruders, keeping, kills, power, publishing, seeking, soak
+from . import (
+    broken,
+    crowd,
+    cuts,
+    disks,
+    hostile,
+    intruders,
+    keeping,
+    kills,
+    power,
+    publishing,
+    reconnect,
+    seeking,
+    soak,
+)
 
-_ROOMS = (kills, cuts, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking, soak)
+_ROOMS = (
+    *(kills, cuts, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking),
+    *(reconnect, soak),
+)
 KINDS = [kind for room in _ROOMS for kind in room.KINDS]
