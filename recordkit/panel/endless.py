@@ -32,8 +32,6 @@ def made_of(kind: Callable[..., T], inputs: Mapping[str, widgets.Text], **more: 
 
     Raises SettingsError by the name that the input has on the page, and marks it there.
     """
-    for one in inputs.values():
-        one.remove_class(WRONG)
     try:
         return kind(**{name: text(one) for name, one in inputs.items() if text(one)}, **more)
     except SettingsError as error:
@@ -150,7 +148,9 @@ def comes_back(source: object) -> bool:
 
 def entry(description: str, placeholder: str) -> widgets.Text:
     """A short text that need not be filled in."""
-    return widgets.Text(description=description, placeholder=placeholder, style=LABELLED, layout=small())
+    made = widgets.Text(description=description, placeholder=placeholder, style=LABELLED, layout=small())
+    made.observe(lambda _: made.remove_class(WRONG), "value")
+    return made
 
 
 def tick(description: str, tooltip: str) -> widgets.Checkbox:

@@ -42,6 +42,7 @@ overflow-wrap:anywhere}
 .recordkit-panel .recordkit-group{gap:4px 16px;padding:0 0 6px;
 border-bottom:1px solid var(--jp-border-color2,#8883)}
 .recordkit-panel .recordkit-group:last-child{border-bottom:0}
+.recordkit-panel .recordkit-group .widget-checkbox input{margin:0 4px 0 0;align-self:center}
 .recordkit-legend{display:inline-block;width:76px;font-weight:600;font-size:12px;opacity:.75}
 .recordkit-hint{font-size:12px;opacity:.8;overflow-wrap:anywhere}
 .recordkit-hint code,.recordkit-files code{background:transparent;color:inherit}

@@ -196,4 +196,4 @@ def test_who_asks_gets_a_keyframe_at_once_though_one_is_due_later():
     rig.cutting.ask()
     assert len(rig.run(2)) == 1
     # For the file that was due after a minute, for the one that was asked for, and for the next one.
-    assert rig.cutting._streams.wanted == [60 * 90_000, NOW, 60 * 90_000]
+    assert rig.cutting._streams.wanted == [60 * 90_000, NOW, 65 * 90_000]
