@@ -3,11 +3,12 @@
 import json
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from recordkit.background.description import describe, restore
+from recordkit.background.description import _HOMES, describe, restore
 from recordkit.errors import SettingsError
 from recordkit.model import Codec, Received, StreamFormat
 from recordkit.recorder.result import Counters
@@ -54,6 +55,11 @@ def travelled(value):
 def test_what_is_described_comes_back_equal(value):
     assert travelled(value) == value
     assert type(travelled(value)) is type(value)
+
+
+@pytest.mark.parametrize(("name", "home"), _HOMES.items())
+def test_each_type_is_where_it_is_looked_for(name, home):
+    assert getattr(import_module(f"recordkit.{home}"), name).__module__ == f"recordkit.{home}"
 
 
 @pytest.mark.parametrize("value", [print, Homemade(), Synthetisch(), Synthetic, {1}, AlertSettings(own=(print,))])
