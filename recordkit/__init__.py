@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         summary as summary,
         verify_all as verify_all,
     )
+    from .fleet.recording import Fleet as Fleet, record_all as record_all
     from .fleet.videos import Videos as Videos, open_all as open_all
     from .keeping.keep import keep as keep
     from .keeping.pins import pin as pin, unpin as unpin
@@ -125,6 +126,7 @@ _NAMES = {
         "SettingsError SourceError StateError StillRecordingError TapError WorkerError WriteError"
     ),
     ".fleet.many": "export_all frames_all recover_all summary verify_all",
+    ".fleet.recording": "Fleet record_all",
     ".fleet.videos": "Videos open_all",
     ".keeping.keep": "keep",
     ".keeping.pins": "pin unpin",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +19,9 @@ _AHEAD = 2
 """Tasks that are with the scheduler for each thread of a worker: none waits for its next."""
 _LONGEST_WAIT_S = 30.0
 _MOST_TOLD = 3
+_SLOTS = "slots"
+_LONGEST_ANSWER_S = 4.0
+_SITE = "recordkit_site"
 
 
 def is_client(engine: Any) -> bool:  # noqa: ANN401 - whatever a caller gives
@@ -146,3 +149,68 @@ def _probe() -> Callable[[], str | None]:
         return found
 
     return version
+
+
+class ClusterSites:
+    """The workers of a cluster as machines that record: asked beside their tasks, which may take long.
+
+    Raises FleetError if the scheduler is not there, has no workers, or one of them cannot be used.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - a distributed.Client
+        self._cluster = Cluster(client)
+        self._client = client
+        self._ready: set[str] = set()
+        self._cluster.check()
+
+    def living(self) -> dict[str, float | None]:
+        """The workers by address, with their resource ``slots``. Raises FleetError."""
+        self._cluster.check_connection()
+        try:
+            workers = self._client.scheduler_info()["workers"]
+        except OSError as error:
+            raise FleetError(self._cluster.name, f"does not answer: {error}") from error
+        return {address: one.get("resources", {}).get(_SLOTS) for address, one in workers.items()}
+
+    def ask(self, questions: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """The answers of those that answer in time. Raises FleetError."""
+        import asyncio
+
+        client, ready = self._client, self._ready
+
+        async def ask_one(address: str, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - an answer, or an error
+            if address not in ready:
+                await client.run(take_part, workers=[address], asynchronous=True)
+                ready.add(address)
+            # Past client.run, of which each worker notes each call in its log.
+            message = {"op": _SITE, "asked": asked}
+            found = await client.scheduler.broadcast(msg=message, workers=[address], on_error="return_pickle")
+            return found.get(address)
+
+        async def ask_in_time(address: str, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - likewise
+            return await asyncio.wait_for(ask_one(address, asked), _LONGEST_ANSWER_S)
+
+        async def ask_all() -> list[Any]:
+            return await asyncio.gather(*(ask_in_time(*one) for one in questions.items()), return_exceptions=True)
+
+        try:
+            found = client.sync(ask_all)
+        except (OSError, RuntimeError) as error:
+            raise FleetError(self._cluster.name, f"does not answer: {error}") from error
+        return {address: one for address, one in zip(questions, found, strict=True) if isinstance(one, dict)}
+
+
+def take_part(dask_worker: Any) -> None:  # noqa: ANN401 - a distributed.Worker
+    """Let a worker answer what its ``Site`` is asked, in a thread: its loop goes on, and so do its tasks."""
+    import asyncio
+
+    from .site import Site
+
+    if _SITE in dask_worker.handlers:
+        return
+    site = Site("continue")
+
+    async def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        return await asyncio.to_thread(site.answer, asked)
+
+    dask_worker.handlers[_SITE] = answer

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from recordkit.background.process import WorkerProcess
@@ -69,3 +70,11 @@ def lay_archive(folder: Path) -> Path:
     (folder / "day" / "words.ts").write_text("not media at all\n" * 200)
     (folder / "gone.ts").symlink_to(folder / "nowhere")
     return folder
+
+
+def until(there: Callable[[], bool]) -> None:
+    """Wait for what other processes do; the time is a guard against hanging only."""
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)

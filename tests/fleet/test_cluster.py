@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,18 +15,18 @@ import pytest
 from distributed.scheduler import KilledWorker
 
 import recordkit as rk
-from recordkit.fleet import cluster, many
+from recordkit.fleet import cluster, many, recording
 from recordkit.fleet.cluster import Cluster, is_client, run_at
 from recordkit.fleet.task import Task
 from recordkit.version import __version__
-from tests.fleet.driving import Here, lay_archive
+from tests.fleet.driving import Here, lay_archive, until
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[distributed.Client]:
-    """A worker in a process of its own."""
+    """Two workers in processes of their own."""
     with (
-        distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
         distributed.Client(local) as made,
     ):
         yield made
@@ -138,3 +140,23 @@ def test_a_client_is_known_without_dask_being_imported() -> None:
         Cluster(asynchronous)
     code = "import sys, recordkit.fleet.many; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=path(), check=False).returncode == 0
+
+
+def test_a_recording_outlives_its_worker_and_is_found_again(
+    client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_STEP_S", 0.05)
+    sources = {"door": rk.Synthetic(width=64, height=48, fps=25, audio=False)}
+    fleet = rk.record_all(sources, tmp_path / "{name}.ts", engine=client)
+    until(lambda: fleet.figures["state"].tolist() == ["recording"])
+    address = fleet.figures.loc["door", "worker"]
+    before = fleet.figures["process"].tolist()
+    os.kill(client.run(os.getpid, workers=[address])[address], signal.SIGKILL)
+    until(lambda: fleet.figures.loc["door", "worker"] not in (address, ""))
+    assert fleet.figures["process"].tolist() == before
+    fleet.close()
+    with rk.record_all(sources, tmp_path / "{name}.ts", engine=client) as again:
+        until(lambda: again.figures["state"].tolist() == ["recording"])
+        assert again.figures["process"].tolist() == before
+    assert again.events["what"].tolist().count("found again") == 1
+    assert rk.verify_all(tmp_path, engine=client, progress=False)["ok"].tolist() == [True]

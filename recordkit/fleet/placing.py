@@ -1,0 +1,279 @@
+"""Which source records where: placed by the room there is, found again, placed anew when its machine is gone.
+
+No thread and no clock in here: ``step`` is called again and again, with what the machines answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..names import suffix_of
+from ..recorder.admission import DESCRIPTORS
+from .site import Standing
+
+GONE_AFTER_S = 6.0
+"""So long nobody may know anything of a recording before its machine is taken for gone."""
+AGAIN_AFTER_S = 5.0
+"""So long a machine that refused is not asked again, nor is a recovery that could not be done."""
+_LEAST_FREE_BYTES = 256 * 1024 * 1024
+_RECORDS = frozenset({"starting", "recording", "degraded", "stopping"})
+_ENDED = frozenset({"stopped", "done", "failed", "left"})
+
+
+class Sites(Protocol):
+    """The machines that may record."""
+
+    def living(self) -> dict[str, float | None]:
+        """Their addresses, and how many recordings each takes at most; None: as many as there is room for."""
+
+    def ask(self, questions: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """The answers of those that answered, as ``Site.answer`` returns them."""
+
+
+@dataclass(slots=True)
+class Placed:
+    """A source: where it records, what is known of it, since when."""
+
+    name: str
+    order: dict[str, Any]
+    first_path: str
+    state: str = "waiting"
+    attempt: int = 0
+    site: str | None = None
+    machine: str | None = None
+    standing: Standing = field(default_factory=dict)
+    seen_s: float = 0.0
+    lost_s: float | None = None
+    silent_s: float | None = None
+    refused: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Where it records now: each time it is placed anew into another file."""
+        if self.attempt <= 1:
+            return self.first_path
+        suffix = suffix_of(self.first_path)
+        return f"{self.first_path.removesuffix(suffix)}-{self.attempt}{suffix}"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self.state in _ENDED
+
+
+@dataclass(slots=True)
+class _Lost:
+    """A partial that is to be recovered: whose it is, who is asked, and not before when."""
+
+    name: str
+    site: str | None
+    at_s: float
+
+
+class Placing:
+    """Keeps ``sources`` recorded on ``sites``; ``on_event`` gets a row of what happened to one."""
+
+    def __init__(
+        self,
+        sources: Iterable[Placed],
+        sites: Sites,
+        memory_bytes: int,
+        on_event: Callable[[dict[str, Any]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.sources = list(sources)
+        self.is_stopping = False
+        self._sites = sites
+        self._memory_bytes = memory_bytes
+        self._on_event = on_event
+        self._clock = clock
+        self._rooms: dict[str, dict[str, Any]] = {}
+        self._lost: dict[str, _Lost] = {}
+        self._folders = sorted({str(Path(one.first_path).parent) for one in self.sources})
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all sources have, and nothing is left to recover."""
+        return all(one.has_ended for one in self.sources) and not self._lost
+
+    def step(self) -> None:
+        """Ask all machines, and do what follows from their answers."""
+        living = self._sites.living()
+        for lost in self._lost.values():
+            lost.site = lost.site if lost.site in living else _next(lost.site, living)
+        questions = {address: self._question(address, living) for address in living}
+        answers = self._sites.ask(questions)
+        now = self._clock()
+        self._rooms = {address: answer["room"] for address, answer in answers.items()}
+        for one in self._looked_for:
+            self._look(one, answers, now)
+        for path in list(self._lost):
+            self._look_for(path, answers, now)
+        waiting = [one for one in self.sources if one.site is None and not one.has_ended]
+        if self.is_stopping:
+            for one in waiting:
+                one.state = "stopped"
+        elif waiting:
+            self._place(waiting, living, now)
+
+    @property
+    def _looked_for(self) -> list[Placed]:
+        """Those that record, and those that may do so from an earlier call."""
+        return [one for one in self.sources if not one.has_ended and (one.site is not None or not one.attempt)]
+
+    def _question(self, address: str, living: Mapping[str, float | None]) -> dict[str, Any]:
+        asked, now = self._looked_for, self._clock()
+        return {
+            "folders": self._folders,
+            # One whose worker does not answer is looked for by all.
+            "watch": [one.path for one in asked if one.site in (None, address) or self._is_orphan(one, living)],
+            "stop": [one.path for one in asked if self.is_stopping and one.site == address],
+            "recover": [path for path, lost in self._lost.items() if lost.site == address and lost.at_s <= now],
+        }
+
+    def _is_orphan(self, one: Placed, living: Mapping[str, float | None]) -> bool:
+        return one.site not in living or one.site not in self._rooms
+
+    def _look(self, one: Placed, answers: Mapping[str, dict[str, Any]], now: float) -> None:
+        """What the answers say of a recording."""
+        own = answers.get(one.site or "")
+        if own is not None:
+            one.machine = own["room"]["machine"]
+            self._believe(one, own["standings"].get(one.path, {"state": "absent"}), now)
+            return
+        # Of a worker that did not answer just now nobody else has been asked yet.
+        told = {
+            address: answer["standings"][one.path]
+            for address, answer in answers.items()
+            if one.path in answer["standings"]
+        }
+        for address, standing in told.items():
+            machine = answers[address]["room"]["machine"]
+            if standing["state"] in _RECORDS:
+                whose = "an earlier call had placed it" if one.site is None else f"its worker {one.site} is gone"
+                self._tell(one, "found again", f"{whose}, the recording goes on", address, now)
+                one.site, one.machine, one.attempt = address, machine, max(one.attempt, 1)
+            # That a process is gone, or its file, is known on its own machine alone.
+            elif one.site is None or not (machine == one.machine or standing["state"] in _ENDED):
+                continue
+            self._believe(one, standing, now)
+            return
+        if one.site is not None and told:
+            self._wait_for(one, told.values(), now)
+
+    def _wait_for(self, one: Placed, told: Iterable[Standing], now: float) -> None:
+        """Nobody is on its machine: it is alive as long as its file grows, as others see it."""
+        size = max(standing["partial_bytes"] or 0 for standing in told)
+        if size > (one.standing.get("partial_bytes") or 0):
+            one.standing["partial_bytes"], one.seen_s = size, now
+        one.state = "silent"
+        one.silent_s = now if one.silent_s is None else one.silent_s
+        unseen_s = now - one.seen_s
+        if unseen_s >= GONE_AFTER_S:
+            self._lose(one, f"nothing was heard of {one.site} for {unseen_s:.0f} s, nor did its file grow", now)
+        elif self.is_stopping and now - one.silent_s >= GONE_AFTER_S:
+            detail = "it goes on: there is no worker on its machine that could stop it"
+            self._tell(one, "left", detail, one.site, now)
+            one.state = "left"
+
+    def _believe(self, one: Placed, standing: Standing, now: float) -> None:
+        state = standing["state"]
+        if state == "refused":
+            one.refused[one.site or ""] = now
+            self._tell(one, "refused", standing["problem"], one.site, now)
+            one.site, one.state, one.attempt = None, "waiting", one.attempt - 1
+        elif state in ("died", "absent"):
+            self._lose(one, standing.get("problem") or "nothing of it is there any more", now)
+        elif state == "away":
+            one.state = "silent"
+        else:
+            if state in ("recording", "degraded") and one.state in ("starting", "waiting"):
+                self._tell(one, "recording", "", one.site, now, one.lost_s)
+                one.lost_s = None
+            elif state == "failed":
+                self._tell(one, "failed", standing["problem"], one.site, now)
+            one.state, one.standing, one.seen_s, one.silent_s = state, standing, now, None
+
+    def _lose(self, one: Placed, why: str, now: float) -> None:
+        """Its recording has ended without a commit: what there is is recovered, and the source placed anew."""
+        self._tell(one, "lost", why, one.site, now)
+        self._lost[one.path] = _Lost(one.name, one.site, now)
+        one.lost_s = one.seen_s if one.lost_s is None else one.lost_s
+        if one.site is not None:
+            one.refused[one.site] = now
+        one.site, one.machine, one.state, one.silent_s = None, None, "waiting", None
+
+    def _look_for(self, path: str, answers: Mapping[str, dict[str, Any]], now: float) -> None:
+        """Whether somebody has recovered a partial, or could not."""
+        lost = self._lost[path]
+        answer = answers.get(lost.site or "")
+        found = None if answer is None else answer["recovered"].get(path)
+        if found is None:
+            return
+        if found["outcome"] is None:
+            lost.site, lost.at_s = _next(lost.site, answers), now + AGAIN_AFTER_S
+        else:
+            del self._lost[path]
+            self._on_event({"name": lost.name, "what": "recovered", "path": path, "worker": lost.site, **found})
+
+    def _place(self, waiting: list[Placed], living: Mapping[str, float | None], now: float) -> None:
+        orders: dict[str, list[dict[str, Any]]] = {}
+        for one in waiting:
+            address = self._room_for(one, living, now)
+            if address is None:
+                if one.state != "no room" and self._rooms:
+                    one.state = "no room"
+                    self._tell(one, "no room", f"on none of {len(living):,} workers", None, now)
+                continue
+            one.attempt += 1
+            one.site, one.state, one.seen_s = address, "starting", now
+            one.standing = {"state": "starting"}
+            orders.setdefault(address, []).append(one.order | {"path": one.path})
+            self._tell(one, "placed", "", address, now)
+        if orders:
+            self._sites.ask({address: {"begin": some} for address, some in orders.items()})
+
+    def _room_for(self, one: Placed, living: Mapping[str, float | None], now: float) -> str | None:
+        """The machine with the fewest recordings that has room, and of these that with the most memory."""
+        best: tuple[int, int] | None = None
+        found = None
+        for address, slots in living.items():
+            count = sum(other.site == address and not other.has_ended for other in self.sources)
+            room = self._rooms.get(address)
+            # One that just lost it, or refused it, is asked last.
+            recent = now - one.refused.get(address, -AGAIN_AFTER_S) < AGAIN_AFTER_S
+            if room is None or (slots is not None and count >= slots) or not self._has_room(room):
+                continue
+            rank = (count + 1000 * recent, -(room["memory_bytes"] or 0))
+            if best is None or rank < best:
+                best, found = rank, address
+        return found
+
+    def _has_room(self, room: Mapping[str, Any]) -> bool:
+        needs = {"memory_bytes": self._memory_bytes, "descriptors": DESCRIPTORS, "free_bytes": _LEAST_FREE_BYTES}
+        return all(room[name] is None or room[name] >= need for name, need in needs.items())
+
+    def _tell(
+        self, one: Placed, what: str, detail: str, site: str | None, now: float, since_s: float | None = None
+    ) -> None:
+        without_s = None if since_s is None else round(now - since_s, 3)
+        self._on_event(
+            {
+                "name": one.name,
+                "what": what,
+                "path": one.path,
+                "worker": site,
+                "detail": detail,
+                "without_s": without_s,
+            }
+        )
+
+
+def _next(site: str | None, sites: Iterable[str]) -> str | None:
+    """Who is asked after ``site``: one after the other."""
+    addresses = sorted(sites)
+    behind = [address for address in addresses if site is not None and address > site]
+    return next(iter(behind or addresses), None)
