@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 from typer.main import get_group
@@ -22,7 +23,7 @@ from tests.media import make_clip
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-FRAMES, ARCHIVE, RECORDING, BACKGROUND, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FRAMES, ARCHIVE, FLEET, RECORDING, BACKGROUND, ANALYSIS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_example_of_frames_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +49,16 @@ def test_the_example_of_an_archive_runs(tmp_path: Path, monkeypatch: pytest.Monk
     copies = {"archive/day/broken.mp4", "archive/good.mp4", "fixed/day/broken.ts"}
     tables = {"tables/day/broken.parquet", "tables/good.parquet"}
     assert made == {"archive/day/broken.ts", "archive/day/words.ts", "archive/good.ts"} | copies | tables
+
+
+def test_the_example_of_a_fleet_asks_for_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That cameras are recorded on a cluster is tested elsewhere."""
+    fleet = create_autospec(recordkit.Fleet, instance=True)
+    record_all = create_autospec(recordkit.record_all, return_value=fleet)
+    monkeypatch.setattr(recordkit, "record_all", record_all)
+    exec(FLEET, {"rk": recordkit, "client": None})  # noqa: S102 - our own README
+    assert list(record_all.call_args.args[0]) == ["door", "hall"]
+    fleet.stop.assert_called_once()
 
 
 def test_the_recording_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

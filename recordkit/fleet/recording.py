@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -155,13 +155,11 @@ class Fleet:
     recovered. Those of a cluster go on when this program ends; the same call finds them again.
     """
 
-    def __init__(
-        self, placed: list[Placed], sites: Sites, memory_bytes: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, placed: list[Placed], sites: Sites, memory_bytes: int) -> None:
         self._events: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._failure: FleetError | None = None
-        self._placing = Placing(placed, sites, memory_bytes, self._note, clock)
+        self._placing = Placing(placed, sites, memory_bytes, self._note, time.monotonic)
         self._closing, self._ended = threading.Event(), threading.Event()
         self._placing.step()
         self._thread = threading.Thread(target=self._run, name="recordkit-fleet", daemon=True)
