@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 
 import av
 
@@ -39,9 +40,20 @@ class Feed:
 
     It ends when the source does, when each stream has given its ``seconds``, or when ``stop`` is set. Then
     ``ended`` is set; ``error`` says what the source failed with, ``ended_because`` why it ended too early.
+    Without ``video`` or ``audio`` what it has of that is left out.
     """
 
-    def __init__(self, source: Source, seconds: float | None, stop: threading.Event, clock: Clock) -> None:
+    def __init__(
+        self,
+        source: Source,
+        seconds: float | None,
+        stop: threading.Event,
+        clock: Clock,
+        *,
+        video: bool = True,
+        audio: bool = True,
+    ) -> None:
+        self._wants = {True: video, False: audio}
         self.ended = threading.Event()
         self.error: RecordkitError | None = None
         self._source = source
@@ -129,10 +141,11 @@ class Feed:
         )
         try:
             with self._source.open() as given:
-                self._given = given
+                self._given = self._wanted(given)
                 self._opened.set()
                 self._may_begin.wait()
                 if self._recorder is not None:
+                    given = self._given
                     has_ended = self._feed(given, self._recorder)
                     if has_ended or given.is_live:
                         self._tell_lacking(given, self._recorder)
@@ -146,6 +159,14 @@ class Feed:
             self.error = fault
             self._opened.set()
             self.ended.set()
+
+    def _wanted(self, given: OpenSource) -> OpenSource:
+        """What the source gives of what is to be recorded. Raises SourceError if that is nothing."""
+        video, audio = given.has_video and self._wants[True], given.has_audio and self._wants[False]
+        if not (video or audio) and (given.has_video or given.has_audio):
+            has, lacks = ("video", "audio") if given.has_video else ("audio", "video")
+            raise SourceError(self._source.name, f"has {has} alone, and {lacks} alone is to be recorded")
+        return replace(given, has_video=video, has_audio=audio)
 
     def _tell_end(self, given: OpenSource, recorder: Recorder) -> None:
         """A connection that was closed looks like an end: say so, and if it is none call it what it is."""
@@ -173,6 +194,8 @@ class Feed:
                     item = item._replace(captured=Captured(due_ns, CapturedBy.DEVICE, _DUE_ERROR_S))
             media = item.media
             key = (_is_video(media), item.stream)
+            if not self._wants[key[0]]:
+                continue
             # A live source gives what it has received, all of it, and then ends by itself.
             if (self._stop.is_set() and given.live is None) or self._is_full(media, key, recorder):
                 return False

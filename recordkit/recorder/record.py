@@ -61,7 +61,7 @@ def record(
     maybe(function)("on_start", on_start)
     on_progress = maybe(function)("on_progress", on_progress) or cell_progress()
     progress = Onlooker("on_progress")
-    feed = Feed(media, length_s, stop, made.clock)
+    feed = Feed(media, length_s, stop, made.clock, video=made.video is not None, audio=bool(made.audio))
     given = feed.open()
     try:
         recorder = Recorder.of(_fitting(made, given), shared)

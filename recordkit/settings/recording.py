@@ -33,6 +33,8 @@ from .filing import Keep, Ring, Segments
 from .media import AudioCodec, AudioSettings, VideoSettings
 
 LONGEST_MARK = 500
+_TWO_MOMENTS = (datetime(2001, 2, 3, 4, 5, 6, 7, UTC), datetime(2112, 11, 10, 21, 32, 43, 54, UTC))
+"""They have nothing in common that strftime could write."""
 
 Durability = Literal["flush", "process"]
 OnDiskFull = Literal["stop", "wait"]
@@ -200,11 +202,13 @@ class RecordingSettings:
         advice = "put {start:%Y-%m-%d_%H-%M-%S} or {number:04d} into it, so that each segment has a name of its own"
         try:
             named = segment_fields(str(self.path))
-            segment_name(str(self.path), datetime.now(UTC), 1)
+            names = {segment_name(str(self.path), moment, 1) for moment in _TWO_MOMENTS}
         except (ValueError, KeyError) as error:
             raise SettingsError("path", str(self.path), f"{error}: {advice}") from error
         if not named:
             raise SettingsError("path", str(self.path), advice)
+        if "start" in named and len(names) == 1:
+            raise SettingsError("path", str(self.path), f"its {{start}} is the same at all times: {advice}")
         if not isinstance(self.flush_log, bool) and self.flush_log.suffix:
             raise SettingsError(
                 "flush_log", str(self.flush_log), "each segment has a log of its own: give a folder"

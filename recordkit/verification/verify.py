@@ -269,7 +269,8 @@ def _read(path: Path, check: Check | ChunkCheck | SoundCheck, on_progress: Progr
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait, and a device may have no end
-            raise SourceError(str(path), "is not a regular file")
+            advice = "is a folder: verify_all() checks all files in it"
+            raise SourceError(str(path), advice if stat.S_ISDIR(status.st_mode) else "is not a regular file")
         with path.open("rb", buffering=0) as file:
             hold_shared(file.fileno())
             while count := file.readinto(buffer):

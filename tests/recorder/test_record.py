@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import av
 import pytest
@@ -104,6 +105,19 @@ def test_seconds_are_those_of_the_media(seconds: float, count: int, tmp_path: Pa
     assert read_back(recording.path).lost == 0
     # Audio comes in chunks of 20 ms, and AAC in units of 1024 samples after one of priming.
     assert seconds <= recording.duration_s <= seconds + 0.02 + 2 * 1024 / 48_000
+
+
+@pytest.mark.parametrize(("name", "settings"), [("talk.wav", {}), ("talk.ts", {"video": None})])
+def test_video_that_is_not_to_be_recorded_is_left_out_without_a_word(
+    tmp_path: Path, name: str, settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    recording = record(synthetic(seconds=1), tmp_path / name, **settings)
+    assert recording.duration_s == pytest.approx(1, abs=0.05)
+    assert not [one for one in caplog.records if one.levelname == "WARNING"]
+    assert "degraded" not in set(recording.events["kind"])
+    with pytest.raises(SourceError, match="has video alone, and audio alone is to be recorded"):
+        record(synthetic(seconds=1, audio=False), tmp_path / f"none-{name}", **settings)
+    assert not list(tmp_path.glob("none*"))
 
 
 def test_the_loop_that_waits_for_the_recording_is_not_said_to_lag(tmp_path: Path) -> None:

@@ -278,3 +278,18 @@ def test_laying_waits_for_no_commit(tmp_path):
     assert units == 40
     assert "1.recording.ts" in names
     assert [one.committed for one in made.segments] == [True] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("talk.ts", "each segment has a name of its own"),
+        ("{foo}.ts", "{foo} is no field of it"),
+        ("{start:%Q}.ts", "is the same at all times"),
+        ("{start:%Z} {number}.ts", "is the same at all times"),
+        ("{start:%Y/%m}.ts", "is no part of a name"),
+    ],
+)
+def test_a_pattern_that_tells_no_files_apart_is_refused(tmp_path, name, words):
+    with pytest.raises(SettingsError, match=words):
+        rk.Recorder(tmp_path / name, segments=rk.Segments(every=1))

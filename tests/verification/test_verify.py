@@ -360,6 +360,8 @@ def test_files_that_cannot_be_read(tmp_path):
         assert raised.value.source == str(path)
     with pytest.raises(SourceError):
         verify("/dev/zero")
+    with pytest.raises(SourceError, match="is a folder: verify_all"):
+        verify(tmp_path)
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(SourceError):
