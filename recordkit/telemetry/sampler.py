@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import asyncio
 
 _RATE_WINDOW_S = 60.0
+_LEAST_WINDOW_S = 10.0
 _TAIL_STEP_BYTES = 1024 * 1024
 """Less than the smallest tail takes."""
 _LISTINGS = 2
@@ -121,7 +122,10 @@ class Sampler:
     def _full_in_s(
         self, now: float, file_bytes: int | None, free_bytes: int | None, room_bytes: int | None
     ) -> float | None:
-        """Seconds until the disk is full, at the rate at which it filled, or we wrote, in the last minute."""
+        """Seconds until the disk is full, at the rate at which we wrote, or it filled, in the last minute.
+
+        What others do in a moment says nothing yet of what they will do.
+        """
         if file_bytes is None or free_bytes is None or room_bytes is None:
             return None
         self._disk.append((now, file_bytes, room_bytes))
@@ -130,7 +134,9 @@ class Sampler:
         then, file_then, room_then = self._disk[0]
         if now <= then:
             return None
-        rate = max(file_bytes - file_then, room_then - room_bytes) / (now - then)
+        rate = max(
+            (file_bytes - file_then) / (now - then), (room_then - room_bytes) / max(now - then, _LEAST_WINDOW_S)
+        )
         return free_bytes / rate if rate > 0 else None
 
 

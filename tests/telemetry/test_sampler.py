@@ -87,9 +87,13 @@ def test_seconds_until_the_disk_is_full(rig, path):
     path.write_bytes(b"x" * 1000)
     # By what we write, where the system tells of free space with a delay.
     assert rig.sample().full_in_s == pytest.approx(10**9 / 1000)
-    # By what is taken from the disk, whoever takes it.
-    rig.system.free = 10**9 - 200_000
-    assert rig.sample().full_in_s == pytest.approx(rig.system.free / 100_000)
+    # By what is taken from the disk, whoever takes it: what others took in a moment counts as if it took ten seconds.
+    rig.system.free -= 200_000
+    assert rig.sample().full_in_s == pytest.approx(rig.system.free / 20_000)
+    for _ in range(18):
+        rig.system.free -= 100_000
+        rig.sample()
+    assert rig.sample(advance_s=0).full_in_s == pytest.approx(rig.system.free / 100_000)
 
 
 def test_only_the_last_minute_counts(rig, path):
@@ -253,4 +257,4 @@ def test_room_that_a_tail_takes_is_no_growth(rig, path):
     rig.system.free += taken
     assert rig.sample().full_in_s is None
     rig.system.free -= 30_000
-    assert rig.sample().full_in_s == pytest.approx(rig.system.free / 10_000)
+    assert rig.sample().full_in_s == pytest.approx(rig.system.free / 3_000)
