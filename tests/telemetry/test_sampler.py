@@ -87,7 +87,7 @@ def test_seconds_until_the_disk_is_full(rig, path):
     path.write_bytes(b"x" * 1000)
     # By what we write, where the system tells of free space with a delay.
     assert rig.sample().full_in_s == pytest.approx(10**9 / 1000)
-    # By what is taken from the disk, whoever takes it: what others took in a moment counts as if it took ten seconds.
+    # By what is taken from the disk, whoever takes it: as if what others took in a moment took ten seconds.
     rig.system.free -= 200_000
     assert rig.sample().full_in_s == pytest.approx(rig.system.free / 20_000)
     for _ in range(18):
