@@ -17,9 +17,9 @@ T = TypeVar("T")
 _NO_STREAM = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item(Generic[T]):
-    """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none).
+    """One thing queued: of stream ``index``, at source time ``ticks`` (None: it has none). Nobody changes it.
 
     ``arrival`` is when it came, in ticks of the monotonic clock, if it is live media.
     ``dropped`` counts the items of its stream that were dropped right before it, ``discontinuity`` says that media
@@ -130,14 +130,13 @@ class Intake(Generic[T]):
                 self.changed.notify_all()
             return True
 
-    def gather(self) -> bool:
-        """Whoever takes is told of what is put from now on at ``hand_over``; False if that is so already.
+    def gather(self) -> None:
+        """Whoever takes is told of what is put from now on at ``hand_over``.
 
         For who puts several items at a time, and would have to wait for the thread that it wakes with the first.
         """
         with self.changed:
-            was_gathering, self._gathers = self._gathers, True
-            return not was_gathering
+            self._gathers = True
 
     def hand_over(self) -> None:
         """Tell of what was put since ``gather``."""

@@ -67,9 +67,9 @@ class Fed(Standing):
         """Call ``follower`` no more."""
         self._parts.instruments.unfollow(follower)
 
-    def gather(self) -> bool:
+    def gather(self) -> None:
         """The recorder's thread is told of what is written from now on at ``hand_over``; see Intake."""
-        return self._parts.intake.gather()
+        self._parts.intake.gather()
 
     def hand_over(self) -> None:
         """Let the recorder's thread know of what was written since ``gather``."""

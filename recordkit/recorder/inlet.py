@@ -80,12 +80,17 @@ class Change:
 
 
 class Inlet:
-    """The Sink of a Listener. A recorder that has failed takes nothing, and says why when it is stopped."""
+    """The Sink of a Listener. A recorder that has failed takes nothing, and says why when it is stopped.
 
-    def __init__(self, recorder: Recorder) -> None:
+    ``soon`` lets the event loop call something once what it is at now is done.
+    """
+
+    def __init__(self, recorder: Recorder, soon: Callable[[Callable[[], None]], object]) -> None:
         self._recorder = recorder
+        self._soon = soon
         self._change: Change | None = None
         self._refused: type[RecordkitError] | None = None
+        self._gathering: Recorder | None = None
 
     def change(self, change: Change) -> None:
         """Let what comes go where ``change`` says."""
@@ -100,19 +105,27 @@ class Inlet:
     def put(self, unit: EncodedUnit, stream: int) -> bool:
         """See Sink."""
         recorder = self._recorder_of((unit.is_video, stream), unit.ticks, is_entry=unit.is_entry)
-        if recorder.gather():
-            # Units come several at a time: its thread takes them together once this turn of the loop is over.
-            asyncio.get_running_loop().call_soon(recorder.hand_over)
-        return self._written(recorder, lambda: recorder.write_unit(unit, stream, live=True))
+        if recorder is not self._gathering:
+            self._gather(recorder)
+        try:
+            return recorder.write_unit(unit, stream, live=True)
+        except RecordkitError as error:
+            return self._refused_by(recorder, error)
 
     def put_early(self, unit: EncodedUnit | None, stream: int) -> bool:
         """See Reception."""
-        return self._written(self._recorder, lambda: self._recorder.write_early(unit, stream))
+        try:
+            return self._recorder.write_early(unit, stream)
+        except RecordkitError as error:
+            return self._refused_by(self._recorder, error)
 
     def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
         """See Sink."""
         recorder = self._recorder_of((isinstance(frame, VideoFrame), stream), ticks, is_entry=True)
-        return self._written(recorder, lambda: recorder.write(frame, stream, ticks=ticks, live=True))
+        try:
+            return recorder.write(frame, stream, ticks=ticks, live=True)
+        except RecordkitError as error:
+            return self._refused_by(recorder, error)
 
     def note(self, kind: EventKind, **fields: Field) -> None:
         """See Sink."""
@@ -126,12 +139,20 @@ class Inlet:
             return self._recorder
         return change.following
 
-    def _written(self, recorder: Recorder, write: Callable[[], bool]) -> bool:
-        try:
-            return write()
-        except RecordkitError as error:
-            if self._refused is not type(error):
-                self._refused = type(error)
-                log.error("%s: nothing is recorded any more: %s", recorder.final_output_path.name, error)
-            # To ask for keyframes would mend nothing.
-            return True
+    def _gather(self, recorder: Recorder) -> None:
+        """Units come several at a time: the recorder's thread takes them once this turn of the loop is over."""
+        self._gathering = recorder
+        recorder.gather()
+
+        def hand_over() -> None:
+            self._gathering = None
+            recorder.hand_over()
+
+        self._soon(hand_over)
+
+    def _refused_by(self, recorder: Recorder, error: RecordkitError) -> bool:
+        if self._refused is not type(error):
+            self._refused = type(error)
+            log.error("%s: nothing is recorded any more: %s", recorder.final_output_path.name, error)
+        # To ask for keyframes would mend nothing.
+        return True

@@ -307,7 +307,7 @@ class _Tap:
 
     def __init__(self, owner: MediaRecorder, clock: Clock | None) -> None:
         self.owner = owner
-        self.inlet = Inlet(owner.recorder)
+        self.inlet = Inlet(owner.recorder, lambda call: asyncio.get_running_loop().call_soon(call))
         self.listener = Listener(
             self.inlet,
             lambda track, error: self.owner._track_ended(track, error),

@@ -389,9 +389,10 @@ class Recorder(Fed):
         captured: CapturedLike | None = None,
         discontinuity: bool = False,
     ) -> bool:
-        self._refuse_writer_thread()
+        if self._settings.overflow == "block":
+            self._refuse_writer_thread()
         taken_at = None if captured is None else captured_of(captured)
-        if live and taken_at is None:
+        if live and taken_at is None and route.stream == VIDEO:
             taken_at = Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL)
         if not self._pausing.takes(route.stream, route.ticks, _shown_at(media, route), entry=route.entry):
             return True

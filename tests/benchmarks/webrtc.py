@@ -113,7 +113,7 @@ async def send(options: argparse.Namespace) -> None:
 class Deaf:
     """Hears packets and does nothing."""
 
-    def packet(self, packet: object) -> bool:
+    def take(self, packets: object) -> bool:
         return False
 
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:

@@ -29,7 +29,7 @@ class Taker:
         return True
 
     def gather(self):
-        return False
+        pass
 
     def write(self, frame, stream, *, ticks):
         self.units.append((frame, stream, ticks))
@@ -49,7 +49,7 @@ def audio(ticks):
 
 def changing(*, has_video=True):
     old, new, begun = Taker("a.ts"), Taker("b.ts"), []
-    into = Inlet(old)
+    into = Inlet(old, [].append)
     change = Change(new, lambda: begun.append(1), has_video=has_video)
     into.change(change)
     return old, new, into, change, begun
@@ -125,25 +125,23 @@ def test_without_a_keyframe_all_stays_as_it_was(comes):
     asyncio.run(run())
 
 
-def test_units_that_come_in_one_turn_of_the_loop_are_handed_over_together(monkeypatch):
-    told = []
-    monkeypatch.setattr(Taker, "gather", lambda taker: not told.append("gathers"))
-    monkeypatch.setattr(Taker, "hand_over", lambda taker: told.append(len(taker.units)), raising=False)
-
-    async def run():
-        into = Inlet(Taker())
-        for ticks in range(3):
+def test_units_that_come_in_one_turn_of_the_loop_are_handed_over_together():
+    told, soon = [], []
+    taker = Taker()
+    taker.gather, taker.hand_over = lambda: told.append("gathers"), lambda: told.append(len(taker.units))
+    into = Inlet(taker, soon.append)
+    for count in (3, 2):
+        for ticks in range(count):
             into.put(audio(ticks), 0)
-            monkeypatch.setattr(Taker, "gather", lambda taker: False)
-        assert told == ["gathers"]
-        await asyncio.sleep(0)
-        assert told == ["gathers", 3]
-
-    asyncio.run(run())
+        assert told.pop() == "gathers"
+        assert told == []
+        soon.pop()()
+        assert soon == []
+        assert told.pop() == len(taker.units)
 
 
 def test_a_recorder_that_takes_nothing_is_told_once(caplog):
-    into = Inlet(Taker(fault=StateError("failed", "recording", "it has ended")))
+    into = Inlet(Taker(fault=StateError("failed", "recording", "it has ended")), [].append)
     assert into.put(video(1), 0)
     assert into.put(video(2), 0)
     assert caplog.text.count("a.ts: nothing is recorded any more") == 1

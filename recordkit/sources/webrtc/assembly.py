@@ -44,10 +44,11 @@ class MediaPacket:
     payload_type: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unit:
     """A whole unit: its first packet, its bytes, whether a decoder can start there, its length in ticks.
 
+    Nobody changes it, as with MediaPacket.
     ``nal_starts`` are as those of an AccessUnit.
     """
 

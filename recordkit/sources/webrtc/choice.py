@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .assembly import MediaPacket
 
 DECISION_S = 0.25
@@ -29,8 +31,14 @@ class SourceChoice:
         self._candidate: MediaPacket | None = None
         self._refused: dict[int, float] = {}
 
-    def put(self, packet: MediaPacket) -> list[MediaPacket]:
-        """Take the next packet; returns those to be taken now, in order of arrival."""
+    def put(self, packets: Sequence[MediaPacket]) -> Sequence[MediaPacket]:
+        """Take the next packets; returns those to be taken now, in order of arrival."""
+        if self._candidate is None and {packet.ssrc for packet in packets} == {self.ssrc}:
+            self._newest_s = packets[-1].arrival_s
+            return packets
+        return [one for packet in packets for one in self._put(packet)]
+
+    def _put(self, packet: MediaPacket) -> list[MediaPacket]:
         now_s = packet.arrival_s
         if packet.ssrc == self.ssrc and self._candidate is None:
             self._newest_s = now_s

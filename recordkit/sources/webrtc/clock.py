@@ -79,6 +79,8 @@ class StreamClock:
         self._samples: deque[int] = deque(maxlen=_REPORTS)
         self._doubtful: deque[int] = deque(maxlen=_FIRM_REPORTS)
         self._early: tuple[int, int, int] | None = None
+        self.transit = 0
+        """What makes the stream's times those of its quickest packets' arrival, in ticks."""
         self._transit: int | None = None
         self._transit_before: int | None = None
         self._transit_since_s = 0.0
@@ -104,12 +106,6 @@ class StreamClock:
     def earliest_ntp_offset(self) -> int:
         """The same by the report that came soonest behind what it tells of."""
         return min(self._samples)
-
-    @property
-    def transit(self) -> int:
-        """What makes the stream's times those of its quickest packets' arrival, in ticks."""
-        known = [one for one in (self._transit, self._transit_before) if one is not None]
-        return min(known, default=0)
 
     def time(self, timestamp: int, rate: int, ssrc: int, arrival_s: float) -> int:
         """The time of a unit as the stream counts, in ticks, unwrapped (see ``place``).
@@ -219,8 +215,10 @@ class StreamClock:
         if self._transit is None or arrival_s - self._transit_since_s > _ARRIVAL_WINDOW_S:
             self._transit_before, self._transit = self._transit, transit
             self._transit_since_s = arrival_s
-        else:
-            self._transit = min(self._transit, transit)
+        elif transit < self._transit:
+            self._transit = transit
+        before = self._transit_before
+        self.transit = self._transit if before is None or self._transit < before else before
 
     def _doubt(self, sample: int) -> None:
         """One report far off is a fault, three that agree are a clock that was set."""

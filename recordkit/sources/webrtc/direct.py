@@ -115,9 +115,11 @@ class DirectTransport:
         """Let a datagram go the way that it has in aioice and aiortc."""
         self._parts.taken(data, _COMPONENT)
 
-    def count(self, packets: int, size: int) -> None:
-        """Let aiortc's statistics know of what was taken."""
+    def hand_on(self, packets: int, size: int) -> None:
+        """Hand on what was taken, and let aiortc's statistics know of it."""
         self._parts.count(packets, size)
+        for receiver in tuple(self.receivers.values()):
+            receiver.hand_on()
 
     def _find(self, key: int) -> Route | None:
         """The way of a source that aiortc has placed, by its first packet, once that was decrypted."""
@@ -144,7 +146,7 @@ class DirectTransport:
             self._drain_sockets()
             self._srtp.buffer[:size] = data
             if self.take(size, 0.0, self._wall()):
-                self.count(1, size)
+                self.hand_on(1, size)
                 return
         self._parts.taken(data, component)
 

@@ -75,14 +75,19 @@ class DirectReceiver:
     def __init__(self, parts: ReceiverParts, stand_in: StandIn) -> None:
         self.parts = parts
         self._stand_in = stand_in
+        self._waiting: list[MediaPacket] = []
+        self._taken_s = 0.0  # when the first of them was taken
         self._sending: set[asyncio.Future[None]] = set()
         self._group: tuple[int, int, int] | None = None  # the first send time, the source, the bytes
         self._group_end = (0, 0)  # the last send time, and when that came in ms
 
     @property
     def is_direct(self) -> bool:
-        """Whether packets are to come here: somebody who reads the track besides needs aiortc to decode."""
-        return self.parts.takes_media and not self._stand_in.is_read
+        """Whether packets are to come here: somebody who reads the track besides needs aiortc to decode.
+
+        That does not change while packets wait to be handed on.
+        """
+        return bool(self._waiting) or (self.parts.takes_media and not self._stand_in.is_read)
 
     @property
     def is_calm(self) -> bool:
@@ -101,7 +106,10 @@ class DirectReceiver:
             return None  # retransmits a source that nobody knows
 
     def take(self, route: Route, header: Header, body: Body, data: memoryview, now_s: float, age_s: float) -> None:
-        """Handle a packet, decrypted into ``data``, which came ``age_s`` before ``now_s`` (Unix time)."""
+        """Handle a packet, decrypted into ``data``, which came ``age_s`` before ``now_s`` (Unix time).
+
+        What there is to record of it waits for ``hand_on``.
+        """
         _, kind, sequence, timestamp, _ = header
         start, end, padding, send_time, capture_ntp = body
         ssrc, parts, wall_s = route.ssrc, self.parts, now_s - age_s
@@ -126,6 +134,8 @@ class DirectReceiver:
             payload = added(route.codec, route.name, data[start:end])
         except ValueError:
             return
+        if not self._waiting:
+            self._taken_s = self._stand_in.clock.monotonic()
         packet = MediaPacket(
             route.name,
             route.rate,
@@ -134,12 +144,17 @@ class DirectReceiver:
             timestamp,
             kind > _LARGEST_TYPE,
             payload,
-            self._stand_in.clock.monotonic() - age_s,
+            self._taken_s - age_s,
             capture_ntp,
             route.payload_type,
         )
-        if self._stand_in.hand_on(packet):
-            self._send(parts.send_pli(ssrc))
+        self._waiting.append(packet)
+
+    def hand_on(self) -> None:
+        """Hand on what was taken since the last call; to be called in the same turn of the loop."""
+        waiting, self._waiting = self._waiting, []
+        if waiting and self._stand_in.hand_on(waiting):
+            self._send(self.parts.send_pli(waiting[-1].ssrc))
 
     def _estimate(self, ssrc: int, send_time: int, arrival_ms: int, size: int) -> None:
         """Let the estimator know of packets in the groups in which it would put them itself, not one by one."""

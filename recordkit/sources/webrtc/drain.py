@@ -60,8 +60,8 @@ class Taker(Protocol):
         """Let a datagram that is neither media nor STUN go its way."""
         ...
 
-    def count(self, packets: int, size: int) -> None:
-        """Count what was taken."""
+    def hand_on(self, packets: int, size: int) -> None:
+        """Hand on and count what was taken."""
         ...
 
 
@@ -144,8 +144,8 @@ class Drain:
             return False
         finally:
             if packets:
-                taker.count(packets, size_of_all)
                 self._has_taken = True
+                taker.hand_on(packets, size_of_all)
 
     def _soon(self, after_s: float) -> None:
         if self._is_told:

@@ -23,14 +23,8 @@ class Numbers(NamedTuple):
     capture_ntp: int | None = None
 
 
-class Body(NamedTuple):
-    """The payload's place, its padding left out, and what extensions say: abs-send-time, abs-capture-time."""
-
-    start: int
-    end: int
-    padding: int = 0
-    send_time: int | None = None
-    capture_ntp: int | None = None
+Body = tuple[int, int, int, int | None, int | None]
+"""Where the payload begins and ends, how much padding is behind it, abs-send-time and abs-capture-time."""
 
 
 def body(data: memoryview, size: int, numbers: Numbers) -> Body | None:
@@ -75,4 +69,4 @@ def body(data: memoryview, size: int, numbers: Numbers) -> Body | None:
         if not padding or padding > size - start:
             return None
         end -= padding
-    return Body(start, end, padding, send_time, capture_ntp) if start <= end else None
+    return (start, end, padding, send_time, capture_ntp) if start <= end else None

@@ -7,6 +7,7 @@ before it is used. direct.py hands packets on before aiortc has handled them, wh
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from aiortc import MediaStreamTrack, RTCRtpReceiver
@@ -43,8 +44,8 @@ def codec_name(codec: Any) -> str:  # noqa: ANN401 - untyped over there
 class Hearing(Protocol):
     """Who hears what a receiver gets; see Tap."""
 
-    def packet(self, packet: MediaPacket) -> bool:
-        """Take a packet; True if a keyframe is to be asked for."""
+    def take(self, packets: Sequence[MediaPacket]) -> bool:
+        """Take packets that came together, one at least; True if a keyframe is to be asked for."""
         ...
 
     def sign(self, packet: object, besides: int = 0) -> None:
@@ -115,20 +116,19 @@ class StandIn:
     def add(self, packet: Any) -> tuple[bool, Any]:  # noqa: ANN401 - as aiortc's own
         """What aiortc calls with each packet: whether to ask for a keyframe, and a frame to decode."""
         codec = self._codecs[packet.payload_type]
-        asks = self.hand_on(
-            MediaPacket(
-                codec_name(codec),
-                codec.clockRate,
-                packet.ssrc,
-                packet.sequence_number,
-                packet.timestamp,
-                bool(packet.marker),
-                packet._data,
-                self.clock.monotonic(),
-                capture_ntp(packet),
-                packet.payload_type,
-            )
+        media = MediaPacket(
+            codec_name(codec),
+            codec.clockRate,
+            packet.ssrc,
+            packet.sequence_number,
+            packet.timestamp,
+            bool(packet.marker),
+            packet._data,
+            self.clock.monotonic(),
+            capture_ntp(packet),
+            packet.payload_type,
         )
+        asks = self.hand_on([media])
         if not self.is_read:
             return asks, None
         was_paused = self._is_paused
@@ -138,14 +138,15 @@ class StandIn:
         wants, frame = self._buffer.add(packet)
         return asks or wants or (was_paused and self._track.kind == "video"), frame
 
-    def hand_on(self, packet: MediaPacket) -> bool:
-        """Give a packet to all taps, see Hearing; returns whether one asks for a keyframe."""
-        self._ssrc = packet.ssrc
+    def hand_on(self, packets: Sequence[MediaPacket]) -> bool:
+        """Give packets that came together to all taps, see Hearing; returns whether one asks for a keyframe."""
+        self._ssrc = packets[-1].ssrc
         if self._leaving is not None:
-            self._stay(packet.ssrc)
+            for packet in packets:
+                self._stay(packet.ssrc)
         asks = False
         for tap in tuple(self.taps):
-            asks |= tap.packet(packet)
+            asks |= tap.take(packets)
         return asks
 
     def request_keyframe(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ...encode.routing import FIRST_AUDIO, VIDEO
@@ -113,18 +113,18 @@ class StreamReception:
         if not self.is_audio:
             self._requests(self._shared.clock.monotonic()).is_wanted = True
 
-    def packet(self, packet: MediaPacket) -> bool:
-        """Take a packet as it comes; True where the sender is to be asked for a keyframe now."""
+    def take(self, packets: Sequence[MediaPacket]) -> bool:
+        """Take packets that came together; True if the sender is to be asked for a keyframe now."""
         if not self._shared.is_open:
             return False
-        for one in self._choice.put(packet):
-            self._take(one)
-        if self.is_audio or packet.ssrc != self._ssrc:
+        self._put_in_order(self._choice.put(packets))
+        newest = packets[-1]
+        if self.is_audio or newest.ssrc != self._ssrc:
             return False
-        return self._requests(packet.arrival_s).with_packet(
-            packet.arrival_s,
-            packet.codec,
-            needs_entry=self._needs_entry or self._is_hopeless(packet.arrival_s),
+        return self._requests(newest.arrival_s).with_packet(
+            newest.arrival_s,
+            newest.codec,
+            needs_entry=self._needs_entry or self._is_hopeless(newest.arrival_s),
             has_units=self._units > 0,
         )
 
@@ -151,8 +151,7 @@ class StreamReception:
 
     def poll(self, now_s: float) -> None:
         """Give up what has been waited for long enough, and ask a silent sender for a keyframe."""
-        for packet in self._choice.poll(now_s):
-            self._take(packet)
+        self._put_in_order(self._choice.poll(now_s))
         self._hand_on(self._reorder.poll(now_s))
         if not self._reorder.is_waiting:
             self._take_units(self._assembly.poll(now_s))
@@ -168,8 +167,7 @@ class StreamReception:
 
     def end(self) -> None:
         """Nothing more will come: what waits is handed on."""
-        for packet in self._choice.flush():
-            self._take(packet)
+        self._put_in_order(self._choice.flush())
         self._hand_on(self._reorder.flush())
         may_stand, dropped = not self._needs_entry, self._assembly.dropped
         self._take_units(self._assembly.flush())
@@ -189,8 +187,9 @@ class StreamReception:
         gap = 0 if self.end_ticks is None else place - self.end_ticks
         seconds = gap / TICKS_PER_SECOND
         # Sequence numbers without a hole, of a sender that lives: nothing moved, and nothing is missing.
-        is_missing = unit.discontinuity or self._shared.signs.was_lifeless(unit.first.arrival_s - seconds)
-        is_gap = seconds > OUTAGE_S and is_missing
+        is_gap = seconds > OUTAGE_S and (
+            unit.discontinuity or self._shared.signs.was_lifeless(unit.first.arrival_s - seconds)
+        )
         if is_gap and not self.is_audio:
             sink.note(EventKind.GAP, stream=self.index, seconds=seconds, filled=False)
         self.end_ticks = place + unit.duration
@@ -248,23 +247,31 @@ class StreamReception:
             self._keyframes = KeyframeRequests(now_s)
         return self._keyframes
 
-    def _take(self, packet: MediaPacket) -> None:
-        if packet.ssrc != self._ssrc:
-            self._take_over(packet)
-        arrival_s, shared, order = packet.arrival_s, self._shared, self._reorder
-        pause_s = shared.signs.heard(arrival_s)
-        if pause_s and (not order.follows(packet.sequence) or shared.signs.was_lifeless(arrival_s - pause_s)):
-            shared.sink.note(EventKind.RECONNECT, seconds=pause_s)
-        self.last_arrival_s = arrival_s
-        self._is_over = False
-        self._fruitless.packet(arrival_s, is_padding=not packet.data)
-        timestamp = packet.timestamp
-        if timestamp != self._newest and signed_difference(timestamp, self._newest, _TIMESTAMP_BITS) > 0:
-            self._newest = timestamp
-        # What is missing can be asked for only now, however long ago this one came.
+    def _put_in_order(self, packets: Sequence[MediaPacket]) -> None:
+        """Take packets of the sources that are recorded, in the order in which they came."""
+        if not packets:
+            return
+        shared, order = self._shared, self._reorder
+        # What is missing can be asked for only now, however long ago these came.
         now_s = shared.clock.monotonic()
-        self._lag_s = now_s - arrival_s
-        self._hand_on(order.put(packet.sequence, packet, now_s))
+        ready: list[InOrder[MediaPacket]] = []
+        for packet in packets:
+            arrival_s, timestamp = packet.arrival_s, packet.timestamp
+            if packet.ssrc != self._ssrc:
+                self._hand_on(ready)
+                self._take_over(packet)
+                ready, order = [], self._reorder
+            pause_s = shared.signs.heard(arrival_s)
+            if pause_s and (not order.follows(packet.sequence) or shared.signs.was_lifeless(arrival_s - pause_s)):
+                shared.sink.note(EventKind.RECONNECT, seconds=pause_s)
+            self._fruitless.packet(arrival_s, is_padding=not packet.data)
+            if timestamp != self._newest and signed_difference(timestamp, self._newest, _TIMESTAMP_BITS) > 0:
+                self._newest = timestamp
+            ready += order.put(packet.sequence, packet, now_s)
+        self.last_arrival_s = packets[-1].arrival_s
+        self._lag_s = now_s - self.last_arrival_s
+        self._is_over = False
+        self._hand_on(ready)
 
     def _take_over(self, packet: MediaPacket) -> None:
         """Begin with another source."""

@@ -12,7 +12,7 @@ all together.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from aiortc import MediaStreamTrack, RTCRtpReceiver
@@ -32,8 +32,8 @@ from .stand_in import StandIn, drain
 class Listening(Protocol):
     """Who hears what a tap gives, in the event loop; see StreamReception."""
 
-    def packet(self, packet: MediaPacket) -> bool:
-        """Take a packet; True where a keyframe is to be asked for."""
+    def take(self, packets: Sequence[MediaPacket]) -> bool:
+        """Take packets that came together, one at least; True if a keyframe is to be asked for."""
         ...
 
     def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
@@ -120,17 +120,19 @@ class Tap:
             self._stand_in.remove(self)
         self._finder = self._stand_in = self._track = self._listening = None
 
-    def packet(self, packet: MediaPacket) -> bool:
-        """Take a packet; True if a keyframe is to be asked for."""
+    def take(self, packets: Sequence[MediaPacket]) -> bool:
+        """Take packets that came together; True if a keyframe is to be asked for."""
         listening = self._listening
         if listening is None:
             return False
         try:
             if self._parameter_sets is None:
                 self._parameter_sets = self._described()
-            if self._parameter_sets and (known := self._parameter_sets.pop(packet.payload_type, None)):
-                listening.learn(known)
-            return listening.packet(packet)
+            if self._parameter_sets:
+                for packet in packets:
+                    if known := self._parameter_sets.pop(packet.payload_type, None):
+                        listening.learn(known)
+            return listening.take(packets)
         except Exception as error:  # noqa: BLE001 - it is handed on, and aiortc would close the whole call
             self.close()
             self._on_error(error)

@@ -9,7 +9,7 @@ def packet(ssrc, at_s):
 
 
 def run(choice, *packets):
-    taken = [one for each in packets for one in choice.put(each)]
+    taken = [one for each in packets for one in choice.put([each])]
     return [(one.ssrc, round(one.arrival_s, 2)) for one in taken + choice.flush()]
 
 
@@ -46,7 +46,7 @@ def test_a_refused_source_takes_over_when_the_one_that_was_kept_is_gone():
     choice = SourceChoice()
     for at_s in times(0, 1):
         for ssrc in (1, 2):
-            choice.put(packet(ssrc, at_s))
+            choice.put([packet(ssrc, at_s)])
     taken = run(choice, *[packet(2, at_s) for at_s in times(1, 3)])
     assert taken[0] == (2, 1.98)
     assert len(taken) == len(times(1, 3)) - 49
@@ -54,18 +54,18 @@ def test_a_refused_source_takes_over_when_the_one_that_was_kept_is_gone():
 
 def test_it_is_decided_by_the_clock_when_nothing_more_comes():
     choice = SourceChoice()
-    assert choice.put(packet(1, 0.0))
-    assert choice.put(packet(2, 0.1)) == []
+    assert choice.put([packet(1, 0.0)])
+    assert choice.put([packet(2, 0.1)]) == []
     assert choice.poll(0.1 + DECISION_S - 0.01) == []
     assert [one.ssrc for one in choice.poll(0.11 + DECISION_S)] == [2]
 
 
 def test_what_is_held_has_a_bound():
     choice = SourceChoice()
-    choice.put(packet(1, 0.0))
+    choice.put([packet(1, 0.0)])
     for _ in range(10_000):
-        choice.put(packet(2, 0.01))
+        choice.put([packet(2, 0.01)])
         assert len(choice._held) < 4096
     for ssrc in range(3, 1000):
-        choice.put(packet(ssrc, 0.02))
+        choice.put([packet(ssrc, 0.02)])
     assert len(choice._refused) <= 64

@@ -51,9 +51,9 @@ class Ear:
     def __init__(self):
         self.packets, self.order, self.asks = [], [], False
 
-    def packet(self, packet):
-        self.packets.append(packet)
-        self.order.append(packet.sequence)
+    def take(self, packets):
+        self.packets.extend(packets)
+        self.order.extend(packet.sequence for packet in packets)
         return self.asks
 
     def report(self, *report):

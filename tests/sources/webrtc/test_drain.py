@@ -46,7 +46,7 @@ class Taker:
         loop = asyncio.get_running_loop()
         loop.call_soon(loop.call_soon, loop.call_soon, handle)
 
-    def count(self, packets, size):
+    def hand_on(self, packets, size):
         self.counted.append((packets, size))
 
 

@@ -75,7 +75,7 @@ class Rig:
         """Deliver (stream, packet) pairs by time of arrival, and poll as the listener does."""
         for stream, packet in sorted(itertools.chain(*streams), key=lambda pair: pair[1].arrival_s):
             self.until(packet.arrival_s)
-            if stream.packet(packet):
+            if stream.take([packet]):
                 self.asked_s.append(packet.arrival_s)
 
     def until(self, now_s):
@@ -336,12 +336,12 @@ def test_what_waited_to_be_read_is_no_still_and_what_is_missing_in_it_is_waited_
     rig.run(pairs[:30])
     rig.clock.advance(5.5)
     for stream, packet in (pair for number, pair in enumerate(pairs[30:480]) if number != 100):
-        stream.packet(packet)
+        stream.take([packet])
     rig.reception.poll()
     assert rig.taker.stood == []
-    rig.video.packet(pairs[130][1])
+    rig.video.take([pairs[130][1]])
     for stream, packet in pairs[480:]:
-        stream.packet(packet)
+        stream.take([packet])
     taker = rig.end()
     assert len(taker.pictures) == 180
     assert rig.reception.counters.lost_packets == 0
@@ -482,9 +482,8 @@ class Hostile:
         if chance() < 0.02:
             self.stream.report(dice.choice((0, 1, 2**64 - 1, dice.randrange(2**64), ntp(now_s))), stamp, self.ssrc)
         data = dice.choice(HEADS) + dice.randbytes(dice.choice((0, 0, 1, 3, 50, 1200)))
-        return self.stream.packet(
-            MediaPacket(*self.coding, self.ssrc, self.sequence & 0xFFFF, stamp, chance() < 0.5, data, now_s)
-        )
+        packet = MediaPacket(*self.coding, self.ssrc, self.sequence & 0xFFFF, stamp, chance() < 0.5, data, now_s)
+        return self.stream.take([packet])
 
 
 @settings(deadline=None, max_examples=60)
@@ -561,7 +560,7 @@ def test_what_is_kept_safe_has_no_hole_when_the_clocks_become_known_with_a_unit(
     more = of(rig.audio, talk(60)[33:], ssrc=2, timestamp=1000, sequence=65_033)
     for stream, packet in more[:5]:
         rig.clock.advance(0.001)
-        stream.packet(packet)
+        stream.take([packet])
     laid = [unit.data for unit, _ in rig.taker.units]
     kept = [unit.data for unit in keeper.units if unit is not None]
     assert None in keeper.units

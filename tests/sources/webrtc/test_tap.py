@@ -29,10 +29,11 @@ class Ear:
         self.signs, self.sets = 0, []
         self.counts, self.goodbyes = [], []
 
-    def packet(self, packet):
-        self.packets.append(packet)
-        if self.fault is not None and len(self.packets) > 5:
-            raise self.fault
+    def take(self, packets):
+        for packet in packets:
+            self.packets.append(packet)
+            if self.fault is not None and len(self.packets) > 5:
+                raise self.fault
         asks, self.asks = self.asks, False
         return asks
 
