@@ -65,17 +65,22 @@ class Connection:
 
     ``before`` are the slots of the connection that this one comes in the place of: its streams take theirs, each
     the one of its coding and language, wherever it stands now. ``lost`` are the slots that none has taken.
+    ``kind`` is the format that that one had.
 
     Raises SourceError where it cannot be opened, or nothing in it can be recorded.
     """
 
     def __init__(
-        self, file: MediaFileSettings, carried: Collection[Codec], before: Sequence[Slot] | None = None
+        self,
+        file: MediaFileSettings,
+        carried: Collection[Codec],
+        before: Sequence[Slot] | None = None,
+        kind: str | None = None,
     ) -> None:
         self._file = file
         self._carried = carried
         self._is_back = before is not None
-        self.container = opened(file, is_back=self._is_back)
+        self.container = opened(file, is_back=self._is_back, kind=kind)
         try:
             self.is_live = is_live(self.container)
             self._packets, self.choice = self._begun()

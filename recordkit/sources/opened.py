@@ -23,15 +23,27 @@ from .media_settings import MediaFileSettings
 from .moved import following_moves
 
 _MOST_SEGMENTS = 10_000
+_LONGEST_LISTENING_S = 24 * 3600
+_SHORT_ANALYSIS_US = 300_000
+"""So long one that is back is looked at before anything is recorded, in a format that names its streams first."""
+_NAMING = {"mpegts", "rtsp"}
 
 
-def opened(file: MediaFileSettings, *, is_back: bool = False) -> InputContainer:
-    """What ``file`` names, open. Raises SourceError, which says why; ``is_back`` if it was open before."""
+def opened(file: MediaFileSettings, *, is_back: bool = False, kind: str | None = None) -> InputContainer:
+    """What ``file`` names, open. Raises SourceError, which says why.
+
+    ``is_back`` if it was open before, in the format ``kind``.
+    """
     options = file.given_options
     if is_back:
         # All that a playlist still has: what came before is left out, and as little as can be is missing.
         options = {"live_start_index": str(-_MOST_SEGMENTS), **options}
+    if kind in _NAMING:
+        options = {"analyzeduration": str(_SHORT_ANALYSIS_US), **options}
     silence_s = LONGEST_SILENCE_S if file.reconnect is None else file.reconnect.silence_s
+    if "listen" in options.get("rtsp_flags", ""):
+        # FFmpeg 8 refuses its own default, which stands for ever.
+        options = {"listen_timeout": str(_LONGEST_LISTENING_S), **options}
     try:
         container = open_media(file.url, kind=file.format, options=options, silence_s=silence_s)
         if file.reconnect is not None and (needed_s := longest_silence_s(container, file, silence_s)) > silence_s:

@@ -170,6 +170,7 @@ class Rejoin:
         return place < last or ahead > 2 * _LEAP + round(1.5 * segment_s * TICKS_PER_SECOND)
 
     def _placed(self, held: list[_Held], segment_s: float, leapt: set[Key] | None) -> Iterator[SourceItem | Gap]:
+        held = self._timed(held)
         newest = {_key(one.item): one for one in held}
         # One damaged time is no new clock.
         if held and (leapt is None or all(self._leaps(key, newest[key], segment_s) for key in leapt)):
@@ -178,6 +179,24 @@ class Rejoin:
             self._repeated = set()
         for one in held:
             yield from self._on(one)
+
+    def _timed(self, held: list[_Held]) -> list[_Held]:
+        """``held``, in which what has no time has that of the next of its stream, less a step.
+
+        Of a camera (RTSP) the first packet may be such a one. Placed where it comes, which is late, it would push
+        all that follows it behind.
+        """
+        following: dict[Key, int] = {}
+        found = []
+        for one in reversed(held):
+            key, ticks = _key(one.item), one.ticks
+            if ticks is None and key in following:
+                ticks = following[key] - (_length(one.item.media) or self._steps.get(key, 0))
+                one = _Held(one.item._replace(media=timed(one.item.media, ticks)), ticks, one.now_s)
+            if ticks is not None:
+                following[key] = ticks
+            found.append(one)
+        return found[::-1]
 
     def _is_known(self, one: _Held) -> bool:
         return one.ticks is not None and self._seen.get(_key(one.item)) == _Seen.of(one)
@@ -265,6 +284,17 @@ def shifted(media: Media, ticks: int) -> Media:
         media.pts += units
     if isinstance(media, av.Packet) and media.dts is not None:
         media.dts += units
+    return media
+
+
+def timed(media: Media, ticks: int) -> Media:
+    """``media``, which has no time, at ``ticks``."""
+    if isinstance(media, EncodedUnit):
+        return replace(media, ticks=ticks)
+    if media.time_base:
+        media.pts = round(ticks * media.time_base.denominator / (TICKS_PER_SECOND * media.time_base.numerator))
+        if isinstance(media, av.Packet):
+            media.dts = media.pts
     return media
 
 

@@ -38,6 +38,7 @@ class Returning:
         self._stop = stop
         self.connection = Connection(file, carried)
         self._slots: tuple[Slot, ...] = ()
+        self._kind: str | None = None
         self._rejoin = Rejoin(file.name, clock)
         self._away_s: float | None = None
         self._because = ""
@@ -60,6 +61,7 @@ class Returning:
             is_over = yield from self._until_it_breaks()
             self.connection.close()
             self._slots = self._slots or self.connection.slots
+            self._kind = self.connection.container.format.name
             if is_over or self._stop.is_set():
                 return
             now_s = self._clock.monotonic()
@@ -132,7 +134,7 @@ class Returning:
             self._tries += 1
             tried_s = self._clock.monotonic()
             try:
-                self.connection = Connection(self._file, self._carried, self._slots)
+                self.connection = Connection(self._file, self._carried, self._slots, self._kind)
             except SourceError as error:
                 self._because = str(error).removeprefix(f"{error.source}: ")
                 log.info("%s: is not back yet: %s", self._file.name, self._because)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -70,6 +71,27 @@ def test_a_gap_is_as_long_as_it_was_whatever_the_new_clock_says(begin: int, burs
     # Audio and video are as far apart as before.
     assert ticks(after)[0] - ticks(after, "aac")[0] == ticks(before)[0] - ticks(before, "aac")[0] == 1800
     assert ticks(after)[0] - ticks(before)[-1] == pytest.approx(7 * 90_000, abs=2 * FRAME)
+
+
+def test_a_first_packet_without_a_time_has_that_of_the_next_less_a_step() -> None:
+    clock = SetClock()
+    rejoin = Rejoin("cam", clock)
+    before, _ = told(rejoin, live(clock, 5000, 0, 2))
+    items = list(live(clock, 5004, 0, 2))
+    first = next(number for number, one in enumerate(items) if one.media.is_video)  # type: ignore[union-attr]
+    items[first] = items[first]._replace(media=replace(items[first].media, ticks=None))  # type: ignore[type-var]
+    clock.now = 5004.0
+
+    def coming() -> Iterator[SourceItem]:
+        for number, one in enumerate(items):
+            clock.now = 5004 + 2 * number / len(items)
+            yield one
+
+    after, gaps = told(rejoin, coming())
+    assert len(after) == len(items)
+    assert ticks(after)[1] - ticks(after)[0] == FRAME
+    assert ticks(after)[0] - ticks(after, "aac")[0] == ticks(before)[0] - ticks(before, "aac")[0]
+    assert gaps[True] == pytest.approx(2, abs=0.1)
 
 
 def test_a_clock_that_went_on_is_believed_to_the_tick() -> None:

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,7 @@ def plan(clip: Path, epoch: float) -> dict[str, Any]:
 
     with rk.open(clip) as video:
         table = video.frames
-        base = table.attrs["time_base"]
-        times = ((table["pts"] - table["pts"].iloc[0]) * float(base)).tolist()
+        times = ((table["pts"] - table["pts"].iloc[0]) * float(Fraction(table.attrs["time_base"]))).tolist()
         offsets, keyframes = table["offset"].tolist(), table["keyframe"].tolist()
     data = clip.read_bytes()
     begins = [
@@ -150,7 +150,41 @@ def over_udp(told: dict[str, Any], port: int) -> None:
 
 def over_rtsp(told: dict[str, Any], port: int) -> None:
     """ffmpeg as an RTSP client that announces the stream to whoever records."""
-    by_ffmpeg(told, "-f", "rtsp", "-rtsp_transport", "tcp", f"rtsp://127.0.0.1:{port}/cam")
+    by_ffmpeg(told, "-c:a", "aac", "-f", "rtsp", "-rtsp_transport", "tcp", f"rtsp://127.0.0.1:{port}/cam")
+
+
+def over_gst(told: dict[str, Any], port: int) -> None:
+    """GStreamer's RTSP server, which is fed by datagrams; for the system's own Python, which has its bindings."""
+    import gi  # type: ignore[import-not-found, unused-ignore]
+
+    gi.require_version("Gst", "1.0")
+    gi.require_version("GstRtspServer", "1.0")
+    from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-found, unused-ignore]
+
+    Gst.init(None)
+    feed = free_port()
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_launch(
+        f"( udpsrc address=127.0.0.1 port={feed} caps=video/mpegts,systemstream=true,packetsize=188 "
+        "! tsdemux latency=100 name=d d. ! queue ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 "
+        "d. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97 )"
+    )
+    factory.set_shared(True)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(str(port))
+    server.get_mount_points().add_factory("/cam", factory)
+    server.attach(None)
+
+    def feeding() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for one in pieces(told):
+                for begin in range(0, len(one), 1316):
+                    out.sendto(one[begin : begin + 1316], ("127.0.0.1", feed))
+
+    threading.Thread(target=feeding, daemon=True).start()
+    ready()
+    GLib.MainLoop().run()
 
 
 def over_playlist(told: dict[str, Any], port: int) -> None:
@@ -185,6 +219,7 @@ HOW: dict[str, Callable[[dict[str, Any], int], None]] = {
     "tcp": over_tcp,
     "udp": over_udp,
     "rtsp": over_rtsp,
+    "gst": over_gst,
     "playlist": over_playlist,
     "whep": over_whep,
 }
