@@ -11,9 +11,9 @@ from typing import Any
 from ..errors import RecordkitError, SettingsError, SourceError
 from ..names import stem_of
 from ..system import System
-from .files import MEDIA, MOVIES, TRANSPORT_STREAMS, VIDEOS
 from .frames import count_frames, look_into
 from .rows import FIRST, LAST, Row, failed_by
+from .suffixes import MEDIA, MOVIES, TRANSPORT_STREAMS, VIDEOS
 from .task import Task
 from .verdicts import check_part, join_parts, verify_one
 

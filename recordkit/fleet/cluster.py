@@ -11,12 +11,14 @@ from ..errors import FleetError, SettingsError
 from ..telemetry.words import count_text
 from ..version import __version__
 from .actions import run
+from .pace import Pace
 from .pool import TICK_S
 from .rows import DIED, Row, failed
 from .task import WAIT, Task, clear
 
+_TOGETHER_S = 0.25
 _AHEAD = 2
-"""Tasks that are with the scheduler for each thread of a worker: none waits for its next."""
+"""Batches of tasks that are with the scheduler for each thread of a worker: none waits for its next."""
 _LONGEST_WAIT_S = 30.0
 _MOST_TOLD = 3
 _SLOTS = "slots"
@@ -56,27 +58,11 @@ class Cluster:
 
         Raises FleetError if the scheduler is not there or has no workers, or a worker has another recordkit.
         """
-        room = self.check()
-        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        flying: dict[str, tuple[Any, Task]] = {}
+        run = _Run(self, self._client, self.check())
         try:
-            for task in tasks:
-                if task is None:
-                    yield None
-                    continue
-                if task is WAIT:
-                    yield self._next(done, flying)
-                    continue
-                while len(flying) >= room:
-                    yield self._next(done, flying)
-                future = self._client.submit(run_at, task, __version__, pure=False)
-                flying[future.key] = future, task
-                future.add_done_callback(done.put)
-            while flying:
-                yield self._next(done, flying)
+            yield from run.rows(tasks)
         finally:
-            if flying:
-                self._client.cancel([future for future, _ in flying.values()])
+            run.cancel()
 
     def check(self) -> int:
         """How many tasks may be with the scheduler at a time. Raises FleetError."""
@@ -108,32 +94,89 @@ class Cluster:
                 self.name, f"the client is not connected ({self._client.status}): is the scheduler there?"
             )
 
-    def _next(self, done: queue.SimpleQueue[Any], flying: dict[str, tuple[Any, Task]]) -> Row | None:
+
+class _Run:
+    """The work of one call. Small tasks are sent together: to send one costs more than to do it."""
+
+    def __init__(self, cluster: Cluster, client: Any, room: int) -> None:  # noqa: ANN401 - a distributed.Client
+        self._cluster = cluster
+        self._client = client
+        self._room = room
+        self._pace = Pace(_TOGETHER_S)
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._flying: dict[str, tuple[Any, list[Task]]] = {}
+        self._waiting: list[Task] = []
+
+    def rows(self, tasks: Iterator[Task | None]) -> Iterator[Row | None]:
+        for task in tasks:
+            if task is None:
+                yield None
+            elif task is WAIT:
+                yield from self._sent()
+                yield from self._next()
+            else:
+                self._waiting.append(task)
+                if task.part is not None or len(self._waiting) >= self._pace.count:
+                    yield from self._sent()
+        yield from self._sent()
+        while self._flying:
+            yield from self._next()
+
+    def cancel(self) -> None:
+        """What is not done is not wanted any more."""
+        if self._flying:
+            self._client.cancel([future for future, _ in self._flying.values()])
+
+    def _sent(self) -> Iterator[Row | None]:
+        """Send what waits, as soon as there is room."""
+        while self._waiting:
+            while len(self._flying) >= self._room:
+                yield from self._next()
+            self._send(self._waiting)
+            self._waiting = []
+
+    def _send(self, tasks: list[Task]) -> None:
+        future = self._client.submit(run_at, tasks, __version__, pure=False)
+        self._flying[future.key] = future, tasks
+        future.add_done_callback(self._done.put)
+
+    def _next(self) -> Iterator[Row | None]:
         try:
-            future = done.get(timeout=TICK_S)
+            future = self._done.get(timeout=TICK_S)
         except queue.Empty:
-            self.check_connection()
-            return None
-        future, task = flying.pop(future.key)
+            self._cluster.check_connection()
+            yield None
+            return
+        future, tasks = self._flying.pop(future.key)
         if future.status == "cancelled":
-            self.check_connection()
-            raise FleetError(self.name, f"the scheduler has lost {task.path}: it was cancelled, or began anew")
+            self._cluster.check_connection()
+            words = f"the scheduler has lost {tasks[0].path}: it was cancelled, or began anew"
+            raise FleetError(self._cluster.name, words)
         if future.status == "finished":
-            row: Row = future.result()
-            return row
-        error = future.exception()
-        if isinstance(error, import_module("distributed").KilledWorker):
-            clear(task)
-            words = f"{error.allowed_failures + 1} workers died while they worked on it"
-            return task.row(failed(task.path, DIED, words))
-        return task.row(failed(task.path, "failed", f"{type(error).__name__}: {error}"))
+            for row in future.result():
+                self._pace.note(row)
+                yield row
+        elif len(tasks) > 1:
+            # Which of them it was is found out by each alone.
+            for task in tasks:
+                self._send([task])
+        else:
+            yield _failure(tasks[0], future.exception())
 
 
-def run_at(task: Task, version: str) -> Row:
-    """Do ``task`` on a worker. Raises FleetError if its recordkit is of another version."""
+def _failure(task: Task, error: Exception) -> Row:
+    if isinstance(error, import_module("distributed").KilledWorker):
+        clear(task)
+        words = f"{error.allowed_failures + 1} workers died while they worked on it"
+        return task.row(failed(task.path, DIED, words))
+    return task.row(failed(task.path, "failed", f"{type(error).__name__}: {error}"))
+
+
+def run_at(tasks: list[Task], version: str) -> list[Row]:
+    """Do ``tasks`` on a worker. Raises FleetError if its recordkit is of another version."""
     if version != __version__:
         raise FleetError("this worker", f"has recordkit {__version__}, and was given work of {version}")
-    return run(task)
+    return [run(task) for task in tasks]
 
 
 def _probe() -> Callable[[], str | None]:

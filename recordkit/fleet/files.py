@@ -12,17 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError, SourceError
-from ..names import SUFFIXES, TAIL_SUFFIX, is_partial, stem_of
-from ..reading.remote import asked
-from ..recovery.names import final_name
-from ..writer.whole import SUFFIX as EXPORTING
-
-TRANSPORT_STREAMS = (".ts", ".m2ts", ".mts", ".m2t")
-MOVIES = (".mp4", ".m4v", ".mov")
-MEDIA = tuple(dict.fromkeys((*SUFFIXES, *TRANSPORT_STREAMS, *MOVIES, ".oga", ".flac")))
-"""Suffixes of what ``verify`` knows."""
-VIDEOS = (*TRANSPORT_STREAMS, *MOVIES, ".mkv", ".webm", ".avi")
-"""Suffixes of what ``rk.open`` knows best."""
+from ..names import TAIL_SUFFIX, is_partial, stem_of
+from .suffixes import EXPORTING, MEDIA
 
 _MAGIC = re.compile(r"[*?[]")
 _ANY_DEPTH = "**"
@@ -93,6 +84,8 @@ def find(what: Collection[str], wanted: Wanted) -> Iterator[Found]:
 
 def _elsewhere(url: str, wanted: Wanted) -> Iterator[Found]:
     """The files of a URL, which is one, a folder or a pattern, as fsspec lists it."""
+    from ..reading.remote import asked
+
     try:
         files, path = asked(url, lambda: import_module("fsspec").core.url_to_fs(url))
         is_many = bool(_MAGIC.search(path))
@@ -146,6 +139,8 @@ def _below(folder: str, top: str, wanted: Wanted) -> Iterator[Found]:
         elif wanted.unfinished:
             if not is_partial(entry.name) and not entry.name.endswith(TAIL_SUFFIX):
                 continue
+            from ..recovery.names import final_name
+
             final = str(final_name(Path(entry.path)))
             if final not in seen:
                 seen.add(final)

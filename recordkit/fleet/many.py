@@ -22,12 +22,13 @@ from .parts import Parts
 from .pool import Pool, usual_jobs
 from .progress import Counting, Progress, showing
 from .rows import Row, failed, sums, table
-from .state import State
 from .task import WAIT, Task
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
+
+    from .state import State
 
 Files = PathLike | Iterable[PathLike]
 """A path, a folder, a pattern such as ``"archive/**/*.ts"``, or several of them."""
@@ -86,12 +87,16 @@ def work(
     state: Any = None,  # noqa: ANN401 - whatever a caller gives
     progress: bool = True,
     console: Console | None = None,
+    on_begun: Callable[[], object] | None = None,
 ) -> Generator[Row]:
-    """The rows of ``what``, each when it is done. Arguments are those of ``verify_all``."""
+    """The rows of ``what``, each when it is done. Arguments are those of ``verify_all``.
+
+    ``on_begun`` is called once, when the work is given out and the first rows will take a while.
+    """
     count = maybe(whole(1, _MOST_JOBS, "processes"))("jobs", jobs) or usual_jobs()
     kept = maybe(read_path)("state", state)
     chosen = _engine(engine, count)
-    return _worked(what, chosen, kept, progress=progress, console=console)
+    return _worked(what, chosen, kept, progress=progress, console=console, on_begun=on_begun)
 
 
 def _engine(engine: Any, jobs: int) -> Engine:  # noqa: ANN401 - a distributed.Client, of an optional package
@@ -104,11 +109,17 @@ def _engine(engine: Any, jobs: int) -> Engine:  # noqa: ANN401 - a distributed.C
 
 
 def _worked(
-    what: Work, engine: Engine, kept: Path | None, *, progress: bool, console: Console | None
+    what: Work,
+    engine: Engine,
+    kept: Path | None,
+    *,
+    progress: bool,
+    console: Console | None,
+    on_begun: Callable[[], object] | None,
 ) -> Generator[Row]:
     with ExitStack() as stack:
         options = {**what.options, "output": None if what.output is None else str(what.output)}
-        state = None if kept is None else stack.enter_context(State(kept, what.action, options))
+        state = None if kept is None else stack.enter_context(_state(kept, what.action, options))
         title = what.action.capitalize()
         show = stack.enter_context(showing(title, console)) if progress else None
         shown = Progress(show, Counting(find(what.files, what.wanted)))
@@ -117,6 +128,9 @@ def _worked(
         rows = engine.rows(_tasks(what, state, known, parts))
         stack.callback(rows.close)
         for told in rows:
+            if on_begun is not None:
+                on_begun()
+                on_begun = None
             row = None if told is None else parts.whole(told)
             if row is None:
                 shown.tick()
@@ -127,6 +141,12 @@ def _worked(
             yield from _counted(known, shown)
         yield from _counted(known, shown)
         shown.end()
+
+
+def _state(path: Path, action: str, options: Mapping[str, Any]) -> State:
+    from .state import State  # which loads NumPy
+
+    return State(path, action, options)
 
 
 def _counted(known: deque[Row], shown: Progress) -> Iterator[Row]:
@@ -307,8 +327,13 @@ def summary(files: Any, **arguments: Any) -> pd.DataFrame:  # noqa: ANN401 - a D
 def _table(what: Work, *, on_row: OnRow | None, **how: Any) -> pd.DataFrame:  # noqa: ANN401 - those of work
     told = maybe(function)("on_row", on_row)
     flag("progress", how["progress"])
-    with closing(work(what, **how)) as rows:
+    with closing(work(what, **how, on_begun=_import_pandas)) as rows:
         return table((_told(row, told) for row in rows), ACTIONS[what.action].columns)
+
+
+def _import_pandas() -> None:
+    """What makes the table, while the first files are worked on."""
+    import pandas  # noqa: F401
 
 
 def _told(row: Row, told: OnRow | None) -> Row:

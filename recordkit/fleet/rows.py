@@ -67,14 +67,14 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.D
 
     Rows become columns some thousands at a time, so that a million of them need no memory as dictionaries.
     """
-    import pandas as pd
-
     tables = []
     source = iter(rows)
     while some := list(islice(source, _AT_ONCE)):
         tables.append(piece(some, columns))
     if not tables:
         return piece([], columns)
+    import pandas as pd  # not before the work has begun
+
     return pd.concat(tables).sort_values("path", kind="stable").reset_index(drop=True)
 
 

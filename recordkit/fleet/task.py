@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..writer.whole import SUFFIX as EXPORTING
 from .rows import Row
+from .suffixes import EXPORTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class Task:
     def is_elsewhere(self) -> bool:
         """Whether its file is at a URL."""
         return "://" in self.path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values that JSON can carry."""
+        return {name: getattr(self, name) for name in ("action", "path", "target", "options", "part")}
 
     def row(self, row: Row) -> Row:
         """``row``, which is what became of it."""

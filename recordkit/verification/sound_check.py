@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import av
-
-from ..demux import demux, open_media
 from ..errors import SourceError
 from ..sound.scan import SoundScanner, begins_sound
 from ..telemetry.words import count_text
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .check import Problem
+
+if TYPE_CHECKING:
+    import av
 
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 """What others put behind the last frame of an MP3."""
@@ -117,6 +118,10 @@ class SoundCheck:
         return max((one.duration for one in self.facts.values()), default=0) / TICKS_PER_SECOND
 
     def _look(self) -> None:
+        import av  # which a transport stream does without
+
+        from ..demux import demux, open_media
+
         with open_media(self._path) as container:
             streams = [one for one in container.streams if isinstance(one, av.AudioStream)]
             for stream in streams:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..demux import open_media
 from ..errors import SourceError
 from ..mpegts.report import ProblemKind
 from ..names import SUFFIXES
@@ -235,6 +234,8 @@ def _named(path: Path, problem: Problem) -> Problem:
     """``problem``; that the file is something else says what it is."""
     if problem.kind != ProblemKind.NOT_TRANSPORT_STREAM or not path.stat().st_size:
         return problem
+    from ..demux import open_media  # which loads PyAV
+
     try:
         with open_media(path) as container:
             kind = container.format.long_name

@@ -56,6 +56,7 @@ class Fake:
     def __init__(self, versions: dict[str, str | None], status: str = "finished") -> None:
         self._versions, self._ends = versions, status
         self.cancelled: list[object] = []
+        self.sent: list[int] = []
 
     def wait_for_workers(self, count: int, timeout: float) -> None:
         if not self._versions:
@@ -67,10 +68,14 @@ class Fake:
     def nthreads(self) -> dict[str, int]:
         return dict.fromkeys(self._versions, 1)
 
-    def submit(self, work: object, task: Task, version: str, pure: bool) -> SimpleNamespace:
-        future = SimpleNamespace(key=task.path, status=self._ends, result=lambda: {"path": task.path, "ok": True})
+    def submit(self, work: object, tasks: list[Task], version: str, pure: bool) -> SimpleNamespace:
+        task = tasks[0]
+        self.sent.append(len(tasks))
+        rows = [{"path": one.path, "ok": True, "elapsed_s": 0.01} for one in tasks]
+        ends = "error" if any(one.path == "kill" for one in tasks) else self._ends
+        future = SimpleNamespace(key=f"{task.path} {len(tasks)}", status=ends, result=lambda: rows)
         future.exception = lambda: KilledWorker(task.path, None, 4) if task.target else ValueError("odd")
-        future.add_done_callback = lambda call: self._ends == "pending" or call(future)
+        future.add_done_callback = lambda call: ends == "pending" or call(future)
         return future
 
     def cancel(self, futures: list[object]) -> None:
@@ -92,7 +97,7 @@ def test_workers_without_recordkit_or_with_another_are_told() -> None:
     with pytest.raises(rk.FleetError, match="2 more; install"):
         rows(Fake(dict.fromkeys("abcde")))
     with pytest.raises(rk.FleetError, match="has recordkit"):
-        run_at(Task("verify", "a"), "0.0.1")
+        run_at([Task("verify", "a")], "0.0.1")
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:
@@ -121,6 +126,16 @@ def test_what_a_worker_raises_is_a_row() -> None:
     found = rows(Fake({"a": __version__}, "error"))
     assert {(row["problem"], row["detail"]) for row in found} == {("failed", "ValueError: odd")}
     assert [row["ok"] for row in rows(Fake({"a": __version__}))] == [True] * 3
+
+
+def test_small_files_are_sent_together_and_one_that_kills_costs_its_own_row_alone() -> None:
+    client = Fake({"a": __version__})
+    names = [*map(str, range(90)), "kill", "last"]
+    found = list(Cluster(client).rows(Task("verify", name) for name in names))
+    assert sorted(str(row["path"]) for row in found if row is not None) == sorted(names)
+    assert [row["path"] for row in found if row is not None and not row["ok"]] == ["kill"]
+    assert client.sent[0] == 1
+    assert max(client.sent) == 25, "as many as take a quarter of a second"
 
 
 def test_a_file_at_which_each_worker_died_is_a_row_and_nothing_half_is_left(tmp_path: Path) -> None:

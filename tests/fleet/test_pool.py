@@ -54,6 +54,56 @@ def test_a_process_that_dies_is_a_row_and_is_replaced() -> None:
     assert found["fault"]["failed"]
 
 
+QUICK = """
+import json, os, signal, sys
+print('{"version": "0"}', flush=True)
+for line in sys.stdin:
+    path = json.loads(line)["path"]
+    if path.startswith("kill"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(json.dumps({"path": path, "ok": True, "elapsed_s": 0.01}), flush=True)
+"""
+
+
+def test_small_files_are_given_ahead_and_one_that_kills_costs_its_own_row_alone() -> None:
+    asked = []
+
+    def given() -> Iterator[Task | None]:
+        for name in (*map(str, range(200)), "kill", *map(str, range(200, 300))):
+            asked.append(name)
+            yield Task("verify", name)
+
+    made = Pool(1, Stand(QUICK)).rows(given())
+    found, ahead = [], []
+    for row in made:
+        if row is not None:
+            found.append(row)
+            ahead.append(len(asked) - len(found))
+    assert sorted(row["path"] for row in found) == sorted(asked)
+    assert [row["path"] for row in found if not row["ok"]] == ["kill"]
+    assert max(ahead) in range(20, 52), "as many as take half a second"
+
+
+def test_long_names_are_given_ahead_as_far_as_a_pipe_takes_them() -> None:
+    names = [f"{number}/{'n' * 4000}" for number in range(60)]
+    assert [row["path"] for row in rows(Pool(1, Stand(QUICK)), *names)] == names
+
+
+def test_parts_are_given_to_who_has_nothing_else() -> None:
+    asked = []
+
+    def given() -> Iterator[Task | None]:
+        for number in range(20):
+            asked.append(number)
+            yield Task("check part", str(number), part=f"1:{number}")
+
+    done = 0
+    for row in Pool(2, Stand(QUICK)).rows(given()):
+        done += row is not None
+        assert len(asked) - done <= 3
+    assert done == 20
+
+
 def test_what_a_dead_process_has_left_of_its_copy_is_removed(tmp_path: Path) -> None:
     original, target = tmp_path / "kill.ts", tmp_path / "kill.mp4"
     left = [tmp_path / "kill.mp4.exporting", tmp_path / "kill.repairing.mp4"]
