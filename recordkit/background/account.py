@@ -55,11 +55,17 @@ _NEXT = {
 class Account:
     """Takes in a worker's lines, from one thread; may be read from any.
 
-    ``on_signal`` is called with each message of the source. ``is_refused`` says that there is no
-    understanding this worker.
+    ``on_signal`` is called with each message of the source, ``on_kept`` with each answer of a ring. ``is_refused``
+    says that there is no understanding this worker.
     """
 
-    def __init__(self, path: Path, clock: Clock, on_signal: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        on_signal: Callable[[Message], None],
+        on_kept: Callable[[Message], None] = lambda message: None,
+    ) -> None:
         self.state = SessionState.STARTING
         self.error: RecordkitError | None = None
         self.recording: Recording | None = None
@@ -69,6 +75,7 @@ class Account:
         self._path = path
         self._clock = clock
         self._on_signal = on_signal
+        self._on_kept = on_kept
         self._lock = threading.RLock()
         self._journal = Journal(clock)
         self._header: dict[str, Any] = {"recording": path.name, "path": str(path)}
@@ -132,6 +139,8 @@ class Account:
             self._take_start(message)
         elif kind == Type.SIGNAL and isinstance(message.get("message"), dict):
             self._on_signal(message["message"])
+        elif kind == Type.KEPT:
+            self._on_kept(message)
         elif kind == Type.LOG and type(message.get("level")) is int:
             log.log(message["level"], "%s: %s", self._path.name, message.get("words"))
         elif kind == Type.ENDED:

@@ -1,8 +1,9 @@
 """The messages between a session and its worker: one JSON object a line, told apart by ``"type"``.
 
-Session to worker: START once, then STOP, MARK, CUT and SIGNAL as they come. Worker to session: STARTED, or ENDED
-at once where nothing could be started; then records (lines as in the log of flushes), PROGRESS, LOG and
-SIGNAL, and ENDED last. What is not understood is passed over, so that either side may learn new words.
+Session to worker: START once, then STOP, MARK, CUT, KEEP and SIGNAL as they come. Worker to session: STARTED, or
+ENDED at once where nothing could be started; then records (lines as in the log of flushes), PROGRESS, LOG and
+SIGNAL, KEPT for each KEEP (once it is asked for, and once it is over), and ENDED last. What is not understood is
+passed over, so that either side may learn new words.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Type(StrEnum):
     STOP = "stop"
     MARK = "mark"
     CUT = "cut"
+    KEEP = "keep"
+    KEPT = "kept"
     PAUSE = "pause"
     RESUME = "resume"
     SIGNAL = "signal"

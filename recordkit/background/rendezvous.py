@@ -1,8 +1,10 @@
 """Where a recording that goes on without its parent is found again: sockets named after the partial.
 
 One has its inode, which stays when the partial is moved, the other its path, which stays if the file system gives
-other inodes at each look. They are abstract ones (unix(7)): they have no files that could be left behind, and are
-gone with their process. Such names know no permissions, so that both sides ask the system who the other one is.
+other inodes at each look. A recording in several files is found by the pattern of their names, too, and by each of
+them whose log says which recording it is of. They are abstract ones (unix(7)): they have no files that could be
+left behind, and are gone with their process. Such names know no permissions, so that both sides ask the system who
+the other one is.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import selectors
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +42,12 @@ def _addresses(partial: Path, *, waits: bool) -> tuple[str, str]:
     return f"{disk}-{status.st_ino:x}", f"{disk}-at-{place}"
 
 
+def _address_of(word: str, *, waits: bool) -> str:
+    """That of what stays the same for all files of a recording."""
+    named = hashlib.blake2b(os.fsencode(word), digest_size=16).hexdigest()
+    return f"\0recordkit-{'waits-' if waits else ''}of-{named}"
+
+
 def _user_of_peer(connection: socket.socket) -> int:
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     user: int = _CREDENTIALS.unpack(told)[1]
@@ -49,26 +57,35 @@ def _user_of_peer(connection: socket.socket) -> int:
 class Rendezvous:
     """Listens for sessions that attach, in the thread ``recordkit-accept``; ``on_call`` gets each connection.
 
-    One that ``waits`` is found by those alone who seek a recording that has lost whoever started it.
+    With ``words`` it is found by what they say alone, see ``words_of``, whatever becomes of the partial. One that
+    ``waits`` is found by those alone who seek a recording that has lost whoever started it.
 
     While no descriptor is left whoever attaches is turned away, and not the last one that is answered.
 
     Raises OSError where the system gives no such socket, AdmissionError if there is no thread for it.
     """
 
-    def __init__(self, partial: Path, on_call: Callable[[socket.socket], None], *, waits: bool = False) -> None:
+    def __init__(
+        self,
+        partial: Path,
+        on_call: Callable[[socket.socket], None],
+        *,
+        waits: bool = False,
+        words: Iterable[str] = (),
+    ) -> None:
         self.partial = partial
         self._on_call = on_call
         self._closing = threading.Event()
         self._spare: int | None = None
         self._sockets: list[socket.socket] = []
-        by_inode, by_path = _addresses(partial, waits=waits)
+        first, *others = [_address_of(word, waits=waits) for word in words] or _addresses(partial, waits=waits)
         thread = self._thread = threading.Thread(target=self._run, name="recordkit-accept", daemon=True)
         try:
-            self._sockets.append(_listening(by_inode))
+            self._sockets.append(_listening(first))
             # One is enough, and that of the path may still be another's: a partial that was moved away.
-            with suppress(OSError):
-                self._sockets.append(_listening(by_path))
+            for address in others:
+                with suppress(OSError):
+                    self._sockets.append(_listening(address))
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             begin(thread, partial.name)
         except BaseException:
@@ -151,11 +168,44 @@ def call(final_path: Path, system: System, *, waits: bool = False) -> socket.soc
 
     Raises OutputNameError for a name that is none of a recording, StateError where nobody can be reached.
     """
-    partials = _partials(final_path) or [Output(final_path, system).partial_path]
-    for partial in partials[:-1]:
-        with suppress(StateError):  # it was opened ahead of time, or is being committed
+    refusal: StateError | None = None
+    for partial in _partials(final_path) or [Output(final_path, system).partial_path]:
+        try:
             return _called(partial, final_path, system, waits=waits)
-    return _called(partials[-1], final_path, system, waits=waits)
+        except StateError as error:  # it was opened ahead of time, or is being committed
+            refusal = error
+    for word in _words(final_path):
+        with suppress(OSError):
+            return _connected(_address_of(word, waits=waits), final_path)
+    raise refusal or StateError("absent", "recording", f"nothing is being recorded to {final_path}")
+
+
+def words_of(path: str, recording_id: object) -> tuple[str, ...]:
+    """What all files of a recording to ``path`` are found by: its ID, the pattern. Nothing if it has one file."""
+    return (recording_id, path) if isinstance(recording_id, str) else ()
+
+
+def _words(final_path: Path) -> tuple[str, ...]:
+    """The same, of one of its files or of the pattern."""
+    from ..reading.places import place_of  # which most programs need not
+
+    place = place_of(final_path)
+    return (str(final_path),) if place is None else (place.recording_id,)
+
+
+def _connected(address: str, final_path: Path) -> socket.socket:
+    """A connection to whoever listens there. Raises OSError, StateError if that is another user."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(address)
+        if _user_of_peer(connection) != os.geteuid():
+            # Root as well: it answers its own callers only.
+            advice = f"another user answers for {final_path}: who records it can attach to it, and nobody else"
+            raise StateError("strange", "recording", advice)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _partials(path: Path) -> list[Path]:
@@ -169,7 +219,6 @@ def _partials(path: Path) -> list[Path]:
 
 
 def _called(partial: Path, final_path: Path, system: System, *, waits: bool) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         by_inode, by_path = _addresses(partial, waits=waits)
         if not system.is_locked(partial):
@@ -178,24 +227,14 @@ def _called(partial: Path, final_path: Path, system: System, *, waits: bool) -> 
             )
             raise StateError("unfinished", "recording", advice)
         try:
-            connection.connect(by_inode)
+            return _connected(by_inode, final_path)
         except ConnectionRefusedError:
-            connection.connect(by_path)
-        if _user_of_peer(connection) != os.geteuid():
-            # Root as well: it answers its own callers only.
-            advice = f"another user answers for {final_path}: who records it can attach to it, and nobody else"
-            raise StateError("strange", "recording", advice)
+            return _connected(by_path, final_path)
     except FileNotFoundError:
-        connection.close()
         raise StateError("absent", "recording", f"nothing is being recorded to {final_path}") from None
     except OSError as error:
-        connection.close()
         advice = (
             f"{final_path} is being recorded, but by nobody who can be called: "
             "only rk.start(..., on_parent_exit='continue') can be attached to"
         )
         raise StateError("recording", "recording with on_parent_exit='continue'", advice) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection

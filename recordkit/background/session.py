@@ -13,12 +13,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..errors import RecordkitError, StateError, WorkerError
+from ..recorder.asked import Kept
 from ..recorder.pausing import GAP, Gap
 from ..recorder.result import Recording
 from ..settings import mark_name
 from ..system import Clock
 from ..telemetry.schema import Record
+from ..values import NumberLike
 from .account import Account, SessionState
+from .asking import Asking
 from .link import Link
 from .mailbox import Mailbox, Message
 from .process import WorkerProcess, recovery_advice
@@ -51,7 +54,8 @@ class Session(Standing):
         self._path = path
         self._owner = os.getpid()
         self._mailbox = Mailbox()
-        self._account = Account(path, Clock(), self._mailbox.deliver)
+        self._asking = Asking(lambda: self.log)
+        self._account = Account(path, Clock(), self._mailbox.deliver, self._asking.hear)
         self._observers: tuple[Callable[[Session], None], ...] = ()
         self._observing = threading.Lock()
         self._began = threading.Event()
@@ -158,6 +162,17 @@ class Session(Standing):
         Raises StateError where nothing is being recorded. The worker's log tells it if there are no ``segments``.
         """
         self._send(encode(Type.CUT))
+
+    def keep(self, before: NumberLike | None = None, after: NumberLike = 0) -> Kept:
+        """Keep what the recording's ring holds, as ``Recorder.keep``; waits for nothing.
+
+        The Kept that is returned learns its path as soon as the worker has answered; without a ``ring`` its
+        ``wait`` raises SettingsError. Raises SettingsError for a time that is none, StateError where nothing is
+        being recorded.
+        """
+        kept, line = self._asking.ask(before, after)
+        self._send(line)
+        return kept
 
     def pause(self, gap: Gap = "mark") -> None:
         """Leave out what comes from now on, until ``resume``, as ``Recorder.pause``; waits for nothing.
@@ -307,6 +322,7 @@ class Session(Standing):
         else:
             end = self._process.end(self._path)
         self._account.end(end)
+        self._asking.end(self._account.error)
         link.outbox.join(_LONGEST_CLOSE_S)
         self._ended.set()
         self._began.set()

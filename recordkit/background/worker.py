@@ -37,6 +37,7 @@ from ..telemetry.process import resident_bytes
 from ..telemetry.schema import Record
 from ..threads import begin
 from ..version import __version__
+from .asking import answer
 from .channel import OnChannel, Signals, Teller
 from .description import describe, restore
 from .faults import describe_error
@@ -44,7 +45,7 @@ from .link import Link
 from .mailbox import Mailbox
 from .own import free_bytes, own_streams, process_descriptor
 from .protocol import PROTOCOL, OnParentExit, Type, decode, encode
-from .rendezvous import Rendezvous
+from .rendezvous import Rendezvous, words_of
 
 log = logging.getLogger("recordkit")
 
@@ -63,12 +64,14 @@ class Worker:
         self._first: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._mode: OnParentExit = "finish"
         self._alone_s = 0.0
+        self._path = ""
         self._taken_up = threading.Event()
         self._recorder: Recorder | None = None
         self._mailbox = Mailbox()
         self._lock = threading.Lock()
         self._links: dict[Link, Callable[[Record], None]] = {}
         self._rendezvous: Rendezvous | None = None
+        self._of_all: Rendezvous | None = None
         self._parent_gone = threading.Event()
         self._parent = Link("parent", reading, writing, self, process_descriptor(os.getppid()))
         self._links[self._parent] = partial(_tell_record, self._parent)
@@ -108,6 +111,7 @@ class Worker:
             raise StateError(f"protocol {request.get('protocol')}", f"protocol {PROTOCOL}", advice)
         log.setLevel(int(request["log_level"]))
         self._mode = request["on_parent_exit"]
+        self._path = str(request["path"])
         self._alone_s = float(request.get("alone_s", 0.0))
         source = restore("source", request["source"])
         settings = {name: restore(name, value) for name, value in request["settings"].items()}
@@ -134,11 +138,19 @@ class Worker:
         self._recorder = recorder
         if self._mode == "continue":
             try:
-                self._rendezvous = Rendezvous(recorder.temp_output_path, self._called)
+                self._listen(recorder, waits=False)
             except OSError as error:
                 advice = f"this system gives no socket to be called at: {error.strerror}"
                 raise SettingsError("on_parent_exit", "continue", advice) from error
         self._greet(self._parent, recorder)
+
+    def _listen(self, recorder: Recorder, *, waits: bool) -> None:
+        """Whoever seeks the recording finds it, by its file, and if it has several by what they have in common."""
+        partial = recorder.temp_output_path
+        self._rendezvous = Rendezvous(partial, self._called, waits=waits)
+        words = words_of(self._path, recorder.log.header.get("recording_id"))
+        if words:
+            self._of_all = Rendezvous(partial, self._called, waits=waits, words=words)
 
     def _greet(self, link: Link, recorder: Recorder) -> None:
         """Tell all that has been so far, and from now on each record as it comes."""
@@ -224,6 +236,8 @@ class Worker:
                 self._do(partial(self._recorder.mark, message.get("name", "")), "A mark was not noted")
             elif kind == Type.CUT and self._recorder is not None:
                 self._do(self._recorder.cut, "No other file is begun")
+            elif kind == Type.KEEP and self._recorder is not None:
+                answer(self._recorder, message, link.outbox.put)
             elif kind == Type.PAUSE and self._recorder is not None:
                 self._do(partial(self._recorder.pause, message.get("gap", "mark")), "It does not pause")
             elif kind == Type.RESUME and self._recorder is not None:
@@ -268,7 +282,7 @@ class Worker:
                 return
             self._taken_up.clear()
             try:
-                self._rendezvous = Rendezvous(recorder.temp_output_path, self._called, waits=True)
+                self._listen(recorder, waits=True)
             except (OSError, AdmissionError) as error:
                 log.warning("Nobody can come back to this recording: %s", error)
         try:
@@ -289,16 +303,18 @@ class Worker:
             rendezvous = self._rendezvous
             if rendezvous is None or rendezvous.partial == partial:
                 return
-            self._hang_up()
+            self._rendezvous = None
+            rendezvous.close()
             try:
                 self._rendezvous = Rendezvous(partial, self._called, waits=self._mode == "wait")
             except (OSError, AdmissionError) as error:
                 log.warning("Nobody can attach to the recording any more: %s", error)
 
     def _hang_up(self) -> None:
-        rendezvous, self._rendezvous = self._rendezvous, None
-        if rendezvous is not None:
-            rendezvous.close()
+        both, self._rendezvous, self._of_all = (self._rendezvous, self._of_all), None, None
+        for rendezvous in both:
+            if rendezvous is not None:
+                rendezvous.close()
 
     def _take_leave(self, last: bytes) -> None:
         with self._lock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import SettingsError
-from ..settings import Segments
 from ..values import size
 
 frame_size = size(16, 8192)
@@ -28,10 +27,3 @@ def named_values(name: str, texts: Sequence[str]) -> dict[str, str]:
             raise SettingsError(name, text, "give NAME=VALUE, such as framerate=30")
         found[key] = value
     return found
-
-
-def segments_of(every: str | None, max_bytes: str | None, *, at_clock: bool) -> Segments | None:
-    """When a recording goes on in another file; None if it has one."""
-    if every is None and max_bytes is None and not at_clock:
-        return None
-    return Segments(every=every, max_bytes=max_bytes, at_clock=at_clock)

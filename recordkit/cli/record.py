@@ -17,13 +17,24 @@ from rich.text import Text
 from ..endpoint.whep import Whep
 from ..endpoint.whip import Whip
 from ..recorder.record import record as record_source
+from ..recorder.recorder import Recorder
 from ..settings import AudioSettings, VideoSettings
 from ..sources.media_file import MediaFile
 from ..sources.reconnect import Reconnect
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
-from .arguments import exactly, frame_size, named_values, segments_of
+from .arguments import exactly, frame_size, named_values
+from .filing import (
+    Asks,
+    AtClockOption,
+    RingBytesOption,
+    RingOption,
+    SegmentBytesOption,
+    SegmentOption,
+    ring_of,
+    segments_of,
+)
 from .keep import FreeOption, KeepAgeOption, KeepBytesOption, KeepCountOption, OnCommitOption, bounds, command_of
 from .listening import (
     AnnounceOption,
@@ -163,16 +174,11 @@ def record(
     keep_count: KeepCountOption = None,
     min_free: FreeOption = None,
     on_commit: OnCommitOption = None,
-    segment: Annotated[
-        str | None,
-        typer.Option(help="Begin a file this often, such as 10min; OUTPUT needs {start:%H-%M-%S} or {number:04d}."),
-    ] = None,
-    segment_bytes: Annotated[
-        str | None, typer.Option(help="Begin another file before one is larger than this, such as 4GB.")
-    ] = None,
-    at_clock: Annotated[
-        bool, typer.Option("--at-clock", help="Files begin when the clock shows a multiple of --segment.")
-    ] = False,
+    segment: SegmentOption = None,
+    segment_bytes: SegmentBytesOption = None,
+    at_clock: AtClockOption = False,
+    ring: RingOption = None,
+    ring_bytes: RingBytesOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="Synthetic source: run as fast as possible, not in real time.")
@@ -206,7 +212,8 @@ def record(
     what a WebRTC server gives at the URL INPUT.
 
     Ctrl-C stops and commits (gives the file its final name). A second
-    Ctrl-C leaves the recording unfinished.
+    Ctrl-C leaves the recording unfinished. With --ring nothing is kept
+    but what a SIGUSR1 asks for (kill -USR1 PID).
 
     The exit code is 0 if everything asked for is in the file. It is 1 if no
     file was made, if the source broke off, or if the recording ended by
@@ -286,7 +293,14 @@ def record(
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
             signal.signal(number, interrupt)
     give_back_freed_memory()
+    held = ring_of(ring, ring_bytes)
+    asks = Asks(held)
     with Live(Text(), console=console, auto_refresh=False) as live:
+
+        def look(recorder: Recorder) -> None:
+            asks.pass_on(recorder)
+            live.update(progress(recorder), refresh=True)
+
         recording = record_source(
             media,
             output,
@@ -305,11 +319,12 @@ def record(
             keep=bounds(keep_age, keep_bytes, min_free, keep_count, verified_only=False),
             on_commit=command_of(on_commit),
             segments=segments_of(segment, segment_bytes, at_clock=at_clock),
-            on_progress=lambda recorder: live.update(progress(recorder), refresh=True),
+            ring=held,
+            on_progress=look,
         )
     show(console, recording)
     if plot is not None and recording.path is not None:
         draw(recording, plot)
         console.print(Text.assemble("  ", (str(plot), "bold")), soft_wrap=True)
-    if recording.path is None or recording.ended_because is not None:
+    if (recording.path is None and held is None) or recording.ended_because is not None:
         raise typer.Exit(FAULT)

@@ -54,7 +54,8 @@ def show(console: Console, recording: Recording) -> None:
     if not console.is_terminal:
         console.print()  # the progress line has no end of its own there
     if recording.path is None:
-        console.print("No media arrived, so no file was written.")
+        words = "Nothing was asked for" if recording.counters.video_units + recording.counters.audio_units else None
+        console.print(f"{words or 'No media arrived'}, so no file was written.")
         return
     console.print(flush_table(recording))
     line = Text.assemble(

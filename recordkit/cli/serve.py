@@ -18,6 +18,16 @@ from ..names import stem_of
 from ..settings import VideoSettings
 from ..system import Clock, System, give_back_freed_memory
 from ..telemetry.watch import WatchState, scan
+from .filing import (
+    Asks,
+    AtClockOption,
+    RingBytesOption,
+    RingOption,
+    SegmentBytesOption,
+    SegmentOption,
+    ring_of,
+    segments_of,
+)
 from .keep import KeepAgeOption, KeepBytesOption, KeepCountOption, OnCommitOption, bounds, command_of
 from .listening import (
     AnnounceOption,
@@ -78,10 +88,16 @@ def serve(
     keep_bytes: KeepBytesOption = None,
     keep_count: KeepCountOption = None,
     on_commit: OnCommitOption = None,
+    segment: SegmentOption = None,
+    segment_bytes: SegmentBytesOption = None,
+    at_clock: AtClockOption = False,
+    ring: RingOption = None,
+    ring_bytes: RingBytesOption = None,
 ) -> None:
     """Record whoever publishes by WHIP (OBS Studio, FFmpeg, browsers), each into its own file in FOLDER.
 
-    They publish to http://HOST:PORT/whip/NAME. Ctrl-C commits all recordings and ends.
+    They publish to http://HOST:PORT/whip/NAME. Ctrl-C commits all recordings and ends. With --ring nothing is kept
+    but what a SIGUSR1 asks for.
     """
     from ..endpoint.serve import serve as serve_publishers  # aiortc and aiohttp take a second to load
 
@@ -109,6 +125,8 @@ def serve(
         min_free_bytes=min_free,
     )
     video = VideoSettings(size=size, bit_rate=bit_rate)
+    held = ring_of(ring, ring_bytes)
+    asks = Asks(held)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means what it says
             signal.signal(number, interrupt)
@@ -144,4 +162,7 @@ def serve(
             on_progress=progress,
             keep=keep,
             on_commit=command_of(on_commit),
+            segments=segments_of(segment, segment_bytes, at_clock=at_clock),
+            ring=held,
+            keep_rings=asks.is_asked,
         )

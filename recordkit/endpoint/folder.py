@@ -40,19 +40,29 @@ class FolderDesk:
         self._clock = clock
         self._system = system
         self._recorder = recorder
-        self._names: set[str] = set()
+        self._names: dict[MediaRecorder, str] = {}
         self._recorder(folder / "settings.ts")  # which finds what is wrong with them before anybody comes
 
     def admit(self, stream: str, present: list[Publisher]) -> Sink:
         """A recording under the first free name. Raises the errors of MediaRecorder."""
-        return FileSink(lambda: self._make(stream), self._names.discard)
+        return FileSink(lambda: self._make(stream), self._names.pop)
+
+    def keep_rings(self) -> None:
+        """Keep what the rings of all publishers hold; from any thread."""
+        for recorder in list(self._names):
+            try:
+                kept = recorder.keep()
+            except RecordkitError as error:
+                log.error("%s: nothing is kept: %s", recorder.recorder.final_output_path.name, error)
+            else:
+                log.info("What the ring holds is kept in %s", kept.path)
 
     def _make(self, stream: str) -> MediaRecorder:
         # Those at work may not have made their files yet.
         free = paths(self._folder, self._settings.name_template, stream, self._clock.time_ns())
-        path = next(path for path in free if path.name not in self._names)
+        path = next(path for path in free if path.name not in self._names.values())
         recorder = self._recorder(path)
-        self._names.add(path.name)
+        self._names[recorder] = path.name
         return recorder
 
     async def free_bytes(self) -> int | None:
@@ -66,10 +76,10 @@ class FolderDesk:
 class FileSink:
     """One publisher into one file after the other, each by a recorder that ``make`` makes.
 
-    ``release`` is called with the name of each file when it is finished. The figures are those of all.
+    ``release`` is called with each of them, and None, when it is finished. The figures are those of all.
     """
 
-    def __init__(self, make: Callable[[], MediaRecorder], release: Callable[[str], None]) -> None:
+    def __init__(self, make: Callable[[], MediaRecorder], release: Callable[[MediaRecorder, None], object]) -> None:
         self._make = make
         self._release = release
         self._recorder = make()
@@ -123,7 +133,7 @@ class FileSink:
             try:
                 await old.go_on_in(recorder)
             except BaseException:
-                self._release(recorder.recorder.final_output_path.name)
+                self._release(recorder, None)
                 raise
             self._recorder = recorder
             try:
@@ -143,7 +153,7 @@ class FileSink:
         try:
             await recorder.stop()
         finally:
-            self._release(recorder.recorder.final_output_path.name)
+            self._release(recorder, None)
 
 
 @dataclass(frozen=True)

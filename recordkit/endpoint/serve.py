@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Unpack
 
 from ..errors import OutputAccessError, RecordkitError
+from ..names import stem_of
 from ..onlooker import Onlooker
 from ..recorder.media_recorder import MediaRecorder, OnGap
 from ..recorder.shared import Shared
@@ -40,6 +41,7 @@ def serve(
     on_progress: Callable[[], None] | None = None,
     on_gap: OnGap = "silence",
     shared: Shared | None = None,
+    keep_rings: threading.Event | None = None,
     **settings: Unpack[RecordingOptions],
 ) -> None:
     """Record each publisher that comes to the WHIP endpoint ``whip`` into a file of its own in ``folder``.
@@ -48,7 +50,9 @@ def serve(
     is being recorded; a second interrupt is passed on and leaves partials. ``on_ready`` is called
     with the endpoint's URL once it listens, ``on_progress`` twice a second;
     if that fails it is logged. ``video``, ``audio`` and
-    ``settings`` are those of MediaRecorder.
+    ``settings`` are those of MediaRecorder. With ``segments`` or a ``ring`` each file has the local time when it
+    begins behind the name that it would have else; each time ``keep_rings`` is set what the rings of all publishers
+    hold is kept.
 
     What an earlier run has left unfinished in the folder is told in the log, and brought to its end with
     ``on_partial="recover"``.
@@ -59,9 +63,12 @@ def serve(
     clock = settings.setdefault("_clock", Clock())
     system = settings.setdefault("_system", System())
     stop = EVENT("stop", stop) or threading.Event()
+    EVENT("keep_rings", keep_rings)
     folder = read_path("folder", folder)
 
     def recorder(path: Path) -> MediaRecorder:
+        if settings.get("segments") is not None or settings.get("ring") is not None:
+            path = path.with_name(f"{stem_of(path.name)}-{{start}}{path.suffix}")
         return MediaRecorder(path, on_gap=on_gap, shared=shared, **settings)
 
     progress = Onlooker("on_progress")
@@ -78,6 +85,9 @@ def serve(
             on_ready(server.url)
         try:
             while not (stop.wait(PROGRESS_INTERVAL_S) or server.ended.is_set()):
+                if keep_rings is not None and keep_rings.is_set():
+                    keep_rings.clear()
+                    desk.keep_rings()
                 if on_progress is not None:
                     progress.tell(on_progress)
         except KeyboardInterrupt:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..container import Packager
 from ..encode.routing import VIDEO
-from ..errors import MediaError, RecordkitError, SettingsError, StateError
-from ..model import AccessUnit, Event, EventKind, FlushRecord, StreamFormat
+from ..errors import MediaError, RecordkitError, StateError
+from ..model import Event, EventKind
 from ..settings import RecordingSettings, Segments
 from ..settings import Ring as RingSettings
 from ..telemetry.instruments import Instruments
-from ..telemetry.table import read_rows, table_path, taken_of
 from ..threads import begin
 from ..ticks import TICKS_PER_SECOND
-from ..values import NumberLike, maybe, seconds
-from ..writer.buffer import NotLaid
+from ..values import NumberLike
+from .asked import Kept, span_asked
+from .copying import Watcher, copy
 from .files import Files
-from .ring import SMALL_BUFFER, Piece, Ring, Span
-from .segment import Segment, SegmentObserver, told
+from .ring import SMALL_BUFFER, Ring
+from .segment import Segment, told
 from .telling import Tell
 
 if TYPE_CHECKING:
@@ -34,52 +34,6 @@ log = logging.getLogger("recordkit")
 _LOOK_S = 1.0
 _LONGEST_SILENCE_S = 10.0
 """What is asked for may not have come yet; if nothing comes at all for so long, it is kept without."""
-_LONGEST_FLUSH_S = 60.0
-_SPAN = seconds(0, 30 * 86_400, "give a time in seconds, such as 30 or '5min'")
-BEFORE, AFTER = maybe(_SPAN), _SPAN
-
-
-class Kept:
-    """A file that somebody has asked for, of what a ring holds: it is there once ``wait`` returns.
-
-    ``path`` is where it will be. It has all from ``begins_s`` on, and up to ``ends_s`` at least, in seconds of the
-    recording. ``lacks_s`` is how much more was asked for than the ring still held. Who asks again before it is over
-    gets the same one, which then has all that either has asked for.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.begins_s = self.ends_s = self.lacks_s = 0.0
-        self._over = threading.Event()
-        self._recording: Recording | None = None
-        self._error: RecordkitError | None = None
-
-    def __repr__(self) -> str:
-        how = "kept" if self._recording is not None else "failed" if self._over.is_set() else "being kept"
-        return f"<Kept {self.path}, {self.begins_s:.1f} to {self.ends_s:.1f} s, {how}>"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it is committed, or has failed."""
-        return self._over.is_set()
-
-    def wait(self, timeout: float | None = None) -> Recording:
-        """Wait until it is committed.
-
-        Raises the error that it failed with, or StateError after ``timeout`` seconds.
-        """
-        if not self._over.wait(timeout):
-            raise StateError("being kept", "kept", f"{self.path.name} was not kept within {timeout} s")
-        if self._recording is None:
-            raise self._error or StateError("left", "kept", f"{self.path.name} was not kept")
-        return self._recording
-
-    def settle(self, recording: Recording | None, error: RecordkitError | None) -> None:
-        """It is over."""
-        self._recording, self._error = recording, error
-        if recording is not None and recording.path is not None:
-            self.path = recording.path
-        self._over.set()
 
 
 class _Wanted:
@@ -98,9 +52,9 @@ class _Wanted:
 class Keepings:
     """Keeps of a ring what is asked for, in the thread ``recordkit-ring:NAME``, which begins with the first.
 
-    ``settings`` are those of the recording as they were given. ``now`` returns how far the media has come and where
-    it begins, in ticks, None before it has begun; ``is_live`` whether it goes by the clock. ``on_committed`` is
-    called, in that thread, with each file that is committed.
+    ``settings`` are those of the recording as they were given. ``media_s`` returns how far the media
+    has come, in seconds of the recording, ``is_live`` whether it goes by the clock. ``on_committed`` is called, in
+    that thread, with each file that is committed.
     """
 
     def __init__(
@@ -110,7 +64,7 @@ class Keepings:
         instruments: Callable[[], Instruments],
         recording_id: str,
         packager: Callable[[], Packager],
-        now: Callable[[], tuple[int, int] | None],
+        media_s: Callable[[], float],
         is_live: Callable[[], bool],
         tell: Tell,
         on_committed: Callable[[Segment], Recording],
@@ -127,12 +81,12 @@ class Keepings:
         self._name = Path(settings.path).name
         self._clock = settings.clock
         self._instruments = instruments
-        self._now = now
+        self._media_s = media_s
         self._is_live = is_live
         self._tell = tell
         self._on_committed = on_committed
         own = replace(settings, ring=None, segments=Segments(), on_disk_full="stop")
-        self._watcher = _Watcher()
+        self._watcher = Watcher()
         self.files = Files(
             replace(own, flush_threshold=min(own.flush_threshold, SMALL_BUFFER)), packager, self._watcher
         )
@@ -150,30 +104,28 @@ class Keepings:
         Raises SettingsError for a time that is none, StateError if the recording ends, AdmissionError if there is
         no thread for it.
         """
-        before_s, after_s = BEFORE("before", before), AFTER("after", after)
-        before_s = self._longest_s if before_s is None else before_s
-        if not before_s and not after_s:
-            raise SettingsError("before", before, "give a time to keep, before or after this moment")
+        asked_s, after_s = span_asked(before, after)
+        before_s = self._longest_s if asked_s is None else asked_s
         with self._changed:
             if self._is_over:
                 raise StateError("ending", "recording", "the ring takes nothing more")
-            now, first = self._now() or (0, 0)
+            now, first = round(self._media_s() * TICKS_PER_SECOND), self.ring.origin or 0
             self._begin_thread()
             before, after = round(before_s * TICKS_PER_SECOND), round(after_s * TICKS_PER_SECOND)
             wanted = self._wanted
             begin = now - before if wanted is None else min(wanted.begin, now - before)
             end = now + after if wanted is None else max(wanted.end, now + after)
             entry = self.ring.reach(begin, end)
-            starts = now if entry is None else entry.pts
+            starts = now if entry is None else entry.pts - first
             if wanted is None:
                 start_ns = self._clock.time_ns() - (now - starts) * 1_000_000_000 // TICKS_PER_SECOND
                 wanted = self._wanted = _Wanted(Kept(self.files.next_path(start_ns)), start_ns)
             kept = wanted.kept
             wanted.begin, wanted.end = begin, end
             wanted.until_s = max(wanted.until_s, self._clock.monotonic() + (after_s if self._is_live() else 0.0))
-            kept.begins_s = max(0, starts - first) / TICKS_PER_SECOND
-            kept.ends_s = (wanted.end - first) / TICKS_PER_SECOND
-            kept.lacks_s = max(0, (now if entry is None else entry.whole) - wanted.begin) / TICKS_PER_SECOND
+            kept.begins_s, kept.ends_s = max(0, starts) / TICKS_PER_SECOND, end / TICKS_PER_SECOND
+            whole = 0 if entry is None else entry.whole - first
+            kept.lacks_s = max(0, whole - begin) / TICKS_PER_SECOND
             wanted.is_reached = self.ring.has_reached(wanted.end)
             self._changed.notify_all()
         self._tell(
@@ -255,17 +207,17 @@ class Keepings:
         span = self.ring.span(wanted.begin)
         if span is None:
             raise StateError("empty", "recording", "nothing had been recorded yet")
-        instruments, (now, first) = self._instruments(), self._now() or (0, 0)
+        instruments, begins = self._instruments(), span.first.pts - (self.ring.origin or 0)
         self._number += 1
         file = self.files.opened(self._number, wanted.named_ns, instruments)
         try:
-            _copy(span, file, self._watcher.has_room)
+            copy(span, file, self._watcher.has_room)
         except BaseException:
             file.writer.close(commit=False)
             file.writer.join()
             raise
-        file.begins_s = (span.first.pts - first) / TICKS_PER_SECOND
-        self._note(file, span.first.pts, now - span.first.pts, instruments)
+        file.begins_s = begins / TICKS_PER_SECOND
+        self._note(file, span.first.pts, self._media_s() - file.begins_s, instruments)
         file.writer.close(commit=True)
         file.writer.join()
         self.files.over(file)
@@ -276,13 +228,12 @@ class Keepings:
             file.log.close()
         return recording
 
-    def _note(self, file: Segment, begins: int, back: int, instruments: Instruments) -> None:
-        """What the log of a file that began ``back`` ticks ago says: its streams, where it lies, its marks."""
+    def _note(self, file: Segment, begins: int, ago_s: float, instruments: Instruments) -> None:
+        """What the log of a file that began ``ago_s`` seconds ago says: its streams, where it lies, its marks."""
         if file.log is None:
             return
         time_ns, elapsed_s = instruments.now
-        back_s = max(0, back) / TICKS_PER_SECOND
-        at = time_ns - round(back_s * 1e9), max(0.0, elapsed_s - back_s)
+        at = time_ns - round(max(0.0, ago_s) * 1e9), max(0.0, elapsed_s - max(0.0, ago_s))
         for index, stream_format in file.formats.items():
             file.log.add(Event(*at, EventKind.STREAM, {"stream": index, **told(stream_format)}))
         first = {"number": file.number, "stream": VIDEO if VIDEO in file.formats else min(file.formats)}
@@ -293,115 +244,3 @@ class Keepings:
             if event.kind is EventKind.MARK and isinstance(place, int | float) and file.begins_s <= place <= end_s:
                 file.log.add(replace(event, fields={**event.fields, "media_s": place - file.begins_s}))
         file.log.write()
-
-
-class _Watcher(SegmentObserver):
-    """Puts flushes into the log of the file that is copied into, and tells when there is room in it."""
-
-    def __init__(self) -> None:
-        self.has_room = threading.Event()
-
-    def segment_flushed(self, segment: Segment, record: FlushRecord) -> None:
-        """Put it into the log."""
-        if segment.log is not None:
-            segment.log.add(record)
-            segment.log.write()
-
-    def room(self) -> None:
-        """There is room again."""
-        self.has_room.set()
-
-
-def _copy(span: Span, file: Segment, has_room: threading.Event) -> None:
-    """Copy all of a span into a file. Raises RecordkitError if that is not possible."""
-    for number, (unit, stream_format) in enumerate(_keyframe_first(_units(span))):
-        if not number:
-            _begin(span, file)
-        if not file.knows(unit.stream, stream_format):
-            file.declare(unit.stream, stream_format)
-        while True:
-            has_room.clear()
-            laid = file.writer.lay(unit)
-            if laid is NotLaid.ENDED:
-                raise MediaError(f"{file.writer.ended_because}: not all could be kept")
-            if laid is not NotLaid.FULL:
-                file.laid(unit, laid)
-                break
-            has_room.wait(_LOOK_S)
-
-
-def _begin(span: Span, file: Segment) -> None:
-    """Make the streams known that are there by then."""
-    piece, counts = span.pieces[0], span.first.counts
-    known = {stream: piece.format_of(stream, counts.get(stream, 0)) for stream in piece.formats}
-    if piece.segment.number > 1 or any(counts.values()):
-        file.go_on(piece.segment.packager.order, known, span.first.heard)
-        return
-    file.packager.order = piece.segment.packager.order
-    for stream in sorted(known):
-        file.declare(stream, known[stream])
-
-
-def _units(span: Span) -> Iterator[tuple[AccessUnit, StreamFormat]]:
-    from ..reading.laid import units_laid  # which who only records needs not
-
-    for place, piece in enumerate(span.pieces):
-        is_last = place + 1 == len(span.pieces)
-        ends = span.ends if is_last else piece.counts
-        begins = {} if place else span.first.counts
-        writer = piece.segment.writer
-        writer.flush(_LONGEST_FLUSH_S)
-        taken = _Taken(piece)
-        missing = {stream: count - begins.get(stream, 0) for stream, count in ends.items()}
-        shifts: dict[int, int] = {}
-        for number, unit in units_laid(writer.final_output_path, writer.file_bytes, {}, ends):
-            stream = unit.stream
-            shift = shifts.setdefault(stream, piece.firsts[stream] - unit.pts)
-            if number < begins.get(stream, 0):
-                continue
-            missing[stream] -= 1
-            yield taken.completed(unit, number, shift), piece.format_of(stream, number)
-        if any(missing.values()):
-            raise MediaError(
-                f"{sum(missing.values()):,} units of {writer.temp_output_path.name} cannot be read back"
-            )
-
-
-class _Taken:
-    """What is known of a file's units beside what stands in it: gaps before them, when they were taken."""
-
-    def __init__(self, piece: Piece) -> None:
-        self._marked = piece.marked
-        self._rows = read_rows(table_path(piece.segment.writer.final_output_path))
-
-    def completed(self, unit: AccessUnit, number: int, shift: int) -> AccessUnit:
-        """The unit as it was laid, with the time that it had."""
-        marked, captured = self._marked.get((unit.stream, number)), None
-        if unit.stream == VIDEO and self._rows is not None and number < len(self._rows):
-            captured = taken_of(self._rows[number])
-        unit = replace(unit, pts=unit.pts + shift, dts=unit.dts + shift, captured=captured)
-        if marked is None:
-            return unit
-        return replace(
-            unit,
-            discontinuity=marked.discontinuity,
-            is_second_field=marked.is_second_field,
-            start_trim=marked.start_trim,
-            end_trim=marked.end_trim,
-        )
-
-
-def _keyframe_first(
-    units: Iterator[tuple[AccessUnit, StreamFormat]],
-) -> Iterator[tuple[AccessUnit, StreamFormat]]:
-    """The units, of which audio that lies before the first keyframe in the file comes behind it."""
-    held: list[tuple[AccessUnit, StreamFormat]] = []
-    for one in units:
-        if one[0].stream == VIDEO:
-            yield one
-            break
-        held.append(one)
-        if one[0].pts - held[0][0].pts > TICKS_PER_SECOND:
-            break
-    yield from held
-    yield from units

@@ -57,12 +57,6 @@ class Ledger:
         return given_s if laid_s < given_s < laid_s + _LONGEST_UNDER_WAY_S else laid_s
 
     @property
-    def place(self) -> tuple[int, int] | None:
-        """How far the media has come, and where it begins, in ticks of what is laid; None before anything is."""
-        first_pts = self._pipeline.tally.first_pts
-        return None if first_pts is None else (first_pts + round(self.media_s * TICKS_PER_SECOND), first_pts)
-
-    @property
     def counters(self) -> Counters:
         """What has happened to the media so far."""
         streams, tally = self._streams, self._pipeline.tally

@@ -21,8 +21,9 @@ from ..sources.webrtc.clock import Sync
 from ..sources.webrtc.listener import Listener
 from ..system import Clock
 from ..telemetry.words import count_text
-from ..values import PathLike, one_of
+from ..values import NumberLike, PathLike, one_of
 from ..waiting import in_thread
+from .asked import Kept
 from .inlet import Change, Inlet
 from .pausing import Gap
 from .recorder import Recorder
@@ -118,6 +119,10 @@ class MediaRecorder:
     def counters(self) -> Counters:
         """What has happened to the media so far; ``received`` is what came over the network."""
         return self._recorder.counters
+
+    def keep(self, before: NumberLike | None = None, after: NumberLike = 0) -> Kept:
+        """Keep what the ``ring`` holds; as ``Recorder.keep``, and raises as that does."""
+        return self.recorder.keep(before, after)
 
     def pause(self, gap: Gap = "mark") -> None:
         """Leave out what comes from now on, until ``resume``; as ``Recorder.pause``, and raises as that does."""

@@ -24,8 +24,8 @@ from ..signatures import named_with
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from ..values import NumberLike, PathLike
 from ..writer.writer import Writer
+from .asked import Kept
 from .fed import Fed
-from .kept import Kept
 from .leftover import clear_the_way
 from .pausing import Gap, Pausing
 from .result import Recording

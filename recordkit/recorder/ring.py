@@ -1,7 +1,7 @@
 """A ring: the newest media, in files that are never committed; which of them may go, and which are to be kept.
 
 The files are those of a recording in segments (see ``Files``), each with a tail, so that a kill leaves the whole
-ring to be recovered. What somebody asks to keep is copied out of them, see ``excerpt``.
+ring to be recovered. What somebody asks to keep is copied out of them, see ``kept``.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import os
 import threading
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
-from typing import NamedTuple
 
 from ..encode.routing import VIDEO
 from ..keeping.pins import pin_path
-from ..model import AccessUnit, StreamFormat
+from ..model import AccessUnit
 from ..names import ring_pattern
 from ..settings import RecordingSettings, Segments
 from ..settings import Ring as RingSettings
 from ..system import Clock, System
 from ..telemetry.table import table_path
 from ..ticks import TICKS_PER_SECOND
+from .piece import Entry, Piece, Span
 from .segment import Segment
 
 log = logging.getLogger("recordkit")
@@ -58,69 +58,13 @@ def files_of(settings: RecordingSettings) -> RecordingSettings:
     )
 
 
-class Entry(NamedTuple):
-    """A unit that what is kept may begin with.
-
-    ``pts`` is when it is shown; from ``whole`` on, in ticks, all streams are there behind it, and from ``heard`` on
-    some of them. ``counts`` are the units of each stream before it in its file.
-    """
-
-    pts: int
-    whole: int
-    heard: int
-    counts: Mapping[int, int]
-
-
-class Piece:
-    """One file of the ring, and what is known of the units in it, stream by stream in the order of the file.
-
-    ``formats`` are the formats and from which unit on each holds, ``firsts`` the times of the first units.
-    ``marked`` are units of which a file does not say all: a copy has it from here. ``uses`` counts the copies under
-    way.
-    """
-
-    def __init__(self, segment: Segment) -> None:
-        self.segment = segment
-        self.entries: list[Entry] = []
-        self.counts: dict[int, int] = {}
-        self.formats: dict[int, list[tuple[int, StreamFormat]]] = {}
-        self.firsts: dict[int, int] = {}
-        self.marked: dict[tuple[int, int], AccessUnit] = {}
-        self.uses = 0
-        self.is_over = False
-
-    def add(self, unit: AccessUnit) -> None:
-        """A unit was laid into it."""
-        stream = unit.stream
-        count = self.counts.get(stream, 0)
-        self.counts[stream] = count + 1
-        self.firsts.setdefault(stream, unit.pts)
-        formats, stream_format = self.formats.setdefault(stream, []), self.segment.formats[stream]
-        if not formats or formats[-1][1] is not stream_format:
-            formats.append((count, stream_format))
-        if unit.discontinuity or unit.is_second_field or unit.start_trim or unit.end_trim:
-            self.marked[stream, count] = replace(unit, data=b"\0", prefix=b"", header=b"", nal_starts=())
-
-    def format_of(self, stream: int, number: int) -> StreamFormat:
-        """The format of a unit."""
-        formats = self.formats[stream]
-        return formats[bisect_right(formats, number, key=lambda one: one[0]) - 1][1]
-
-
-class Span(NamedTuple):
-    """What is to be copied: units of ``pieces``, from ``first`` in the first of them up to ``ends`` in the last."""
-
-    pieces: tuple[Piece, ...]
-    first: Entry
-    ends: Mapping[int, int]
-
-
 class Ring:
     """Keeps account of the files of the ring, and deletes the oldest.
 
     ``begun`` and ``laid`` are called by the encoding thread, ``over`` by the writers' threads, the rest by any.
-    ``on_reached`` is called, by the encoding thread, when all up to the time given to ``reach`` is laid.
-    ``on_short`` is called with why the ring has not its seconds, and with None when it has them again.
+    ``on_reached`` is called, by the encoding thread, when all up to the time given to ``reach`` is laid. Times that
+    are asked for are ticks from the ``origin`` on, the earliest time of all. ``on_short`` is called with why the
+    ring has not its seconds, and with None when it has them again.
     """
 
     def __init__(
@@ -149,15 +93,11 @@ class Ring:
         self._out: list[Piece] = []
         self._ends: dict[int, int] = {}
         self._reached: dict[int, int] = {}
+        self.origin: int | None = None
         self._newest: int | None = None
         self._goal: int | None = None
         self._kept_from: int | None = None
         self._is_short = False
-
-    @property
-    def newest(self) -> int | None:
-        """How far the media that is laid has come, in ticks; None before the first."""
-        return self._newest
 
     def laid(self, segment: Segment, unit: AccessUnit) -> None:
         """A unit was laid into a file of the ring, the newest one or one that begins with it."""
@@ -171,6 +111,7 @@ class Ring:
                 heard = min(end for end in ends if end > unit.pts - TICKS_PER_SECOND)
                 piece.entries.append(Entry(unit.pts, max(ends), heard, dict(piece.counts)))
             piece.add(unit)
+            self.origin = unit.pts if self.origin is None else min(self.origin, unit.pts)
             end = self._ends[unit.stream] = unit.pts + unit.duration
             # Of video all that is shown before this time has been laid.
             self._reached[unit.stream] = unit.dts if unit.stream == VIDEO else end
@@ -200,9 +141,12 @@ class Ring:
         return self._clock.monotonic() - self._laid_s
 
     def _has_reached(self, goal: int) -> bool:
-        furthest = max(self._reached.values(), default=goal - 1)
-        return all(one >= goal or furthest - one >= _LONGEST_LAG for one in self._reached.values()) and (
-            furthest >= goal
+        if self.origin is None or self._found(0) is None:
+            return False
+        goal += self.origin
+        furthest = max(self._reached.values())
+        return furthest >= goal and all(
+            one >= goal or furthest - one >= _LONGEST_LAG for one in self._reached.values()
         )
 
     def over(self, segment: Segment) -> None:
@@ -251,6 +195,7 @@ class Ring:
 
     def _found(self, begin: int) -> tuple[int, Entry] | None:
         """The last place from which on all from ``begin`` on is there, or the first one; and in which file."""
+        begin += self.origin or 0
         best: tuple[int, Entry] | None = None
         for number, piece in enumerate(self._pieces):
             if not piece.entries:

@@ -86,7 +86,7 @@ class RunningRecording(SegmentObserver):
                 lambda: self.instruments,
                 self.files.recording_id,
                 self._own_packager,
-                lambda: self.ledger.place,
+                lambda: self.ledger.media_s,
                 lambda: self.ledger.received() is not None,
                 self.note,
                 self._committed,
