@@ -1,5 +1,6 @@
 """A ring in a process of its own is asked by its session, and by whoever attaches; a kill leaves it on the disk."""
 
+import gc
 import os
 import signal
 from contextlib import suppress
@@ -30,6 +31,8 @@ def ring(tmp_path_factory):
     yield folder, session
     with suppress(RecordkitError):
         session.stop()
+    # Tables of what was read are mapped until then.
+    gc.collect()
 
 
 def test_the_session_and_whoever_attaches_by_the_pattern_get_files_of_their_own(ring):
