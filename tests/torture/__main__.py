@@ -6,7 +6,7 @@
 Every kind runs by default, each with as many trials as it is to have. ``--kind`` takes the beginning
 of a name, in the plural as well (disks), or what stands behind its last comma (MP4). The second form
 runs nothing: it puts the figures of one run or several into a document, between the comments that mark
-their place.
+their place; rows of kinds that were not run stay as they are there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from ..documents import put_into
+from ..documents import between, put_into
 from .kinds import KINDS
 from .outcome import Kind, Outcome, row
 
@@ -84,20 +84,22 @@ def merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(by_kind.values())
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows, in the order of the kinds, as a table for a document."""
-    order = {kind.name: number for number, kind in enumerate(KINDS)}
-    lines = ["| attack | trials | passed | most data lost |"]
-    lines.append("| --- | ---: | ---: | ---: |")
-    for one in sorted(merged(rows), key=lambda one: order[one["kind"]]):
-        lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
-        if one["lost_bytes_worst"] and one["figures"].get("lost_packetised_ms"):
-            lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
-        if "media_hours" in one["figures"]:
-            hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
-            lost += f"; in {hours:g} h of media, memory grew by {slope:.1f} MB per hour"
-        lines.append(f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} |")
-    return "\n".join(lines)
+def markdown(rows: list[dict[str, Any]], before: str = "") -> str:
+    """The rows in the order of the kinds as a table for a document; those of other kinds as ``before`` has them."""
+    stay = {line.split(" | ")[0].removeprefix("| "): line for line in before.splitlines()}
+    made = {one["kind"]: _line(one) for one in merged(rows)}
+    lines = [line for kind in KINDS if (line := made.get(kind.name) or stay.get(kind.name)) is not None]
+    return "\n".join(["| attack | trials | passed | most data lost |", "| --- | ---: | ---: | ---: |", *lines])
+
+
+def _line(one: dict[str, Any]) -> str:
+    lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
+    if one["lost_bytes_worst"] and one["figures"].get("lost_packetised_ms"):
+        lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
+    if "media_hours" in one["figures"]:
+        hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
+        lost += f"; in {hours:g} h of media, memory grew by {slope:.1f} MB per hour"
+    return f"| {one['kind']} | {one['trials']:,} | {one['survived']:,} | {lost} |"
 
 
 def _is_meant(name: str, asked: str) -> bool:
@@ -118,7 +120,7 @@ def main(arguments: list[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 150)
     if chosen.markdown:
         rows = [one for path in chosen.json for one in json.loads(path.read_text())]
-        put_into(chosen.markdown, COMMAND, markdown(rows))
+        put_into(chosen.markdown, COMMAND, markdown(rows, between(chosen.markdown, COMMAND)))
         return 0
     saved = chosen.json[0]
     kinds = [kind for kind in KINDS if not chosen.kind or any(_is_meant(kind.name, one) for one in chosen.kind)]

@@ -37,13 +37,15 @@ def test_figures_are_put_into_a_document(tmp_path):
     for number in (0, 1):
         (tmp_path / f"{number}.json").write_text(json.dumps([row(KINDS[number], outcomes)]))
     document = tmp_path / "document.md"
-    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    stays, old = f"| {KINDS[2].name} | 7 | 7 | nothing |", f"| {KINDS[0].name} | 1 | 1 | nothing |"
+    document.write_text(f"before\n{BEGIN}\n| attack | trials |\n{stays}\n{old}\n| gone | 1 |\n{END}\nafter\n")
     runs = [str(tmp_path / f"{number}.json") for number in (1, 0, 0)]
     assert main(["--markdown", str(document), "--json", *runs]) == 0
     lines = document.read_text().splitlines()
     assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", BEGIN, END, "after")
     assert lines[4] == f"| {KINDS[0].name} | 6 | 4 | 188 bytes, 40 ms |"
     assert lines[5].startswith(f"| {KINDS[1].name} ")
+    assert lines[6:-2] == [stays]
 
 
 def test_the_readme_has_a_place_for_them():
