@@ -14,10 +14,11 @@ from . import (
     reconnect,
     seeking,
     soak,
+    workers,
 )
 
 _ROOMS = (
     *(kills, cuts, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking),
-    *(reconnect, soak),
+    *(reconnect, workers, soak),
 )
 KINDS = [kind for room in _ROOMS for kind in room.KINDS]
