@@ -1,7 +1,9 @@
 """Pauses: what is left out, that audio and video stay in sync, and that the file is sound, however often."""
 
+import itertools
 import random
 from fractions import Fraction
+from functools import partial
 
 import av
 import pytest
@@ -10,6 +12,7 @@ import recordkit as rk
 from recordkit.errors import SettingsError, StateError
 from recordkit.model import EventKind
 from recordkit.recorder.pausing import Break, Pausing
+from recordkit.sources.readback import read_back
 from recordkit.sources.synthetic import Synthetic
 
 from ..encode.live_units import pictures, sound
@@ -17,8 +20,10 @@ from ..media import make_clip
 from ..steering import recordkit_threads
 
 QUICK = {"sample_interval": 0.0, "durability": "process"}
-FPS = 10
-FRAMES = list(Synthetic(width=64, height=48, fps=FPS, seconds=6, sample_rate=48_000).frames())
+FPS, AUDIO_S = 20, 0.15
+"""Frames a second; and two coded frames of audio and a little."""
+PAUSES = 4
+FRAMES = list(Synthetic(width=64, height=48, fps=FPS, seconds=5, sample_rate=16_000, channels=1).frames())
 STEP = 9000
 
 
@@ -114,42 +119,50 @@ def events(made, kind):
     return [event.fields for event in made.log.contents.events if event.kind is kind]
 
 
-@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
-@pytest.mark.parametrize("gap", ["mark", "close"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("seed", "gap", "suffix"),
+    [(0, "mark", ".ts"), (1, "close", ".ts"), (2, "mark", ".mp4"), (3, "close", ".mp4"), (4, "close", ".ts")],
+)
 def test_any_pauses_of_frames_leave_audio_and_video_in_sync(tmp_path, seed, gap, suffix):
     chance = random.Random(seed)
-    turns = sorted(chance.sample(range(5, len(FRAMES) - 5), 6))
+    # Not amid a flash or a beep: half a beep is found at another place.
+    turns = sorted(
+        chance.sample([second + part / 100 for second in range(5) for part in range(30, 90, 7)], 2 * PAUSES)
+    )
     path = tmp_path / f"talk{suffix}"
     with recordkit_threads():
-        with rk.Recorder(path, **QUICK) as recorder:
-            for number, frame in enumerate(FRAMES):
-                if number in turns[::2]:
-                    recorder.pause(gap)
-                elif number in turns[1::2]:
-                    recorder.resume()
+        with rk.Recorder(path, video=rk.VideoSettings(preset="ultrafast"), **QUICK) as recorder:
+            waiting = [*zip(turns, itertools.cycle((partial(recorder.pause, gap), recorder.resume)), strict=False)]
+            for frame in FRAMES:
+                while waiting and frame.pts * frame.time_base >= waiting[0][0]:
+                    waiting.pop(0)[1]()
                 recorder.write(frame)
         made = recorder.stop()
-    found = rk.verify(path, decode=True)
+    found = rk.verify(path)
     assert found.ok, found.problems
     lengths = [fields["seconds"] for fields in events(made, EventKind.RESUME)]
-    assert len(lengths) == len(events(made, EventKind.PAUSE)) == 3
+    assert len(lengths) == len(events(made, EventKind.PAUSE)) == PAUSES
+    # Each beep is heard with its flash, to less than a frame, behind whatever pauses.
+    shown = read_back(path, FPS)
+    assert shown.sync_offsets_s
+    assert abs(shown.sync_worst_s) < 1 / FPS
+    assert (shown.damaged_packets, shown.unreadable, shown.repeated) == (0, 0, 0)
     stands = times(path)
     steps = [float(b - a) for a, b in zip(stands["video"], stands["video"][1:], strict=False)]
     wide = [step - 1 / FPS for step in steps if step > 1.1 / FPS]
     # Each gap is as long as what was left out, to a frame; closed up there is none.
     assert wide == pytest.approx([one for one in lengths if one > 0.01] if gap == "mark" else [], abs=0.001)
-    assert abs(float(stands["video"][-1] + Fraction(1, FPS) - stands["audio"][-1])) < 1 / FPS + 0.05
+    assert abs(float(stands["video"][-1] + Fraction(1, FPS) - stands["audio"][-1])) < 1 / FPS + AUDIO_S
     gaps = [fields["seconds"] for fields in events(made, EventKind.GAP) if fields.get("because") == "paused"]
     assert gaps == (lengths if gap == "mark" else [])
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """Six seconds with B-frames and a keyframe every 0.4 s."""
+    """Four seconds with B-frames and a keyframe every 0.4 s."""
     options = {"preset": "ultrafast", "x264-params": "bframes=2:keyint=10:scenecut=0"}
     path = tmp_path_factory.mktemp("clip") / "clip.ts"
-    return make_clip(path, seconds=6, fps=25, size=(64, 48), options=options)
+    return make_clip(path, seconds=4, fps=25, size=(64, 48), options=options)
 
 
 @pytest.mark.parametrize("gap", ["mark", "close"])
@@ -157,9 +170,9 @@ def test_packets_that_are_kept_as_they_come_go_on_with_a_keyframe(tmp_path, clip
     path = tmp_path / "talk.ts"
     with rk.Recorder(path, **QUICK) as recorder, av.open(str(clip)) as container:
         for number, packet in enumerate(container.demux()):
-            if number in (80, 250):
+            if number in (60, 180):
                 recorder.pause(gap)
-            elif number in (150, 320):
+            elif number in (110, 230):
                 recorder.resume()
             recorder.write_packet(packet)
     made = recorder.stop()
@@ -167,25 +180,24 @@ def test_packets_that_are_kept_as_they_come_go_on_with_a_keyframe(tmp_path, clip
     assert found.ok, found.problems
     with rk.open(path) as video:
         frames = video.frames
-    assert len(frames) < 150
+    assert len(frames) < 100
     left = sum(fields["seconds"] for fields in events(made, EventKind.RESUME))
     assert left > 1
-    assert made.duration_s == pytest.approx(6.0 if gap == "mark" else 6.0 - left, abs=0.1)
+    assert made.duration_s == pytest.approx(4.0 if gap == "mark" else 4.0 - left, abs=0.1)
     stands = times(path)
     assert abs(float(stands["video"][-1] - stands["audio"][-1])) < 0.12
 
 
-@pytest.mark.parametrize("codec", ["h264", "vp8"])
-@pytest.mark.parametrize("gap", ["mark", "close"])
+@pytest.mark.parametrize(("codec", "gap"), [("h264", "mark"), ("h264", "close"), ("vp8", "close")])
 def test_a_live_source_is_asked_for_a_keyframe(tmp_path, gap, codec):
-    video = [(0, unit) for unit in pictures(codec, 120, (64, 48), group=20)]
-    units = sorted(video + [(1, unit) for unit in sound("opus", 4.0)], key=lambda one: one[1].ticks)
+    video = [(0, unit) for unit in pictures(codec, 90, (64, 48), group=20)]
+    units = sorted(video + [(1, unit) for unit in sound("opus", 3.0)], key=lambda one: one[1].ticks)
     asked = []
     with rk.Recorder(tmp_path / "talk.ts", audio=rk.AudioSettings(codec="opus"), **QUICK) as recorder:
         for number, (kind, unit) in enumerate(units):
-            if number == 80:
+            if number == 60:
                 recorder.pause(gap)
-            elif number == 170:
+            elif number == 150:
                 recorder.resume()
             if not recorder.write_unit(unit):
                 asked.append((kind, unit.is_entry))
@@ -196,7 +208,7 @@ def test_a_live_source_is_asked_for_a_keyframe(tmp_path, gap, codec):
     assert found.ok, found.problems
     (resumed,) = events(made, EventKind.RESUME)
     assert resumed["seconds"] > 1
-    assert made.duration_s == pytest.approx(4.0 if gap == "mark" else 4.0 - resumed["seconds"], abs=0.1)
+    assert made.duration_s == pytest.approx(3.0 if gap == "mark" else 3.0 - resumed["seconds"], abs=0.1)
     stands = times(made.path)
     assert abs(float(stands["video"][-1] - stands["audio"][-1])) < 0.05
 
