@@ -18,6 +18,7 @@ PIECES = {
     "overload": "an encoder that is too slow for a while",
     "streams": "how many streams two cores carry",
     "growth": "memory over half an hour of media",
+    "cuts": "what is lost where one file ends and the next begins",
     "scanner": "verify and recover against ffprobe",
     "export": "MPEG-TS to MP4 against ffmpeg's copy",
     "reading": "single frames and all in order, by number, against other readers",
@@ -159,6 +160,21 @@ def _growth(figures: dict[str, Any]) -> Iterator[Row]:
     yield "memory growth, MB per hour of media", f"{figures['growth_mb_an_hour']:g}", "", ""
 
 
+def _cuts(figures: dict[str, Any]) -> Iterator[Row]:
+    rows = {name: row for name, row in figures["rows"].items() if "missing" not in row}
+    ours = rows.pop("recordkit")
+    about = f"{figures['cuts']} cuts of a coded stream"
+    for words, keys in (
+        ("frames lost or doubled", ("lost", "doubled")),
+        ("audio", ("audio_lost", "audio_doubled")),
+    ):
+        others = "; ".join(f"{name} {sum(row[key] for key in keys)}" for name, row in rows.items())
+        named = words if "frames" in words else "coded audio frames lost or doubled"
+        yield f"{about}: {named}", f"{sum(ours[key] for key in keys)}", others, ""
+    others = "; ".join(f"{name} {row['late_s']:.2f}" for name, row in rows.items())
+    yield f"{about}: furthest from the second asked for, s", f"{ours['late_s']:.2f}", others, ""
+
+
 def _scanner(figures: dict[str, Any]) -> Iterator[Row]:
     for name, case in figures["cases"].items():
         ratio = case["verify"]["ratio"]
@@ -238,6 +254,7 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "overload": _overload,
     "streams": _streams,
     "growth": _growth,
+    "cuts": _cuts,
     "scanner": _scanner,
     "export": _export,
     "reading": _reading,
@@ -257,6 +274,7 @@ _FOR_README = (
     "decodable after a power cut, MP4, of the frames given to the recorder: median",
     "most streams, one process",
     "streams, one process",
+    "100 cuts",
     "verify, 720p",
     "verify, 1080p",
     "reading",
