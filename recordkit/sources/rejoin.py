@@ -171,14 +171,20 @@ class Rejoin:
 
     def _placed(self, held: list[_Held], segment_s: float, leapt: set[Key] | None) -> Iterator[SourceItem | Gap]:
         held = self._timed(held)
-        newest = {_key(one.item): one for one in held}
-        # One damaged time is no new clock.
-        if held and (leapt is None or all(self._leaps(key, newest[key], segment_s) for key in leapt)):
+        if held and (leapt is None or all(self._is_anew(key, held, segment_s) for key in leapt)):
             self._shift = self._found_shift(held, segment_s)
             self._awaited = dict.fromkeys(self._ends)
             self._repeated = set()
         for one in held:
             yield from self._on(one)
+
+    def _is_anew(self, key: Key, held: list[_Held], segment_s: float) -> bool:
+        """Whether a clock begins anew with the first of ``held``: what follows a damaged time is far from it."""
+        own = [one for one in held if _key(one.item) == key and one.ticks is not None]
+        if len(own) < 2:
+            return bool(own) and self._leaps(key, own[0], segment_s)
+        first, second = (one.ticks or 0 for one in own[:2])
+        return abs(second - first) <= _LEAP
 
     def _timed(self, held: list[_Held]) -> list[_Held]:
         """``held``, in which what has no time has that of the next of its stream, less a step.

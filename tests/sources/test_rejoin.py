@@ -141,6 +141,21 @@ def test_a_sender_that_begins_anew_within_a_connection_is_placed_as_well() -> No
     assert len(came) == 616
 
 
+def test_a_sender_that_begins_anew_is_seen_though_it_has_come_as_far_as_before_already() -> None:
+    clock = SetClock()
+    rejoin = Rejoin("cam", clock)
+
+    def both() -> Iterator[SourceItem]:
+        yield from live(clock, 5000, 126_000, 2)
+        # Nobody had time to read: what it sent meanwhile comes at once, up to where the other had come.
+        yield from live(clock, 5005, 126_000, 4, burst_s=2)
+
+    came, gaps = told(rejoin, both())
+    assert gaps[True] == pytest.approx(1, abs=0.1)
+    assert ticks(came)[60] - ticks(came)[59] == pytest.approx(90_000, abs=3 * FRAME)
+    assert ticks(came)[60] - ticks(came, "aac")[94] == pytest.approx(1800, abs=SOUND)
+
+
 def test_one_damaged_time_moves_nothing() -> None:
     clock = SetClock()
     rejoin = Rejoin("cam", clock)

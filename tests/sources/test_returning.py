@@ -143,14 +143,14 @@ def test_the_end_of_the_recording_ends_the_waiting(monkeypatch: pytest.MonkeyPat
 
 
 @contextmanager
-def server(stop: threading.Event, *answers: bytes, head: bytes = b"") -> Iterator[int]:
+def server(stop: threading.Event, *answers: bytes, head: bytes = b"", is_asked: bool = False) -> Iterator[int]:
     """A port at which each that connects is sent the next of ``answers``; who comes once more sets ``stop``."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             for answer in answers:
                 with listener.accept()[0] as peer:
-                    if head:
+                    if head or is_asked:
                         peer.recv(65_536)
                     peer.sendall(head + answer)
             listener.accept()[0].close()
@@ -204,3 +204,38 @@ def test_what_is_secret_reaches_neither_log_nor_event_nor_file_nor_error(
     assert "hunter" not in shown
     assert f"***@127.0.0.1:{port}/cam.ts?pwd=***&size=2" in caplog.text
     assert len(fields(recording, "reconnect")) == 1
+
+
+def test_a_server_that_lies_is_asked_until_it_gives_media_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "recordkit")
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n"
+    clip = head + make_clip(tmp_path / "a.ts", seconds=1).read_bytes()
+    page = head + b"<!doctype html><html><body>Please log in</body></html>" * 20
+    circle = b"HTTP/1.0 302 Found\r\nLocation: /cam.ts?token=hunter2\r\n\r\n"
+    refusal = b"HTTP/1.0 503 Service Unavailable\r\n\r\n"
+    sound = head + make_clip(tmp_path / "b.ts", seconds=1, video=None).read_bytes()
+    stop, how = threading.Event(), Reconnect("50ms", "50ms", silence_s=0.5)
+    lies = (page, refusal, b"", *[circle] * 10)
+    with server(stop, clip, *lies, sound, clip, is_asked=True) as port:
+        source = MediaFile(f"http://127.0.0.1:{port}/cam.ts?token=hunter2", reconnect=how)
+        recording = record(source, tmp_path / "talk.ts", stop=stop)
+    assert recording.counters.video_units == 60
+    assert len(fields(recording, "reconnect")) == 2
+    assert fields(recording, "reconnect")[0]["tries"] >= 4
+    assert [one["part"] for one in fields(recording, "degraded")].count("video") == 1
+    assert "is not back yet" in caplog.text
+    assert "hunter" not in caplog.text + recording.events.to_string()
+    assert verify(tmp_path / "talk.ts", decode=True).ok
+
+
+def test_one_that_does_not_come_back_ends_the_recording_which_is_committed(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "a.ts", seconds=1).read_bytes()
+    with server(threading.Event(), clip) as port:
+        source = MediaFile(f"tcp://127.0.0.1:{port}", reconnect=Reconnect("50ms", "50ms", give_up_after=0.3))
+        recording = record(source, tmp_path / "talk.ts")
+    assert recording.path == tmp_path / "talk.ts"
+    assert recording.ended_because is not None
+    (ended,) = fields(recording, "source ended")
+    assert ended["because"].startswith("the source did not come back within 0.3 s: ")
