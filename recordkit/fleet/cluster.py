@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -46,12 +48,9 @@ class Cluster:
             raise SettingsError("engine", client, "give a client that is not asynchronous")
         self._client = client
         self._wait_s = wait_s
-
-    @property
-    def name(self) -> str:
-        """The scheduler's address."""
-        scheduler = getattr(self._client, "scheduler", None)
-        return str(getattr(scheduler, "address", None) or "the Dask client")
+        # A client that was closed knows it no more.
+        scheduler = getattr(client, "scheduler", None)
+        self.name = str(getattr(scheduler, "address", None) or "the Dask client")
 
     def rows(self, tasks: Iterator[Task | None]) -> Generator[Row | None]:
         """A row for each of ``tasks`` when it is done, None now and then. Ended early it cancels the others.
@@ -73,7 +72,7 @@ class Cluster:
             raise FleetError(
                 self.name, f"the scheduler has no workers, waited {self._wait_s:g} s for one"
             ) from error
-        versions: dict[str, str | None] = self._client.run(_probe())
+        versions: dict[str, str | None] = self.asked(lambda: self._client.run(_probe()))
         other = {address: version for address, version in versions.items() if version != __version__}
         if other:
             count = f"{len(other):,} of {count_text(len(versions), 'worker')}"
@@ -84,8 +83,16 @@ class Cluster:
                 f"{count} cannot work with recordkit {__version__}: "
                 f"{', '.join(words + more)}; install that version there",
             )
-        threads: dict[str, int] = self._client.nthreads()
+        threads: dict[str, int] = self.asked(self._client.nthreads)
         return _AHEAD * max(sum(threads.values()), 1)
+
+    def asked(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - what ``ask`` returns
+        """What ``ask`` returns, which asks something of the client. Raises FleetError if nobody answers."""
+        closed = getattr(import_module("distributed.client"), "ClosedClientError", OSError)
+        try:
+            return ask()
+        except (OSError, RuntimeError, CancelledError, closed) as error:
+            raise FleetError(self.name, f"the scheduler does not answer any more: {error}") from error
 
     def check_connection(self) -> None:
         """Raises FleetError if the scheduler is not there."""
@@ -124,8 +131,9 @@ class _Run:
 
     def cancel(self) -> None:
         """What is not done is not wanted any more."""
-        if self._flying:
-            self._client.cancel([future for future, _ in self._flying.values()])
+        if self._flying and self._client.status == "running":
+            with suppress(FleetError):  # nobody is there to do it any more
+                self._cluster.asked(lambda: self._client.cancel([one for one, _ in self._flying.values()]))
 
     def _sent(self) -> Iterator[Row | None]:
         """Send what waits, as soon as there is room."""
@@ -136,7 +144,7 @@ class _Run:
             self._waiting = []
 
     def _send(self, tasks: list[Task]) -> None:
-        future = self._client.submit(run_at, tasks, __version__, pure=False)
+        future = self._cluster.asked(lambda: self._client.submit(run_at, tasks, __version__, pure=False))
         self._flying[future.key] = future, tasks
         future.add_done_callback(self._done.put)
 
@@ -153,7 +161,7 @@ class _Run:
             words = f"the scheduler has lost {tasks[0].path}: it was cancelled, or began anew"
             raise FleetError(self._cluster.name, words)
         if future.status == "finished":
-            for row in future.result():
+            for row in self._cluster.asked(future.result):
                 self._pace.note(row)
                 yield row
         elif len(tasks) > 1:
@@ -161,7 +169,7 @@ class _Run:
             for task in tasks:
                 self._send([task])
         else:
-            yield _failure(tasks[0], future.exception())
+            yield _failure(tasks[0], self._cluster.asked(future.exception))
 
 
 def _failure(task: Task, error: Exception) -> Row:
@@ -209,10 +217,7 @@ class ClusterSites:
     def living(self) -> dict[str, float | None]:
         """The workers by address, with their resource ``slots``. Raises FleetError."""
         self._cluster.check_connection()
-        try:
-            workers = self._client.scheduler_info()["workers"]
-        except OSError as error:
-            raise FleetError(self._cluster.name, f"does not answer: {error}") from error
+        workers = self._cluster.asked(self._client.scheduler_info)["workers"]
         return {address: one.get("resources", {}).get(_SLOTS) for address, one in workers.items()}
 
     def ask(self, questions: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -236,10 +241,7 @@ class ClusterSites:
         async def ask_all() -> list[Any]:
             return await asyncio.gather(*(ask_in_time(*one) for one in questions.items()), return_exceptions=True)
 
-        try:
-            found = client.sync(ask_all)
-        except (OSError, RuntimeError) as error:
-            raise FleetError(self._cluster.name, f"does not answer: {error}") from error
+        found = self._cluster.asked(lambda: client.sync(ask_all))
         return {address: one for address, one in zip(questions, found, strict=True) if isinstance(one, dict)}
 
 

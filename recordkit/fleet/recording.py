@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("recordkit")
 
 _STEP_S = 1.0
+_LONGEST_UNWATCHED_S = 10.0
 _FIELD = "{name}"
 _HERE = "this machine"
 _COLUMNS = {
@@ -238,10 +239,20 @@ class Fleet:
     def stop(self, *, timeout: float | None = None) -> pd.DataFrame:
         """End and commit all recordings, and recover what is left; the figures then.
 
-        Raises FleetError if that is not done within ``timeout`` seconds (it goes on), or they are watched no more.
+        Raises FleetError if that is not done within ``timeout`` seconds (it goes on), if the cluster has not been
+        there for ten, or they are watched no more.
         """
         self._placing.is_stopping = True
-        if not self.wait(timeout):
+        begun_s = time.monotonic()
+        while not self.wait(_STEP_S if timeout is None else min(_STEP_S, timeout)) and not self._ended.is_set():
+            passed_s = time.monotonic() - begun_s
+            if self._failure is not None and passed_s >= _LONGEST_UNWATCHED_S:
+                raise FleetError(
+                    self._failure.engine, f"the recordings go on, nobody can stop them: {self._failure}"
+                )
+            if timeout is not None and passed_s >= timeout:
+                break
+        if not self._placing.has_ended:
             watched = "are watched no more" if self._ended.is_set() else f"have not all ended within {timeout:g} s"
             raise FleetError("the fleet", f"its recordings {watched}: {self!r}")
         return self.figures

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import distributed
 import pytest
+from distributed.client import ClosedClientError, FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 import recordkit as rk
@@ -119,7 +121,29 @@ def test_a_scheduler_that_goes_while_there_is_work_is_told(monkeypatch: pytest.M
     client.status = "closed"
     with pytest.raises(rk.FleetError, match="not connected"):
         next(made)
+    assert client.cancelled == [], "nobody is there to do it"
+
+
+def test_what_is_not_wanted_any_more_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Fake({"a": __version__}, "pending")
+    monkeypatch.setattr(cluster, "TICK_S", 0.01)
+    with closing(Cluster(client).rows(Task("verify", str(number)) for number in range(10))) as made:
+        assert next(made) is None
     assert len(client.cancelled) == 2, "no more were asked for than two for a thread"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("closed"), FutureCancelledError("a", "gone"), ClosedClientError("closed")]
+)
+def test_what_a_scheduler_that_is_gone_makes_of_a_call_is_told(error: Exception) -> None:
+    client = Fake({"a": __version__})
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    client.submit = refuse  # type: ignore[assignment, method-assign]
+    with pytest.raises(rk.FleetError, match="the scheduler does not answer any more"):
+        rows(client)
 
 
 def test_what_a_worker_raises_is_a_row() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import recordkit as rk
 from recordkit.fleet import recording
+from recordkit.fleet.placing import Placed
 from tests.fleet.driving import until
 
 SMALL = rk.Synthetic(width=64, height=48, fps=25, audio=False)
@@ -63,3 +64,30 @@ def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:
         rk.record_all({"a": SMALL}, tmp_path / "{name}.ts", engine="tcp://127.0.0.1:1")
     with pytest.raises(rk.SettingsError, match="flush_interval"):
         rk.record_all({"a": SMALL}, tmp_path / "{name}.ts", flush_intervall=1)  # type: ignore[call-arg]
+
+
+def test_a_cluster_that_is_gone_is_told_and_nobody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(recording, "_STEP_S", 0.001)
+    monkeypatch.setattr(recording, "_LONGEST_UNWATCHED_S", 0.0)
+
+    class Gone:
+        def living(self) -> dict[str, float | None]:
+            if asked:
+                raise rk.FleetError("tcp://a", "the client is not connected")
+            return {"tcp://b": None}
+
+        def ask(self, questions: object) -> dict[str, dict[str, object]]:
+            asked.append(questions)
+            return {}
+
+    asked: list[object] = []
+    fleet = rk.Fleet([Placed("door", {}, str(tmp_path / "door.ts"))], Gone(), 0)
+    with pytest.raises(rk.FleetError, match="tcp://a: the recordings go on, nobody can stop them"):
+        fleet.stop()
+    assert isinstance(fleet.error, rk.FleetError)
+    fleet.close()
+    with pytest.raises(rk.FleetError, match="are watched no more"):
+        fleet.stop()
+    assert caplog.text.count("The recordings go on unwatched") == 1
