@@ -1,4 +1,5 @@
-"""How fast many files are checked: ``verify_all`` by two processes and by one, beside ``xargs -P2 ffprobe``.
+"""How fast many files are checked: ``verify_all`` by two processes, by one, and by two workers of a Dask cluster,
+beside ``xargs -P2 ffprobe``.
 
     python tests/benchmarks/fleet.py [--quick] [--files N] [--json PATH]
 
@@ -23,6 +24,23 @@ CASE = (640, 360, 600_000)
 DIFFERENT = 8
 MEGABYTE = 1_000_000
 VERIFY = "import sys, recordkit; recordkit.verify_all(sys.argv[1], jobs=int(sys.argv[2]), progress=False)"
+CLUSTER = """
+import sys
+import time
+import distributed
+import recordkit
+
+if __name__ == "__main__":
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        distributed.Client(local) as client,
+    ):
+        client.wait_for_workers(2)
+        begun = time.monotonic()
+        recordkit.verify_all(sys.argv[1], engine=client, progress=False)
+        print(time.monotonic() - begun)
+"""
+"""Says how long it took once there was a cluster, as there is for whoever has one."""
 PROBE = "ffprobe -v quiet -count_packets -show_streams -of json"
 
 
@@ -33,6 +51,17 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "one process": [sys.executable, "-c", VERIFY, str(folder), "1"],
         "xargs -P2 ffprobe": ["sh", "-c", probe],
     }
+
+
+def cluster_s(folder: Path) -> float:
+    """Seconds of a local Dask cluster of two workers, without its beginning and end."""
+    script = folder.parent / f"{folder.name}.py"
+    script.write_text(CLUSTER)
+    try:
+        done = subprocess.run([sys.executable, script, folder], check=True, capture_output=True, text=True)
+    finally:
+        script.unlink()
+    return float(done.stdout)
 
 
 def run(quick: bool, files: int | None = None) -> Figures:
@@ -51,6 +80,8 @@ def run(quick: bool, files: int | None = None) -> Figures:
                 begun = time.monotonic()
                 subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
                 seconds.setdefault(program, []).append(time.monotonic() - begun)
+            if not quick:
+                seconds.setdefault("two Dask workers", []).append(cluster_s(folder))
     rows = {program: {"s": spread(taken, 3)} for program, taken in seconds.items()}
     return {"files": count, "bytes": size, "rounds": rounds, "rows": rows}
 
