@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..container import Packager
-from ..encode.routing import VIDEO
+from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..errors import MediaError, RecordkitError, StateError
 from ..model import Event, EventKind
 from ..settings import RecordingSettings, Segments
@@ -75,7 +75,10 @@ class Keepings:
             settings.system,
             self._reached,
             self._short,
-            has_video=settings.video is not None,
+            expected=frozenset(
+                ([] if settings.video is None else [VIDEO])
+                + [FIRST_AUDIO + number for number in range(len(settings.audio))]
+            ),
         )
         self._longest_s = ring.seconds
         self._name = Path(settings.path).name
@@ -117,6 +120,9 @@ class Keepings:
             end = now + after if wanted is None else max(wanted.end, now + after)
             entry = self.ring.reach(begin, end)
             starts = now if entry is None else entry.pts - first
+            whole = 0 if entry is None else entry.whole - first
+            if asked_s is None and wanted is None:
+                begin = max(begin, whole)  # all of it is asked for, however little that is
             if wanted is None:
                 start_ns = self._clock.time_ns() - (now - starts) * 1_000_000_000 // TICKS_PER_SECOND
                 wanted = self._wanted = _Wanted(Kept(self.files.next_path(start_ns)), start_ns)
@@ -124,7 +130,6 @@ class Keepings:
             wanted.begin, wanted.end = begin, end
             wanted.until_s = max(wanted.until_s, self._clock.monotonic() + (after_s if self._is_live() else 0.0))
             kept.begins_s, kept.ends_s = max(0, starts) / TICKS_PER_SECOND, end / TICKS_PER_SECOND
-            whole = 0 if entry is None else entry.whole - first
             kept.lacks_s = max(0, whole - begin) / TICKS_PER_SECOND
             wanted.is_reached = self.ring.has_reached(wanted.end)
             self._changed.notify_all()
@@ -146,7 +151,8 @@ class Keepings:
         """All that was asked for has been laid; waits for nothing."""
         with self._changed:
             if self._wanted is not None:
-                self._wanted.is_reached = True
+                # Somebody may have asked for more in this moment.
+                self._wanted.is_reached = self.ring.has_reached(self._wanted.end)
             self._changed.notify_all()
 
     def end(self, *, commit: bool) -> None:

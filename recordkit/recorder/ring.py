@@ -37,6 +37,7 @@ SMALL_BUFFER = 1024 * 1024
 """Three of its files may be open at a time: each has a smaller buffer than a recording has."""
 _ENTRIES = 10_000
 """Places where what is kept may begin, of the whole ring: of video of keyframes alone not each one is noted."""
+_NEVER = -(1 << 62)
 _LONGEST_LAG = 10 * TICKS_PER_SECOND
 """A stream that is so far behind the others has ended, or pauses."""
 
@@ -61,10 +62,10 @@ def files_of(settings: RecordingSettings) -> RecordingSettings:
 class Ring:
     """Keeps account of the files of the ring, and deletes the oldest.
 
-    ``begun`` and ``laid`` are called by the encoding thread, ``over`` by the writers' threads, the rest by any.
-    ``on_reached`` is called, by the encoding thread, when all up to the time given to ``reach`` is laid. Times that
-    are asked for are ticks from the ``origin`` on, the earliest time of all. ``on_short`` is called with why the
-    ring has not its seconds, and with None when it has them again.
+    ``expected`` are the streams that may come. ``laid`` is called by the encoding thread, ``over`` by the writers'
+    threads, the rest by any. ``on_reached`` is called, by the encoding thread, when all up to the time given to
+    ``reach`` is laid. Times that are asked for are ticks from the ``origin`` on, the earliest time of all.
+    ``on_short`` is called with why the ring has not its seconds, and with None when it has them again.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Ring:
         on_reached: Callable[[], None],
         on_short: Callable[[str | None], None],
         *,
-        has_video: bool,
+        expected: frozenset[int],
     ) -> None:
         self._seconds = round(settings.seconds * TICKS_PER_SECOND)
         self._step = max(TICKS_PER_SECOND // 10, self._seconds // _ENTRIES)
@@ -85,14 +86,14 @@ class Ring:
         self._laid_s = clock.monotonic()
         self._on_reached = on_reached
         self._on_short = on_short
-        self._has_video = has_video
+        self._has_video = VIDEO in expected
+        self._reached = dict.fromkeys(expected, _NEVER)
         size = settings.max_bytes
         self._short = f"the ring holds less than {settings.seconds:g} s: max_bytes={size} is too little for that"
         self._lock = threading.Lock()
         self._pieces: deque[Piece] = deque()
         self._out: list[Piece] = []
         self._ends: dict[int, int] = {}
-        self._reached: dict[int, int] = {}
         self.origin: int | None = None
         self._newest: int | None = None
         self._goal: int | None = None
@@ -123,7 +124,9 @@ class Ring:
             self._on_reached()
 
     def _may_begin(self, unit: AccessUnit, piece: Piece) -> bool:
-        if unit.stream == VIDEO:
+        if not self._ends:
+            is_entry = True  # what the recording begins with
+        elif unit.stream == VIDEO:
             is_entry = unit.random_access and not unit.is_second_field
         else:
             behind = unit.pts - self._ends.get(VIDEO, unit.pts - _LONGEST_LAG)
@@ -144,10 +147,8 @@ class Ring:
         if self.origin is None or self._found(0) is None:
             return False
         goal += self.origin
-        furthest = max(self._reached.values())
-        return furthest >= goal and all(
-            one >= goal or furthest - one >= _LONGEST_LAG for one in self._reached.values()
-        )
+        reached = [max(one, self.origin) for one in self._reached.values()]
+        return max(reached) >= goal and all(one >= goal or max(reached) - one >= _LONGEST_LAG for one in reached)
 
     def over(self, segment: Segment) -> None:
         """A file of the ring is closed, and another one begins: here, where nothing waits, the oldest goes."""

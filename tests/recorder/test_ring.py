@@ -146,7 +146,7 @@ def test_a_bound_in_bytes_that_makes_it_shorter_is_told_and_kept_to(tmp_path, ca
             recorder.flush()
             sizes.append(sum(path.stat().st_size for path in tmp_path.glob("*.recording.mp4")))
         assert "max_bytes=1000000 is too little" in recorder.degraded_because
-        kept = recorder.keep()
+        kept = recorder.keep(before=60)
     made = recorder.stop()
     assert 500_000 < max(sizes) <= 1_000_000
     assert kept.lacks_s > 50

@@ -12,13 +12,14 @@ from . import (
     power,
     publishing,
     reconnect,
+    rings,
     seeking,
     soak,
     workers,
 )
 
 _ROOMS = (
-    *(kills, cuts, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking),
+    *(kills, cuts, rings, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking),
     *(reconnect, workers, soak),
 )
 KINDS = [kind for room in _ROOMS for kind in room.KINDS]
