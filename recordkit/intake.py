@@ -189,6 +189,17 @@ class Intake(Generic[T]):
         items = self._items
         return items[0].payload if items else None
 
+    def take_run(self, kind: type, most: int) -> list[Item[T]]:
+        """The oldest items whose payload is of ``kind``, ``most`` at the most, up to the first other one.
+
+        If the oldest is another one it comes alone; none if there are none. The caller holds ``changed``.
+        """
+        items = self._items
+        run: list[Item[T]] = []
+        while items and len(run) < most and isinstance(items[0].payload, kind):
+            run.append(items.popleft())
+        return run or ([items.popleft()] if items else [])
+
     def take(self) -> Item[T] | None:
         """The oldest item, or None if there is none; the caller holds ``changed``."""
         return self._items.popleft() if self._items else None

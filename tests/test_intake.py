@@ -47,6 +47,18 @@ def test_items_come_out_in_order_and_count_until_released():
     assert queue.bytes == 500
 
 
+def test_what_is_of_one_kind_is_taken_in_one_run():
+    queue, _ = intake()
+    for payload in ("a", "b", "c", 1, 2, "d"):
+        queue.put(payload, 0, 0, 1, entry=True)
+
+    def run():
+        with queue.changed:
+            return [item.payload for item in queue.take_run(str, 2)]
+
+    assert [run() for _ in range(6)] == [["a", "b"], ["c"], [1], [2], ["d"], []]
+
+
 def test_who_takes_is_told_of_what_is_gathered_when_it_is_handed_over(monkeypatch):
     queue, _ = intake()
     told = []

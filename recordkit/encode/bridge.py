@@ -116,8 +116,13 @@ class Bridge:
         self, index: int, place: int, audio: Mapping[int, Rester], video: Mapping[int, Filler]
     ) -> list[Coded]:
         """Repeated frames before an item of audio that goes on."""
+        for shown in video.values():
+            if shown.end is not None and place - shown.end >= STILL:
+                break
+        else:
+            return []  # as it mostly is
         way = audio.get(index)
-        if way is None or not video or not 0 <= place - (way.end or place) < _LATE:
+        if way is None or not 0 <= place - (way.end or place) < _LATE:
             return []
         return self._stand_still(way.begun, place, index, place, video)
 

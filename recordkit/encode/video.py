@@ -22,6 +22,7 @@ from ..ticks import TICKS_PER_SECOND
 from .beside import Beside
 from .coded import Coded, CodedPacket
 from .deinterlace import Deinterlacer, Shown
+from .filtering import FrameFilter
 from .mastering import Mastering, is_hdr, mastering_of
 from .orientation import Turned
 
@@ -59,6 +60,7 @@ class VideoEncoder:
         self._reformatter = VideoReformatter()
         self._kind: tuple[object, ...] = ()
         self._progressive = Deinterlacer(on_altered)
+        self._own = FrameFilter("sidedata", "mode=delete")
         self._frame_rate = settings.frame_rate or Fraction(30)
         self.key_from: int | None = None
         self._group_start: int | None = None
@@ -189,7 +191,7 @@ class VideoEncoder:
         return True
 
     def _converted(self, frame: VideoFrame) -> VideoFrame:
-        """A new frame: ``frame`` as 4:2:0 of 8 bits and even size."""
+        """A new frame: ``frame`` as 4:2:0 of 8 bits and even size; of the same samples if it is that already."""
         width, height = self._settings.size or (frame.width, frame.height)
         # Not tagged: a frame of RGB has no matrix of its own, so it gets the one that players
         # assume for its size; a frame of YUV keeps what it has.
@@ -211,8 +213,11 @@ class VideoEncoder:
             dst_colorspace=matrix,
             dst_color_range=ColorRange.MPEG if is_rgb else None,
         )
-        # The caller's frame stays as it is: it may be written again, with another time.
-        return _copy(picture) if picture is frame or width % 2 or height % 2 else picture
+        if width % 2 or height % 2:
+            return _evened(picture)
+        # The caller's frame stays as it is: it may be written again, with another time. A filter gives another
+        # frame of the same samples, which costs a hundredth of a copy; what stands beside them goes its own way.
+        return self._own.put(frame)[-1] if picture is frame else picture
 
     def _tell_depth(self, frame: VideoFrame) -> None:
         bits = max((component.bits for component in frame.format.components), default=8)
@@ -312,8 +317,8 @@ def _look(picture: VideoFrame) -> tuple[int, ...]:
     )
 
 
-def _copy(picture: VideoFrame) -> VideoFrame:
-    """A copy of a 4:2:0 frame, its last column and row doubled where the size is odd."""
+def _evened(picture: VideoFrame) -> VideoFrame:
+    """A copy of a 4:2:0 frame of odd size, its last column and row doubled."""
     copy = VideoFrame(picture.width + picture.width % 2, picture.height + picture.height % 2, "yuv420p")
     for source, target in zip(picture.planes, copy.planes, strict=True):
         rows = _rows(source)

@@ -13,7 +13,7 @@ from ..errors import MediaError
 from ..intake import Intake
 from ..model import AccessUnit, EncodedUnit, EventKind, StreamFormat
 from ..system import Clock
-from ..writer.buffer import NotLaid
+from ..writer.buffer import Laid, NotLaid
 from ..writer.writer import Writer
 from .cutting import Cutting
 from .files import Files
@@ -89,7 +89,9 @@ class Layer:
 
     def defer(self, *, has_early: bool) -> None:
         """Of coded units that have come together, or faster than they can be laid, make several safe at once."""
-        if self._deferred_s is None and (self._pending or has_early) and self._has_next():
+        if self._deferred_s is not None:
+            return
+        if len(self._pending) > 1 or ((self._pending or has_early) and self._has_next()):
             self.writer.defer(on=True)
             self._deferred_s = self._clock.monotonic()
 
@@ -118,33 +120,42 @@ class Layer:
         """Lay what is pending; False where the writer's buffer is full before all is done."""
         if not self._may_begin():
             return True
-        while self._pending:
-            (stream_format, unit, is_filler), size, begun = self._pending[0]
-            if begun is not None and begun is not self._files.in_hand:
-                self._go_on_in(begun, unit)
-            file = self._files.in_hand
-            if not file.knows(unit.stream, stream_format):
-                self._declare(stream_format, unit)
-            try:
-                laid = file.writer.lay(unit)
+        freed = 0
+        try:
+            while self._pending:
+                (stream_format, unit, is_filler), size, begun = self._pending[0]
+                if begun is not None and begun is not self._files.in_hand:
+                    self._go_on_in(begun, unit)
+                file = self._files.in_hand
+                if not file.knows(unit.stream, stream_format):
+                    self._declare(stream_format, unit)
+                laid = self._lay(file, unit)
                 if laid is NotLaid.FULL:
                     self._full_s = self._clock.monotonic()
                     return False
                 if laid is NotLaid.ENDED:
                     self.abandon()
                     return True
-                self.tally.add(unit, laid.offset, is_filler=is_filler)
-                file.laid(unit, laid)
-                self._on_laid(file, unit)
-            except MediaError as error:
-                # One unit that has no place in the file is no reason to lose all that follow.
-                self.refused_units += 1
-                if self.refused_units == 1:
-                    log.warning("%s; it was left out", error)
-            self._pending.popleft()
-            if size:
-                self._intake.release(size)
+                if laid is not None:
+                    self.tally.add(unit, laid.offset, is_filler=is_filler)
+                    file.laid(unit, laid)
+                    self._on_laid(file, unit)
+                self._pending.popleft()
+                freed += size
+        finally:
+            self._intake.release(freed)
         return True
+
+    def _lay(self, file: Segment, unit: AccessUnit) -> Laid | NotLaid | None:
+        """As ``Writer.lay``; None for a unit that has no place in the file."""
+        try:
+            return file.writer.lay(unit)
+        except MediaError as error:
+            # One unit is no reason to lose all that follow.
+            self.refused_units += 1
+            if self.refused_units == 1:
+                log.warning("%s; it was left out", error)
+            return None
 
     def abandon(self) -> None:
         """Lay nothing of what is pending."""

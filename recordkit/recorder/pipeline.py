@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from ..encode.routing import VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import MediaError, RecordkitError
 from ..intake import Intake, Item
-from ..model import AccessUnit, EventKind
+from ..model import AccessUnit, EncodedUnit, EventKind
 from ..system import Clock
 from ..threads import begin
 from .cutting import CutHere, Cutting
@@ -30,6 +32,8 @@ log = logging.getLogger("recordkit")
 LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
+_MOST_TOGETHER = 8
+"""So many units that have come coded are made ready before the first of them is laid."""
 
 
 class Pipeline:
@@ -84,7 +88,7 @@ class Pipeline:
         self._lack = Lack(clock, on_event)
         self._abandoned_items = 0
         self._in_doubt_s: float | None = None
-        self._in_hand: Item[Media | threading.Event | AllPlaced | CutHere] | None = None
+        self._in_hand: deque[Item[Media | threading.Event | AllPlaced | CutHere]] = deque()
         self._name = name
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
 
@@ -162,8 +166,9 @@ class Pipeline:
         if self.layer.writer.ended_because is not None:
             return False
         with self._intake.changed:
-            item = self._intake.take()
-            if item is None:
+            # What is coded already, as it comes live, is taken and laid together.
+            self._in_hand.extend(self._intake.take_run(EncodedUnit, _MOST_TOGETHER))
+            if not self._in_hand:
                 if self.early.is_waiting:
                     return True
                 if self._intake.is_closed:
@@ -180,20 +185,25 @@ class Pipeline:
                     waits_s = min((one for one in (waits_s, doubt_s) if one is not None), default=None)
                     self._clock.wait(self._intake.changed, waits_s)
                     return True
-        if item is None:
+        if not self._in_hand:
             self.layer.add(self._streams.settle())
-            return True
-        self._in_hand = item
-        if isinstance(item.payload, threading.Event | AllPlaced | CutHere):
-            self._obey(item.payload)
-            self._in_hand = None
-            return True
+        while self._in_hand:
+            item = self._in_hand[0]
+            if isinstance(item.payload, threading.Event | AllPlaced | CutHere):
+                self._obey(item.payload)
+                self._in_hand.popleft()
+            else:
+                self._code(item, item.payload)
+        return True
+
+    def _code(self, item: Item[Any], media: Media) -> None:
+        """Code an item, the first of those in hand, and let what comes of it wait to be laid."""
         if item.dropped:
             self._on_event(EventKind.DROP, stream=item.index, items=item.dropped)
         if self._cutting is not None:
             self._cutting.look(item)
         coded = self._streams.code(
-            item.payload,
+            media,
             item.index,
             item.ticks,
             discontinuity=item.dropped > 0 or item.discontinuity,
@@ -213,9 +223,8 @@ class Pipeline:
         if item.index == VIDEO:
             self._lack.look(None if coded else self._streams.ways.lacking)
         # From here on the coded bytes count in place of the raw ones.
-        self._in_hand = None
+        self._in_hand.popleft()
         self._intake.release(item.size - sum(sizes))
-        return True
 
     def _obey(self, marker: threading.Event | AllPlaced | CutHere) -> None:
         """What stands in the queue between items says what is to be done there."""
@@ -242,14 +251,13 @@ class Pipeline:
     def _let_go(self) -> None:
         """Throw away what an early end has left over, and let go everybody who waits in ``flush``."""
         self.layer.abandon()
-        left = 0
-        item, self._in_hand = self._in_hand, None
         with self._intake.changed:
-            while item is not None or (item := self._intake.take()) is not None:
-                left += item.size
-                if isinstance(item.payload, threading.Event):
-                    item.payload.set()
-                elif not isinstance(item.payload, AllPlaced | CutHere):
-                    self._abandoned_items += 1
-                item = None
-        self._intake.release(left)
+            while (item := self._intake.take()) is not None:
+                self._in_hand.append(item)
+        for item in self._in_hand:
+            if isinstance(item.payload, threading.Event):
+                item.payload.set()
+            elif not isinstance(item.payload, AllPlaced | CutHere):
+                self._abandoned_items += 1
+        self._intake.release(sum(item.size for item in self._in_hand))
+        self._in_hand.clear()

@@ -107,10 +107,13 @@ class Slot:
 
     def count(self, unit: AccessUnit, *, is_video: bool) -> None:
         """Count a unit that was laid whole, and the time that it covers."""
-        if not self.units:
-            self.first_dts = self.end_dts = unit.dts
-        self.end_dts = max(self.end_dts, unit.dts + unit.duration)
-        self.first_dts = min(self.first_dts, unit.dts)
+        dts, end = unit.dts, unit.dts + unit.duration
+        if not (self.video_units or self.audio_units):
+            self.first_dts = self.end_dts = dts
+        if end > self.end_dts:
+            self.end_dts = end
+        if dts < self.first_dts:
+            self.first_dts = dts
         if is_video:
             self.video_units += 1
         else:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
 from recordkit.bitstream.h264 import annexb_parameter_sets, nal_units
@@ -51,6 +52,17 @@ def test_each_frame_gives_its_unit_at_once_and_keeps_its_time() -> None:
         (coded,) = encoder.encode(picture(), ticks)
         assert (coded.unit.pts, coded.unit.dts) == (ticks, ticks)
     assert encoder.flush() == []
+
+
+def test_a_frame_of_even_size_is_not_copied_and_stays_as_it_is() -> None:
+    encoder, frame = VideoEncoder(FAST, 0), picture()
+    frame.pts, frame.time_base, frame.pict_type = 7, Fraction(1, 30), PictureType.B
+    own = encoder._converted(frame)
+    samples, same = (np.frombuffer(memoryview(one.planes[0]), np.uint8) for one in (frame, own))
+    assert np.shares_memory(samples, same)
+    first, second = (encoder.encode(frame, ticks)[0].unit.pts for ticks in (3000, 6000))
+    assert (first, second) == (3000, 6000)
+    assert (frame.pts, frame.time_base, frame.pict_type) == (7, Fraction(1, 30), PictureType.B)
 
 
 def test_an_idr_begins_with_its_parameter_sets_and_each_unit_says_where_its_nal_units_are() -> None:
