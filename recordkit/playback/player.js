@@ -533,7 +533,9 @@ class Film {
   watch() {
     const { video } = this;
     const waits = video.seeking || (this.player.isPlaying && !video.paused && video.readyState < 3 && !video.ended);
-    if (!waits || this.isImages || this.player.mode !== "full" || this.wanted || this.goal || !this.has(video.currentTime + 0.05)) {
+    // What is recorded may stand still, in a pause or while its source is away: then there is nothing behind its end.
+    const isAtEnd = this.status.growing && !(this.times.at(-1) > video.currentTime + LIVE_MOST_S);
+    if (!waits || isAtEnd || this.isImages || this.player.mode !== "full" || this.wanted || this.goal || !this.has(video.currentTime + 0.05)) {
       this.stuckSince = undefined;
       return;
     }
