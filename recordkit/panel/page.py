@@ -49,11 +49,15 @@ border-bottom:1px solid var(--jp-border-color2,#8883)}
 .recordkit-wrong input{border-color:#d55e00!important;box-shadow:0 0 0 1px #d55e00}
 .recordkit-files{margin:4px 0;max-height:212px;overflow:auto;border:1px solid var(--jp-border-color2,#8884);
 border-radius:5px}
-.recordkit-panel .recordkit-files table{table-layout:auto;width:100%;border-collapse:collapse;font-size:12.5px;margin:0}
-.recordkit-panel .recordkit-files caption{text-align:left;padding:4px 8px;font-weight:600;font-size:12px;opacity:.75}
-.recordkit-panel .recordkit-files td{padding:2px 8px;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;
+.recordkit-panel .recordkit-files table{table-layout:auto;width:100%;
+border-collapse:collapse;font-size:12.5px;margin:0}
+.recordkit-panel .recordkit-files caption{
+text-align:left;padding:4px 8px;font-weight:600;font-size:12px;opacity:.75}
+.recordkit-panel .recordkit-files td{
+padding:2px 8px;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;
 border-top:1px solid var(--jp-border-color3,#8882)}
-.recordkit-panel .recordkit-files td:first-child{text-align:left;width:100%;white-space:normal;overflow-wrap:anywhere}
+.recordkit-panel .recordkit-files td:first-child{
+text-align:left;width:100%;white-space:normal;overflow-wrap:anywhere}
 .recordkit-files tr[data-state=live] td{font-weight:600}
 .recordkit-panel button:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 """

@@ -118,7 +118,7 @@ class Recorder(Fed):
         self._starting = threading.Lock()
         self._is_untimed_told = False
         intake = self._parts.intake
-        self._pausing = Pausing(intake.put_marker, self._parts.note)
+        self._pausing = Pausing(intake.put_marker, self._parts.pipeline.tally.told)
 
     def start(self, *, loop: asyncio.AbstractEventLoop | Literal["none"] | None = None) -> None:
         """Open the files and begin; nothing is left behind where that fails.

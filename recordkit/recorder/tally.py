@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from ..encode.routing import VIDEO
-from ..model import AccessUnit, EventKind, StreamFormat
+from ..model import AccessUnit, EventKind, Field, StreamFormat
 from ..system import Clock
 from ..ticks import TICKS_PER_SECOND
 
@@ -35,6 +35,14 @@ class Tally:
         self._on_event = on_event
         self._laid_s: dict[int, float] = {}
         self._ends: dict[int, int] = {}
+        self._is_paused = False
+
+    def told(self, kind: EventKind, **fields: Field) -> None:
+        """A pause begins, or is over: nothing is silent because of it. Passed on to ``on_event``."""
+        if kind in (EventKind.PAUSE, EventKind.RESUME):
+            self._is_paused = kind is EventKind.PAUSE
+            self._laid_s = dict.fromkeys(self._laid_s, self._clock.monotonic())
+        self._on_event(kind, **fields)
 
     @property
     def duration_s(self) -> float:
@@ -43,8 +51,8 @@ class Tally:
 
     @property
     def silent_s(self) -> float:
-        """How long nothing was given of the stream that has been silent longest; 0 before the first unit."""
-        laid = tuple(self._laid_s.values())
+        """How long nothing came of the stream that was silent longest; 0 before the first unit and in a pause."""
+        laid = () if self._is_paused else tuple(self._laid_s.values())
         return self._clock.monotonic() - min(laid) if laid else 0.0
 
     def add(self, unit: AccessUnit, offset: int, *, is_filler: bool = False) -> None:

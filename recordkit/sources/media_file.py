@@ -34,6 +34,9 @@ class MediaFile(MediaFileSettings):
     stream numbers ("deu,3"). The log names all that is left out. A packet that cannot be decoded is left out
     and counted in the log; a live source silent for 30 s ends with SourceError.
 
+    The video of an RTSP camera that sends reports (RFC 3550, 6.4.1) has the camera's own time in ``captured`` from
+    its first report on; libavformat hands it on as side data.
+
     With ``reconnect=rk.Reconnect()`` a live source that goes away is asked for again, and goes on in the same
     recording: the gap has its true length and is an event, parameters may have changed, and the state is
     ``degraded`` meanwhile. It must be there at the start. Live is what has no end of its own: RTSP, RTMP, SRT, UDP,

@@ -77,3 +77,17 @@ def test_a_stream_that_only_went_on_by_itself_has_ended_before():
     rig.tally.add(replace(unit(1, stream=1), random_access=False), 0)
     rig.tally.tell_early_ends({0: 0.0, 1: 2.5})
     assert rig.told == [(EventKind.EARLY_END, {"stream": 1, "missing_s": 2.5})]
+
+
+def test_in_a_pause_nothing_is_silent():
+    rig = Rig()
+    rig.tally.add(replace(unit(0), random_access=False), 0)
+    rig.clock.advance(2.0)
+    assert rig.tally.silent_s == pytest.approx(2.0)
+    rig.tally.told(EventKind.PAUSE, gap="mark")
+    rig.clock.advance(60.0)
+    assert rig.tally.silent_s == 0.0
+    rig.tally.told(EventKind.RESUME, gap="mark")
+    rig.clock.advance(1.0)
+    assert rig.tally.silent_s == pytest.approx(1.0)
+    assert [kind for kind, _ in rig.told] == [EventKind.PAUSE, EventKind.RESUME]
