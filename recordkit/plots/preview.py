@@ -38,6 +38,14 @@ class Counted(Protocol):
     """What is shown of a recording's counters."""
 
     @property
+    def video_units(self) -> int:
+        """Frames that were laid."""
+
+    @property
+    def audio_units(self) -> int:
+        """Units of audio, likewise."""
+
+    @property
     def gap_count(self) -> int:
         """Gaps in the audio."""
 
@@ -103,7 +111,7 @@ class Thumbnail:
 def text(recording: Ended) -> str:
     """Two plain lines: what it is, and how it went."""
     if recording.path is None:
-        return "no recording: no media came, and no file was made"
+        return f"no recording: {_lacking(recording)}, and no file was made"
     contents = recording.log.contents
     measured: list[FlushRecord | Sample] = [*contents.flushes, *contents.samples]
     memory = [one.rss_bytes for one in measured if one.rss_bytes is not None]
@@ -250,9 +258,15 @@ def _table(recording: Ended) -> str:
     return f'<table style="border-collapse:collapse;border:0;margin:0;font-size:13px">{rows}</table>'
 
 
+def _lacking(recording: Ended) -> str:
+    counters = recording.counters
+    # Of a ring media may have come, and be gone again.
+    return "nothing was asked for" if counters.video_units + counters.audio_units else "no media came"
+
+
 def _facts(recording: Ended) -> Iterator[tuple[str, str]]:
     if recording.path is None:
-        yield "recording", "none: no media came, and no file was made"
+        yield "recording", f"none: {_lacking(recording)}, and no file was made"
         return
     row = recording.log.summary().iloc[0]
     yield "recording", str(recording.path)

@@ -164,6 +164,8 @@ def test_without_a_file_it_says_so():
     page = Page(nothing._repr_html_())
     assert "none: no media came, and no file was made" in page.words
     assert page.images == []
+    ring = made_up(path=None, bytes=0, duration_s=0.0, streams={}, counters=Counters(video_units=30))
+    assert str(ring) == "no recording: nothing was asked for, and no file was made"
 
 
 def test_gaps_and_alerts_are_told_and_escaped():
