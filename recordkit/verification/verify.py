@@ -28,6 +28,7 @@ from .sound_check import SoundCheck, SoundFacts, begins_audio
 _CHUNK_BYTES = 54 * 153_408
 """Some 8 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied."""
 
+_SMALLEST_BYTES = 1 << 16
 _HEAD_BYTES = 16
 _MOST_SHOWN = 10
 """Problems that a card lists."""
@@ -264,8 +265,6 @@ def _program(number: int, its: Sequence[StreamFacts | SoundFacts]) -> ProgramVer
 
 
 def _read(path: Path, check: Check | ChunkCheck | SoundCheck, on_progress: Progress | None, passes: int) -> int:
-    buffer = bytearray(_CHUNK_BYTES)
-    view = memoryview(buffer)
     done = 0
     try:
         status = path.stat()
@@ -274,6 +273,9 @@ def _read(path: Path, check: Check | ChunkCheck | SoundCheck, on_progress: Progr
             raise SourceError(str(path), advice if stat.S_ISDIR(status.st_mode) else "is not a regular file")
         with path.open("rb", buffering=0) as file:
             hold_shared(file.fileno())
+            # Of a small file no more than it needs: to have pages of zeros made costs as much as to check them.
+            buffer = bytearray(min(_CHUNK_BYTES, max(status.st_size, _SMALLEST_BYTES)))
+            view = memoryview(buffer)
             while count := file.readinto(buffer):
                 check.feed(view[:count])
                 done += count
