@@ -167,6 +167,7 @@ class Keepings:
             self._thread.join()
         if commit:
             self.ring.clear()
+        self.ring.leave()
 
     def _begin_thread(self) -> None:
         if self._thread is None or not self._thread.is_alive():

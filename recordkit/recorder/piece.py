@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
+import os
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from ..model import AccessUnit, StreamFormat
+from ..system import System
+from ..writer.identity import lock
 from .segment import Segment
+
+log = logging.getLogger("recordkit")
 
 
 class Entry(NamedTuple):
@@ -40,7 +47,22 @@ class Piece:
         self.firsts: dict[int, int] = {}
         self.marked: dict[tuple[int, int], AccessUnit] = {}
         self.uses = 0
+        self._descriptor: int | None = None
         self.is_over = False
+
+    def hold(self, system: System) -> None:
+        """Lock its file, which is closed, so that nobody takes it for one that was left; see ``let_go``."""
+        try:
+            self._descriptor = system.open(self.segment.writer.temp_output_path, os.O_RDWR)
+            lock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            log.debug("%s: cannot be locked: %s", self.segment.writer.temp_output_path, error.strerror)
+
+    def let_go(self, system: System) -> None:
+        """Whoever comes may have its file, if it is there. May be called again."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            system.close(descriptor)
 
     def add(self, unit: AccessUnit) -> None:
         """A unit was laid into it."""

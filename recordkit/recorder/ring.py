@@ -156,6 +156,7 @@ class Ring:
             for piece in (*self._pieces, *self._out):
                 if piece.segment is segment:
                     piece.is_over = True
+                    piece.hold(self._system)
         self._trim()
 
     def reach(self, begin: int, goal: int) -> Entry | None:
@@ -186,6 +187,12 @@ class Ring:
             for piece in span.pieces:
                 piece.uses -= 1
         self._trim()
+
+    def leave(self) -> None:
+        """All files of the ring stay, for whoever recovers them."""
+        with self._lock:
+            for piece in (*self._pieces, *self._out):
+                piece.let_go(self._system)
 
     def clear(self) -> None:
         """The recording has ended well: nothing more is asked for, and what is left of the ring is deleted."""
@@ -228,6 +235,7 @@ class Ring:
             self._on_short(self._short if is_short else None)
         for piece in ready:
             self._remove(piece.segment)
+            piece.let_go(self._system)
 
     def _has_too_much(self) -> bool:
         if self._most_bytes is None:

@@ -114,10 +114,11 @@ def test_asks_that_overlap_become_one_file_and_marks_lie_where_they_were_made(tm
 
 
 def test_more_than_there_is_gives_what_there_is_and_says_so(tmp_path, caplog):
-    with rk.Recorder(tmp_path / "{number}.ts", ring=rk.Ring(seconds=60), _clock=FakeClock(), **QUICK) as recorder:
+    with rk.Recorder(tmp_path / "{number}.ts", ring=rk.Ring(seconds=6), _clock=FakeClock(), **QUICK) as recorder:
         for frame in FRAMES:
             recorder.write(frame)
         recorder.flush()
+        assert all(one.is_recording for one in rk.partials(tmp_path))  # nobody recovers what is in use
         kept = recorder.keep(before=30)
     made = recorder.stop()
     assert kept.lacks_s == pytest.approx(26, abs=0.5)
