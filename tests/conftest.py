@@ -3,6 +3,7 @@
 import gc
 import signal
 import sys
+import threading
 
 import pytest
 from hypothesis import settings
@@ -32,6 +33,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def refresh_golden(request: pytest.FixtureRequest) -> bool:
     return request.config.getoption("--refresh-golden")
+
+
+@pytest.fixture
+def none_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system gives no further thread."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -8,14 +8,6 @@ from recordkit.errors import AdmissionError
 from recordkit.threads import begin
 
 
-@pytest.fixture
-def none_left(monkeypatch):
-    def refuse(thread):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-
-
 @pytest.mark.usefixtures("none_left")
 def test_a_thread_that_cannot_be_had_is_an_error_of_our_own():
     with pytest.raises(

@@ -9,14 +9,6 @@ from recordkit.errors import AdmissionError
 from recordkit.waiting import in_thread
 
 
-@pytest.fixture
-def none_left(monkeypatch):
-    def refuse(thread):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-
-
 @pytest.mark.usefixtures("none_left")
 def test_what_gets_no_thread_is_not_done_later_either():
     calls = []

@@ -22,7 +22,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import RecordkitError, StateError
-from ..names import is_partial, is_pattern, segment_glob
 from ..system import System
 from ..threads import begin
 from ..writer.output import Output
@@ -73,7 +72,6 @@ class Rendezvous:
         waits: bool = False,
         words: Iterable[str] = (),
     ) -> None:
-        self.partial = partial
         self._on_call = on_call
         self._closing = threading.Event()
         self._spare: int | None = None
@@ -168,16 +166,14 @@ def call(final_path: Path, system: System, *, waits: bool = False) -> socket.soc
 
     Raises OutputNameError for a name that is none of a recording, StateError where nobody can be reached.
     """
-    refusal: StateError | None = None
-    for partial in _partials(final_path) or [Output(final_path, system).partial_path]:
-        try:
-            return _called(partial, final_path, system, waits=waits)
-        except StateError as error:  # it was opened ahead of time, or is being committed
-            refusal = error
-    for word in _words(final_path):
-        with suppress(OSError):
-            return _connected(_address_of(word, waits=waits), final_path)
-    raise refusal or StateError("absent", "recording", f"nothing is being recorded to {final_path}")
+    partial = Output(final_path, system).partial_path
+    try:
+        return _called(partial, final_path, system, waits=waits)
+    except StateError:  # one of several files, which another was before, or the pattern of their names
+        for word in _words(final_path):
+            with suppress(OSError):
+                return _connected(_address_of(word, waits=waits), final_path)
+        raise
 
 
 def words_of(path: str, recording_id: object) -> tuple[str, ...]:
@@ -206,16 +202,6 @@ def _connected(address: str, final_path: Path) -> socket.socket:
         connection.close()
         raise
     return connection
-
-
-def _partials(path: Path) -> list[Path]:
-    """The unfinished files of a pattern, the newest last; none if it is a path."""
-    if not is_pattern(path.name):
-        return []
-    with suppress(OSError):
-        names = [one for one in path.parent.glob(segment_glob(path.name)) if is_partial(one.name)]
-        return sorted(names, key=lambda one: one.stat().st_mtime_ns)
-    return []
 
 
 def _called(partial: Path, final_path: Path, system: System, *, waits: bool) -> socket.socket:

@@ -197,7 +197,6 @@ class Worker:
                 recorder.flush(_LONGEST_EARLY_FLUSH_S)
             except StateError:  # it has ended meanwhile
                 return
-        self._move_on(recorder)
         figures = {
             "elapsed_s": recorder.elapsed_s,
             "duration_s": recorder.duration_s,
@@ -295,20 +294,6 @@ class Worker:
         if not self._taken_up.wait(self._alone_s):
             log.warning("Nobody has come back within %g s: the recording is brought to its end", self._alone_s)
             self._stop.set()
-
-    def _move_on(self, recorder: Recorder) -> None:
-        """Whoever seeks a recording in several files finds it where the one in hand is."""
-        partial = recorder.temp_output_path
-        with self._lock:
-            rendezvous = self._rendezvous
-            if rendezvous is None or rendezvous.partial == partial:
-                return
-            self._rendezvous = None
-            rendezvous.close()
-            try:
-                self._rendezvous = Rendezvous(partial, self._called, waits=self._mode == "wait")
-            except (OSError, AdmissionError) as error:
-                log.warning("Nobody can attach to the recording any more: %s", error)
 
     def _hang_up(self) -> None:
         both, self._rendezvous, self._of_all = (self._rendezvous, self._of_all), None, None

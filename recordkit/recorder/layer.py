@@ -87,11 +87,11 @@ class Layer:
             file = None if self._cutting is None else self._cutting.begun_by(one.unit)
             self._pending.append((one, size, file))
 
-    def defer(self, *, has_early: bool) -> None:
+    def defer(self, *, has_early: bool, came_together: bool) -> None:
         """Of coded units that have come together, or faster than they can be laid, make several safe at once."""
-        if self._deferred_s is not None:
+        if self._deferred_s is not None or not (self._pending or has_early):
             return
-        if len(self._pending) > 1 or ((self._pending or has_early) and self._has_next()):
+        if came_together or self._has_next():
             self.writer.defer(on=True)
             self._deferred_s = self._clock.monotonic()
 

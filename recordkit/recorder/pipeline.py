@@ -88,6 +88,7 @@ class Pipeline:
         self._lack = Lack(clock, on_event)
         self._abandoned_items = 0
         self._in_doubt_s: float | None = None
+        self._came_together = False
         self._in_hand: deque[Item[Media | threading.Event | AllPlaced | CutHere]] = deque()
         self._name = name
         self._thread = threading.Thread(target=self._run, name=f"recordkit-encode:{name}", daemon=True)
@@ -158,7 +159,7 @@ class Pipeline:
 
     def _step(self) -> bool:
         """Encode one item, or wait for one; False once there will be none any more, or no room for it."""
-        self.layer.defer(has_early=self.early.is_waiting)
+        self.layer.defer(has_early=self.early.is_waiting, came_together=self._came_together)
         self.early.lay()
         self.layer.drain()
         self.layer.make_safe()
@@ -168,6 +169,7 @@ class Pipeline:
         with self._intake.changed:
             # What is coded already, as it comes live, is taken and laid together.
             self._in_hand.extend(self._intake.take_run(EncodedUnit, _MOST_TOGETHER))
+            self._came_together = len(self._in_hand) > 1
             if not self._in_hand:
                 if self.early.is_waiting:
                     return True

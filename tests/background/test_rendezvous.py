@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from recordkit.background.rendezvous import Rendezvous, call
+from recordkit.background.rendezvous import Rendezvous, call, words_of
 from recordkit.errors import AdmissionError, OutputNameError, StateError
 from recordkit.system import System
 
@@ -199,15 +199,13 @@ def test_without_a_thread_there_is_no_socket(partial, monkeypatch):
 
 
 def test_a_recording_in_several_files_is_called_by_what_they_are_called(partial, tmp_path):
-    came = threading.Event()
-    rendezvous = Rendezvous(partial, lambda connection: (connection.close(), came.set()))
-    ahead = tmp_path / "talk 2.recording.ts"
-    with ahead.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        call(tmp_path / "talk{number}.ts", System()).close()
-        assert came.wait(GUARD_S)
-        rendezvous.close()
-        with pytest.raises(StateError, match="on_parent_exit='continue'"):
-            call(tmp_path / "talk{number}.ts", System())
+    came, pattern = threading.Event(), tmp_path / "talk{number}.ts"
+    words = words_of(str(pattern), "an ID")
+    rendezvous = Rendezvous(partial, lambda connection: (connection.close(), came.set()), words=words)
+    call(pattern, System()).close()
+    assert came.wait(GUARD_S)
     with pytest.raises(StateError, match="nothing is being recorded"):
         call(tmp_path / "other{number}.ts", System())
+    rendezvous.close()
+    with pytest.raises(StateError, match="nothing is being recorded"):
+        call(pattern, System())

@@ -60,7 +60,8 @@ def _nothing_is_left() -> Iterator[None]:
     descriptors = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with recordkit_threads():
         yield
-    assert set(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
+    # What earlier tests have left may go meanwhile.
+    assert set(os.listdir("/proc/self/fd")) <= descriptors  # noqa: PTH208
     assert [one.cmdline() for one in psutil.Process().children()] == []
     assert rk.sessions() == []
 

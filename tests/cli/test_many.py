@@ -11,6 +11,7 @@ from recordkit.cli import FAULT, INTERRUPTED, USAGE
 from recordkit.cli.many import row_text, summary_table, sums_line
 from recordkit.fleet import many
 from recordkit.fleet.rows import Sums
+from recordkit.fleet.state import State
 from tests.cli.driving import call
 from tests.fleet.driving import Here, lay_archive
 
@@ -83,15 +84,15 @@ def test_all_well_is_exit_code_0_and_nothing_found_is_not(archive: Path, engine:
 def test_an_interrupted_command_goes_on(
     archive: Path, engine: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = many.State.add
+    real = State.add
 
-    def interrupt(state: many.State, row: dict[str, object]) -> None:
+    def interrupt(state: State, row: dict[str, object]) -> None:
         real(state, row)
         if len(engine.tasks) == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(many.State, "add", interrupt)
+        patched.setattr(State, "add", interrupt)
         code, shown, _ = call("verify", archive, "--state", "state", "--json")
     assert code == INTERRUPTED
     assert len(shown.splitlines()) == 2

@@ -37,7 +37,10 @@ def test_what_was_recorded_is_named_and_losses_only_if_there_are_any(recording: 
 
 
 def test_no_file_is_told(recording: rk.Recording) -> None:
-    assert shown(replace(recording, path=None)).strip() == "No media arrived, so no file was written."
+    nothing = replace(recording, path=None, counters=replace(recording.counters, video_units=0, audio_units=0))
+    assert shown(nothing).strip() == "No media arrived, so no file was written."
+    # Of a ring.
+    assert shown(replace(recording, path=None)).strip() == "Nothing was asked for, so no file was written."
 
 
 def test_an_image_that_cannot_be_written_is_named(recording: rk.Recording, tmp_path: Path) -> None:
