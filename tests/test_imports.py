@@ -30,7 +30,8 @@ FLOORS: list[set[str]] = [
     {"recovery", "sources", "reading", "keeping"},
     {"recorder", "playback"},
     # recordings in processes of their own, and from publishers
-    {"background", "endpoint"},
+    {"background"},
+    {"endpoint"},
     # many files
     {"fleet"},
     # faces

@@ -55,4 +55,6 @@ class Teller(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell one; it is dropped first where nobody listens."""
-        self._tell(encode(Type.LOG, level=record.levelno, words=self.format(record)), sheddable=True)
+        self._tell(
+            encode(Type.LOG, name=record.name, level=record.levelno, words=self.format(record)), sheddable=True
+        )

@@ -26,6 +26,7 @@ _HOMES = {
     "MediaFile": "sources.media_file",
     "Reconnect": "sources.reconnect",
     "Whip": "endpoint.whip",
+    "WhipSettings": "endpoint.settings",
     "Whep": "endpoint.whep",
     "Loopback": "sources.webrtc.loopback",
     "CameraFeed": "endpoint.camera",

@@ -38,7 +38,7 @@ class Type(StrEnum):
     ENDED = "ended"
 
 
-def encode(kind: Type, **fields: object) -> bytes:
+def encode(kind: StrEnum, **fields: object) -> bytes:
     """A message as a line. Raises TypeError or ValueError for what JSON has no form for."""
     text = json.dumps({"type": kind, **fields}, separators=(",", ":"))
     return text.encode("ascii") + b"\n"

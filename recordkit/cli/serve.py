@@ -71,6 +71,7 @@ def serve(
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Re-encode all video to this frame size.")] = None,
     bit_rate: Annotated[str | None, typer.Option(help="Re-encode all video at this bit rate, such as 4M.")] = None,
     max_publishers: Annotated[int, typer.Option(help="Most publishers at the same time.")] = Whip.max_publishers,
+    workers: Annotated[int, typer.Option(help="Processes that share the publishers, to use as many cores.")] = 1,
     max_seconds: Annotated[str | None, typer.Option(help="Time after which a new file begins, such as 1h.")] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Bytes after which a new file begins, such as 4G.")] = None,
     max_silence: MaxSilenceOption = None,
@@ -165,4 +166,5 @@ def serve(
             segments=segments_of(segment, segment_bytes, at_clock=at_clock),
             ring=held,
             keep_rings=asks.is_asked,
+            workers=workers,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from aiohttp import hdrs, web
 from aiortc.sdp import SessionDescription
@@ -20,7 +20,8 @@ from .gate import Gate, RateLimit
 from .listener import Listener
 from .names import STREAM_RULE, is_stream_name
 from .negotiation import ice_configuration, read_offer
-from .publisher import Publisher, Sink
+from .present import Present, Sink
+from .publisher import Publisher
 from .readers import unavailable
 from .screening import Screening
 from .settings import WhipSettings
@@ -45,10 +46,13 @@ _NO_STORE = {
 }
 
 
+Elsewhere: TypeAlias = Callable[[str, Callable[[Present], None]], Present]
+
+
 class Desk(Protocol):
     """Where publishers are sent to be recorded."""
 
-    def admit(self, stream: str, present: list[Publisher]) -> Sink:
+    def admit(self, stream: str, present: Sequence[Present]) -> Sink:
         """What records a new publisher of ``stream`` beside those present.
 
         Raises HTTPException where there can be none, and RecordkitError.
@@ -63,21 +67,29 @@ class Desk(Protocol):
 class Endpoint:
     """A WHIP endpoint that sends its publishers to ``desk``; lives on the event loop.
 
-    Its page shows what ``screening`` has, if there is one. Raises SettingsError for settings that cannot be served.
+    Its page shows what ``screening`` has, if there is one. ``elsewhere`` gives a publisher of a stream who is taken
+    by another process; it is told whom to call at the end, and raises HTTPException if there can be none.
+    Raises SettingsError for settings that cannot be served.
     """
 
     def __init__(
-        self, settings: WhipSettings, desk: Desk, clock: Clock | None = None, screening: Screening | None = None
+        self,
+        settings: WhipSettings,
+        desk: Desk,
+        clock: Clock | None = None,
+        screening: Screening | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._settings = settings
         self._desk = desk
         self._clock = clock or Clock()
         self._screening = screening
+        self._elsewhere = elsewhere
         ice_configuration(settings.ice_servers)  # here, not at the first publisher
         self._gate = Gate(settings, settings.required_token(), self._clock)
         self._tells = RateLimit(self._clock, burst=20, per_second=0.2)
         self._untold = 0
-        self._publishers: dict[str, Publisher] = {}
+        self._publishers: dict[str, Present] = {}
         self._ended: deque[pages.Row] = deque(maxlen=_SHOWN_ENDED)
         self._is_closing = False
         self._free_bytes: int | None = None
@@ -90,7 +102,7 @@ class Endpoint:
         return self._listener.url
 
     @property
-    def publishers(self) -> list[Publisher]:
+    def publishers(self) -> list[Present]:
         """Those being taken, the oldest first."""
         return list(self._publishers.values())
 
@@ -140,7 +152,7 @@ class Endpoint:
     def _is_disk_low(self) -> bool:
         return self._free_bytes is not None and self._free_bytes < self._settings.min_free_bytes
 
-    def _forget(self, publisher: Publisher) -> None:
+    def _forget(self, publisher: Present) -> None:
         del self._publishers[publisher.id]
         if publisher.was_answered:
             self._ended.append(pages.Row.of(publisher))
@@ -217,10 +229,9 @@ class Endpoint:
         location = f"{stream}/{publisher.id}"
         return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
 
-    async def _taken(self, stream: str, offer: SessionDescription, text: str) -> tuple[Publisher, str]:
+    async def _taken(self, stream: str, offer: SessionDescription, text: str) -> tuple[Present, str]:
         try:
-            sink = self._desk.admit(stream, self.publishers)
-            publisher = Publisher(stream, sink, self._settings, self._clock, self._forget)
+            publisher = self._coming(stream)
             self._publishers[publisher.id] = publisher
             async with asyncio.timeout(_LONGEST_ANSWER_S):
                 return publisher, await publisher.answer(offer, text)
@@ -231,6 +242,13 @@ class Endpoint:
             if isinstance(error, DiskSpaceError):
                 raise unavailable("The disk is full.") from error
             raise web.HTTPInternalServerError(text="The recording cannot begin; see the server's log.\n") from error
+
+    def _coming(self, stream: str) -> Present:
+        if self._elsewhere is not None:
+            return self._elsewhere(stream, self._forget)
+        return Publisher(
+            stream, self._desk.admit(stream, self.publishers), self._settings, self._clock, self._forget
+        )
 
     def _refuse_when_full(self) -> None:
         if self._is_closing:
@@ -275,7 +293,7 @@ class Endpoint:
 
     async def _show_status(self, request: web.Request) -> web.Response:
         self._gate.viewer(request)
-        rows = [pages.Row.of(one) for one in self.publishers]
+        rows = [pages.Row.of(one) for one in self.publishers if one.sink.file_name]
         shelf = None if self._screening is None else await self._screening.finished(pages.MOST_SHOWN)
         return pages.status([*rows, *self.ended], self._settings, free_bytes=self._free_bytes, shelf=shelf)
 

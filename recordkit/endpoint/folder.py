@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiortc import MediaStreamTrack, RTCPeerConnection
 
 from ..errors import RecordkitError
-from ..recorder.media_recorder import MediaRecorder
+from ..names import stem_of
+from ..recorder.media_recorder import MediaRecorder, OnGap
+from ..recorder.shared import Shared
 from ..recorder.state import State
+from ..settings import RecordingOptions
 from ..system import Clock, System
 from .names import paths
-from .publisher import Publisher, Sink
+from .present import Present, Sink
 from .settings import WhipSettings
 
 log = logging.getLogger("recordkit.endpoint")
@@ -24,7 +27,8 @@ log = logging.getLogger("recordkit.endpoint")
 class FolderDesk:
     """Gives each publisher a new recording in ``folder``.
 
-    ``recorder`` makes one to a path; what is wrong with its settings is raised here.
+    ``recorder`` makes one to a path; what is wrong with its settings is raised here. Of ``workers`` processes with
+    one folder this is number ``worker``: each has counters of its own, so that no two begin files of one name.
     """
 
     def __init__(
@@ -34,16 +38,19 @@ class FolderDesk:
         clock: Clock,
         system: System,
         recorder: Callable[[Path], MediaRecorder],
+        worker: int = 1,
+        workers: int = 1,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._clock = clock
         self._system = system
         self._recorder = recorder
+        self._worker, self._workers = worker, workers
         self._names: dict[MediaRecorder, str] = {}
         self._recorder(folder / "settings.ts")  # which finds what is wrong with them before anybody comes
 
-    def admit(self, stream: str, present: list[Publisher]) -> Sink:
+    def admit(self, stream: str, present: Sequence[Present]) -> Sink:
         """A recording under the first free name. Raises the errors of MediaRecorder."""
         return FileSink(lambda: self._make(stream), self._names.pop)
 
@@ -59,7 +66,14 @@ class FolderDesk:
 
     def _make(self, stream: str) -> MediaRecorder:
         # Those at work may not have made their files yet.
-        free = paths(self._folder, self._settings.name_template, stream, self._clock.time_ns())
+        free = paths(
+            self._folder,
+            self._settings.name_template,
+            stream,
+            self._clock.time_ns(),
+            self._worker,
+            self._workers,
+        )
         path = next(path for path in free if path.name not in self._names.values())
         recorder = self._recorder(path)
         self._names[recorder] = path.name
@@ -71,6 +85,17 @@ class FolderDesk:
             return await asyncio.to_thread(self._system.free_bytes, self._folder)
         except (OSError, RuntimeError):  # RuntimeError: no thread is left to ask in
             return None
+
+
+def recorders(settings: RecordingOptions, on_gap: OnGap, shared: Shared | None) -> Callable[[Path], MediaRecorder]:
+    """What makes a publisher's recorder to a path; files that follow each other have their times in their names."""
+
+    def recorder(path: Path) -> MediaRecorder:
+        if settings.get("segments") is not None or settings.get("ring") is not None:
+            path = path.with_name(f"{stem_of(path.name)}-{{start}}{path.suffix}")
+        return MediaRecorder(path, on_gap=on_gap, shared=shared, **settings)
+
+    return recorder
 
 
 class FileSink:

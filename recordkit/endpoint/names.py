@@ -49,18 +49,18 @@ def check_template(template: str) -> None:
         raise SettingsError("name_template", template, f"gives names of over {_LONGEST_NAME_BYTES} bytes")
 
 
-def paths(folder: Path, template: str, stream: str, time_ns: int) -> Iterator[Path]:
-    """Paths for a recording of ``stream`` that are free as far as one can see, counted from 1 on.
+def paths(folder: Path, template: str, stream: str, time_ns: int, first: int = 1, step: int = 1) -> Iterator[Path]:
+    """Paths for a recording of ``stream`` that are free as far as one can see, counted from ``first`` on.
 
-    ``time_ns`` is the wall clock's; it stands in names as UTC.
+    ``step`` is what is counted by, ``time_ns`` the wall clock's; it stands in names as UTC.
     """
     moment = datetime.fromtimestamp(time_ns / 1e9, UTC)
-    counter = 1
+    counter = first
     while True:
         path = folder / _fill(template, stream, moment, counter)
         if not path.exists() and not path.with_name(partial_of(path.name)).exists():
             yield path
-        counter += 1
+        counter += step
 
 
 def _fill(template: str, stream: str, moment: datetime, counter: int) -> str:

@@ -16,7 +16,7 @@ from aiohttp import web
 from ..printable import for_page
 from ..recorder.state import State
 from ..telemetry.words import count_text, size_text, time_text
-from .publisher import Publisher, Stage
+from .present import Present, Stage
 from .settings import WhipSettings
 from .shelf import Entry, is_audio_alone
 
@@ -40,7 +40,7 @@ class Row:
     is_over: bool
 
     @classmethod
-    def of(cls, publisher: Publisher) -> Self:
+    def of(cls, publisher: Present) -> Self:
         """How ``publisher`` stands now."""
         sink = publisher.sink
         return cls(
@@ -55,7 +55,7 @@ class Row:
         )
 
 
-def _state(publisher: Publisher) -> str:
+def _state(publisher: Present) -> str:
     if publisher.sink.state is State.FAILED:
         return "failed"
     return {
@@ -66,7 +66,7 @@ def _state(publisher: Publisher) -> str:
     }[publisher.stage]
 
 
-def _ended(publisher: Publisher) -> str:
+def _ended(publisher: Present) -> str:
     if publisher.sink.file_bytes:
         return "committed"
     return "no media" if publisher.was_live else "not connected"

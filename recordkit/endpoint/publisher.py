@@ -6,8 +6,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Protocol
 
 from aiortc import MediaStreamTrack, RTCPeerConnection
 from aiortc.sdp import SessionDescription
@@ -20,6 +18,7 @@ from ..system import Clock
 from ..telemetry.words import size_text, time_text
 from . import negotiation, ports
 from .connection import Connection
+from .present import Sink, Stage
 from .readers import unavailable
 from .settings import WhipSettings
 
@@ -31,64 +30,6 @@ _LONGEST_ON_THE_WAY_S = 0.3
 """Media that was sent before the word that it is over comes by another way, and may come behind it."""
 _LONGEST_READING_S = 5.0
 _DRAIN_STEP_S = 0.02
-
-
-class Stage(StrEnum):
-    """Where a publisher stands."""
-
-    CONNECTING = "connecting"
-    LIVE = "live"
-    ENDING = "ending"
-    ENDED = "ended"
-
-
-class Sink(Protocol):
-    """What takes the media of one publisher."""
-
-    @property
-    def file_name(self) -> str:
-        """The name of the final file; of the newest, where there are several."""
-        ...
-
-    @property
-    def file_bytes(self) -> int:
-        """Bytes written so far."""
-        ...
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds of media so far."""
-        ...
-
-    @property
-    def drops(self) -> int:
-        """What was dropped or lost so far."""
-        ...
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since any media came, or since the start."""
-        ...
-
-    @property
-    def state(self) -> State:
-        """Where the recording stands."""
-        ...
-
-    async def start(self, peer: RTCPeerConnection, tracks: list[MediaStreamTrack]) -> None:
-        """Begin to take what these tracks will send; raises RecordkitError."""
-        ...
-
-    async def renew(self) -> bool:
-        """Finish the file and go on in a new one; False if there are no files to choose here.
-
-        Raises RecordkitError, with all going on as before.
-        """
-        ...
-
-    async def stop(self) -> None:
-        """Take no more, and finish; raises RecordkitError."""
-        ...
 
 
 class Publisher:

@@ -10,25 +10,27 @@ from pathlib import Path
 from typing import Unpack
 
 from ..errors import OutputAccessError, RecordkitError
-from ..names import stem_of
 from ..onlooker import Onlooker
-from ..recorder.media_recorder import MediaRecorder, OnGap
+from ..recorder.media_recorder import OnGap
 from ..recorder.shared import Shared
 from ..settings import RecordingOptions, RecordingSettings
 from ..signatures import named_with
 from ..sources.webrtc.hosting import Outlet, hosted
 from ..system import Clock, System
 from ..telemetry.words import size_text
-from ..values import EVENT, PathLike
+from ..values import EVENT, PathLike, whole
 from ..values import path as read_path
 from .endpoint import Endpoint
-from .folder import FolderDesk
+from .folder import FolderDesk, recorders
 from .screening import Screening
 from .settings import WhipSettings
+from .workers.beginning import beginning, longest_end_s
+from .workers.crew import Crew
 
 log = logging.getLogger("recordkit")
 
 PROGRESS_INTERVAL_S = 0.5
+_WORKERS = whole(1, 64, "processes")
 
 
 @named_with(RecordingOptions, RecordingSettings, overflow="drop")
@@ -42,6 +44,7 @@ def serve(
     on_gap: OnGap = "silence",
     shared: Shared | None = None,
     keep_rings: threading.Event | None = None,
+    workers: int = 1,
     **settings: Unpack[RecordingOptions],
 ) -> None:
     """Record each publisher that comes to the WHIP endpoint ``whip`` into a file of its own in ``folder``.
@@ -53,6 +56,10 @@ def serve(
     ``settings`` are those of MediaRecorder. With ``segments`` or a ``ring`` each file has the local time when it
     begins behind the name that it would have else; each time ``keep_rings`` is set what the rings of all publishers
     hold is kept.
+
+    ``workers`` processes share the publishers, each of whom is in one of them; limits and pages are those of all.
+    One that is killed costs what it was recording the connection, and what was coded is treated as what an earlier
+    run has left. Settings that are functions cannot be sent to them.
 
     What an earlier run has left unfinished in the folder is told in the log, and brought to its end with
     ``on_partial="recover"``.
@@ -66,19 +73,23 @@ def serve(
     EVENT("keep_rings", keep_rings)
     folder = read_path("folder", folder)
 
-    def recorder(path: Path) -> MediaRecorder:
-        if settings.get("segments") is not None or settings.get("ring") is not None:
-            path = path.with_name(f"{stem_of(path.name)}-{{start}}{path.suffix}")
-        return MediaRecorder(path, on_gap=on_gap, shared=shared, **settings)
-
     progress = Onlooker("on_progress")
-    desk = FolderDesk(folder, whip, clock, system, recorder)
-    server = _Server(whip, desk, clock, folder)
+    desk = FolderDesk(folder, whip, clock, system, recorders(settings, on_gap, shared))
+    on_partial = settings.get("on_partial", "error")
+
+    def after_loss() -> None:
+        _look_for_leftovers(folder, on_partial, system)
+
+    crew = None
+    if _WORKERS("workers", workers) > 1:
+        begin = beginning(folder.absolute(), whip, settings, on_gap, shared, workers)
+        crew = Crew(workers, begin, after_loss, longest_end_s(settings))
+    server = _Server(whip, desk, clock, folder, crew)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputAccessError(folder, f"cannot be made: {error.strerror}") from error
-    _look_for_leftovers(folder, settings.get("on_partial", "error"), system)
+    _look_for_leftovers(folder, on_partial, system)
     with hosted(whip.name, server.run, clock=clock):
         log.info("Publish to %s/whip/NAME; recordings go to %s", server.url, folder)
         if on_ready is not None:
@@ -87,7 +98,7 @@ def serve(
             while not (stop.wait(PROGRESS_INTERVAL_S) or server.ended.is_set()):
                 if keep_rings is not None and keep_rings.is_set():
                     keep_rings.clear()
-                    desk.keep_rings()
+                    desk.keep_rings() if crew is None else crew.keep_rings()
                 if on_progress is not None:
                     progress.tell(on_progress)
         except KeyboardInterrupt:
@@ -120,16 +131,20 @@ def _look_for_leftovers(folder: Path, on_partial: str, system: System) -> None:
 class _Server:
     """What runs in the event loop's thread."""
 
-    def __init__(self, whip: WhipSettings, desk: FolderDesk, clock: Clock, folder: Path) -> None:
+    def __init__(self, whip: WhipSettings, desk: FolderDesk, clock: Clock, folder: Path, crew: Crew | None) -> None:
         self.ended = threading.Event()
         self.url = ""
-        self._endpoint = Endpoint(whip, desk, clock, Screening(folder, clock))
+        self._crew = crew
+        elsewhere = None if crew is None else crew.take
+        self._endpoint = Endpoint(whip, desk, clock, Screening(folder, clock), elsewhere)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
 
     async def run(self, outlet: Outlet) -> None:
         try:
             self._loop = asyncio.get_running_loop()
+            if self._crew is not None:
+                await self._crew.start()
             await self._endpoint.start()
             self.url = self._endpoint.url
             outlet.ready()
@@ -137,6 +152,8 @@ class _Server:
         finally:
             try:
                 await self._endpoint.stop()
+                if self._crew is not None:
+                    await self._crew.stop()
             finally:
                 self.ended.set()
 

@@ -13,7 +13,7 @@ from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationEr
 from ..errors import SourceError
 from . import negotiation
 from .connection import Connection
-from .publisher import Sink
+from .present import Sink
 from .whep_settings import WhepSettings
 
 log = logging.getLogger("recordkit.endpoint")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from ..sources.webrtc.listener import Listener
 from ..system import Clock
 from ..ticks import TICKS_PER_SECOND
 from .endpoint import Endpoint
-from .publisher import Publisher, Stage
+from .present import Present, Stage
 from .settings import WhipSettings
 
 log = logging.getLogger("recordkit.endpoint")
@@ -67,7 +67,7 @@ class SingleDesk:
         """What has come of all publishers so far."""
         return self._before + (self._current.received if self._current is not None else Received())
 
-    def admit(self, stream: str, present: list[Publisher]) -> TurnSink:
+    def admit(self, stream: str, present: Sequence[Present]) -> TurnSink:
         """See Desk. One that is silent gives way: the newcomer may be the same, come back."""
         for publisher in present:
             if publisher.stage in (Stage.ENDING, Stage.ENDED):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from recordkit.endpoint.endpoint import Desk, Endpoint
-from recordkit.endpoint.publisher import Publisher, Sink
+from recordkit.endpoint.present import Present, Sink
 from recordkit.endpoint.screening import Screening
 from recordkit.endpoint.settings import WhipSettings
 from recordkit.errors import RecordkitError
@@ -70,7 +70,7 @@ class CountingDesk:
     free: int | None = None
     fault: RecordkitError | None = None
 
-    def admit(self, stream: str, present: list[Publisher]) -> Sink:
+    def admit(self, stream: str, present: Sequence[Present]) -> Sink:
         sink = CountingSink(f"{stream}-{len(self.sinks) + 1}.ts", fault=self.fault)
         self.sinks.append(sink)
         return sink
@@ -114,11 +114,13 @@ async def an_offer() -> str:
         await peer.close()
 
 
-async def connect(client: aiohttp.ClientSession, peer: RTCPeerConnection, *tracks: MediaStreamTrack) -> str:
-    """Publish as ``talk`` and wait until connected; gives the path of its session."""
-    async with client.post("/whip/talk", data=await offer_of(peer, *tracks), headers=SDP) as response:
+async def connect(
+    client: aiohttp.ClientSession, peer: RTCPeerConnection, *tracks: MediaStreamTrack, stream: str = "talk"
+) -> str:
+    """Publish as ``stream`` and wait until connected; gives the path of its session."""
+    async with client.post(f"/whip/{stream}", data=await offer_of(peer, *tracks), headers=SDP) as response:
         assert response.status == 201, await response.text()
-        location = urljoin("/whip/talk", response.headers["Location"])
+        location = urljoin(f"/whip/{stream}", response.headers["Location"])
         await peer.setRemoteDescription(RTCSessionDescription(sdp=await response.text(), type="answer"))
     await until(lambda: peer.connectionState == "connected")
     return location
@@ -132,13 +134,13 @@ async def publish(endpoint: Endpoint, client: aiohttp.ClientSession, peer: RTCPe
 
 
 @asynccontextmanager
-async def synthetic(url: str, seconds: float | None = None) -> AsyncIterator[SyntheticMedia]:
+async def synthetic(url: str, seconds: float | None = None, stream: str = "talk") -> AsyncIterator[SyntheticMedia]:
     """A peer that publishes the synthetic source to ``url`` as a browser would, and says goodbye at the end."""
     media = SyntheticMedia(Synthetic(width=160, height=90, fps=30, seconds=seconds))
     peer = new_peer()
     try:
         async with aiohttp.ClientSession(url) as client:
-            await connect(client, peer, *media.tracks)
+            await connect(client, peer, *media.tracks, stream=stream)
         for sender in peer.getSenders():
             if isinstance(sender.track, type(media.video)):
                 peer_internals.on_keyframe_request(sender, media.video.request_keyframe)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urljoin
 
@@ -17,7 +17,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
 from recordkit.endpoint import endpoint as face
 from recordkit.endpoint import listener
-from recordkit.endpoint.publisher import Publisher, Sink
+from recordkit.endpoint.present import Present, Sink
 from recordkit.errors import DiskSpaceError, SettingsError, StateError
 from tests.steering import GUARD_S
 
@@ -405,7 +405,7 @@ def test_who_is_ended_while_his_answer_is_made_leaves_no_recording_behind() -> N
             calls.append("stop")
 
     class SlowDesk(CountingDesk):
-        def admit(self, stream: str, present: list[Publisher]) -> Sink:
+        def admit(self, stream: str, present: Sequence[Present]) -> Sink:
             return Slow()
 
     async def scene() -> None:

@@ -1,0 +1,1 @@
+"""Publishers taken by several processes behind one endpoint."""
