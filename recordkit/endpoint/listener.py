@@ -9,10 +9,10 @@ import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import SettingsError
@@ -32,8 +32,10 @@ IDLE_S = 15.0
 _TLS_HANDSHAKE_S = 10.0
 _LONGEST_STOP_S = 3.0
 _BACKLOG = 128
+_CONTINUE = "100-continue"
 _RETRY_S = 0.5
 """So long nobody is let in after the system would not."""
+_Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -79,6 +81,9 @@ class Listener:
         settings = self._settings
         tls = settings.tls()
         await self._runner.setup()
+        server = self._runner.server
+        if server is not None:
+            server.request_handler = _expecting(server.request_handler)
         try:
             self._sockets = await _listening(settings.host.strip("[]"), settings.port)
         except OSError as error:
@@ -135,6 +140,19 @@ class Listener:
     def _is_short(self) -> bool:
         left = self._capacity.descriptors()
         return left is not None and left < RESERVED_DESCRIPTORS
+
+
+def _expecting(answer: _Answering) -> _Answering:
+    """Refuse what cannot be expected (RFC 9110, 10.1.1): aiohttp would repeat it, and not all bytes are text."""
+
+    async def answered(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get(hdrs.EXPECT, _CONTINUE).lower() not in ("", _CONTINUE):
+            return web.Response(
+                status=417, text=f"Expect: {_CONTINUE}, or nothing.\n", headers={"Connection": "close"}
+            )
+        return await answer(request)
+
+    return answered
 
 
 class _ServerLog(logging.LoggerAdapter[logging.Logger]):

@@ -77,6 +77,25 @@ async def is_answered(one: Listener, address: str, pem: tuple[str, str] | None =
         return False
 
 
+@pytest.mark.parametrize("path", [b"/", b"/nothing"])
+@pytest.mark.parametrize(
+    ("expected", "status"),
+    [(b"100-continue", b"100"), (b"100-Continue", b"100"), (b"a miracle", b"417"), (b"10\xac", b"417")],
+)
+def test_what_cannot_be_expected_is_refused_whatever_its_bytes_are(
+    path: bytes, expected: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        async with asyncio.timeout(GUARD_S), serving() as one:
+            reader, writer = (await silent(one, "127.0.0.2", 1))[0]
+            writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nExpect: " + expected + b"\r\n\r\n")
+            assert (await reader.readline()).split()[1] == status
+            writer.close()
+
+    asyncio.run(scene())
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("is_secure", [False, True])
 def test_silent_connections_of_one_address_do_not_keep_others_out(
     monkeypatch: pytest.MonkeyPatch, pem: tuple[str, str], *, is_secure: bool

@@ -186,7 +186,7 @@ def _intruded(folder: Path, batch: _Batch) -> Iterator[Trial]:
         url = told.read_text()
         port = int(url.rpartition(":")[2])
         offer = runner.run(an_offer())
-        stack = AsyncExitStack()
+        stack, said_before = AsyncExitStack(), 0
         runner.run(stack.enter_async_context(synthetic(url)))
 
         async def trial_of(seed: int) -> list[str]:
@@ -200,14 +200,17 @@ def _intruded(folder: Path, batch: _Batch) -> Iterator[Trial]:
             return faults
 
         def trial(seed: int, _: Path) -> Outcome:
+            nonlocal said_before
             try:
                 faults = runner.run(trial_of(seed))
             except TimeoutError:
                 faults = ["the recording does not grow any more"]
             # The partial of one who never connected goes with him.
             faults += [f"recorded {one.name}" for one in out.glob("in*.ts") if ".recording." not in one.name]
-            if "Traceback" in (said := nursery.log.read_text(errors="replace")):
-                faults.append(said[-1500:])
+            said = nursery.log.read_text(errors="replace")
+            if (begins := said.find("Traceback", said_before)) >= 0:
+                faults.append(said[begins : begins + 3000])
+            said_before = len(said)
             memory = 0 if child.has_ended() else psutil.Process(child.pid).memory_info().rss
             if not 0 < memory < _MOST_MEMORY_BYTES:
                 faults.append(f"it takes {memory / 1e6:.0f} MB")
