@@ -126,7 +126,7 @@ def frame_mappings(track: Track) -> str:
     steps = np.diff(times)
     durations = [*steps.tolist(), int(np.median(steps)) if len(steps) else 1]
     keyframes = index.keyframe[index.order].tolist()
-    # Of a clip that begins between two keyframes the one before is not shown, and a seek to the first frame finds it.
+    # Of a clip that begins between two keyframes the one before is not shown; a seek to the first frame finds it.
     keyframes[:1] = [True] * len(keyframes[:1])
     rows = zip(times.tolist(), durations, keyframes, strict=True)
     return json.dumps(

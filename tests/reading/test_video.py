@@ -150,6 +150,15 @@ def test_frame_mappings_are_in_the_order_of_presentation(video):
     assert {one["duration"] for one in frames} == {3000}
 
 
+def test_who_seeks_by_the_mappings_of_a_clip_finds_its_first_frame(recorded, tmp_path):
+    """The keyframe before is not shown; torchcodec showed the next one in its place."""
+    rk.export(recorded, tmp_path / "clip.mp4", start=1.5)
+    with rk.open(tmp_path / "clip.mp4") as clip:
+        frames = json.loads(clip.frame_mappings())["frames"]
+        assert not clip.frames["keyframe"].iloc[0]
+    assert [one["key_frame"] for one in frames[:2]] == [1, 0]
+
+
 KINDS = {
     "b-frames.mp4": {"options": {"bf": "3", "g": "40"}},
     "b-frames.mkv": {"options": {"bf": "3", "g": "40"}},
