@@ -89,6 +89,9 @@ class Packager(Protocol):
     def begin_at(self, ticks: int) -> None:
         """Nothing that is laid is shown or heard before this time, which may be before the first unit's."""
 
+    def heard(self, unit: AccessUnit) -> int:
+        """When a stream that begins with ``unit`` is first seen or heard: behind its priming, if that is hidden."""
+
     def lend(self, rows: NDArray[np.uint8]) -> Lent:
         """Memory to lay into: ``rows`` is uint8, shape (packets, bytes of a packet), C-contiguous."""
 

@@ -223,9 +223,9 @@ class Packager:
         """How far ticks are shifted in a file that begins with ``unit``, and which tick is then shown first."""
         if self._given_origin is not None:
             return _MARGIN - self._given_origin, _MARGIN
-        return _MARGIN - unit.dts, self._heard(unit) + _MARGIN - unit.dts
+        return _MARGIN - unit.dts, self.heard(unit) + _MARGIN - unit.dts
 
-    def _heard(self, unit: AccessUnit) -> int:
+    def heard(self, unit: AccessUnit) -> int:
         """The tick at which the first of a stream's units is seen or heard: behind its priming."""
         track = self._tracks.get(unit.stream)
         return unit.pts if track is None else unit.pts + scaled(priming(track.format), track.rate, MOVIE_RATE)

@@ -126,6 +126,10 @@ class Packetiser:
     def begin_at(self, ticks: int) -> None:
         """A transport stream begins with whatever comes first."""
 
+    def heard(self, unit: AccessUnit) -> int:
+        """A transport stream hides nothing."""
+        return unit.pts
+
     def lend(self, rows: NDArray[np.uint8]) -> PacketBuffer:
         """Memory to lay into: ``rows`` is uint8, shape (packets, 188), C-contiguous."""
         return PacketBuffer(rows)

@@ -55,12 +55,18 @@ class Tally:
         laid = () if self._is_paused else tuple(self._laid_s.values())
         return self._clock.monotonic() - min(laid) if laid else 0.0
 
-    def add(self, unit: AccessUnit, offset: int, *, is_filler: bool = False) -> None:
-        """Count a unit that was laid at byte ``offset`` of the recording; ``is_filler`` is that of ``Coded``."""
+    def add(
+        self, unit: AccessUnit, offset: int, heard: Callable[[AccessUnit], int], *, is_filler: bool = False
+    ) -> None:
+        """Count a unit that was laid at byte ``offset`` of the recording; ``is_filler`` is that of ``Coded``.
+
+        ``heard`` is that of the packager: the media begins with what is seen or heard first.
+        """
         if not is_filler:
             self._laid_s[unit.stream] = self._clock.monotonic()
         if self.first_pts is None or unit.pts < self.first_pts:
-            self.first_pts = unit.pts
+            begins = heard(unit)
+            self.first_pts = begins if self.first_pts is None else min(begins, self.first_pts)
         end = self._ends[unit.stream] = unit.pts + unit.duration
         if end > self.end_pts:
             self.end_pts = end

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
 
 import recordkit as rk
 from recordkit.errors import SettingsError
+from recordkit.sources.marks import read_frame_number
 
 NOON_NS = 1_795_867_200_000_000_000
 SECOND_NS = 1_000_000_000
@@ -92,3 +94,27 @@ def test_what_says_nothing_of_capture_is_told(video, tmp_path):
         for ask in (lambda: bare.captured_at(0.0), lambda: bare.media_s_at(datetime.now(UTC))):
             with pytest.raises(IndexError, match="does not say when"):
                 ask()
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_a_mark_is_where_the_next_frame_is_in_a_file_that_grows_and_when_it_is_finished(tmp_path, suffix):
+    """An MP4 hides the priming of its audio (21 ms, more than a frame here), a transport stream does not."""
+    path, marked = tmp_path / f"talk{suffix}", [9, 40, 71]
+    video = rk.VideoSettings(preset="ultrafast")
+    with rk.Recorder(path, video=video) as recorder:
+        for frame in rk.Synthetic(160, 120, fps=100, seconds=1, realtime=False).frames():
+            if isinstance(frame, av.VideoFrame) and frame.pts in marked:
+                recorder.flush()
+                recorder.mark(str(frame.pts))
+            recorder.write(frame)
+        recorder.flush()
+        assert at_marks(path, marked) == marked
+    assert at_marks(path, marked) == marked
+    assert recorder.stop().duration_s == pytest.approx(rk.verify(path).duration_s, abs=0.03)
+
+
+def at_marks(path, marked):
+    with rk.open(path) as video:
+        times = video.marks["media_s"].tolist()
+        assert times == pytest.approx([video.time_of(number) for number in marked], abs=1e-4)
+        return [read_frame_number(video.at(str(number)).frame) for number in marked]
