@@ -67,6 +67,8 @@ class ContainerTrack:
         known = self._found(found) if store is None or found is not None else self._listed(store, rows)
         self.is_from_table = known is not None
         self.index = self._scan() if known is None else known
+        if known is None:
+            take_over(self.index.units, rows)
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import av
@@ -20,11 +21,12 @@ from ..mp4.entries import Described
 from ..mp4.nal import cuts, parameter_sets
 from ..mp4.report import ChunkEvent, Event, MovieEvent, Sample, Track
 from ..mp4.scanner import Scanner
-from ..telemetry.table import KEYFRAME
+from ..telemetry.table import KEYFRAME, read_rows
 from ..ticks import TICK, TICKS_PER_SECOND, to_ticks
 from .growing import Growing
 from .index import Index, Unit
 from .packets import decoder_of, packet_of
+from .samples import take_over
 from .sound import Heard
 from .store import Store
 
@@ -36,10 +38,14 @@ _LEAD_S = Fraction(1, 2)
 
 
 class FragmentTrack:
-    """The first video of a fragmented MP4 whose coding we record; ``has_video`` is False if it has none."""
+    """The first video of a fragmented MP4 whose coding we record; ``has_video`` is False if it has none.
 
-    def __init__(self, store: Store) -> None:
+    ``table`` is where its frame table lies, which grows behind it, and tells what the file has no place for.
+    """
+
+    def __init__(self, store: Store, table: Path | None = None) -> None:
         self._store = store
+        self._table, self._told = table, 0
         self._scanner = Scanner(payload=True)
         self._scanned = 0
         self._video: Track | None = None
@@ -81,7 +87,18 @@ class FragmentTrack:
             self._scanned += len(data)
             for event in self._scanner.feed(data):
                 self._take(event)
+        self._take_table()
         return self._count != known
+
+    def _take_table(self) -> None:
+        rows = None if self._table is None else read_rows(self._table)
+        if rows is not None and self._told < min(len(rows), self._count):
+            units = self.index.units
+            new = slice(self._told, min(len(rows), len(units)))
+            if take_over(units[new], rows[new]):
+                self._told = new.stop
+            else:
+                self._table = None  # that of another recording
 
     @property
     def _count(self) -> int:
@@ -114,7 +131,8 @@ class FragmentTrack:
     def _take_sample(self, chunk: ChunkEvent, sample: Sample) -> None:
         for track in (self._video, self._audio):
             if track is not None and sample.track == track.number:
-                time_s = Fraction(sample.pts, track.rate)
+                # What the edit list leaves out, the priming of audio, is not shown in the finished file either.
+                time_s = Fraction(max([sample.pts, *(one[1] for one in track.edits)]), track.rate)
                 self._starts[track.number] = min(time_s, self._starts.get(track.number, time_s))
                 if track is self._audio:
                     self._sounds.append(sample)

@@ -94,7 +94,7 @@ def _own(path: Path, store: FileStore, cached: Cached, found: Found | None) -> T
     """The video as recordkit itself reads it; None if that is left to libavformat."""
     partial = suffix_of(path.name) if is_partial(path.name) else ""
     if partial == ".mp4":
-        fragments = FragmentTrack(store)
+        fragments = FragmentTrack(store, table_path(path))
         if fragments.has_video:
             return fragments
     if found is not None and found.reader == CONTAINER:

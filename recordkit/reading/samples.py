@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..mp4.boxes import BoxError, top_level
 from ..mp4.reading import read_movie
 from ..mp4.report import MovieEvent, Track
-from ..telemetry.table import HIDDEN, KEYFRAME, NO_ERROR, Rows
+from ..telemetry.table import DISCONTINUITY, HIDDEN, KEYFRAME, NO_ERROR, Rows
 from .index import UNIT
 from .store import Store
 
@@ -50,16 +50,18 @@ def sample_rows(store: Store, number: int) -> npt.NDArray[np.void] | None:
 
 
 def take_over(units: npt.NDArray[np.void], rows: Rows | None) -> bool:
-    """Say of ``units`` what the frame table that belongs to them does: when each was taken, which are fields.
+    """Say of ``units`` what their frame table does: when each was taken, what is missing before, which are fields.
 
-    False if there is none.
+    Of a recording that was killed the table ends before its units do. False if it does not tell of all of them.
     """
-    if rows is None or len(rows) != len(units) or not (rows["bytes"] == units["bytes"]).all():
+    if rows is None or len(rows) > len(units) or not (rows["bytes"] == units["bytes"][: len(rows)]).all():
         return False
+    told = units[: len(rows)]
+    dated = rows["captured_by"] > 0
     for name in ("captured_ns", "captured_by", "error_us"):
-        units[name] = rows[name]
-    units["flags"] |= rows["flags"] & HIDDEN
-    return True
+        told[name][dated] = rows[name][dated]
+    told["flags"] |= rows["flags"] & (HIDDEN | DISCONTINUITY)
+    return len(told) == len(units)
 
 
 def _is_plain(delay: npt.NDArray[np.int64]) -> bool:

@@ -12,7 +12,7 @@ from ..model import CapturedBy
 from ..telemetry.table import NO_ERROR
 from .index import Index
 from .marking import Mark
-from .times import Seconds, Times, usual_step
+from .times import Seconds, Times
 from .track import Track
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def _taken(index: Index) -> dict[str, pd.Series[Any]]:
 
 def _lost_before(index: Index, times: Seconds) -> npt.NDArray[np.int64]:
     lost = np.zeros(len(times), np.int64)
-    steps, usual = np.diff(times), usual_step(times)
-    breaks = index.breaks[index.order][1:]
+    steps, breaks = np.diff(times), index.breaks[index.order][1:]
+    usual = float(np.median(steps[~breaks])) if not breaks.all() else 0.0
     if usual > 0:
         lost[1:][breaks] = np.maximum(np.round(steps[breaks] / usual).astype(np.int64) - 1, 0)
     return lost

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import random
 import resource
 import signal
 import struct
@@ -51,6 +52,10 @@ CUTS = (
 )
 RECOVERY = ("recovery", "system.py")
 FPS = 25
+FIRST = 5
+"""So many frames are never lost: how long each lasts is known by them."""
+FIRST_NS = 10**18
+"""When the first frame was taken."""
 FAILED = 3
 """Exit status of a child whose recording failed with an error of recordkit's own."""
 _SHORT_QUEUE_BYTES = 512 * 1024
@@ -176,13 +181,19 @@ def record(**values: Any) -> None:
         lines.begin()
     try:
         with recorder:
-            begun = time.monotonic()
+            begun, chance, is_lost = time.monotonic(), random.Random(order.path), False
             for frame in source.frames():
+                is_video = isinstance(frame, VideoFrame)
+                if is_video and (frame.pts or 0) > FIRST and chance.random() < order.lost:
+                    is_lost = True
+                    continue
                 due_s = source.due_s(frame)
                 if order.realtime:
                     time.sleep(max(0.0, begun + due_s - time.monotonic()))
-                recorder.write(frame)
-                end_s = due_s + (1 / FPS if isinstance(frame, VideoFrame) else 0)
+                taken = FIRST_NS + round(due_s * 1e9)
+                recorder.write(frame, captured=taken if is_video else None, discontinuity=is_video and is_lost)
+                is_lost &= not is_video
+                end_s = due_s + (1 / FPS if is_video else 0)
                 told.tell("written_us", max(told.written_us, round(end_s * 1e6)))
         told.tell("committed", 1)
     except RecordkitError as error:

@@ -13,13 +13,14 @@ from . import (
     publishing,
     reconnect,
     rings,
+    rows,
     seeking,
     soak,
     workers,
 )
 
 _ROOMS = (
-    *(kills, cuts, rings, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking),
+    *(kills, rows, cuts, rings, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking),
     *(reconnect, workers, soak),
 )
 KINDS = [kind for room in _ROOMS for kind in room.KINDS]

@@ -47,7 +47,7 @@ class Order:
     ``fault`` is a system call (as in FaultySystem), at which of its calls it fails, and the errno;
     ``is_short``: the write before it takes part of a packet. The power is cut before the call
     ``power_cut``. No file may grow beyond ``file_limit`` bytes. With ``every`` each file has so many seconds, and
-    ``path`` is a pattern; lines of what cuts are met, too.
+    ``path`` is a pattern; lines of what cuts are met, too. Of the frames a share of ``lost`` is never handed over.
     """
 
     path: str
@@ -69,6 +69,7 @@ class Order:
     power_cut: tuple[str, int] | None = None
     file_limit: int | None = None
     every: float | None = None
+    lost: float = 0.0
 
 
 def last_media_ms(told: dict[str, int]) -> float:
