@@ -233,9 +233,13 @@ class System:
         return False
 
     def free_bytes(self, folder: Path) -> int | None:
-        """Bytes that this user may still write on the folder's disk; None if not told (ramfs, some FUSE)."""
+        """Bytes that this user may still write on the folder's disk; None if not told (ramfs, some FUSE).
+
+        Of one that is read-only neither: to be full is not what is wrong with it.
+        """
         status = os.statvfs(folder)
-        return min(status.f_bavail * status.f_frsize, _MOST_BYTES) if status.f_blocks else None
+        is_told = status.f_blocks and not status.f_flag & os.ST_RDONLY
+        return min(status.f_bavail * status.f_frsize, _MOST_BYTES) if is_told else None
 
     def rename(self, source: Path, target: Path, *, overwrite: bool) -> None:
         """Rename atomically; without ``overwrite`` FileExistsError if the target's name is taken."""

@@ -13,12 +13,17 @@ from pathlib import Path
 
 import pytest
 
-_SIZES = {"ext4": 64 << 20, "xfs": 320 << 20, "btrfs": 128 << 20}
+_SIZES = {"ext4": 64 << 20, "xfs": 320 << 20, "btrfs": 128 << 20, "ext2": 64 << 20, "ext3": 64 << 20}
 _MORE = {
     "exfat": "mount.exfat-fuse",
     "gocryptfs": "gocryptfs",
     "unionfs": "unionfs",
     "fuse-overlayfs": "fuse-overlayfs",
+    "fuse2fs": "fuse2fs",
+    "encfs": "encfs",
+    "cryfs": "cryfs",
+    "securefs": "securefs",
+    "mhddfs": "mhddfs",
 }
 _FUSE = {
     "ntfs-3g": "ntfs-3g",
@@ -27,8 +32,22 @@ _FUSE = {
     "rclone": "rclone",
     "sshfs": "sshfs",
 } | _MORE
-_IMAGES = {"ntfs-3g": ["mkntfs", "-q", "-F", "-f"], "exfat": ["mkfs.exfat"]}
+_IMAGES = {"ntfs-3g": ["mkntfs", "-q", "-F", "-f"], "exfat": ["mkfs.exfat"], "fuse2fs": ["mkfs.ext4", "-q", "-F"]}
 """Those that lie in a file of their own, and what makes it one."""
+_MADE = {
+    "gocryptfs": ("gocryptfs", "-q", "-init", "-scryptn", "10", "-extpass", "echo x"),
+    "securefs": ("securefs", "create", "--pass", "x"),
+}
+"""What puts one into a folder."""
+_OPTIONS = {
+    "gocryptfs": ("-q", "-extpass", "echo x", "{below}"),
+    "fuse-overlayfs": ("-o", "lowerdir={below}/lower,upperdir={below}/upper,workdir={below}/work"),
+    "unionfs": ("{below}=RW",),
+    "encfs": ("--standard", "--extpass=echo x", "{below}"),
+    "cryfs": ("{below}",),  # asks for its password
+    "securefs": ("mount", "-b", "--pass", "x", "--log", "/dev/null", "{below}"),
+    "mhddfs": ("{below}/upper,{below}/lower",),
+}
 _SFTP = "/usr/lib/openssh/sftp-server"
 MORE_KINDS = tuple(_MORE)
 KINDS = (*_SIZES, "tmpfs", "ramfs", "overlay", *(kind for kind in _FUSE if kind not in _MORE))
@@ -89,7 +108,7 @@ class Disk:
         image = folder / "image"
         with image.open("wb") as file:
             file.truncate(_SIZES[kind])
-        quiet = ["-q", "-F"] if kind == "ext4" else ["-q"]
+        quiet = ["-q", "-F"] if kind.startswith("ext") else ["-q"]
         _run(f"mkfs.{kind}", *quiet, str(image))
         self.device = _run("losetup", "--find", "--show", str(image)).strip()
         self._is_mounted = False
@@ -151,11 +170,10 @@ class Fuse:
             _run(*_IMAGES[kind], str(self._below))
             if kind == "exfat":
                 self._device = _run("losetup", "--find", "--show", str(self._below)).strip()
-        elif kind == "gocryptfs":
-            _run(kind, "-q", "-init", "-scryptn", "10", "-extpass", "echo x", str(self._below))
-        elif kind == "fuse-overlayfs":
-            for name in ("lower", "upper", "work"):
-                (self._below / name).mkdir()
+        elif kind in _MADE:
+            _run(*_MADE[kind], str(self._below))
+        for name in ("lower", "upper", "work") if kind in ("fuse-overlayfs", "mhddfs") else ():
+            (self._below / name).mkdir()
         self._server: subprocess.Popen[bytes] | None = None
         self._mount()
 
@@ -174,13 +192,9 @@ class Fuse:
             options = ["--vfs-cache-mode", "writes", "--daemon", "--config", "/dev/null"]
             _run("rclone", "mount", f":local:{below}", place, *options)
         else:
-            if self.kind == "gocryptfs":
-                options = ["-q", "-extpass", "echo x", below]
-            elif self.kind == "fuse-overlayfs":
-                options = ["-o", f"lowerdir={below}/lower,upperdir={below}/upper,workdir={below}/work"]
-            else:
-                options = [f"{below}=RW" if self.kind == "unionfs" else below]
-            _run(_FUSE[self.kind], *options, place)
+            given = _OPTIONS.get(self.kind, ("{below}",))
+            options = [one.format(below=below) for one in given]
+            _run(_FUSE[self.kind], *options, place, text="x\n")
         end_s = time.monotonic() + 20
         while not place_is_mount(self.place):
             if time.monotonic() > end_s:
@@ -278,8 +292,9 @@ def mounted(folder: Path, kind: str) -> Iterator[Path]:
         yield folder
 
 
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(*command: str, text: str | None = None) -> str:
+    quiet = {"CRYFS_FRONTEND": "noninteractive", "CRYFS_NO_UPDATE_CHECK": "true"}
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=os.environ | quiet)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

@@ -22,7 +22,21 @@ from .mounts import KINDS, remountable
 from .steering import units_in, whole
 from .writer.rig import Rig, rigged
 
-UNBOUNDED = ("ramfs", "overlay", "bindfs", "mergerfs", "rclone", "sshfs", "gocryptfs", "unionfs", "fuse-overlayfs")
+UNBOUNDED = (
+    "ramfs",
+    "overlay",
+    "bindfs",
+    "mergerfs",
+    "rclone",
+    "sshfs",
+    "gocryptfs",
+    "unionfs",
+    "fuse-overlayfs",
+    "encfs",
+    "cryfs",
+    "securefs",
+    "mhddfs",
+)
 """What has no size of its own: they are not filled."""
 
 

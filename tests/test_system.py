@@ -156,6 +156,11 @@ def test_a_disk_that_tells_no_figures_has_no_known_room(tmp_path, monkeypatch):
     told = os.statvfs(tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*told[:2], 0, 0, 0, *told[5:])))
     assert System().free_bytes(tmp_path) is None
+    # Of squashfs and its like nothing is free: that it is read-only is said when a file is opened there.
+    monkeypatch.setattr(
+        os, "statvfs", lambda _: os.statvfs_result((*told[:4], 0, *told[5:8], os.ST_RDONLY, told[9]))
+    )
+    assert System().free_bytes(tmp_path) is None
 
 
 def test_a_close_that_fails_is_only_warned_of(caplog):

@@ -137,7 +137,7 @@ class Layer:
                     self.abandon()
                     return True
                 if laid is not None:
-                    self.tally.add(unit, laid.offset, file.packager.heard, is_filler=is_filler)
+                    self.tally.add(unit, laid.offset, heard=file.packager.heard, is_filler=is_filler)
                     file.laid(unit, laid)
                     self._on_laid(file, unit)
                 self._pending.popleft()

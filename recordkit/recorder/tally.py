@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 from ..encode.routing import VIDEO
 from ..model import AccessUnit, EventKind, Field, StreamFormat
@@ -56,7 +57,12 @@ class Tally:
         return self._clock.monotonic() - min(laid) if laid else 0.0
 
     def add(
-        self, unit: AccessUnit, offset: int, heard: Callable[[AccessUnit], int], *, is_filler: bool = False
+        self,
+        unit: AccessUnit,
+        offset: int,
+        *,
+        heard: Callable[[AccessUnit], int] = attrgetter("pts"),
+        is_filler: bool = False,
     ) -> None:
         """Count a unit that was laid at byte ``offset`` of the recording; ``is_filler`` is that of ``Coded``.
 

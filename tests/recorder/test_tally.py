@@ -45,6 +45,15 @@ def test_it_counts_units_and_the_time_between_the_first_and_the_last():
     assert rig.told == []
 
 
+def test_media_begins_with_what_is_heard_first():
+    rig = Rig()
+    for number in range(3):
+        rig.tally.add(replace(unit(number, stream=1), random_access=False), 0, heard=lambda one: one.pts + 500)
+    assert rig.tally.first_pts == unit(0).pts + 500
+    rig.tally.add(replace(unit(0), random_access=False), 0, heard=lambda one: one.pts)
+    assert rig.tally.first_pts == unit(0).pts
+
+
 def test_keyframes_and_breaks_are_told():
     rig = Rig()
     rig.tally.add(unit(0), 0)
