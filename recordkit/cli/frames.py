@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -14,6 +16,9 @@ from ..errors import SettingsError
 from ..printable import printable
 from ..values import one_of
 from .many import AsJson, How, Jobs, OutputDir, ProblemsOnly, State, Summary, are_many, run_many
+
+if TYPE_CHECKING:
+    from ..reading.video import Video
 
 _FIRST = 20
 
@@ -92,7 +97,12 @@ def image(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A recording, running or finished, or any video.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="The image to write: .png, .jpg, .webp or .tiff.")],
     at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="Seconds of media, or the name of a mark.")
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="Seconds of media, the name of a mark, or a time of day (2026-11-29T10:00:01.5Z).",
+        ),
     ] = None,
     number: Annotated[
         int | None, typer.Option("--number", help="Which frame, from 0; negative from the end.")
@@ -106,15 +116,19 @@ def image(
     console: Console = context.obj
     with open_video(path) as video:
         try:
-            frame = video[number or 0] if at is None else video.at(_seconds(at))
+            frame = video[number or 0] if at is None else video.at(_when(at, video))
         except (IndexError, KeyError) as error:
             raise SettingsError("number" if at is None else "at", at or number, str(error.args[0])) from error
         frame.save(output)
         console.print(f"Frame {frame.number:,} at {frame.media_s:.3f} s: {printable(str(output))}")
 
 
-def _seconds(text: str) -> float | str:
-    try:
+def _when(text: str, video: Video) -> float | str | datetime:
+    """A time of day needs its zone, and is none if a mark has that name."""
+    with suppress(ValueError):
         return float(text)
-    except ValueError:
-        return text
+    if not any(mark.name == text for mark in video.marks_made()):
+        with suppress(ValueError):
+            when = datetime.fromisoformat(text)
+            return text if when.tzinfo is None else when
+    return text

@@ -51,7 +51,10 @@ class Routing:
                 )
             index = self._audio_index(stream)
         else:
-            raise MediaError(f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}")
+            raise MediaError(
+                f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}: "
+                "av.VideoFrame.from_ndarray(image, format='bgr24') makes one of an image of OpenCV's"
+            )
         return Route(index, _ticks(frame.pts, frame.time_base), _size(frame), entry=True)
 
     def packet(self, packet: CodedPacket, stream: int | None) -> Route:

@@ -12,13 +12,15 @@ import recordkit as rk
 
 from .driving import call
 
+NOON_NS = 1_795_867_200_000_000_000
+
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("frames") / "talk.ts"
     with rk.Recorder(path, audio=None, sample_interval=0) as recorder:
         for number, frame in enumerate(rk.Synthetic(128, 96, fps=10, seconds=3, audio=False).frames()):
-            recorder.write(frame)
+            recorder.write(frame, captured=NOON_NS + number * 100_000_000)
             if number == 9:
                 recorder.flush()
                 recorder.mark("here")
@@ -49,6 +51,8 @@ def test_one_frame_as_an_image(talk: Path, tmp_path: Path) -> None:
         assert made.size == (128, 96)
     assert call("image", talk, tmp_path / "b.jpg", "--number", "-1")[1].startswith("Frame 29 ")
     assert call("image", talk, tmp_path / "c.png", "--at", "here")[1].startswith("Frame 10 ")
+    noon = pd.Timestamp(NOON_NS, tz="Europe/Vienna") + pd.Timedelta("1.25s")
+    assert call("image", talk, tmp_path / "d.png", "--at", noon.isoformat())[1].startswith("Frame 12 ")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,8 @@ def test_one_frame_as_an_image(talk: Path, tmp_path: Path) -> None:
     [
         (("--at", "99"), "it ends at 3.000 s"),
         (("--at", "nowhere"), "there are 'here'"),
+        (("--at", "2026-11-28T12:00:01"), "there are 'here'"),  # of which zone?
+        (("--at", "2026-11-28T11:00:01Z"), "they were taken from"),
         (("--number", "30"), "there are 0 to 29"),
         (("--at", "1", "--number", "1"), "not both"),
     ],
