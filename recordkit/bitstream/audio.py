@@ -30,6 +30,8 @@ AAC_RATES = (
 AAC_CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8)
 _ADTS_HEADER_BYTES = 7
 _ADTS_LARGEST_FRAME = 0x1FFF
+_ADTS_SAME = (1 << 56) - 1 - (_ADTS_LARGEST_FRAME << 13) - (0x7FF << 2)
+"""All of a header but the length of its frame and the fullness of the buffer."""
 _SBR, _PS = 5, 29
 
 _OPUS_CONTROL_PREFIX = 0x7FE0
@@ -144,6 +146,23 @@ def parse_adts(data: bytes, at: int = 0) -> AdtsHeader | None:
         return None
     channels = AAC_CHANNELS[header >> 30 & 7]
     return AdtsHeader(length, header_length, AAC_RATES[rate_index], channels, AAC_SAMPLES * ((header & 3) + 1))
+
+
+class AdtsReader:
+    """Reads ADTS headers one after the other: what differs in nothing but its length is taken apart once."""
+
+    def __init__(self) -> None:
+        self._same = -1
+        self._header: AdtsHeader | None = None
+
+    def read(self, data: bytes, at: int) -> tuple[AdtsHeader | None, int]:
+        """What ``parse_adts`` finds at ``at``, but for the frame's length, which is the second."""
+        head = int.from_bytes(data[at : at + _ADTS_HEADER_BYTES])
+        if head & _ADTS_SAME != self._same:
+            self._same, self._header = head & _ADTS_SAME, parse_adts(data, at)
+        length = head >> 13 & _ADTS_LARGEST_FRAME
+        header = self._header
+        return (None if header is None or length <= header.header_length else header), length
 
 
 def aac_config(sample_rate: int, channels: int) -> bytes:

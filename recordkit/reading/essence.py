@@ -7,9 +7,13 @@ bytes are the same.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
 
 from ..bitstream.audio import parse_adts, parse_opus_control_header
 from ..errors import MediaError
@@ -27,6 +31,7 @@ from ..writer.whole import WholeFile
 
 _PIECE_BYTES = 4 * 1024 * 1024
 _TS_PIECE_BYTES = 188 * 16_384
+_ROWS = 1 << 16
 _DELIMITERS = {Codec.H264: (0x1F, 9), Codec.H265: (0x7E, 35 << 1)}
 _TOLERANCE = 2
 """Ticks by which times may differ: the samples of audio are finer than ticks."""
@@ -136,8 +141,7 @@ def of_movie(file: WholeFile, codecs: Mapping[int, Codec]) -> dict[int, Essence]
     except BoxError as error:
         raise MediaError(f"what was written cannot be read back: {error}") from error
     made = {index: Essence(codec) for index, codec in codecs.items()}
-    for track in tracks:
-        _read_track(file, track, made[track.number - 1])
+    _read_samples(file, [(track, made[track.number - 1]) for track in tracks])
     return made
 
 
@@ -157,19 +161,33 @@ def _tracks(file: WholeFile) -> tuple[Track, ...]:
     raise BoxError("there is no moov")
 
 
-def _read_track(file: WholeFile, track: Track, essence: Essence) -> None:
-    table = track.table
-    if table is None:
+def _read_samples(file: WholeFile, of: Sequence[tuple[Track, Essence]]) -> None:
+    """All samples in the order in which they lie in the file, so that it is read once."""
+    tables = [(track, track.table, essence) for track, essence in of if track.table is not None]
+    if not tables:
         return
+    owners = np.repeat(np.arange(len(tables)), [len(table.offsets) for _, table, _ in tables])
+    offsets = np.concatenate([table.offsets for _, table, _ in tables])
+    sizes = np.concatenate([table.sizes for _, table, _ in tables])
+    for track, table, essence in tables:
+        own = np.argsort(table.offsets, kind="stable")
+        essence.dts.frombytes(_ticks(table.dts[own], track.rate).tobytes())
+        essence.pts.frombytes(_ticks(table.pts[own], track.rate).tobytes())
+    codecs = [essence.codec for _, _, essence in tables]
+    appending = [essence.digests.append for _, _, essence in tables]
     begin, piece, memory = 0, memoryview(b""), memoryview(bytearray(_PIECE_BYTES))
-    rate = track.rate
-    columns = (table.offsets, table.sizes, table.dts, table.pts)
-    for offset, size, dts, pts in zip(*(one.tolist() for one in columns), strict=True):
-        if not begin <= offset <= offset + size <= begin + len(piece):
-            if size > len(memory):
-                memory = memoryview(bytearray(size))
-            begin, piece = offset, memory[: file.read_into(offset, memory)]
-        sample = piece[offset - begin : offset - begin + size]
-        if rate != TICKS_PER_SECOND:
-            dts, pts = dts * TICKS_PER_SECOND // rate, pts * TICKS_PER_SECOND // rate
-        essence.add(of_sample(sample, essence.codec), dts, pts)
+    order = np.argsort(offsets, kind="stable")
+    for first in range(0, len(order), _ROWS):
+        some = order[first : first + _ROWS]
+        columns = (owners[some].tolist(), offsets[some].tolist(), sizes[some].tolist())
+        for owner, offset, size in zip(*columns, strict=True):
+            at = offset - begin
+            if not 0 <= at <= at + size <= len(piece):
+                if size > len(memory):
+                    memory = memoryview(bytearray(size))
+                at, begin, piece = 0, offset, memory[: file.read_into(offset, memory)]
+            appending[owner](of_sample(piece[at : at + size], codecs[owner]))
+
+
+def _ticks(times: npt.NDArray[np.integer[Any]], rate: int) -> npt.NDArray[np.int64]:
+    return times.astype(np.int64) * TICKS_PER_SECOND // rate

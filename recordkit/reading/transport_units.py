@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..bitstream.ac3 import parse_ac3
-from ..bitstream.audio import OPUS_RATE, opus_samples, parse_adts, parse_mp3, parse_opus_control_header
+from ..bitstream.audio import OPUS_RATE, AdtsReader, opus_samples, parse_mp3, parse_opus_control_header
 from ..bitstream.counter import PictureCounter
 from ..bitstream.h264 import delimiter_bytes
 from ..bitstream.language import three_letters
@@ -125,6 +125,7 @@ class _Stream:
         self._has_begun = False
         self._memory = np.empty(PIECE_BYTES, np.uint8)
         self._stated = (0, 0)
+        self._adts = AdtsReader()
         self._last = -(1 << 62)
 
     def rows(self, event: PesColumns | PesEvent) -> list[_Row]:
@@ -224,10 +225,10 @@ class _Stream:
             samples = opus_samples(data[begin : begin + size])
             return begin, begin + size, samples, OPUS_RATE, self._mapped.channels or 2
         if self.codec is Codec.AAC:
-            adts = parse_adts(data, at)
+            adts, length = self._adts.read(data, at)
             if adts is None or not adts.channels:
                 raise NotSimpleError(f"no plain ADTS at byte {row.offset:,}")
-            return at + adts.header_length, at + adts.frame_length, adts.samples, adts.sample_rate, adts.channels
+            return at + adts.header_length, at + length, adts.samples, adts.sample_rate, adts.channels
         found = parse_ac3(data, at) if self.codec in (Codec.AC3, Codec.EAC3) else parse_mp3(data, at)
         if found is None:
             raise NotSimpleError(f"no {self.codec} at byte {row.offset:,}")

@@ -1,5 +1,6 @@
 """ADTS, MPEG audio and Opus headers, against encoders that really run and by hand."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recordkit.bitstream.audio import (
+    AdtsReader,
     AudioSpecificConfig,
     adts_header,
     opus_control_header,
@@ -203,3 +205,16 @@ def test_opus_trims_stand_in_the_control_header():
     assert opus_control_header(10, 312, 648) == bytes.fromhex("7FF8 0A 0138 0288")
     with pytest.raises(MediaError, match="8,191"):
         opus_control_header(10, 8_192)
+
+
+def test_headers_that_follow_each_other_are_read_as_one_by_one():
+    config = AudioSpecificConfig(2, 3, 2)
+    others = [AudioSpecificConfig(2, 4, 2), AudioSpecificConfig(1, 3, 1)]
+    headers = [adts_header(one, size) for one in (config, *others, config) for size in (1, 300, 8184)]
+    broken = [b"\0" * 7, headers[0][:5], b"", b"\xff\xf1\x4c\x80\x00\x1f\xfc", b"\xff\xf1\xfc\x80\x22\xbf\xfc"]
+    reader = AdtsReader()
+    for data in (*headers, *broken, *headers[::-1], *broken[::-1]):
+        expected, (found, length) = parse_adts(b"?" + data, 1), reader.read(b"?" + data, 1)
+        assert (found is None) == (expected is None)
+        if expected is not None and found is not None:
+            assert replace(found, frame_length=length) == expected
