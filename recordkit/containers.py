@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .container import Container
 from .errors import OutputNameError
-from .mp4.packager import CARRIED as IN_MP4
-from .mp4.packager import Packager
-from .mpegts.packetiser import Packetiser
-from .mpegts.tables import CARRIED as IN_TRANSPORT_STREAM
 from .names import AUDIO_ALONE, SUFFIXES, suffix_of
-from .sound.ogg import OggPackager
-from .sound.packager import Mp3Packager, SoundPackager
-from .sound.wav import WavPackager
+
+if TYPE_CHECKING:
+    from .sound.packager import SoundPackager
 
 TRANSPORT_STREAM = "MPEG-TS"
+
+
+# A recording has one container, and its process loads that one alone.
+
+
+def _transport_stream(suffix: str) -> Container:
+    from .mpegts.packetiser import Packetiser
+    from .mpegts.tables import CARRIED
+
+    return Container(TRANSPORT_STREAM, suffix, Packetiser.packet_bytes, lambda _: Packetiser(), CARRIED)
+
+
+def _mp4(suffix: str) -> Container:
+    from .mp4.packager import CARRIED, Packager
+
+    return Container(
+        "MP4", suffix, Packager.packet_bytes, lambda fragmented: Packager(fragmented=fragmented), CARRIED
+    )
+
+
+def _m4a(suffix: str) -> Container:
+    from .mp4.packager import CARRIED, Packager
+
+    return Container("M4A", suffix, Packager.packet_bytes, lambda _: Packager(), CARRIED)
+
+
+def _wav(suffix: str) -> Container:
+    from .sound.wav import WavPackager
+
+    return _alone("WAV", suffix, WavPackager)
+
+
+def _mp3(suffix: str) -> Container:
+    from .sound.packager import Mp3Packager
+
+    return _alone("MP3", suffix, Mp3Packager)
+
+
+def _ogg(suffix: str) -> Container:
+    from .sound.ogg import OggPackager
+
+    return _alone(suffix[1:].capitalize(), suffix, OggPackager)
 
 
 def _alone(name: str, suffix: str, packager: type[SoundPackager]) -> Container:
@@ -23,15 +63,15 @@ def _alone(name: str, suffix: str, packager: type[SoundPackager]) -> Container:
     return Container(name, suffix, packager.packet_bytes, lambda _: packager(), frozenset(codecs), codecs)
 
 
-CONTAINERS = (
-    Container(TRANSPORT_STREAM, ".ts", Packetiser.packet_bytes, lambda _: Packetiser(), IN_TRANSPORT_STREAM),
-    Container("MP4", ".mp4", Packager.packet_bytes, lambda fragmented: Packager(fragmented=fragmented), IN_MP4),
-    Container("M4A", ".m4a", Packager.packet_bytes, lambda _: Packager(), IN_MP4),
-    _alone("WAV", ".wav", WavPackager),
-    _alone("MP3", ".mp3", Mp3Packager),
-    _alone("Ogg", ".ogg", OggPackager),
-    _alone("Opus", ".opus", OggPackager),
-)
+_MADE: dict[str, Callable[[str], Container]] = {
+    ".ts": _transport_stream,
+    ".mp4": _mp4,
+    ".m4a": _m4a,
+    ".wav": _wav,
+    ".mp3": _mp3,
+    ".ogg": _ogg,
+    ".opus": _ogg,
+}
 
 _NEAR = {
     ".webm": ".mp4",
@@ -59,4 +99,9 @@ def by_suffix(path: Path) -> Container:
             f"recordkit writes MPEG-TS and MP4: {words}"
             + ("" if near else f", or {', '.join(AUDIO_ALONE)} for audio alone"),
         )
-    return next(one for one in CONTAINERS if one.suffix == suffix)
+    return _MADE[suffix](suffix)
+
+
+def containers() -> list[Container]:
+    """All of them, MPEG-TS first."""
+    return [made(suffix) for suffix, made in _MADE.items()]

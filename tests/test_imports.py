@@ -131,6 +131,15 @@ def test_importing_recordkit_is_light():
     assert not set(HEAVY) & set(json.loads(done.stdout))
 
 
+def test_a_worker_loads_the_container_and_the_source_that_it_is_given_alone():
+    code = "import json, sys, recordkit.background.worker; print(json.dumps([name for name in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
+    unwanted = ("recordkit.mp4", "recordkit.sound", "recordkit.sources.connection", "asyncio", "pandas")
+    assert not [name for name in json.loads(done.stdout) if name.startswith(unwanted)]
+
+
 def test_the_command_line_loads_recovery_only_for_the_commands_that_recover():
     code = "import json, sys, recordkit.cli; print(json.dumps([name for name in sys.modules]))"
     done = subprocess.run(

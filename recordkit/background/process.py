@@ -83,7 +83,7 @@ def start_worker(module: str = f"{__package__}.worker") -> WorkerProcess:
     try:
         popen = subprocess.Popen(
             # -P: nothing that lies in the working folder by chance is taken for a module.
-            [sys.executable, "-P", "-m", module],
+            [sys.executable, "-P", "-m", f"{__package__}.alone", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,

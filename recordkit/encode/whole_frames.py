@@ -11,7 +11,6 @@ from ..bitstream.av1 import av1_sequence, av1_stored, parse_av1_sequence
 from ..bitstream.sei import Orientation
 from ..bitstream.vp9 import vp9_keyframe
 from ..model import AccessUnit, Codec, StreamFormat
-from ..mp4.records import known_beforehand
 from .coded import Coded
 from .framing import skipped_text
 from .mastering import Mastering
@@ -63,6 +62,8 @@ class WholeFrames:
         if is_key_picture:
             size = self._size_of(unit.data)
             if size != (self._format.width, self._format.height):
+                from ..mp4.records import known_beforehand  # for who records VP9 or AV1 alone
+
                 config = known_beforehand(unit.data, self._codec, self._config)
                 self._format = replace(self._format, width=size[0], height=size[1], config=config)
         if not self._format.width:

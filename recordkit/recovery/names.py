@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..containers import CONTAINERS
+from ..containers import containers
 from ..errors import RecoveryError
 from ..names import REJECTED_SUFFIX, SUFFIXES, TAIL_SUFFIX, final_of, is_partial, partial_of
 from ..system import System
@@ -44,8 +44,9 @@ def _suffix_of_tail(path: Path) -> str:
             header = read_header(file.read(HEADER_BYTES))
     except OSError:
         header = None
-    wanted = CONTAINERS[0].packet_bytes if header is None else header.packet_bytes
-    return next((one.suffix for one in CONTAINERS if one.packet_bytes == wanted), CONTAINERS[0].suffix)
+    found = containers()
+    wanted = found[0].packet_bytes if header is None else header.packet_bytes
+    return next((one.suffix for one in found if one.packet_bytes == wanted), found[0].suffix)
 
 
 def output_of(path: Path, system: System) -> Output:

@@ -13,7 +13,6 @@ from ..model import Codec
 from ..mpegts.tables import CARRIED as IN_TRANSPORT_STREAM
 from ..system import Clock
 from .media_settings import MediaFileSettings
-from .returning import Returning
 from .source import OpenSource, Source
 
 _MAY_END = {"http", "https", "pipe", "file"}
@@ -60,6 +59,8 @@ class MediaFile(MediaFileSettings):
         ``carried`` are the codings that the recording has a place for. One that comes back is waited for by
         ``clock`` until ``stop`` is set.
         """
+        from .returning import Returning  # a worker that records something else needs none of it
+
         with closing(Returning(self, carried, clock or Clock(), stop or threading.Event())) as returning:
             first = returning.connection
             video, audio = first.choice.video, first.choice.audio
