@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DiskSpaceError, OutputAccessError, PartialExistsError
 from ..system import FULL, System
@@ -58,7 +61,7 @@ class Tail:
         self._descriptor: int | None = None
         self._has_warned = False
         # Before the file: where there is no memory nothing is left behind.
-        memory = np.zeros((SLOTS, packets, packet_bytes), np.uint8)
+        memory = _in_small_pages(SLOTS * packets * packet_bytes).reshape(SLOTS, packets, packet_bytes)
         self._make(path)
         header = np.zeros(HEADER_BYTES // WORD_BYTES, np.uint64)
         header[1], header[2], header[PACKET] = self._slot_bytes, output.inode, packet_bytes
@@ -165,6 +168,21 @@ class Tail:
                 self.path.parent,
                 error.strerror,
             )
+
+
+def _in_small_pages(size: int) -> NDArray[np.uint8]:
+    """So many bytes of memory that take what is laid into them, page by page. Raises MemoryError.
+
+    numpy asks for huge pages: of two slots that hold a third of a megabyte each they take two megabytes each.
+    """
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(size) from error
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with suppress(OSError):  # a kernel without huge pages
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
 
 
 def tail_bytes(packets: int, packet_bytes: int) -> int:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -255,3 +257,34 @@ def test_a_machine_without_a_boot_id(output, monkeypatch):
     monkeypatch.setattr("recordkit.writer.header.Path.read_text", lambda self, encoding: "no such thing")
     Tail(output, 50, System())
     assert output.tail_path.read_bytes()[24:40] == bytes(16)
+
+
+def test_what_is_laid_takes_its_own_size_of_memory(output):
+    """Slots have room for much more: whoever records many streams pays for what comes in two seconds."""
+    tail = Tail(output, 50_000, System())
+    for slot in tail.slots:
+        slot.buffer.bytes[: 64 * 1024] = bytes([1]) * 64 * 1024
+    memory = np.frombuffer(tail.slots[0].buffer.bytes, np.uint8)
+    assert resident_bytes(memory.ctypes.data) < 1 << 20
+
+
+def test_no_memory_is_an_error_of_memory(output, monkeypatch):
+    def refused(*_, **__):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr("mmap.mmap", refused)
+    with pytest.raises(MemoryError):
+        Tail(output, 50, System())
+    assert not output.tail_path.exists()
+
+
+def resident_bytes(address):
+    """Of the mapping that has this address."""
+    begun = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        found = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+        if found is not None:
+            begun = int(found[1], 16) <= address < int(found[2], 16)
+        elif begun and line.startswith("Rss:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("there is no such mapping")
