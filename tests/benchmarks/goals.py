@@ -69,6 +69,15 @@ def _streams(figures: dict[str, Any]) -> Iterator[Goal]:
         yield Goal("MB that a further stream adds in one process", 40, ways["one process"]["added_rss_mb_a_stream"])
 
 
+def _publishers(figures: dict[str, Any]) -> Iterator[Goal]:
+    ways = figures["ways"]
+    ours, theirs = ways["serve"], ways["aiortc MediaRecorder"]
+    least = 10 * theirs["carried"]
+    yield Goal("WebRTC publishers in one process, ten times aiortc's", least, ours["carried"], at_least=True)
+    if "added_rss_mb_a_publisher" in ours:
+        yield Goal("MB that a further publisher adds", 4, ours["added_rss_mb_a_publisher"])
+
+
 def _growth(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal("memory grows by, MB an hour of media", 1, figures["growth_mb_an_hour"])
 
@@ -102,6 +111,7 @@ _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
     "webrtc": _webrtc,
     "crash": _crash,
     "streams": _streams,
+    "publishers": _publishers,
     "growth": _growth,
     "scanner": _scanner,
     "export": _export,

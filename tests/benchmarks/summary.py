@@ -17,6 +17,7 @@ PIECES = {
     "crash": "what a kill leaves",
     "overload": "an encoder that is too slow for a while",
     "streams": "how many streams two cores carry",
+    "publishers": "how many WebRTC publishers one endpoint records",
     "growth": "memory over half an hour of media",
     "cuts": "what is lost where one file ends and the next begins",
     "scanner": "verify and recover against ffprobe",
@@ -156,6 +157,25 @@ def _streams(figures: dict[str, Any]) -> Iterator[Row]:
                 )
 
 
+def _publishers(figures: dict[str, Any]) -> Iterator[Row]:
+    ways = figures["ways"]
+    ours, theirs = ways["serve"], ways["aiortc MediaRecorder"]
+    yield "publishers, 720p30, one process", f"{ours['carried']}", f"aiortc {theirs['carried']}", ""
+    if "added_rss_mb_a_publisher" in ours:
+        yield "publishers: memory of a further one, MB", f"{ours['added_rss_mb_a_publisher']:g}", "", ""
+    if "cores_a_publisher" in ours:
+        # Of aiortc the first row tells, whether it was carried or not.
+        own = theirs["rows"][0]["cores"]
+        yield (
+            "publishers: cores for each",
+            f"{ours['cores_a_publisher']:g}",
+            f"aiortc {own:g}",
+            _times(ours["cores_a_publisher"], own),
+        )
+    two = ways["serve, two workers"]
+    yield "publishers without a picture lost, two workers", f"{two['carried']}", "", ""
+
+
 def _growth(figures: dict[str, Any]) -> Iterator[Row]:
     yield "memory growth, MB per hour of media", f"{figures['growth_mb_an_hour']:g}", "", ""
 
@@ -253,6 +273,7 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "crash": _crash,
     "overload": _overload,
     "streams": _streams,
+    "publishers": _publishers,
     "growth": _growth,
     "cuts": _cuts,
     "scanner": _scanner,
@@ -274,6 +295,7 @@ _FOR_README = (
     "decodable after a power cut, MP4, of the frames given to the recorder: median",
     "most streams, one process",
     "streams, one process",
+    "publishers",
     "100 cuts",
     "verify, 720p",
     "verify, 1080p",

@@ -39,6 +39,8 @@ def test_the_short_version_runs_and_is_told(name, tmp_path):
         assert figures["rows"]["recordkit Recorder"]["share"]["median"] > 0
     if name == "streams":
         assert figures["ways"]["one process"]["rows"][0]["lost"] == 0
+    if name == "publishers":
+        assert [figures["ways"][way]["rows"][0]["lost"] for way in ("serve", "serve, two workers")] == [0, 0]
 
 
 def test_the_table_of_the_readme_is_what_was_measured():
