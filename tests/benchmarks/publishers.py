@@ -213,9 +213,10 @@ async def record(way: str, clip: Path, folder: Path, publishers: int, seconds: f
             said = await senders.all_say("sent")
         used_s = spent_s(processes) - before_s
         rss_mb = sum(one.memory_info().rss for one in processes) / 1e6
-        await asyncio.sleep(SETTLED_S)
-        if way.startswith("serve"):  # a publisher that leaves is committed; aiortc's recorders are stopped
+        if way.startswith("serve"):  # who leaves is committed; of who stays silent the last picture would stand
             await senders.end()
+        else:
+            await asyncio.sleep(SETTLED_S)  # before its recorders are stopped
     if not way.startswith("serve"):
         await senders.end()
     pictures = sum(one["pictures"] for one in said)
@@ -232,12 +233,13 @@ async def record(way: str, clip: Path, folder: Path, publishers: int, seconds: f
 
 
 def lost(way: str, folder: Path, row: Figures) -> int:
-    """Pictures that are in no file."""
-    recorded = sum(
-        stream.access_units for path in folder.glob("*.ts") for stream in rk.verify(path).streams if stream.sizes
-    )
-    allowed = 0 if way.startswith("serve") else FPS * row["publishers"]
-    return max(0, int(row["pictures"]) - allowed - recorded)
+    """Pictures that are in no file; each publisher has sent as many as the others."""
+    each = row["pictures"] // row["publishers"] - (0 if way.startswith("serve") else FPS)
+    recorded = {f"p{number}": 0 for number in range(row["publishers"])}
+    for path in folder.glob("*.ts"):
+        units = sum(stream.access_units for stream in rk.verify(path).streams if stream.sizes)
+        recorded[path.stem.partition("-")[0]] += units
+    return sum(max(0, each - units) for units in recorded.values())
 
 
 def is_carried(way: str, row: Figures) -> bool:
