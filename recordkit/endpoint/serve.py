@@ -151,6 +151,8 @@ class _Server:
             await self._stop.wait()
         finally:
             try:
+                if self._crew is not None:
+                    self._crew.expect_ends()
                 await self._endpoint.stop()
                 if self._crew is not None:
                     await self._crew.stop()

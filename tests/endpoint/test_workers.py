@@ -260,27 +260,33 @@ print("over", flush=True)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_all_is_committed_when_the_endpoint_ends(number: int, tmp_path: Path) -> None:
-    """Told to, or killed: then its workers find themselves alone."""
+@pytest.mark.parametrize(
+    ("number", "to_all"), [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGKILL, False)]
+)
+def test_all_is_committed_when_the_endpoint_ends(number: int, to_all: bool, tmp_path: Path) -> None:
+    """Told to, by systemd with all its processes; or killed: then its workers find themselves alone."""
 
     async def scene(url: str, served: subprocess.Popen[str]) -> list[psutil.Process]:
         async with synthetic(url, stream="one"), synthetic(url, stream="two"):
             await until(lambda: len([path for path in tmp_path.glob("*.recording.ts") if path.stat().st_size]) == 2)
             workers = psutil.Process(served.pid).children()
-            served.send_signal(number)
+            for one in [*(workers if to_all else []), served]:
+                one.send_signal(number)
             await until(lambda: len(list(tmp_path.glob("*-[0-9].ts"))) == 2)
         return workers
 
-    with subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as served:
+    command, errors = [sys.executable, "-c", CHILD, str(tmp_path)], tmp_path / "errors.txt"
+    with (
+        errors.open("wb") as words,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True) as served,
+    ):
         assert served.stdout is not None
         workers = asyncio.run(scene(served.stdout.readline().strip(), served))
         assert served.stdout.read() == ("over\n" if number == signal.SIGTERM else "")
         assert served.wait(GUARD_S) == (0 if number == signal.SIGTERM else -number)
     _, alive = psutil.wait_procs(workers, GUARD_S)
     assert not alive
+    assert "Worker" not in errors.read_text()
     for stream in ("one", "two"):
         assert_whole(next(tmp_path.glob(f"{stream}-[0-9].ts")))
 

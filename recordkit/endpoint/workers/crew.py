@@ -86,9 +86,13 @@ class Crew:
         for one in self._members:
             one.send(encode(Word.KEEP))
 
+    def expect_ends(self) -> None:
+        """No worker that ends is replaced any more: who stops a service may tell all its processes at once."""
+        self._closing.set()
+
     async def stop(self) -> None:
         """Let all end, and wait for them."""
-        self._closing.set()
+        self.expect_ends()
         for one in self._members:
             one.hang_up()
         tasks = [*self._keeping, *filter(None, [self._looking])]
