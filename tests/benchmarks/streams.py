@@ -149,11 +149,19 @@ def in_workers(clip: Path, folder: Path, streams: int) -> Figures:
 
     with ThreadPoolExecutor(streams) as pool:
         sessions = list(pool.map(begin, pipes, paths))
-    workers = [psutil.Process(session.worker_pid) for session in sessions]
+    # Where the first have ended before the last begin, the machine is too slow by the whole clip.
+    here = set(psutil.pids())
+    pids = [session.worker_pid for session in sessions]
+    workers = [psutil.Process(pid) for pid in pids if pid in here]
+    if len(workers) < streams:
+        late.append(seconds)
     started = [sum(one.cpu_times()[:2]) for one in workers]
     time.sleep(max(0.0, seconds / 2))
-    half = [sum(one.cpu_times()[:2]) for one in workers]
-    memory = memory_of(one.pid for one in workers)
+    half = [
+        sum(one.cpu_times()[:2]) if one.is_running() else before
+        for one, before in zip(workers, started, strict=True)
+    ]
+    memory = memory_of(one.pid for one in workers if one.is_running())
     for feeder in feeders:
         feeder.join()
     for session in sessions:

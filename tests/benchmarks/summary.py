@@ -316,7 +316,8 @@ def ratios(results: dict[str, Any], beginnings: tuple[str, ...] = _FOR_README) -
         lines += [f"| {' | '.join(row)} |" for row in rows if row[0].startswith(beginnings)]
     versions = ", ".join(f"{name} {computer[name]}" for name in ("python", "av", "aiortc"))
     about = f"{computer['processor']}, {computer['cores']} cores, {versions}"
-    return "\n".join([*lines, "", f"Measured on {about}; load of the machine {min(loads):g} to {max(loads):g}."])
+    load = f"; load of the machine {min(loads):g} to {max(loads):g}" if loads else ""
+    return "\n".join([*lines, "", f"Measured on {about}{load}."])
 
 
 def report(results: dict[str, Any]) -> str:
