@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from ..playback.script import STYLE, script
+from ..playback.script import STYLE, player_script
 from ..system import hold_shared
 from .gate import Gate
 from .ranges import BeyondError, asked_range
@@ -51,7 +51,7 @@ class Watching:
         ]
 
     async def _show_script(self, _request: web.Request) -> web.Response:
-        return web.Response(text=script(), content_type="text/javascript")
+        return web.Response(text=player_script(), content_type="text/javascript")
 
     async def _show_style(self, _request: web.Request) -> web.Response:
         return web.Response(text=STYLE.read_text("utf-8"), content_type="text/css")

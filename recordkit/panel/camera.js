@@ -48,7 +48,6 @@ function offerCaptureTimes(transceiver) {
 // What belongs to the widget, however many views of it are open.
 class Device {
   constructor(model) {
-    this.isLost = false;
     this.model = model;
     this.stream = null;
     this.peer = null;
@@ -58,18 +57,17 @@ class Device {
     model.on("msg:custom", this.message);
     // The kernel says, too, how a recording has ended: whoever loads the page anew finds that here.
     for (const name of ["change:state", "change:message"]) model.on(name, this.show);
-    this.forget = whenKernelGoes(model, () => this.lose());
+    this.kernel = new Kernel(model, () => this.lose());
   }
 
   tell(state, message = "") {
     this.model.set({ state, message });
-    if (!this.isLost) this.model.save_changes();
+    this.kernel.save();
     this.show();
   }
 
   // Nobody records what the device sees any more, and nobody would ever turn it off.
   lose() {
-    this.isLost = true;
     const [wasSent, wasOn] = [Boolean(this.peer), Boolean(this.stream)];
     const words = ["The kernel is gone."];
     if (wasOn) words.push("The device was turned off.");
@@ -148,7 +146,7 @@ class Device {
   fail(id, reason) {
     this.hangUp();
     this.tell("failed", reason);
-    this.model.send({ type: "failed", id, reason });
+    this.kernel.send({ type: "failed", id, reason });
   }
 
   async begin({ id, ice_servers }) {
@@ -177,7 +175,7 @@ class Device {
       done();
     });
     if (this.peer !== peer) return;
-    this.model.send({ type: "offer", id, sdp: peer.localDescription.sdp });
+    this.kernel.send({ type: "offer", id, sdp: peer.localDescription.sdp });
     // The answer comes through the kernel, which a long cell may keep busy for as long as it likes.
     const wait = "Waiting for the kernel, which is busy with a cell. Recording begins when that has ended.";
     this.timer = setTimeout(() => this.peer === peer && this.tell("on", wait), ANSWER_EXPECTED_MS);
@@ -201,7 +199,7 @@ class Device {
   close() {
     this.model.off("msg:custom", this.message);
     for (const name of ["change:state", "change:message"]) this.model.off(name, this.show);
-    this.forget();
+    this.kernel.close();
     this.hangUp();
     for (const track of this.stream ? this.stream.getTracks() : []) track.stop();
     this.stream = null;
@@ -239,7 +237,7 @@ export default () => {
         ...model.get("devices").filter((one) => one.kind === kind && one.id).map((one, at) => [one.id, one.label || `${first} ${at + 1}`]),
       ];
       const cameras = named("videoinput", "Camera");
-      const trait = (name) => [() => model.get(name), (value) => { model.set(name, value); model.save_changes(); }];
+      const trait = (name) => [() => model.get(name), (value) => { model.set(name, value); device.kernel.save(); }];
       const microphones = named("audioinput", "Microphone");
       const camera = chooser("Video", () => [...cameras(), ["screen", "Screen or window"]], ...trait("device"));
       const microphone = chooser("Audio", () => [...microphones(), [NO_AUDIO, "No audio"]], ...trait("microphone"));
@@ -248,7 +246,7 @@ export default () => {
       const size = chooser("Size", sizes, currentSize, (value) => {
         const [width, height] = value.split("x").map(Number);
         model.set({ width, height });
-        model.save_changes();
+        device.kernel.save();
       });
       camera.box.hidden = size.box.hidden = !model.get("video");
       microphone.box.hidden = !model.get("audio");
@@ -261,7 +259,7 @@ export default () => {
         if (video.srcObject !== device.stream) video.srcObject = device.stream;
         video.hidden = !device.stream;
         button.textContent = device.stream ? "Turn off" : "Turn on";
-        button.disabled = device.isLost || (state === "sending" && Boolean(device.stream));
+        button.disabled = device.kernel.isGone || (state === "sending" && Boolean(device.stream));
         camera.select.disabled = size.select.disabled = microphone.select.disabled = Boolean(device.stream);
         const here = { sending: "Being recorded", on: "On, not being recorded" };
         // Not by this page: by the one that it was before it was loaded anew, or by another one.

@@ -19,7 +19,7 @@ from ..errors import RecordkitError, SettingsError
 from ..names import final_of, stem_of
 from ..playback.answers import Answer, answer
 from ..playback.film import Film
-from ..playback.script import STYLE, script
+from ..playback.script import STYLE, player_script
 from ..reading.export import export
 from ..reading.marking import Mark
 from .form import free_name
@@ -47,7 +47,7 @@ class Player(anywidget.AnyWidget):
     Raises SourceError if there is nothing to be opened, and SettingsError for a mode that is none.
     """
 
-    _esm = script()
+    _esm = player_script()
     _css = STYLE
 
     titles: traitlets.List[str] = traitlets.List().tag(sync=True)

@@ -23,7 +23,7 @@ export default {
       const button = event.target instanceof Element && event.target.closest(".recordkit-panel button");
       if (!button || button.closest(".recordkit-camera") || button.closest(".recordkit-panel") !== el.closest(".recordkit-panel")) return;
       // After the click's own message: it is answered when that has been taken in.
-      model.send({ ask: ++asked });
+      kernel.send({ ask: ++asked });
       timer ??= setTimeout(() => say(WAITING), PATIENCE_MS);
     };
     const answered = ({ answer }) => {
@@ -41,7 +41,7 @@ export default {
     document.addEventListener("click", clicked);
     document.addEventListener("keydown", entered, true); // before the field, which keeps it to itself
     model.on("msg:custom", answered);
-    const forget = whenKernelGoes(model, () => {
+    const kernel = new Kernel(model, () => {
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
       document.removeEventListener("keydown", entered, true);
@@ -52,7 +52,7 @@ export default {
       document.removeEventListener("click", clicked);
       document.removeEventListener("keydown", entered, true);
       model.off("msg:custom", answered);
-      forget();
+      kernel.close();
     };
   },
 };

@@ -155,7 +155,7 @@ def test_start_watch_and_stop_by_the_buttons(lab, cells):
     button(notebook, "Stop").click()
     badge.filter(has_text="stopped").wait_for()
     notebook.page.get_by_text("Committed:").wait_for()
-    until_view(notebook, "!view.first.status.growing && view.liveButton.hidden")
+    until_view(notebook, "!view.first.status.growing && view.controls.liveButton.hidden")
     # What a saved notebook keeps of it is there, and not seen beside the panel.
     kept = notebook.find("[data-recordkit]").filter(has_text="recording-1.ts")
     kept.wait_for(state="attached")
@@ -263,6 +263,21 @@ def test_a_camera_whose_kernel_is_gone_turns_off_and_says_so(lab, cells):
     notebook.find(".recordkit-camera").get_by_text("The kernel is gone. The device was turned off.").wait_for()
     assert notebook.page.evaluate("() => document.querySelector('.recordkit-camera video').srcObject") is None
     assert committed(lab.folder / "gone" / "recording-1.ts").duration_s >= 1
+    assert notebook.faults == []
+
+
+@pytest.mark.judge
+def test_a_player_outlives_its_kernel_and_leaves_without_a_fault(cells):
+    notebook = cells(SMALL + "rk.record(source, 'outlived.ts', seconds=2).play()")
+    until_view(notebook, "view.first.number === 0")
+    notebook.restart()
+    notebook.find(".recordkit-player-notice").get_by_text("The kernel is gone").wait_for()
+    # What has been loaded can still be watched; what the kernel would have to make is refused in words.
+    assert step(notebook, ".", 1) == 1
+    notebook.find(".recordkit-player button[aria-label^='Mark']").click()
+    notebook.find(".recordkit-player-words").get_by_text("The kernel is gone").wait_for()
+    notebook.command("notebook:clear-all-cell-outputs")
+    notebook.page.wait_for_function("() => !document.querySelector('.recordkit-player')")
     assert notebook.faults == []
 
 
@@ -445,7 +460,7 @@ def test_a_player_plays_steps_and_goes_where_code_sends_it(lab, cells):
     until_view(notebook, f"view.first.number === {at} && !view.first.goal && !view.first.video.seeking")
     # One image a second, and nothing at all.
     notebook.find(".recordkit-player-modes button:has-text('small')").click()
-    until_view(notebook, "!view.first.picture.hidden && view.first.picture.naturalWidth === 320")
+    until_view(notebook, "!view.first.images.picture.hidden && view.first.images.picture.naturalWidth === 320")
     assert number_in_frame(notebook) == at
     # A page that has lost its kernel says so, and shows what it has.
     notebook.find(".recordkit-player-modes button:has-text('full')").click()
@@ -510,8 +525,7 @@ def test_what_a_page_cannot_play_is_said_in_words_and_shown_all_the_same(lab, ce
     notebook.find(".jp-CodeCell").nth(2).click()
     notebook.command("notebook:run-cell")
     told(1, "has no MediaSource")
-    notebook.page.wait_for_function(
-        "() => document.querySelectorAll('.recordkit-player')[1].recordkitView.first.picture.naturalWidth > 0"
-    )
+    second = "document.querySelectorAll('.recordkit-player')[1].recordkitView.first"
+    notebook.page.wait_for_function(f"() => {second}.images.picture.naturalWidth > 0")
     notebook.page.evaluate("() => { window.MediaSource = window.kept; }")
     assert notebook.faults == []

@@ -10,7 +10,7 @@ from .jupyter import Notebook
 VIEW = "document.querySelector('.recordkit-player').recordkitView"
 _PIXELS = """(of) => {
     const film = document.querySelector('.recordkit-player').recordkitView.films[of];
-    const from = film.video.hidden ? film.picture : film.video;
+    const from = film.video.hidden ? film.images.picture : film.video;
     const [width, height] = [from.videoWidth || from.naturalWidth, from.videoHeight || from.naturalHeight];
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const paper = canvas.getContext('2d', { willReadFrequently: true });
