@@ -155,7 +155,7 @@ def _spans_of_alerts(alerts: pd.DataFrame, rows: pd.DataFrame) -> tuple[AlertSpa
     if not len(rows):
         return ()
     start = rows.index[0] - pd.Timedelta(seconds=float(rows["elapsed_s"].iloc[0]))
-    begins = (alerts.index - start).total_seconds()
+    begins = (alerts["time"] - start).dt.total_seconds()
     ends = (alerts["cleared"] - start).dt.total_seconds().fillna(math.inf)
     return tuple(
         AlertSpan(float(a), float(b), str(rule)) for a, b, rule in zip(begins, ends, alerts["rule"], strict=True)

@@ -79,25 +79,26 @@ class Log:
 
     @property
     def events(self) -> pd.DataFrame:
-        """One row an event, indexed by ``time``: ``elapsed_s``, ``kind``, what several kinds say, and ``fields``.
+        """One row an event, numbered from 0: ``time``, ``elapsed_s``, ``kind``, what several kinds say, ``fields``.
 
+        Several events may be of one moment: as an index, ``time`` would not tell them apart.
         ``stream``, ``name``, ``media_s``, ``seconds``, ``because`` and ``message`` are missing where a kind does
         not say that; ``fields`` is all that it says, as a dict (see ``plain``).
         """
         import pandas as pd
 
-        frame = _frame(self.contents.events, "event")
+        frame = _frame(self.contents.events, "event").reset_index()
         for place, (name, dtype) in enumerate(_EVENT_COLUMNS.items()):
             values = [_said(fields.get(name), dtype) for fields in frame["fields"]]
             # By way of objects: a float cannot hold each integer.
             column = pd.Series(values, index=frame.index, dtype="object").astype(dtype)
-            frame.insert(2 + place, name, column)
+            frame.insert(3 + place, name, column)
         frame.attrs.update(self.attrs)
         return frame
 
     @property
     def alerts(self) -> pd.DataFrame:
-        """One row an alert, indexed by the ``time`` it was raised.
+        """One row an alert, numbered from 0: ``time`` is when it was raised.
 
         ``cleared`` is when it ended (NaT while it stands); ``rule``, ``value``, ``threshold`` and
         ``message`` say what it was.
@@ -117,7 +118,7 @@ class Log:
         dtypes |= {column.name: column.kind.nullable_dtype for column in _ALERT.columns}
         columns = {name: pd.Series([row[name] for row in raised], dtype=dtype) for name, dtype in dtypes.items()}
         columns["cleared"] = _times(columns["cleared"])
-        frame = _indexed(pd.DataFrame(columns))
+        frame = _indexed(pd.DataFrame(columns)).reset_index()
         frame.attrs.update(self.attrs)
         return frame
 
@@ -154,12 +155,12 @@ class Logged(ABC):
 
     @property
     def events(self) -> pd.DataFrame:
-        """One row an event, indexed by time."""
+        """One row an event, numbered from 0."""
         return self.log.events
 
     @property
     def alerts(self) -> pd.DataFrame:
-        """One row an alert, indexed by the time it was raised."""
+        """One row an alert, numbered from 0."""
         return self.log.alerts
 
     def summary(self) -> pd.DataFrame:
@@ -171,8 +172,7 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
     """A copy of a table for Excel, SQL, JSON and whatever knows neither time zones nor mappings.
 
     Times are in UTC without saying so, mappings are JSON text, and the index, if it has a name, is the
-    first column: ``plain(recording.events).to_excel("events.xlsx", index=False)``. Events of one
-    millisecond cannot be told apart by the index that pandas writes to JSON: ask for ``orient="records"``.
+    first column: ``plain(recording.flushes).to_excel("flushes.xlsx", index=False)``.
     """
     import pandas as pd
 

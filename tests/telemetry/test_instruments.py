@@ -109,7 +109,7 @@ def test_a_recording_from_beginning_to_end(tmp_path, frames):
     # The last sample is of the recording as it was left.
     assert recording.samples["file_bytes"].iloc[-1] == recording.bytes
     assert recording.flushes.attrs["codecs"] == {"0": "h264", "1": "aac"}
-    assert recording.events.index.is_monotonic_increasing
+    assert recording.events["time"].is_monotonic_increasing
 
 
 def test_what_is_read_back_is_what_the_live_recording_gave(tmp_path, frames):
