@@ -10,38 +10,30 @@ from contextlib import suppress
 from typing import Any
 
 import ipywidgets as widgets
-from IPython.display import HTML
 
-from ..background.account import SessionState
 from ..background.protocol import OnParentExit
 from ..background.session import Session
 from ..background.sessions import StandIn, start, take_up
 from ..errors import RecordkitError, StateError
-from ..names import shown_name
-from ..playback.film import Film
 from ..plots.fonts import drawing
 from ..recorder.result import Recording
 from ..signatures import named
 from ..sources.protocols import protocols as read_protocols
 from ..system import Clock
-from ..telemetry.words import time_text
 from ..values import PathLike
 from ..values import path as read_path
-from . import page
 from .cells import predecessor
 from .choices import FOLLOWED, Sources
+from .face import RUNNING, Face
 from .form import Form
-from .kept import Kept
 from .leftovers import Leftovers, recording_now
-from .parts import button, close_all, put, row
+from .parts import close_all
 from .player import Player
-from .presence import Presence
 from .watched import Watched
 
 log = logging.getLogger("recordkit")
 
 REDRAW_INTERVAL_S = 0.8
-RUNNING = (SessionState.STARTING, SessionState.RECORDING, SessionState.DEGRADED, SessionState.STOPPING)
 
 
 @named
@@ -88,50 +80,12 @@ class RecordingPanel:
         own, one_start = weakref.ref(self), threading.Lock()
         self._form = Form(sources, self.folder, read_protocols("protocols", protocols))
         self._leftovers = Leftovers(self.folder, lambda action: _act(own, lambda _: action()))
-        self._start_button = button("Start", "success", "circle", "Begin to record")
-        self._pause_button = button("Pause", "", "pause", "Leave out what comes, until you go on")
-        self._stop_button = button("Stop", "danger", "stop", "End the recording and commit its file")
-        self._mark_button = button("Mark", "", "bookmark", "Note this moment in the recording's log")
-        self._mark_name = widgets.Text(
-            value="mark", placeholder="what happened", description="as", style={"description_width": "initial"},
-            layout=widgets.Layout(width="170px"),
-        )  # fmt: skip
-        self._start_button.on_click(lambda _: _act(own, RecordingPanel.start, one_start))
-        self._stop_button.on_click(lambda _: _act(own, RecordingPanel.stop))
-        self._pause_button.on_click(lambda _: _act(own, RecordingPanel._turn))
-        self._mark_button.on_click(lambda _: _act(own, RecordingPanel.mark))
-        self._mark_name.add_class("recordkit-mark-name")
-        self._mark_button.add_class("recordkit-mark")
-        self._stage = widgets.VBox([])
-        self._kept = Kept()
-        self._presence = Presence(self._kept.identity)
-        self._head, self._tiles, self._alerts = (widgets.HTML() for _ in range(3))
-        self._address, self._message, self._files = (widgets.HTML() for _ in range(3))
-        # Not an HTML widget: only in an output does the front end resolve a link to a file.
-        self._finished = widgets.Output()
-        self._images = [widgets.Image(format="png", layout=widgets.Layout(display="none")) for _ in range(2)]
-        charts = row(*self._images)
-        charts.add_class("recordkit-charts")
-        buttons = row(self._start_button, self._pause_button, self._stop_button, self._mark_button, self._mark_name)
-        self.widget = widgets.VBox(
-            [
-                widgets.HTML(page.style()),
-                self._stage,
-                self._form.box,
-                buttons,
-                self._presence,
-                self._head,
-                self._message,
-                self._address,
-                self._alerts,
-                self._tiles,
-                charts,
-                self._files,
-                self._finished,
-                self._leftovers.box,
-            ]
-        )
-        self.widget.add_class("recordkit-panel")
+        self._face = face = Face(self._form.box, self._leftovers.box)
+        self.widget = face.widget
+        face.start.on_click(lambda _: _act(own, RecordingPanel.start, one_start))
+        face.stop.on_click(lambda _: _act(own, RecordingPanel.stop))
+        face.pause.on_click(lambda _: _act(own, RecordingPanel._turn))
+        face.mark.on_click(lambda _: _act(own, RecordingPanel.mark))
         self._finalizer = weakref.finalize(self, _take_apart, self.widget, self._form)
         self._finalizer.atexit = False
         self._show_state()
@@ -156,12 +110,10 @@ class RecordingPanel:
             self._refuse_closed()
             if self.is_running:
                 raise StateError("recording", "stopped", "this panel is recording: stop that first")
-            self._message.value = self._address.value = self._files.value = ""
-            self._finished.outputs = ()
             self.session = self.recording = self.error = None
             path, source, settings = self._form.path, self._form.source(), self._form.settings()
             self._form.lock(locked=True)
-            self._show_state("starting", "the recording's process starts")
+            self._face.show_start()
             try:
                 # A camera's page needs the kernel: without it the page turns the camera off.
                 mode: OnParentExit = "finish" if isinstance(source, StandIn) else "wait"
@@ -178,7 +130,7 @@ class RecordingPanel:
     def stop(self, timeout: float | None = None) -> Recording:
         """End the recording and commit it. Raises StateError if none was started, and its own error."""
         session = self._current()
-        self._stop_button.disabled = True
+        self._face.stop.disabled = True
         try:
             return session.stop(timeout=timeout)
         finally:
@@ -187,7 +139,7 @@ class RecordingPanel:
 
     def mark(self, name: str | None = None) -> None:
         """Note this moment in the recording's log, under ``name`` (None: what stands beside the button)."""
-        self._current().mark(name or self._mark_name.value.strip() or "mark")
+        self._current().mark(name or self._face.mark_name.value.strip() or "mark")
 
     def pause(self) -> None:
         """Leave out what comes from now on, until ``resume``. Raises StateError if nothing is being recorded."""
@@ -237,7 +189,7 @@ class RecordingPanel:
 
     def _ipython_display_(self) -> None:
         """Two outputs: the panel, and what a saved notebook keeps of it."""
-        self._kept.show(self._repr_mimebundle_(), f"<RecordingPanel {self.folder}>", [])
+        self._face.kept.show(self._repr_mimebundle_(), f"<RecordingPanel {self.folder}>", [])
 
     def _take_over(self, earlier: RecordingPanel) -> None:
         with earlier._lock:
@@ -255,7 +207,7 @@ class RecordingPanel:
             with suppress(RecordkitError):  # it has somebody, or has just ended
                 self._go_on_with(take_up(path))
                 note = "The kernel that began this recording is gone; nothing of the recording was lost."
-                self._message.value = page.notes([note], good=True)
+                self._face.say(note, good=True)
                 return
 
     def _go_on_with(self, session: Session) -> None:
@@ -305,7 +257,7 @@ class RecordingPanel:
             log.debug("%s: no player: %s", session.path, error)
             return
         earlier, self._player = self._player, player
-        self._stage.children = [player]
+        self._face.stage.children = [player]
         if earlier is not None:
             earlier.close()
 
@@ -331,16 +283,7 @@ class RecordingPanel:
             watched = self._watched
             if watched is None or self._closed.is_set():
                 return
-            for image, picture in zip(self._images, watched.update(), strict=True):
-                image.value = picture
-                image.layout.display = ""
-            put(self._tiles, page.tiles(watched.tiles))
-            put(self._alerts, page.notes(watched.alerts))
-            put(self._address, "" if watched.address is None else page.listening(watched.address))
-            put(
-                self._files,
-                page.files(watched.files, watched.committed, watched.number) if watched.is_several else "",
-            )
+            self._face.redraw(watched)
             self._show_state()
 
     def _show_end(self, session: Session) -> None:
@@ -351,47 +294,18 @@ class RecordingPanel:
                 self.recording = session.stop()
             except RecordkitError as error:
                 self.error = error
-                self._message.value = page.notes([str(error)])
+                self._face.say(str(error))
             self._form.next_name()
-            put(self._alerts, "")
-            put(self._address, "")
-            put(self._files, "")
+            self._face.calm()
             self._form.lock(locked=False)
             self._show_state()
             # Last: a file that somebody has spoiled meanwhile must not keep the panel locked.
             if self.recording is not None:
-                self._finished.append_display_data(_html(page.finished(self.recording)))
-                self._keep(self.recording)
+                self._face.show_recording(self.recording)
         self._leftovers.look()
 
-    def _keep(self, recording: Recording) -> None:
-        """What was recorded is what a saved notebook shows of this panel."""
-        try:
-            film = Film(recording)
-        except RecordkitError as error:
-            log.debug("%s: no card: %s", recording.path, error)
-            return
-        self._kept.update([film])
-        film.close()
-
-    def _show_state(self, state: str | None = None, words: str = "") -> None:
-        session = self.session
-        if state is None:
-            state = "ready" if session is None else str(session.state)
-            words = {"ready": "choose a source and press Start", "failed": "see below"}.get(state, words)
-            if session is not None:
-                words = words or time_text(session.figures.elapsed_s)
-        path = shown_name(session.path.name) if session is not None and state != "ready" else None
-        running, is_paused = state in RUNNING, self.is_paused
-        shown = "paused" if is_paused and state == "recording" else state
-        put(self._head, page.head(shown, f"{words}, paused" if is_paused and shown != "paused" else words, path))
-        self._start_button.disabled = running or self._closed.is_set()
-        self._stop_button.disabled = not running or state in ("starting", "stopping")
-        self._mark_button.disabled = self._mark_name.disabled = self._stop_button.disabled
-        self._pause_button.disabled = self._stop_button.disabled
-        self._pause_button.description, self._pause_button.icon = (
-            ("Resume", "play") if is_paused else ("Pause", "pause")
-        )
+    def _show_state(self) -> None:
+        self._face.show(self.session, is_paused=self.is_paused, is_closed=self._closed.is_set())
 
     def _show_pause(self, session: Session, *, is_paused: bool) -> None:
         """At once: the event of it comes a moment later."""
@@ -402,7 +316,7 @@ class RecordingPanel:
 
     def _show_fault(self, error: Exception) -> None:
         """An error of a click, which would else vanish in the log console."""
-        self._message.value = page.notes([str(error) or type(error).__name__])
+        self._face.say(str(error) or type(error).__name__)
         self._form.lock(locked=self.is_running)
         self._show_state()
 
@@ -438,7 +352,3 @@ def _act(
 def _take_apart(widget: widgets.Widget, form: Form) -> None:
     form.close()
     close_all(widget)
-
-
-def _html(text: str) -> HTML:
-    return HTML(text)  # type: ignore[no-untyped-call] # as IPython has it

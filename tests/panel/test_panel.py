@@ -49,15 +49,15 @@ def click(button):
 
 
 def words(panel):
-    return panel._head.value + panel._message.value
+    return panel._face.head.value + panel._face.message.value
 
 
 def test_from_code(panel):
     session = panel.start()
     assert session is panel.session
     assert panel.is_running
-    assert panel._start_button.disabled
-    assert not panel._stop_button.disabled
+    assert panel._face.start.disabled
+    assert not panel._face.stop.disabled
     session.wait(2)
     panel.mark("here")
     recording = panel.stop()
@@ -67,35 +67,35 @@ def test_from_code(panel):
     marks = recording.events.query("kind == 'mark'")["fields"]
     assert [one["name"] for one in marks] == ["here"]
     assert panel._form.name.value == "recording-2.ts"
-    assert panel._stop_button.disabled
-    assert not panel._start_button.disabled
-    assert "Committed" in panel._finished.outputs[0]["data"]["text/html"]
-    assert all(bytes(image.value).startswith(b"\x89PNG") for image in panel._images)
+    assert panel._face.stop.disabled
+    assert not panel._face.start.disabled
+    assert "Committed" in panel._face.finished.outputs[0]["data"]["text/html"]
+    assert all(bytes(image.value).startswith(b"\x89PNG") for image in panel._face.images)
     panel._follower.join(WAIT_S)
     assert fonts_open() == 0
 
 
 def test_by_its_buttons(panel):
-    click(panel._start_button)
+    click(panel._face.start)
     assert panel.is_running, words(panel)
     panel.session.wait(1)
-    click(panel._mark_button)
-    click(panel._stop_button)
+    click(panel._face.mark)
+    click(panel._face.stop)
     assert panel.recording is not None
     assert "stopped" in words(panel)
 
 
 def test_what_goes_wrong_is_said_where_one_looks(panel):
     panel._form.name.value = "../elsewhere.ts"
-    click(panel._start_button)
-    assert "give a file&#x27;s name" in panel._message.value
+    click(panel._face.start)
+    assert "give a file&#x27;s name" in panel._face.message.value
     assert not panel.is_running
-    assert not panel._start_button.disabled
+    assert not panel._face.start.disabled
     (panel.folder).mkdir()
     (panel.folder / "talk.ts").touch()
     panel._form.name.value = "talk.ts"
-    click(panel._start_button)
-    assert "exists already" in panel._message.value
+    click(panel._face.start)
+    assert "exists already" in panel._face.message.value
     with pytest.raises(OutputExistsError):
         panel.start()
     assert not panel._form.name.disabled
@@ -115,8 +115,8 @@ def test_a_worker_that_is_killed_is_told_and_offered_for_recovery(panel):
     session.wait(2)
     os.kill(session.worker_pid, signal.SIGKILL)
     panel._follower.join(WAIT_S)
-    assert "failed" in panel._head.value
-    assert "signal 9" in panel._message.value
+    assert "failed" in panel._face.head.value
+    assert "signal 9" in panel._face.message.value
     row = panel._leftovers.box.children[0]
     assert "recording-1.recording.ts" in row.children[0].value
     click(row.children[1])
@@ -191,9 +191,9 @@ def test_a_kernel_that_comes_back_finds_the_recording_again(tmp_path):
         panel.close()
     try:
         assert panel.session.worker_pid == worker
-        assert "nothing of the recording was lost" in panel._message.value
+        assert "nothing of the recording was lost" in panel._face.message.value
         assert panel._form.name.value == "recording-1.ts"
-        assert not panel._stop_button.disabled
+        assert not panel._face.stop.disabled
         panel.session.wait(1)
         recording = panel.stop()
         assert rk.verify(recording.path, decode=True).ok
@@ -235,14 +235,14 @@ def test_an_endpoint_says_where_to_publish(tmp_path):
     panel = rk.RecordingPanel({"studio": rk.Whip(port=0)}, tmp_path)
     try:
         session = panel.start()
-        while "Publish to" not in panel._address.value:
+        while "Publish to" not in panel._face.address.value:
             assert not session.wait(0.1)
         (url,) = [one["url"] for one in session.events.query("kind == 'listening'")["fields"]]
         assert url.endswith("/whip/NAME")
         assert ":0/" not in url
-        assert url in panel._address.value
+        assert url in panel._face.address.value
         panel.stop()
-        assert panel._address.value == ""
+        assert panel._face.address.value == ""
     finally:
         panel.close()
 
@@ -263,23 +263,23 @@ class SlowToStart:
 
 def test_two_clicks_start_one_recording(panel, monkeypatch):
     slow = SlowToStart(monkeypatch)
-    panel._start_button.click()
+    panel._face.start.click()
     assert slow.begun.wait(WAIT_S)
-    panel._start_button.click()
-    assert panel._start_button.disabled
+    panel._face.start.click()
+    assert panel._face.start.disabled
     slow.may_go_on.set()
     panel._lock.acquire()
     panel._lock.release()
     assert panel.is_running
     assert slow.count == 1
-    assert panel._message.value == ""
+    assert panel._face.message.value == ""
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["closed", "cell run again"])
 def test_a_panel_that_goes_while_its_recording_starts_loses_no_recording(again, tmp_path, monkeypatch):
     slow = SlowToStart(monkeypatch)
     panel = rk.RecordingPanel({"small": SMALL}, tmp_path)
-    panel._start_button.click()
+    panel._face.start.click()
     assert slow.begun.wait(WAIT_S)
     timer = threading.Timer(0.2, slow.may_go_on.set)
     timer.start()
@@ -305,19 +305,19 @@ def test_an_interrupted_start_leaves_the_panel_ready(panel, monkeypatch):
     monkeypatch.setattr("recordkit.panel.panel.start", interrupted)
     with pytest.raises(KeyboardInterrupt):
         panel.start()
-    assert not panel._start_button.disabled
+    assert not panel._face.start.disabled
     assert not panel._form.name.disabled
-    assert "ready" in panel._head.value
+    assert "ready" in panel._face.head.value
 
 
 @pytest.mark.parametrize("name", ["file/recordings", "x" * 300], ids=["below a file", "a name too long"])
 def test_a_folder_that_cannot_be_made_is_said(name, tmp_path):
     (tmp_path / "file").touch()
     panel = rk.RecordingPanel({"small": SMALL}, tmp_path / name)
-    click(panel._start_button)
+    click(panel._face.start)
     assert isinstance(panel.error, rk.OutputError)
-    assert str(panel.error.path.name) in panel._message.value
-    assert not panel._start_button.disabled
+    assert str(panel.error.path.name) in panel._face.message.value
+    assert not panel._face.start.disabled
     panel.close()
 
 
@@ -325,9 +325,9 @@ def test_after_a_start_that_failed_nothing_of_the_one_before_is_shown_as_new(pan
     panel.start().wait(1)
     panel.stop()
     panel._form.name.value = "recording-1.ts"
-    click(panel._start_button)
-    assert "exists already" in panel._message.value
-    assert "ready" in panel._head.value
+    click(panel._face.start)
+    assert "exists already" in panel._face.message.value
+    assert "ready" in panel._face.head.value
     with pytest.raises(StateError, match="nothing is being recorded"):
         panel.stop()
 
@@ -338,8 +338,8 @@ def test_an_unfinished_recording_of_this_name_is_left_alone(panel):
     os.kill(session.worker_pid, signal.SIGKILL)
     panel._until_shown(WAIT_S)
     panel._form.name.value = "recording-1.ts"
-    click(panel._start_button)
-    assert "an unfinished recording lies in the way" in panel._message.value
+    click(panel._face.start)
+    assert "an unfinished recording lies in the way" in panel._face.message.value
     assert "recording-1.recording.ts" in panel._leftovers.box.children[0].children[0].value
 
 
@@ -349,7 +349,7 @@ def test_a_chart_that_cannot_be_drawn_does_not_end_the_recording(panel, monkeypa
 
     monkeypatch.setattr("recordkit.panel.watched.Watched.update", broken)
     session = panel.start()
-    while "no room for a picture" not in panel._message.value:
+    while "no room for a picture" not in panel._face.message.value:
         assert not session.wait(0.1)
     while not session.figures.file_bytes:
         assert not session.wait(0.1)
@@ -386,7 +386,7 @@ def test_a_click_on_recover_holds_up_no_other(panel):
     may_go_on, begun = threading.Event(), threading.Event()
     panel._leftovers._in_background(lambda: (begun.set(), may_go_on.wait(WAIT_S)))
     assert begun.wait(WAIT_S)
-    click(panel._start_button)
+    click(panel._face.start)
     assert panel.is_running
     may_go_on.set()
 
@@ -426,16 +426,16 @@ def test_it_pauses_goes_on_and_lists_the_files_that_are_committed(panel, monkeyp
 
     monkeypatch.setattr("recordkit.panel.panel.start", started)
     panel._form.several.every.value, panel._form.gap.value = "10min", "close"
-    assert panel._pause_button.disabled
+    assert panel._face.pause.disabled
     session = panel.start()
-    assert "recording-1_….ts" in panel._head.value
-    click(panel._pause_button)
+    assert "recording-1_….ts" in panel._face.head.value
+    click(panel._face.pause)
     assert panel.is_paused
-    assert (panel._pause_button.description, panel._pause_button.icon) == ("Resume", "play")
-    assert 'data-state="paused"' in panel._head.value
-    click(panel._pause_button)
+    assert (panel._face.pause.description, panel._face.pause.icon) == ("Resume", "play")
+    assert 'data-state="paused"' in panel._face.head.value
+    click(panel._face.pause)
     assert not panel.is_paused
-    assert panel._pause_button.description == "Pause"
+    assert panel._face.pause.description == "Pause"
     assert [(one["type"], one.get("gap")) for one in session.sent] == [("pause", "close"), ("resume", None)]
     session.tell(
         event(EventKind.PAUSE, gap="close"),
@@ -444,19 +444,19 @@ def test_it_pauses_goes_on_and_lists_the_files_that_are_committed(panel, monkeyp
     )
     panel._redraw(session)
     assert panel.is_paused
-    assert "1 file committed, file 2 is being written" in panel._files.value
+    assert "1 file committed, file 2 is being written" in panel._face.files.value
     panel.stop()
-    assert panel._files.value == ""
-    assert "2 files in" in panel._finished.outputs[0]["data"]["text/html"]
-    assert panel._pause_button.disabled
+    assert panel._face.files.value == ""
+    assert "2 files in" in panel._face.finished.outputs[0]["data"]["text/html"]
+    assert panel._face.pause.disabled
 
 
 def test_a_setting_that_cannot_be_used_is_said_and_shown(panel):
     panel._form.bounds.max_age.value = "a week"
-    click(panel._start_button)
-    assert "Keep for=&#x27;a week&#x27;: give a time of at least a second" in panel._message.value
+    click(panel._face.start)
+    assert "Keep for=&#x27;a week&#x27;: give a time of at least a second" in panel._face.message.value
     assert panel._form.folded.selected_index == 0
     assert not panel.is_running
-    assert not panel._start_button.disabled
+    assert not panel._face.start.disabled
     with pytest.raises(StateError, match="nothing is being recorded"):
         panel.pause()
