@@ -273,6 +273,7 @@ def test_a_player_outlives_its_kernel_and_leaves_without_a_fault(cells):
     notebook.restart()
     notebook.find(".recordkit-player-notice").get_by_text("The kernel is gone").wait_for()
     # What has been loaded can still be watched; what the kernel would have to make is refused in words.
+    notebook.find(".recordkit-player").focus()
     assert step(notebook, ".", 1) == 1
     notebook.find(".recordkit-player button[aria-label^='Mark']").click()
     notebook.find(".recordkit-player-words").get_by_text("The kernel is gone").wait_for()
@@ -514,7 +515,7 @@ def test_what_a_page_cannot_play_is_said_in_words_and_shown_all_the_same(lab, ce
     (lab.folder / "plain.ts").unlink()
     plain = "document.querySelectorAll('.recordkit-player')[3].recordkitView"
     notebook.page.evaluate(
-        f"() => {{ {plain}.first.forget(); {plain}.first.wanted = {{ number: 30 }}; {plain}.wake(); }}"
+        f"() => {{ {plain}.first.frames.clear(); {plain}.first.wanted = {{ number: 30 }}; {plain}.wake(); }}"
     )
     told(3, "was deleted meanwhile")
     # A page that slept: what it missed is left out, and it goes on at the end.

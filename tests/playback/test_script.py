@@ -4,12 +4,12 @@ import pytest
 
 from recordkit.panel.camera import Camera
 from recordkit.panel.presence import Presence
-from recordkit.playback.script import STYLE, script
+from recordkit.playback.script import STYLE, player_script
 
 
-@pytest.mark.parametrize("text", [script(), Camera._esm, Presence._esm], ids=["player", "camera", "presence"])
+@pytest.mark.parametrize("text", [player_script(), Camera._esm, Presence._esm], ids=["player", "camera", "presence"])
 def test_what_the_page_sides_share_stands_in_front_of_each(text):
     shared = str(text).partition("export default")[0]
-    assert shared.count("function whenKernelGoes(") == 1
+    assert shared.count("\nclass Kernel {") == 1
     assert "\nimport " not in shared  # each is one file
     assert STYLE.is_file()
