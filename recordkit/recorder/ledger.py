@@ -47,7 +47,15 @@ class Ledger:
     @property
     def media_s(self) -> float:
         """How far the media has come, in seconds: ``duration_s``, and what is on its way into the file."""
-        newest, first_pts, laid_s = self._intake.newest, self._pipeline.tally.first_pts, self.duration_s
+        return self._reached(self.duration_s)
+
+    @property
+    def newest_s(self) -> float:
+        """When the newest frame, or audio, begins that was given, in seconds of media: it is the one that shows."""
+        return self._reached(self._pipeline.tally.newest_s)
+
+    def _reached(self, laid_s: float) -> float:
+        newest, first_pts = self._intake.newest, self._pipeline.tally.first_pts
         if newest is None:
             return laid_s
         shift = self._streams.timeline.shift(newest.stream) if first_pts is not None else None

@@ -229,6 +229,8 @@ class Recorder(Fed):
     def mark(self, name: str) -> None:
         """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
 
+        That is where the frame or the audio begins that was given last, whether it is in the file yet or not.
+
         Raises SettingsError for a name that is none, StateError where nothing is being recorded, and the
         recording's own error once it has failed.
         """

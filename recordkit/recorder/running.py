@@ -120,7 +120,7 @@ class RunningRecording(SegmentObserver):
         self.ledger = Ledger(self.intake, self.streams, self.files, self.pipeline, self.states)
         self.marks = Marks(
             lambda: self.instruments,
-            lambda: self.ledger.media_s,
+            lambda: self.ledger.newest_s,
             is_known=lambda: self.intake.newest is not None,
             is_live=lambda: self.ledger.received() is not None,
         )

@@ -32,6 +32,7 @@ class Tally:
         self.audio_units = 0
         self.first_pts: int | None = None
         self.end_pts = 0
+        self._newest_pts = 0
         self._clock = clock
         self._on_event = on_event
         self._laid_s: dict[int, float] = {}
@@ -49,6 +50,11 @@ class Tally:
     def duration_s(self) -> float:
         """Seconds of media, from the first unit's beginning to the last one's end."""
         return 0.0 if self.first_pts is None else (self.end_pts - self.first_pts) / TICKS_PER_SECOND
+
+    @property
+    def newest_s(self) -> float:
+        """When the newest unit begins, in seconds of media."""
+        return 0.0 if self.first_pts is None else max(0.0, (self._newest_pts - self.first_pts) / TICKS_PER_SECOND)
 
     @property
     def silent_s(self) -> float:
@@ -73,6 +79,8 @@ class Tally:
         if self.first_pts is None or unit.pts < self.first_pts:
             begins = heard(unit)
             self.first_pts = begins if self.first_pts is None else min(begins, self.first_pts)
+        if unit.pts > self._newest_pts:
+            self._newest_pts = unit.pts
         end = self._ends[unit.stream] = unit.pts + unit.duration
         if end > self.end_pts:
             self.end_pts = end

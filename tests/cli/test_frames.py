@@ -50,7 +50,7 @@ def test_one_frame_as_an_image(talk: Path, tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.png") as made:
         assert made.size == (128, 96)
     assert call("image", talk, tmp_path / "b.jpg", "--number", "-1")[1].startswith("Frame 29 ")
-    assert call("image", talk, tmp_path / "c.png", "--at", "here")[1].startswith("Frame 10 ")
+    assert call("image", talk, tmp_path / "c.png", "--at", "here")[1].startswith("Frame 9 ")
     noon = pd.Timestamp(NOON_NS, tz="Europe/Vienna") + pd.Timedelta("1.25s")
     assert call("image", talk, tmp_path / "d.png", "--at", noon.isoformat())[1].startswith("Frame 12 ")
 

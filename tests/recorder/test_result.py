@@ -69,6 +69,6 @@ def test_frames_and_the_ones_at_marks(tmp_path):
                 recorder.mark(f"after {number}")
         recording = recorder.stop()
     assert recording.frames["media_s"].tolist() == pytest.approx([number / 10 for number in range(20)])
-    assert recording.frames_at(recording.marks).index.tolist() == recording.marks["number"].tolist() == [5, 13]
+    assert recording.frames_at(recording.marks).index.tolist() == recording.marks["number"].tolist() == [4, 12]
     with recording.open() as video:
         assert len(video) == 20
