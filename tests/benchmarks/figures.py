@@ -21,6 +21,16 @@ def spread(values: Sequence[float], digits: int = 6) -> dict[str, float]:
     }
 
 
+def doubled(measure: Callable[[int], Figures], most: int) -> tuple[list[Figures], list[Figures]]:
+    """What ``measure`` finds for 1, 2, 4 … until that is not ``carried``, ``most`` at most; and those that were."""
+    rows: list[Figures] = []
+    count = 1
+    while count <= most and (not rows or rows[-1]["carried"]):
+        rows.append(measure(count))
+        count *= 2
+    return rows, [row for row in rows if row["carried"]]
+
+
 def command_line(
     description: str, run: Callable[..., Figures], table: Callable[[Figures], str], **numbers: str
 ) -> None:

@@ -30,7 +30,7 @@ import psutil
 from aiohttp import web
 from aiortc import RTCSessionDescription
 from aiortc.contrib.media import MediaRecorder as AiortcMediaRecorder
-from figures import Figures, command_line
+from figures import Figures, command_line, doubled
 from lag import LagMeter
 from observing import Watched, script
 from webrtc import FirstPicture, connection
@@ -246,21 +246,18 @@ def is_carried(way: str, row: Figures) -> bool:
     return row["lost"] == 0 and (way == BY_WORKERS or row["lag_ms_p99"] <= LONGEST_LAG_MS)
 
 
-def doubled(way: str, clip: Path, seconds: float, most: int) -> Figures:
+def carried_by(way: str, clip: Path, seconds: float, most: int) -> Figures:
     """1, 2, 4 … publishers until they are not carried."""
-    rows: list[Figures] = []
-    publishers = 1
-    while publishers <= most:
+
+    def measure(publishers: int) -> Figures:
         with tempfile.TemporaryDirectory(dir=clip.parent) as folder:
             words = script("publishers.py", "--child", way, clip, folder, publishers, seconds)
             row = Watched(words).watch(guard_s=GUARD_S).said
             row.pop("at")
             row["lost"] = lost(way, Path(folder), row)
-        rows.append(row | {"carried": is_carried(way, row)})
-        if not rows[-1]["carried"]:
-            break
-        publishers *= 2
-    carried = [row for row in rows if row["carried"]]
+        return row | {"carried": is_carried(way, row)}
+
+    rows, carried = doubled(measure, most)
     found: Figures = {"carried": carried[-1]["publishers"] if carried else 0, "rows": rows}
     if carried:
         found["cores_a_publisher"] = round(carried[-1]["cores"] / carried[-1]["publishers"], 4)
@@ -278,7 +275,7 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
     with tempfile.TemporaryDirectory() as work:
         clip = Path(work) / "clip.mpegts"
         make_clip(clip, size, bit_rate)
-        found = {way: doubled(way, clip, long, 1 if quick else MOST) for way in WAYS}
+        found = {way: carried_by(way, clip, long, 1 if quick else MOST) for way in WAYS}
     return {"seconds": long, "size": size, "bit_rate": bit_rate, "ways": found}
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import av
 import psutil
-from figures import Figures, command_line
+from figures import Figures, command_line, doubled
 from observing import Watched, script
 from ways import AiortcToTs
 from work import FPS, PRESET, X264, Work, cpu_s, say
@@ -223,21 +223,18 @@ def is_carried(row: Figures) -> bool:
     return row["lost"] == 0 and row["late_s"] < LONGEST_DELAY_S and row["cores"] < FULL * cores
 
 
-def doubled(way: str, clip: Path, seconds: float, most: int) -> Figures:
+def carried_by(way: str, clip: Path, seconds: float, most: int) -> Figures:
     """1, 2, 4 … streams until they are not carried."""
-    rows: list[Figures] = []
-    streams = 1
-    while streams <= most:
+
+    def measure(streams: int) -> Figures:
         row = Watched(script("streams.py", "--child", way, clip, streams)).watch().said
         cores = row.pop("cpu_s") / seconds
         row = {"streams": streams, "cores": round(cores, 3)} | row
         row["late_s"] = round(row["late_s"], 3)
         row.pop("at")
-        rows.append(row | {"carried": is_carried(row)})
-        if not rows[-1]["carried"]:
-            break
-        streams *= 2
-    carried = [row for row in rows if row["carried"]]
+        return row | {"carried": is_carried(row)}
+
+    rows, carried = doubled(measure, most)
     found: Figures = {"carried": carried[-1]["streams"] if carried else 0, "rows": rows}
     if len(carried) > 1:
         first, last = carried[0], carried[-1]
@@ -255,7 +252,7 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
     with tempfile.TemporaryDirectory() as work:
         clip = Path(work) / "clip.ts"
         make_clip(clip, size, bit_rate, long)
-        found = {way: doubled(way, clip, long, 1 if quick else MOST) for way in WAYS}
+        found = {way: carried_by(way, clip, long, 1 if quick else MOST) for way in WAYS}
     return {"seconds": long, "size": size, "bit_rate": bit_rate, "preset": PRESET, "ways": found}
 
 
