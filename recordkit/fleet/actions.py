@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import RecordkitError, SettingsError, SourceError
 from ..names import stem_of
 from ..system import System
+from ..verification.room import Room
 from .frames import count_frames, look_into
 from .rows import FIRST, LAST, Row, failed_by
 from .suffixes import MEDIA, MOVIES, TRANSPORT_STREAMS, VIDEOS
@@ -25,7 +26,7 @@ class Action:
     ``makes`` is the suffix of what it makes of a file, by the options; None: it makes nothing that is named here.
     """
 
-    work: Callable[[Task], Row]
+    work: Callable[[Task, Room], Row]
     suffixes: tuple[str, ...]
     own: Mapping[str, str]
     makes: Callable[[str, Mapping[str, Any]], str] | None = None
@@ -36,11 +37,11 @@ class Action:
         return {**FIRST, **self.own, **LAST}
 
 
-def run(task: Task) -> Row:
-    """Do ``task``. What fails is a row, too; only a fault of recordkit's own is raised."""
+def run(task: Task, room: Room | None = None) -> Row:
+    """Do ``task``, by the memory of ``room``. What fails is a row, too; only our own faults are raised."""
     began = perf_counter()
     try:
-        row = ACTIONS[task.action].work(task)
+        row = ACTIONS[task.action].work(task, room or Room())
     except (RecordkitError, OSError, MemoryError) as error:
         row = failed_by(task.path, error)
     return task.row(row | {"elapsed_s": round(perf_counter() - began, 6)})
@@ -51,7 +52,7 @@ def _check_is_here(task: Task) -> None:
         raise SourceError(task.path, "is a URL, of which verify and frames can read: copy it to a file here")
 
 
-def _recover(task: Task) -> Row:
+def _recover(task: Task, room: Room) -> Row:
     from ..recovery.outcome import Outcome
     from ..recovery.recover import recover_one
     from ..recovery.repair import repair
@@ -61,7 +62,7 @@ def _recover(task: Task) -> Row:
     if task.target is None:
         found = recover_one(Path(task.path), dry_run=dry_run, on_progress=None, system=System())
     else:
-        row = verify_one(task)
+        row = verify_one(task, room)
         if row["ok"]:
             kept = {name: row[name] for name in ("path", "ok", "problem", "detail", "duration_s", "bytes")}
             return kept | {"outcome": "whole", "cut_bytes": 0}
@@ -84,7 +85,7 @@ def _recover(task: Task) -> Row:
     }
 
 
-def _export(task: Task) -> Row:
+def _export(task: Task, _: Room) -> Row:
     from ..reading.export import export
 
     _check_is_here(task)

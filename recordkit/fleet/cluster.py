@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import FleetError, SettingsError
 from ..telemetry.words import count_text
+from ..verification.room import Room
 from ..version import __version__
 from .actions import run
 from .pace import Pace
@@ -184,7 +185,8 @@ def run_at(tasks: list[Task], version: str) -> list[Row]:
     """Do ``tasks`` on a worker. Raises FleetError if its recordkit is of another version."""
     if version != __version__:
         raise FleetError("this worker", f"has recordkit {__version__}, and was given work of {version}")
-    return [run(task) for task in tasks]
+    room = Room()
+    return [run(task, room) for task in tasks]
 
 
 def _probe() -> Callable[[], str | None]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from ..errors import SourceError
 from ..system import System
+from ..verification.room import Room
 from ..writer.whole import WholeFile
 from .rows import Row
 from .task import Task
 
 
-def count_frames(task: Task) -> Row:
+def count_frames(task: Task, _: Room) -> Row:
     """The row of a video's frames; with a target their table is written there."""
     from ..reading.opening import open as open_video
 
@@ -58,7 +59,7 @@ def _write_table(frames: Any, target: Path) -> None:  # noqa: ANN401 - a DataFra
         file.commit()
 
 
-def look_into(task: Task) -> Row:
+def look_into(task: Task, _: Room) -> Row:
     """The row of a video that is one of many to be opened: how many frames, of which size, in which groups."""
     from ..reading.opening import open as open_video
 

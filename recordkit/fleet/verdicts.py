@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SourceError
 from ..system import hold_shared
+from ..verification.room import Room
 from .rows import Row
 from .task import Task
 
@@ -24,9 +25,9 @@ _WORST = ("no media", "not a transport stream", "cut", "lost sync", "continuity"
 """Kinds of problems that begin so are told first, in this order; then what the check has found first."""
 
 
-def verify_one(task: Task) -> Row:
+def verify_one(task: Task, room: Room) -> Row:
     """The row of a file that is checked."""
-    from ..verification.verify import verify, verify_stored
+    from ..verification.verify import verify_in, verify_stored
 
     if task.is_elsewhere:
         from ..reading.remote import remote
@@ -37,10 +38,10 @@ def verify_one(task: Task) -> Row:
         if store is None:
             raise SourceError(task.path, "cannot be had by ranges: copy it to a file here")
         return _verified(verify_stored(task.path, store.size, store.read))
-    return _verified(verify(task.path, decode=bool(task.options.get("decode"))))
+    return _verified(verify_in(room, Path(task.path), decode=bool(task.options.get("decode"))))
 
 
-def check_part(task: Task) -> Row:
+def check_part(task: Task, _: Room) -> Row:
     """The row of a part: what its check knew at both ends; nothing of what is no transport stream."""
     from ..verification.check import Check
     from ..verification.pieces import check_piece
@@ -57,10 +58,10 @@ def check_part(task: Task) -> Row:
     return row
 
 
-def join_parts(task: Task) -> Row:
+def join_parts(task: Task, room: Room) -> Row:
     """The row of a file by its parts, the same as if it had been checked in one."""
     from ..verification.pieces import Piece, joined
-    from ..verification.verify import verdict, verify
+    from ..verification.verify import verdict, verify_in
 
     pieces = [
         Piece(one["begin"], one["end"], b64decode(one["before"]), b64decode(one["after"]))
@@ -69,7 +70,7 @@ def join_parts(task: Task) -> Row:
     ]
     size = os.stat(task.path).st_size  # noqa: PTH116 - path is kept as it was given
     if len(pieces) < len(task.options["pieces"]) or pieces[-1].end != size:
-        return _verified(verify(task.path))  # no transport stream, or one that has grown
+        return _verified(verify_in(room, Path(task.path)))  # no transport stream, or one that has grown
     with _reading(task.path) as read:
         check = joined(pieces, read)
     check.close()

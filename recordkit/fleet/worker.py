@@ -13,6 +13,7 @@ import sys
 from types import FrameType
 
 from ..telemetry.words import json_text
+from ..verification.room import Room
 from ..version import __version__
 from .actions import run
 from .task import Task
@@ -29,11 +30,12 @@ def main() -> int:
     os.dup2(2, 1)  # whatever is printed is no answer
     try:
         print(json_text({"version": __version__}), file=answers, flush=True)
+        room = Room()
         for line in sys.stdin.buffer:
             # What stands in the file of errors at the end is about the last task.
             os.ftruncate(2, 0)
             os.lseek(2, 0, os.SEEK_SET)
-            print(json_text(run(Task(**json.loads(line)))), file=answers, flush=True)
+            print(json_text(run(Task(**json.loads(line)), room)), file=answers, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())  # so that closing it is no error
     return 0

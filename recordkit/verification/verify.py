@@ -23,6 +23,7 @@ from ..values import path as read_path
 from .check import Check, Problem, duration
 from .chunk_check import ChunkCheck, begins_an_mp4
 from .facts import StreamFacts
+from .room import Room
 from .sound_check import SoundCheck, SoundFacts, begins_audio
 
 _CHUNK_BYTES = 54 * 153_408
@@ -164,9 +165,13 @@ def verify(path: PathLike, *, decode: bool = False, on_progress: Progress | None
 
     Raises SourceError if the file cannot be opened or read.
     """
-    path = read_path("path", path)
+    return verify_in(Room(), read_path("path", path), decode=decode, on_progress=on_progress)
+
+
+def verify_in(room: Room, path: Path, *, decode: bool = False, on_progress: Progress | None = None) -> Verification:
+    """The same as ``verify``, read into ``room``."""
     check = check_for(path)
-    total = _read(path, check, on_progress, passes=2 if decode else 1)
+    total = _read(path, check, room, on_progress, passes=2 if decode else 1)
     facts, problems = check.facts, [_named(path, one) for one in check.problems]
     decoded: dict[int, int] = {}
     if decode and facts:
@@ -264,7 +269,9 @@ def _program(number: int, its: Sequence[StreamFacts | SoundFacts]) -> ProgramVer
     return ProgramVerification(number, tuple(one.pid for one in its), duration_s, size, bit_rate)
 
 
-def _read(path: Path, check: Check | ChunkCheck | SoundCheck, on_progress: Progress | None, passes: int) -> int:
+def _read(
+    path: Path, check: Check | ChunkCheck | SoundCheck, room: Room, on_progress: Progress | None, passes: int
+) -> int:
     done = 0
     try:
         status = path.stat()
@@ -274,10 +281,9 @@ def _read(path: Path, check: Check | ChunkCheck | SoundCheck, on_progress: Progr
         with path.open("rb", buffering=0) as file:
             hold_shared(file.fileno())
             # Of a small file no more than it needs: to have pages of zeros made costs as much as to check them.
-            buffer = bytearray(min(_CHUNK_BYTES, max(status.st_size, _SMALLEST_BYTES)))
-            view = memoryview(buffer)
-            while count := file.readinto(buffer):
-                check.feed(view[:count])
+            memory = room(min(_CHUNK_BYTES, max(status.st_size, _SMALLEST_BYTES)))
+            while count := file.readinto(memory):
+                check.feed(memory[:count])
                 done += count
                 if on_progress is not None:
                     on_progress(done, max(status.st_size, done) * passes)
