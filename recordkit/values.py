@@ -35,6 +35,7 @@ SizeLike = tuple[int, int] | str
 PathLike = str | os.PathLike[str]
 
 _NTSC_RATES = (12, 15, 24, 30, 48, 60, 90, 120, 240)
+_SHORT = 512
 _ENDLESS = 1 << 40
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _TIME = re.compile(r"\s*([0-9.]+)\s*([a-z]*)\s*", re.IGNORECASE)
@@ -71,7 +72,8 @@ class Setting(Generic[Given, Held]):
 def whole(low: int, high: int, unit: str = "", *, kilo: int = 1000) -> Reader[int]:
     """A whole number; text may end in k, M, G or T (or kB and so on), which stand for powers of ``kilo``."""
     span = f"{low:,} to {high:,}" if high < _ENDLESS else f"at least {low:,}"
-    advice = f"give {span}{f' {unit}' if unit else ''}, as a whole number or text such as '512k'"
+    text = " or text such as '512k'" if high > _SHORT * kilo else ""
+    advice = f"give {span}{f' {unit}' if unit else ''}, as a whole number{text}"
 
     def read(name: str, value: Any) -> int:  # noqa: ANN401 - whatever a caller gives
         try:

@@ -73,7 +73,13 @@ class Cluster:
             raise FleetError(
                 self.name, f"the scheduler has no workers, waited {self._wait_s:g} s for one"
             ) from error
-        versions: dict[str, str | None] = self.asked(lambda: self._client.run(_probe()))
+        # One that dies meanwhile says nothing; what comes in its place is asked with its first work.
+        told: dict[str, Any] = self.asked(lambda: self._client.run(_probe(), on_error="return"))
+        versions = {
+            address: None if isinstance(one, Exception) else one
+            for address, one in told.items()
+            if not isinstance(one, OSError)
+        }
         other = {address: version for address, version in versions.items() if version != __version__}
         if other:
             count = f"{len(other):,} of {count_text(len(versions), 'worker')}"

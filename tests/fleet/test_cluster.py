@@ -55,7 +55,7 @@ class Fake:
     status = "running"
     scheduler = SimpleNamespace(address="tcp://127.0.0.1:1")
 
-    def __init__(self, versions: dict[str, str | None], status: str = "finished") -> None:
+    def __init__(self, versions: dict[str, object], status: str = "finished") -> None:
         self._versions, self._ends = versions, status
         self.cancelled: list[object] = []
         self.sent: list[int] = []
@@ -64,7 +64,7 @@ class Fake:
         if not self._versions:
             raise TimeoutError
 
-    def run(self, probe: object) -> dict[str, str | None]:
+    def run(self, probe: object, on_error: str) -> dict[str, object]:
         return self._versions
 
     def nthreads(self) -> dict[str, int]:
@@ -100,6 +100,12 @@ def test_workers_without_recordkit_or_with_another_are_told() -> None:
         rows(Fake(dict.fromkeys("abcde")))
     with pytest.raises(rk.FleetError, match="has recordkit"):
         run_at([Task("verify", "a")], "0.0.1")
+
+
+def test_a_worker_that_dies_while_it_is_asked_ends_nothing() -> None:
+    assert len(rows(Fake({"tcp://a": __version__, "tcp://b": OSError("Stream is closed")}))) == 3
+    with pytest.raises(rk.FleetError, match="tcp://b has none"):
+        rows(Fake({"tcp://a": __version__, "tcp://b": TypeError("cannot be unpickled")}))
 
 
 def test_a_cluster_that_is_not_there_is_told() -> None:
