@@ -178,7 +178,9 @@ def test_a_publisher_whose_tracks_stop_gives_its_place_back_where_that_is_asked_
     caplog.set_level("INFO", "recordkit.endpoint")
     with serving(tmp_path, max_silence=1.0) as url:
         asyncio.run(scene(url))
-    assert read_back(tmp_path / "talk-1.ts").numbers_ok == 30
+    back = read_back(tmp_path / "talk-1.ts")
+    # The last one may stand there once more: nothing followed it.
+    assert (back.numbers_ok - back.repeated, back.first_number, back.last_number) == (30, 0, 29)
     assert "Stream talk ended: nothing came of it for " in caplog.text
 
 

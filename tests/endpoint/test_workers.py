@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
 import re
 import signal
 import subprocess
@@ -17,6 +19,7 @@ import aiohttp
 import psutil
 import pytest
 
+from recordkit.background.process import WorkerProcess, start_worker
 from recordkit.endpoint.serve import serve
 from recordkit.endpoint.whip import Whip
 from recordkit.endpoint.workers import crew as crew_module
@@ -331,6 +334,27 @@ def test_a_worker_that_cannot_begin_says_why(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(member_module, "MODULE", "recordkit.no_such_module")
     with pytest.raises(RecordkitError, match="ended before it was ready"), serving(tmp_path):
         pass
+
+
+def test_one_that_is_on_its_way_when_another_fails_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins, has_failed = itertools.count(), threading.Event()
+    late: list[WorkerProcess] = []
+
+    def start(module: str) -> WorkerProcess:
+        if next(begins) == 0:
+            has_failed.set()
+            raise OSError(errno.EAGAIN, "no further process")
+        assert has_failed.wait(GUARD_S)
+        late.append(start_worker(module))
+        return late[0]
+
+    monkeypatch.setattr(member_module, "start_worker", start)
+    with pytest.raises(RecordkitError, match="no further process"), serving(tmp_path):
+        pass
+    assert late[0].popen.returncode == -signal.SIGKILL
+    assert late[0].words.closed
 
 
 def test_what_a_worker_does_not_tell_any_more_is_failed() -> None:

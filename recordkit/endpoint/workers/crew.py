@@ -61,12 +61,19 @@ class Crew:
     async def start(self) -> None:
         """Start them, and wait until all are ready. Raises RecordkitError, with none left."""
         self._members = [Member(number) for number in range(1, self._count + 1)]
+        starting = [asyncio.create_task(one.start(self._begin(one.number))) for one in self._members]
         try:
-            await asyncio.gather(*(one.start(self._begin(one.number)) for one in self._members))
+            done, _ = await asyncio.wait(starting, return_when=asyncio.FIRST_EXCEPTION)
+            for fault in (one.exception() for one in done):
+                if fault is not None:
+                    raise fault
         except BaseException:
-            for one in self._members:
+            # One that is on its way is ended, too, as soon as it is there.
+            members, self._members = self._members, []
+            for one in members:
                 one.kill("")
-            await asyncio.gather(*(one.how_it_ended() for one in self._members))
+            await asyncio.gather(*starting, return_exceptions=True)
+            await asyncio.gather(*(one.how_it_ended() for one in members))
             raise
         self._keeping = [
             asyncio.create_task(self._keep(place), name=f"recordkit-worker:{place + 1}")
@@ -102,6 +109,8 @@ class Crew:
             if not one.over.is_set():
                 log.error("Worker %d does not come to an end within %g s", one.number, self._longest_end_s)
                 one.kill("")
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=LOOK_S)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

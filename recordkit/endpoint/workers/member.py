@@ -37,6 +37,7 @@ class Member:
         self.silent_looks = 0
         self.over = asyncio.Event()
         self._verdict = ""
+        self._is_doomed = False
         self._was_heard = False
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
@@ -58,6 +59,8 @@ class Member:
         name = f"worker {self.number}"
         try:
             process = self._process = await in_thread(lambda: start_worker(MODULE), f"recordkit-start:{name}", name)
+            if self._is_doomed:
+                process.popen.kill()
             other = process_descriptor(process.popen.pid)
             try:
                 self._link = Link(name, *process.descriptors(), self, other)
@@ -97,6 +100,7 @@ class Member:
     def kill(self, verdict: str) -> None:
         """End its process at once; ``verdict`` says why. What it had coded is on the disk."""
         self._verdict = verdict
+        self._is_doomed = True
         if self._process is not None:
             self._process.popen.kill()
 
