@@ -264,6 +264,14 @@ def _fleet(figures: dict[str, Any]) -> Iterator[Row]:
     what = f"{figures['files']:,} files of {figures['bytes'] / 1e6:.0f} MB checked"
     yield f"{what}, s", f"{two:.1f}", f"xargs -P2 ffprobe {probe:.1f}", _times(two, probe)
     yield f"{what} by one process, s", f"{one:.1f}", "", f"{one / two:.2f} times as long as by two"
+    if workers := figures["rows"].get("two Dask workers"):  # a short run goes without
+        dask = workers["s"]["median"]
+        yield (
+            f"{what} by two Dask workers, s",
+            f"{dask:.1f}",
+            "",
+            f"{two / dask:.2f} times the speed of two processes",
+        )
 
 
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
