@@ -56,12 +56,12 @@ class _Caller:
             while True:
                 began_s = self._clock.monotonic()
                 sink = self._desk.admit(self._settings.name, [])
-                session = WhepSession(self._settings, http, sink)
+                session, was_silent = WhepSession(self._settings, http, sink), False
                 try:
                     await session.begin()
                     self._has_begun = True
                     self._outlet.ready()
-                    await self._until_over(session, sink)
+                    was_silent = await self._until_over(session, sink)
                     if how is None and session.fault is None:
                         return
                     self._because = session.fault or "the server closed the connection"
@@ -79,10 +79,11 @@ class _Caller:
                     self._away_s = now_s
                     waits.came(now_s - began_s)
                     self._note_away()
-                await self._wait(how, waits.next())
+                # After a silence it is asked at once: it has been away for long enough to be back.
+                await self._wait(how, 0.0 if was_silent else waits.next())
 
-    async def _until_over(self, session: WhepSession, sink: TurnSink) -> None:
-        """Until it has ended, or has fallen silent."""
+    async def _until_over(self, session: WhepSession, sink: TurnSink) -> bool:
+        """Until it has ended, or has fallen silent; whether it is that."""
         how = self._settings.reconnect
         silence_s = LONGEST_SILENCE_S if how is None else how.silence_s
         while not session.over.is_set():
@@ -91,12 +92,13 @@ class _Caller:
                 self._outlet.note(EventKind.RESTORED, part=_PART)
             if sink.silent_s >= silence_s:
                 session.fault = f"nothing came for {silence_s:g} s"
-                return
+                return True
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await session.over.wait()
             except TimeoutError:
                 continue
+        return False
 
     def _note_away(self) -> None:
         self._outlet.note(EventKind.DEGRADED, part=_PART, because=f"the source is away: {self._because}")

@@ -14,10 +14,10 @@ class Whep(WhepSettings):
 
     The settings are those of WhepSettings. H.264 and Opus are stored as they come.
 
-    With ``reconnect=rk.Reconnect()`` a server that goes away, or is silent for ``silence_s`` seconds, is asked
-    again, and what comes goes on in the same recording. It must be there at the start; one that is given up raises
-    SourceError once all that came is committed. Without it a server that closes the connection ends the recording,
-    and one that is silent for 30 s fails.
+    With ``reconnect=rk.Reconnect()`` a server that goes away is asked again, one that is silent for ``silence_s``
+    seconds at once, and what comes goes on in the same recording. It must be there at the start; one that is given
+    up raises SourceError once all that came is committed. Without it a server that closes the connection ends the
+    recording, and one that is silent for 30 s fails.
 
     Raises SettingsError, which never shows the token; opening it raises SourceError.
     """

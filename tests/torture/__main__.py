@@ -78,7 +78,8 @@ def merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         same = by_kind.setdefault(one["kind"], {**one, "trials": 0, "survived": 0})
         for name in ("trials", "survived"):
             same[name] += one[name]
-        same["lost_bytes_worst"] = max(same["lost_bytes_worst"], one["lost_bytes_worst"])
+        for name in ("lost_bytes_worst", "lost_ms_worst"):
+            same[name] = max(same[name], one[name])
         for name, value in one["figures"].items():
             same["figures"] = {**same["figures"], name: max(value, same["figures"].get(name, value))}
     return list(by_kind.values())
@@ -96,6 +97,8 @@ def _line(one: dict[str, Any]) -> str:
     lost = f"{one['lost_bytes_worst']:,g} bytes" if one["lost_bytes_worst"] else "nothing"
     if one["lost_bytes_worst"] and one["figures"].get("lost_packetised_ms"):
         lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
+    elif one["lost_ms_worst"] and one["promise"].endswith("second"):
+        lost = f"{one['lost_ms_worst']:,.0f} ms"  # what is promised is counted in time there
     if "media_hours" in one["figures"]:
         hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
         lost += f"; in {hours:g} h of media, memory grew by {slope:.1f} MB per hour"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -109,7 +110,7 @@ class Taking:
         self._recorder: rk.Recorder | None = None
         self.recording: rk.Recording | None = None
         self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, args=(source, path))
+        self._thread = threading.Thread(target=self._run, args=(source, path), daemon=True)
         self._thread.start()
         self._begun.wait(GUARD_S)
 
@@ -200,20 +201,24 @@ def sync_faults(path: Path, figures: dict[str, float]) -> Iterator[str]:
         yield f"audio and video are apart by {found.sync_worst_s:.3f} s: {found.sync_offsets_s}"
 
 
-def away_faults(recording: rk.Recording, returns: list[float], figures: dict[str, float]) -> Iterator[str]:
-    """How long after each return of the server it was recorded again, or after it was missed, if that was later."""
+def away_faults(
+    recording: rk.Recording, returns: list[tuple[float, float]], figures: dict[str, float]
+) -> Iterator[str]:
+    """How long after each return of the server it was recorded again, or after it was missed, if that was later.
+
+    ``returns`` has when it was ready, and when frames came of it: that counts for one that was never missed.
+    """
     events = recording.log.contents.events
     backs = [one.time_ns / 1e9 for one in events if one.kind is EventKind.RECONNECT]
     missed = [one.time_ns / 1e9 for one in events if one.fields.get("because", "").startswith("the source is away")]
-    for ready_s in returns:
-        back_s = next((one for one in backs if one > ready_s), None)
+    nexts = [*(ready_s for ready_s, _ in returns[1:]), math.inf]
+    for (ready_s, came_s), next_s in zip(returns, nexts, strict=True):
+        back_s = next((one for one in backs if ready_s < one < next_s), None)
         since_s = max([ready_s, *(one for one in missed if back_s is not None and one < back_s)])
-        behind = [] if back_s is None else [back_s - since_s]
-        if not behind:
-            continue  # it was never missed: what it kept was there in time
-        figures["back_s"] = max(figures.get("back_s", 0.0), min(behind))
-        if min(behind) > _LONGEST_BACK_S:
-            yield f"it was recorded again {min(behind):.2f} s after the server's return"
+        behind_s = came_s - ready_s if back_s is None else back_s - since_s
+        figures["back_s"] = max(figures.get("back_s", 0.0), behind_s)
+        if behind_s > _LONGEST_BACK_S:
+            yield f"it was recorded again {behind_s:.2f} s after the server's return"
 
 
 @contextmanager
@@ -236,7 +241,7 @@ def restarts(folder: Path, *, how: str, halts: bool = False) -> Iterator[Trial]:
         faults: list[str] = []
         server = Server(how, told, free_port())
         packager = Server("playlist", told, 0) if how == "files" else None
-        path, returns = place / "talk.ts", []
+        path, returns = place / "talk.ts", list[tuple[float, float]]()
         calls = how in ("rtsp", "udp")  # it is the sender that comes
         try:
             if packager is not None:
@@ -259,15 +264,16 @@ def restarts(folder: Path, *, how: str, halts: bool = False) -> Iterator[Trial]:
                     server.send(signal.SIGSTOP)
                     time.sleep(7.0)
                     server.send(signal.SIGCONT)
-                    returns.append(time.time())
+                    ready_s = time.time()
                 else:
                     server.kill()
                     time.sleep(chance.uniform(_SHORTEST_S, _LONGEST_S))
                     server.start()
-                    returns.append(server.ready_s)
+                    ready_s = server.ready_s
                 if not taking.until(taking.units + 5):
                     faults.append(f"nothing was recorded after restart {number + 1}: {taking.error}")
                     break
+                returns.append((ready_s, time.time()))
                 time.sleep(_STAYS_S)
         finally:
             server.kill()
