@@ -95,7 +95,7 @@ class SingleDesk:
 
 
 class TurnSink:
-    """One publisher into the outlet; ``before`` is where the media of the one before it ended, in ticks."""
+    """One publisher into the outlet; ``before`` is when the last media of the one before it came, in ticks."""
 
     def __init__(self, stream: str, outlet: Outlet, clock: Clock, before: int | None) -> None:
         self.file_name = stream
@@ -166,7 +166,8 @@ class TurnSink:
 
     def put(self, unit: EncodedUnit, stream: int) -> bool:
         """See Sink of Listener."""
-        self._heard(unit.ticks, len(unit.data))
+        if unit.data:  # else it tells that the last one stands: nothing came
+            self._heard(unit.ticks, len(unit.data))
         key = (unit.is_video, stream)
         if self._before is not None and key not in self._begun:
             unit = replace(unit, discontinuity=True)

@@ -65,7 +65,8 @@ def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) 
     assert because[-1] == "the source is away: nothing came for 1 s"
     assert len(told(events, "reconnect")) >= 2
     assert [one["part"] for one in told(events, "restored")].count("source") == len(because)
-    assert max(one["seconds"] for one in told(events, "reconnect")) > 0.9
+    # The last frame stands until the server is missed, but nothing came meanwhile.
+    assert told(events, "reconnect")[-1]["seconds"] >= 1
     found = verify(tmp_path / "talk.ts", decode=True)
     assert found.ok, found.problems
     assert recording.counters.received is not None
