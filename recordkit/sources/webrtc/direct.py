@@ -56,6 +56,13 @@ def receive_directly(receiver: RTCRtpReceiver, stand_in: StandIn) -> None:
     there.receivers[receiver] = DirectReceiver(parts, stand_in)
 
 
+def read_out(receiver: RTCRtpReceiver) -> None:
+    """Take what has come for ``receiver`` by now and lies in a socket: media is read later than it comes."""
+    there = getattr(receiver.transport, _HERE, None)
+    if there is not None:
+        there.read_out()
+
+
 class DirectTransport:
     """Takes the media of one transport, for ``receivers``; not thread-safe, all in the loop that receives."""
 
@@ -65,7 +72,7 @@ class DirectTransport:
         self._wall = wall
         self._srtp = Srtp(LARGEST_DATAGRAM)
         self._routes: dict[int, Route] = {}
-        self._drained: set[Any] = set()
+        self._drains: dict[Any, Drain | None] = {}
         parts.connection.data_received = self._data_received
 
     @property
@@ -111,6 +118,12 @@ class DirectTransport:
         is_urgent = self._parts.is_asking or not all(one.is_calm for one in self.receivers.values())
         return _LITTLE_PATIENCE_S if is_urgent or self._parts.is_two_way else PATIENCE_S
 
+    def read_out(self) -> None:
+        """Take what lies in the sockets that are drained."""
+        for one in self._drains.values():
+            if one is not None:
+                one.read_out()
+
     def leave(self, data: bytes) -> None:
         """Let a datagram go the way that it has in aioice and aiortc."""
         self._parts.taken(data, _COMPONENT)
@@ -152,9 +165,11 @@ class DirectTransport:
 
     def _drain_sockets(self) -> None:
         for protocol in self._parts.protocols():
-            if protocol not in self._drained:
-                self._drained.add(protocol)
-                try:
-                    Drain(SocketParts(protocol), self, self._wall).start()
-                except TapError as error:
-                    log.debug("a socket is not drained: %s", error)
+            if protocol in self._drains:
+                continue
+            self._drains[protocol] = None
+            try:
+                drain = self._drains[protocol] = Drain(SocketParts(protocol), self, self._wall)
+                drain.start()
+            except TapError as error:
+                log.debug("a socket is not drained: %s", error)

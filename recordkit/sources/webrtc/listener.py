@@ -145,7 +145,10 @@ class Listener:
         self._last_sync = {}
 
     def close(self) -> None:
-        """Hand on what is held, and let go of all tracks."""
+        """Hand on what has come by now, and let go of all tracks."""
+        for way in tuple(self._ways.values()):
+            if way.tap is not None:
+                way.tap.read_out()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

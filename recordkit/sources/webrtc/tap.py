@@ -22,7 +22,7 @@ from aiortc.rtp import RtcpByePacket, RtcpSrPacket
 from ...errors import TapError
 from ...system import Clock
 from .assembly import MediaPacket
-from .direct import receive_directly
+from .direct import read_out, receive_directly
 from .finder import Finder
 from .internals import changed
 from .sockets import Sockets
@@ -95,6 +95,7 @@ class Tap:
         self._clock = clock or Clock()
         self._stand_in: StandIn | None = None
         self._finder: Finder | None = None
+        self._receiver: RTCRtpReceiver | None = None
         if not isinstance(getattr(track, "_queue", None), asyncio.Queue):
             raise changed("RemoteStreamTrack._queue")
         if receiver is None:
@@ -112,13 +113,18 @@ class Tap:
         elif self._track is not None:
             drain(self._track)
 
+    def read_out(self) -> None:
+        """Hear what has come by now, before a ``close``."""
+        if self._receiver is not None:
+            read_out(self._receiver)
+
     def close(self) -> None:
         """Hear nothing more, and let go of everything."""
         if self._finder is not None and self._track is not None:
             self._finder.give_up(self._track, self._found)
         if self._stand_in is not None:
             self._stand_in.remove(self)
-        self._finder = self._stand_in = self._track = self._listening = None
+        self._finder = self._stand_in = self._receiver = self._track = self._listening = None
 
     def take(self, packets: Sequence[MediaPacket]) -> bool:
         """Take packets that came together; True if a keyframe is to be asked for."""
@@ -176,4 +182,5 @@ class Tap:
         self._finder = None
         self._stand_in = StandIn.of(receiver, self._clock)
         receive_directly(receiver, self._stand_in)
+        self._receiver = receiver
         self._stand_in.taps.append(self)

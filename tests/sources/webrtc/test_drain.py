@@ -223,6 +223,21 @@ def test_how_long_a_socket_goes_unread_depends_on_how_full_it_gets(monkeypatch):
     assert naps(one, [(1000, 0.5), (1000, 1.5)], patience_s=0.004) == 0.004
 
 
+def test_who_is_about_to_end_takes_what_has_come_at_once_whatever_lies_between():
+    async def test(rig):
+        rig.drain.start()
+        rig.send(MEDIA)
+        await rig.until(1)
+        many = media(drain._MOST_AT_ONCE + 20)
+        rig.send(*many, *(OTHER + one for one in many[:9]), *many)
+        rig.drain.read_out()
+        assert rig.taker.order == [MEDIA, *many, *many]
+        rig.drain.read_out()
+        assert rig.taker.order == [MEDIA, *many, *many]
+
+    rigged(test)
+
+
 def test_a_socket_that_is_closed_is_not_read():
     async def test(rig):
         rig.drain.start()
@@ -230,6 +245,7 @@ def test_a_socket_that_is_closed_is_not_read():
         await rig.until(1)
         rig.protocol.transport.abort()
         rig.drain.read()
+        rig.drain.read_out()
         await asyncio.sleep(2 * PATIENCE_S)
         assert rig.protocol.errors == []
         assert rig.taker.order == [MEDIA]
