@@ -127,7 +127,8 @@ def frame_mappings(track: Track) -> str:
     durations = [*steps.tolist(), int(np.median(steps)) if len(steps) else 1]
     keyframes = index.keyframe[index.order].tolist()
     # Of a clip that begins between two keyframes the one before is not shown; a seek to the first frame finds it.
-    keyframes[:1] = [True] * len(keyframes[:1])
+    if keyframes:
+        keyframes[0] = True
     rows = zip(times.tolist(), durations, keyframes, strict=True)
     return json.dumps(
         {"frames": [{"pts": pts, "duration": length, "key_frame": int(key)} for pts, length, key in rows]}

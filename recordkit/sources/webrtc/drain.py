@@ -26,6 +26,8 @@ _MOST_AT_ONCE = 100
 """So many datagrams are read in one wake-up: some 2 ms. What else the loop has to do comes before the next ones."""
 _MOST_TURNS = 5
 """So many turns of the loop at the most the rest waits for what was left to aiortc; nobody may read it any more."""
+_MOST_BETWEEN = 100
+"""So often at the end it may be interrupted by what is no media: no sender holds an end up."""
 _STAMPS = 35
 """SO_TIMESTAMPNS of Linux, which Python does not name: with each datagram comes when it was taken in."""
 _STAMP = struct.Struct("@qq")
@@ -110,9 +112,7 @@ class Drain:
 
     def read_out(self) -> None:
         """Take what has come by now at once, whatever lies between: whoever records it is about to end."""
-        for _ in range(
-            _MOST_AT_ONCE
-        ):  # so often it may be interrupted by what is no media, and no sender holds it up
+        for _ in range(_MOST_BETWEEN):
             if self._parts.is_closed or self._take_all(self._wall()):
                 return
 

@@ -71,7 +71,7 @@ class StandIn:
         self._frames = cast("asyncio.Queue[Any]", private(track, "_queue", lambda q: isinstance(q, asyncio.Queue)))
         handle = private(receiver, _HANDLE, callable)
         self._track = track
-        self._receiver = receiver
+        self.receiver = receiver
         self._recv = track.recv
         self.is_read = bool(getattr(self._frames, "_getters", False))
         """Whether somebody reads the track besides, for whom aiortc decodes: they may wait for a frame already."""
@@ -111,7 +111,7 @@ class StandIn:
     def receiver_of(cls, track: MediaStreamTrack) -> RTCRtpReceiver | None:
         """The receiver of a track in which one stands already."""
         there = getattr(track.recv, "__self__", None)
-        return there._receiver if isinstance(there, cls) else None
+        return there.receiver if isinstance(there, cls) else None
 
     def add(self, packet: Any) -> tuple[bool, Any]:  # noqa: ANN401 - as aiortc's own
         """What aiortc calls with each packet: whether to ask for a keyframe, and a frame to decode."""

@@ -95,7 +95,6 @@ class Tap:
         self._clock = clock or Clock()
         self._stand_in: StandIn | None = None
         self._finder: Finder | None = None
-        self._receiver: RTCRtpReceiver | None = None
         if not isinstance(getattr(track, "_queue", None), asyncio.Queue):
             raise changed("RemoteStreamTrack._queue")
         if receiver is None:
@@ -115,8 +114,8 @@ class Tap:
 
     def read_out(self) -> None:
         """Hear what has come by now, before a ``close``."""
-        if self._receiver is not None:
-            read_out(self._receiver)
+        if self._stand_in is not None:
+            read_out(self._stand_in.receiver)
 
     def close(self) -> None:
         """Hear nothing more, and let go of everything."""
@@ -124,7 +123,7 @@ class Tap:
             self._finder.give_up(self._track, self._found)
         if self._stand_in is not None:
             self._stand_in.remove(self)
-        self._finder = self._stand_in = self._receiver = self._track = self._listening = None
+        self._finder = self._stand_in = self._track = self._listening = None
 
     def take(self, packets: Sequence[MediaPacket]) -> bool:
         """Take packets that came together; True if a keyframe is to be asked for."""
@@ -182,5 +181,4 @@ class Tap:
         self._finder = None
         self._stand_in = StandIn.of(receiver, self._clock)
         receive_directly(receiver, self._stand_in)
-        self._receiver = receiver
         self._stand_in.taps.append(self)
