@@ -23,7 +23,6 @@ import pytest
 import recordkit as rk
 from recordkit.background import worker
 from recordkit.background.description import describe, restore
-from recordkit.background.link import Link
 from recordkit.background.protocol import PROTOCOL, Type, encode
 from recordkit.background.session import Session
 from recordkit.background.sessions import take_up
@@ -150,34 +149,6 @@ def test_one_that_waits_is_taken_up_by_one_at_a_time_and_loses_nothing(tmp_path:
     back = read_back(path)
     assert (back.first_number, back.lost, back.repeated) == (0, 0, 0)
     assert recording.counters.video_units == back.frames
-
-
-def test_who_took_it_up_hears_the_last_word_however_late_he_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_LONGEST_FAREWELL_S", 0.0)
-    monkeypatch.setattr(worker, "_SLICE_S", 0.001)
-    (told_to, _telling), (_hearing, told_by) = os.pipe(), os.pipe()
-    ours, theirs = socket.socketpair()
-    with recordkit_threads():
-        one = worker.Worker(told_to, told_by)
-        one._mode = "wait"
-        one._parent_gone.set()
-        link = Link("2", os.dup(ours.fileno()), ours.detach(), one)
-        one._links[link] = lambda record: None
-        while link.outbox.put(b"x" * 65535 + b"\n"):  # more than the socket holds
-            pass
-        waits, join = threading.Semaphore(0), link.outbox.join
-        monkeypatch.setattr(link.outbox, "join", lambda timeout_s: (waits.release(), join(timeout_s))[1])
-        leaving = threading.Thread(target=one._take_leave, args=(b"last\n",))
-        leaving.start()
-        assert all(waits.acquire(timeout=GUARD_S) for _ in range(3))
-        with theirs, theirs.makefile("rb") as file:
-            link.begin()
-            assert b"last\n" in iter(file.readline, b"")
-        leaving.join(GUARD_S)
-        link.join(GUARD_S)
-        one._parent._close()
-    os.close(_telling)
-    os.close(_hearing)
 
 
 def test_one_that_waits_in_vain_is_committed(tmp_path: Path) -> None:
