@@ -76,14 +76,18 @@ class Rendezvous:
         self._closing = threading.Event()
         self._spare: int | None = None
         self._sockets: list[socket.socket] = []
-        first, *others = [_address_of(word, waits=waits) for word in words] or _addresses(partial, waits=waits)
+        addresses = [_address_of(word, waits=waits) for word in words] or _addresses(partial, waits=waits)
         thread = self._thread = threading.Thread(target=self._run, name="recordkit-accept", daemon=True)
         try:
-            self._sockets.append(_listening(first))
-            # One is enough, and that of the path may still be another's: a partial that was moved away.
-            for address in others:
-                with suppress(OSError):
+            # One is enough. That of the path may still be another's, a partial that was moved away, and so may that
+            # of the inode, if its file was deleted under a recording that has not ended yet.
+            for address in addresses:
+                try:
                     self._sockets.append(_listening(address))
+                except OSError as error:
+                    refusal = error
+            if not self._sockets:
+                raise refusal
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             begin(thread, partial.name)
         except BaseException:

@@ -144,6 +144,19 @@ class OutOfDescriptors:
         return getattr(self._listening, name)
 
 
+def test_the_inode_of_a_deleted_file_that_another_still_answers_for_is_no_reason_not_to_be_found(partial, tmp_path):
+    """Its file is gone and its number given to ours, before its process is at its end."""
+    status = partial.stat()
+    other = socket.socket(socket.AF_UNIX)
+    other.bind(f"\0recordkit-{status.st_dev:x}-{status.st_ino:x}")
+    came = threading.Event()
+    rendezvous = Rendezvous(partial, lambda connection: (connection.close(), came.set()))
+    other.close()
+    call(tmp_path / "talk.ts", System()).close()
+    assert came.wait(GUARD_S)
+    rendezvous.close()
+
+
 def test_who_attaches_while_no_descriptor_is_left_is_turned_away_and_the_next_is_answered(
     partial, tmp_path, monkeypatch, caplog
 ):
