@@ -357,6 +357,7 @@ def test_in_an_asyncio_program(tmp_path: Path) -> None:
         early = await session.wait_async(0.01)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(session.wait_async(), 0.01)
+        await asyncio.to_thread(until, lambda: session.figures.duration_s > 0)
         recording = await session.stop_async(timeout=GUARD_S)
         assert await session.stop_async() is recording
         return early, await session.wait_async(), recording
