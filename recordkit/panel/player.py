@@ -160,10 +160,10 @@ class Player(anywidget.AnyWidget):
 
     def _from_page(self, _: object, message: dict[str, Any], buffers: object) -> None:
         ask, number = message.get("ask"), message.get("id")
-        if message.get("tell") == "at":
+        place = message if message.get("tell") == "at" else message.get("at")
+        if isinstance(place, dict):
             self._sent_to = None
-            self._shown(int(message.get("number", -1)), float(message.get("media_s", 0.0)))
-            return
+            self._shown(int(place.get("number", -1)), float(place.get("media_s", 0.0)))
         if message.get("tell") == "gone":
             for film in self._films:
                 film.let_go(str(message.get("view")))

@@ -102,6 +102,9 @@ def test_what_is_shown_can_be_observed_and_set(recording, made):
     player._from_page(player, {"tell": "at", "number": 45, "media_s": 1.5}, [])
     assert (player.number, player.media_s, seen) == (45, 1.5, [45])
     assert not player.said  # the page knows
+    along = {"ask": "look", "id": 1, "view": "1", "at": {"number": 46, "media_s": 1.533}}
+    player._from_page(player, along, [])
+    assert (player.number, player.media_s, player.said.pop()[0]["answer"]) == (46, 1.533, 1)
     player.at(2.0)
     assert player.said.pop()[0] == {"do": "go", "number": player.number, "media_s": player.media_s}
     assert player.media_s == pytest.approx(2.0, abs=0.04)

@@ -4,7 +4,7 @@ const AHEAD_S = 20; // so much is asked for ahead of what is shown
 const AHEAD_BYTES = 24e6;
 const FIRST_BYTES = 262144;
 const NEXT_BYTES = 524288;
-const POLL_MS = 160; // how often more is asked for of what is being written
+const POLL_MS = 250; // how often more is asked for of what is being written
 const LOOK_MS = 1000;
 const LIVE_LAG_S = 0.25; // so far behind the newest frame live video is shown
 const LIVE_MOST_S = 1.2;
@@ -127,7 +127,8 @@ class Film {
 
   async fetch(asked, isNew) {
     const { wanted, player } = this;
-    const answer = await player.line.ask({ ask: "media", of: this.of, ...asked });
+    const at = this === player.first ? player.place() : undefined;
+    const answer = await player.line.ask({ ask: "media", of: this.of, ...asked, at });
     if (answer.lost || player.isClosed) return;
     if (answer.fault) {
       this.say(answer.fault, "fault");

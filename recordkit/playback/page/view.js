@@ -9,6 +9,7 @@ class View {
     this.model = model;
     this.el = el;
     this.begunAt = performance.now();
+    this.reportedAt = 0;
     this.isClosed = this.isPlaying = this.isFollowing = false;
     this.speed = 1;
     this.sleepers = new Set();
@@ -233,7 +234,7 @@ class View {
     if (this.isPlaying && this.mode === "full" && this.films.some(stands))
       for (const film of this.films) if (film.feed.isOpen && film.video.readyState > 2) film.play();
     for (const film of this.films) film.watch();
-    this.report();
+    if (performance.now() - this.reportedAt > 1.5 * REPORT_MS) this.report();
     this.draw();
   }
 
@@ -252,11 +253,19 @@ class View {
     }
   }
 
-  report(isNow = false) {
+  // Where the first film is, if the kernel has not been told; goes along with a question where there is one.
+  place() {
     const { number, media_s } = this.first;
-    if (number < 0 || (number === this.reported && !isNow)) return;
+    if (number < 0 || number === this.reported) return undefined;
     this.reported = number;
-    this.line.tell({ tell: "at", number, media_s });
+    this.reportedAt = performance.now();
+    return { number, media_s };
+  }
+
+  report(isNow = false) {
+    if (isNow) this.reported = -1; // another page may have moved it since
+    const at = this.place();
+    if (at) this.line.tell({ tell: "at", ...at });
   }
 
   // Anew, unless it is for a film that says nothing about where the view is.
