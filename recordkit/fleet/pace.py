@@ -23,3 +23,7 @@ class Pace:
             mean_s = took_s if self._mean_s is None else self._mean_s + (took_s - self._mean_s) / _SMOOTHING
             self._mean_s = mean_s
             self.count = max(1, min(_MOST, int(self._span_s / max(mean_s, 1e-6))))
+
+    def seconds(self, count: int) -> float:
+        """How long ``count`` take, as it seems; 0 as long as that is not known."""
+        return count * (self._mean_s or 0.0)

@@ -101,6 +101,23 @@ def test_the_place_of_a_file_is_told_below_what_was_asked_for(archive: Path) -> 
     assert {one.below for one in find([f"{archive}/*/*.TS"], Wanted())} == {"day/c.TS"}
 
 
+@pytest.mark.parametrize(
+    ("what", "top"),
+    [
+        *((what, ".") for what in (".", "./", "*", "**/*", "day/../*", "../archive")),
+        *((what, "day") for what in ("./day//", "day//*", "day/**")),
+        (".hid/*", ".hid"),
+    ],
+)
+def test_the_place_below_is_what_relpath_says(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, what: str, top: str
+) -> None:
+    monkeypatch.chdir(archive)
+    places = [(one.below, os.path.relpath(one.path, top)) for one in find([what], Wanted())]
+    assert places
+    assert [below for below, _ in places] == [there for _, there in places]
+
+
 def test_a_folder_that_cannot_be_listed_is_told(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.scandir
 

@@ -19,7 +19,7 @@ from .children import GUARD_S
 from .outcome import Kind, Outcome, Trial
 
 _WORKERS = 2
-_FILES = 120
+_FILES = 600
 _BROKEN_EACH = 10
 _COST = "elapsed_s"
 
@@ -27,9 +27,13 @@ _COST = "elapsed_s"
 @contextmanager
 def cluster() -> Iterator[Any]:
     """A client of workers in processes of their own, each of which is replaced when it dies."""
+    import dask
     import distributed
 
     with (
+        # So long after a death a LocalCluster gives up the worker of that number, if there is none at that moment:
+        # also if its successor has lived since, and has just been killed, too.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}),
         distributed.LocalCluster(_WORKERS, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
         distributed.Client(local) as client,
     ):
@@ -39,30 +43,46 @@ def cluster() -> Iterator[Any]:
 def kill_one(client: Any, chance: random.Random) -> None:
     """Kill a worker."""
     client.wait_for_workers(1, timeout=GUARD_S)
-    processes = client.run(os.getpid, on_error="ignore")
-    os.kill(chance.choice(sorted(processes.values())), signal.SIGKILL)
+    os.kill(_one_of(client, chance), signal.SIGKILL)
+
+
+def _one_of(client: Any, chance: random.Random) -> int:
+    return int(chance.choice(sorted(client.run(os.getpid, on_error="ignore").values())))
 
 
 @contextmanager
 def kills_while_verifying(folder: Path) -> Iterator[Trial]:
     """Each row is there once, and is that of a run without a kill."""
     data = media()
-    for number in range(_FILES):
-        whole = number % _BROKEN_EACH
-        (folder / f"{number}.ts").write_bytes(data if whole else data[: 188 * 20] + data[188 * 23 :])
+    (folder / "0.ts").write_bytes(data[: 188 * 20] + data[188 * 23 :])
+    (folder / "1.ts").write_bytes(data)
+    for number in range(2, _FILES):
+        (folder / f"{number}.ts").hardlink_to(folder / f"{min(number % _BROKEN_EACH, 1)}.ts")
     wanted = rk.verify_all(folder, progress=False).drop(columns=_COST)
     with cluster() as client:
 
         def trial(seed: int, place: Path) -> Outcome:
             chance = random.Random(seed)
             client.wait_for_workers(_WORKERS, timeout=GUARD_S)
+            # By turns when so much is done, and at any time, also while the cluster is asked what it is.
             timer = threading.Timer(chance.uniform(0, 0.6), kill_one, (client, chance))
-            timer.start()
-            found = rk.verify_all(folder, engine=client, progress=False).drop(columns=_COST)
-            timer.join()
-            faults = (
-                [] if found.equals(wanted) else [f"{len(found)} rows, and not those {len(wanted)} without a kill"]
-            )
+            last, victim = (chance.randrange(1, _FILES - _FILES // 6), _one_of(client, chance))
+            rows = 0
+
+            def count(row: dict[str, Any]) -> None:
+                nonlocal rows
+                rows += 1
+                if seed % 2 and rows == last:
+                    os.kill(victim, signal.SIGKILL)
+
+            if seed % 2 == 0:
+                timer.start()
+            found = rk.verify_all(folder, engine=client, progress=False, on_row=count).drop(columns=_COST)
+            if seed % 2 == 0:
+                timer.join()
+            faults = []
+            if rows != _FILES or not found.equals(wanted):
+                faults = [f"{rows} rows, and not those {len(wanted)} without a kill"]
             return Outcome(seed, tuple(faults))
 
         yield trial
