@@ -101,6 +101,18 @@ def _reading(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal("opening a file without a table, s a GB", 2, figures["opening"]["scan_s_per_gb"])
 
 
+def _fleet(figures: dict[str, Any]) -> Iterator[Goal]:
+    for name, one in figures.items():
+        times = one["times"]
+        reached = times["one process"]["median"]
+        yield Goal(f"many files, {name}: two processes to one", 1.8, reached, at_least=True)
+        if "two Dask workers" in times:
+            reached = 1 / times["two Dask workers"]["median"]
+            yield Goal(f"many files, {name}: two Dask workers to two processes", 0.9, reached, at_least=True)
+            words = f"many files, {name}: two processes to xargs -P2 ffprobe"
+            yield Goal(words, 10, times["xargs -P2 ffprobe"]["median"], at_least=True)
+
+
 def _start(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal("import recordkit, ms", 100, figures["imports"]["recordkit"]["wall_ms"]["median"])
 
@@ -116,6 +128,7 @@ _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
     "scanner": _scanner,
     "export": _export,
     "reading": _reading,
+    "fleet": _fleet,
     "start": _start,
 }
 

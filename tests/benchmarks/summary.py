@@ -258,20 +258,19 @@ def _start(figures: dict[str, Any]) -> Iterator[Row]:
 
 
 def _fleet(figures: dict[str, Any]) -> Iterator[Row]:
-    two, one, probe = (
-        figures["rows"][name]["s"]["median"] for name in ("two processes", "one process", "xargs -P2 ffprobe")
-    )
-    what = f"{figures['files']:,} files of {figures['bytes'] / 1e6:.0f} MB checked"
-    yield f"{what}, s", f"{two:.1f}", f"xargs -P2 ffprobe {probe:.1f}", _times(two, probe)
-    yield f"{what} by one process, s", f"{one:.1f}", "", f"{one / two:.2f} times as long as by two"
-    if workers := figures["rows"].get("two Dask workers"):  # a short run goes without
-        dask = workers["s"]["median"]
-        yield (
-            f"{what} by two Dask workers, s",
-            f"{dask:.1f}",
-            "",
-            f"{two / dask:.2f} times the speed of two processes",
-        )
+    for one in figures.values():
+        rows, times = one["rows"], one["times"]
+        what = f"{one['files']:,} files of {one['bytes'] / 1e6:,.0f} MB checked"
+        ours, alone = (rows[name]["s"]["median"] for name in ("two processes", "one process"))
+        words = f"{times['one process']['median']:.2f} times its speed"
+        yield f"{what} by two processes, s", f"{ours:.1f}", f"one process {alone:.1f}", words
+        if probe := rows.get("xargs -P2 ffprobe"):
+            whole = rows["two processes, with their start"]["s"]["median"]
+            other = f"xargs -P2 ffprobe {probe['s']['median']:.1f}"
+            yield f"{what}, Python's start included, s", f"{whole:.1f}", other, _times(whole, probe["s"]["median"])
+            dask = rows["two Dask workers"]["s"]["median"]
+            words = f"{1 / times['two Dask workers']['median']:.2f} times the speed of two processes"
+            yield f"{what} by two Dask workers, s", f"{dask:.1f}", "", words
 
 
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
@@ -308,6 +307,8 @@ _FOR_README = (
     "verify, 720p",
     "verify, 1080p",
     "reading",
+    "2,000 files",
+    "20 files",
     "import",
     "start()",
 )
