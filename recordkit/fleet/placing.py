@@ -6,12 +6,11 @@ No thread and no clock in here: ``step`` is called again and again, with what th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ..names import suffix_of
 from ..recorder.admission import DESCRIPTORS
+from .placed import ENDED, Lost, Placed, Sites
 from .site import Standing
 
 GONE_AFTER_S = 6.0
@@ -19,58 +18,9 @@ GONE_AFTER_S = 6.0
 AGAIN_AFTER_S = 5.0
 """So long a machine that refused is not asked again, nor is a recovery that could not be done."""
 _LEAST_FREE_BYTES = 256 * 1024 * 1024
+_EARLIER = "an earlier call"
+"""Stands for the worker of a recording whose file is there, and of which nobody who answers knows."""
 _RECORDS = frozenset({"starting", "recording", "degraded", "stopping"})
-_ENDED = frozenset({"stopped", "done", "failed", "left"})
-
-
-class Sites(Protocol):
-    """The machines that may record."""
-
-    def living(self) -> dict[str, float | None]:
-        """Their addresses, and how many recordings each takes at most; None: as many as there is room for."""
-
-    def ask(self, questions: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """The answers of those that answered, as ``Site.answer`` returns them."""
-
-
-@dataclass(slots=True)
-class Placed:
-    """A source: where it records, what is known of it, since when."""
-
-    name: str
-    order: dict[str, Any]
-    first_path: str
-    state: str = "waiting"
-    attempt: int = 0
-    site: str | None = None
-    machine: str | None = None
-    standing: Standing = field(default_factory=dict)
-    seen_s: float = 0.0
-    lost_s: float | None = None
-    silent_s: float | None = None
-    refused: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def path(self) -> str:
-        """Where it records now: each time it is placed anew into another file."""
-        if self.attempt <= 1:
-            return self.first_path
-        suffix = suffix_of(self.first_path)
-        return f"{self.first_path.removesuffix(suffix)}-{self.attempt}{suffix}"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether there is nothing more to do."""
-        return self.state in _ENDED
-
-
-@dataclass(slots=True)
-class _Lost:
-    """A partial that is to be recovered: whose it is, who is asked, and not before when."""
-
-    name: str
-    site: str | None
-    at_s: float
 
 
 class Placing:
@@ -91,7 +41,8 @@ class Placing:
         self._on_event = on_event
         self._clock = clock
         self._rooms: dict[str, dict[str, Any]] = {}
-        self._lost: dict[str, _Lost] = {}
+        self._lost: dict[str, Lost] = {}
+        self._taken = sorted({one.first_path for one in self.sources})
         self._folders = sorted({str(Path(one.first_path).parent) for one in self.sources})
 
     @property
@@ -108,8 +59,10 @@ class Placing:
         answers = self._sites.ask(questions)
         now = self._clock()
         self._rooms = {address: answer["room"] for address, answer in answers.items()}
-        for one in self._looked_for:
+        for one in self._placed:
             self._look(one, answers, now)
+        for one in self._sought:
+            self._find(one, answers, now)
         for path in list(self._lost):
             self._look_for(path, answers, now)
         waiting = [one for one in self.sources if one.site is None and not one.has_ended]
@@ -120,16 +73,22 @@ class Placing:
             self._place(waiting, living, now)
 
     @property
-    def _looked_for(self) -> list[Placed]:
-        """Those that record, and those that may do so from an earlier call."""
-        return [one for one in self.sources if not one.has_ended and (one.site is not None or not one.attempt)]
+    def _placed(self) -> list[Placed]:
+        return [one for one in self.sources if not one.has_ended and one.site is not None]
+
+    @property
+    def _sought(self) -> list[Placed]:
+        """Those that may be recorded since an earlier call."""
+        return [one for one in self.sources if not one.has_ended and one.site is None and not one.attempt]
 
     def _question(self, address: str, living: Mapping[str, float | None]) -> dict[str, Any]:
-        asked, now = self._looked_for, self._clock()
+        asked, now = self._placed, self._clock()
         return {
             "folders": self._folders,
             # One whose worker does not answer is looked for by all.
-            "watch": [one.path for one in asked if one.site in (None, address) or self._is_orphan(one, living)],
+            "watch": [one.path for one in asked if one.site == address or self._is_orphan(one, living)],
+            "seek": [one.first_path for one in self._sought],
+            "taken": self._taken,
             "stop": [one.path for one in asked if self.is_stopping and one.site == address],
             "recover": [path for path, lost in self._lost.items() if lost.site == address and lost.at_s <= now],
         }
@@ -145,24 +104,41 @@ class Placing:
             self._believe(one, own["standings"].get(one.path, {"state": "absent"}), now)
             return
         # Of a worker that did not answer just now nobody else has been asked yet.
-        told = {
-            address: answer["standings"][one.path]
-            for address, answer in answers.items()
-            if one.path in answer["standings"]
-        }
+        told = _told(one.path, answers)
         for address, standing in told.items():
             machine = answers[address]["room"]["machine"]
             if standing["state"] in _RECORDS:
-                whose = "an earlier call had placed it" if one.site is None else f"its worker {one.site} is gone"
-                self._tell(one, "found again", f"{whose}, the recording goes on", address, now)
-                one.site, one.machine, one.attempt = address, machine, max(one.attempt, 1)
+                self._take(one, address, machine, f"its worker {one.site} is gone, the recording goes on", now)
             # That a process is gone, or its file, is known on its own machine alone.
-            elif one.site is None or not (machine == one.machine or standing["state"] in _ENDED):
+            elif not (machine == one.machine or standing["state"] in ENDED):
                 continue
             self._believe(one, standing, now)
             return
-        if one.site is not None and told:
+        if told:
             self._wait_for(one, told.values(), now)
+
+    def _find(self, one: Placed, answers: Mapping[str, dict[str, Any]], now: float) -> None:
+        """Whether an earlier call has it recorded, or has left something that nobody has brought to its end."""
+        left: Standing | None = None
+        for address, standing in _told(one.first_path, answers).items():
+            if standing["state"] in _RECORDS:
+                one.attempt = standing["attempt"]
+                machine = answers[address]["room"]["machine"]
+                self._take(one, address, machine, "an earlier call had placed it, the recording goes on", now)
+                self._believe(one, standing, now)
+                return
+            if standing["state"] in ("died", "away"):
+                left = standing
+        if left is not None:
+            # Whether it grows will show whether somebody records it of whom nobody here can know.
+            one.site, one.attempt, one.state, one.seen_s = _EARLIER, left["attempt"], "silent", now
+            one.standing = {"partial_bytes": left["partial_bytes"]}
+            self._tell(one, "found again", "its file alone: nobody who answers records it", None, now)
+
+    def _take(self, one: Placed, address: str, machine: str, why: str, now: float) -> None:
+        """It is recorded there."""
+        self._tell(one, "found again", why, address, now)
+        one.site, one.machine = address, machine
 
     def _wait_for(self, one: Placed, told: Iterable[Standing], now: float) -> None:
         """Nobody is on its machine: it is alive as long as its file grows, as others see it."""
@@ -175,7 +151,7 @@ class Placing:
         if unseen_s >= GONE_AFTER_S:
             self._lose(one, f"nothing was heard of {one.site} for {unseen_s:.0f} s, nor did its file grow", now)
         elif self.is_stopping and now - one.silent_s >= GONE_AFTER_S:
-            detail = "it goes on: there is no worker on its machine that could stop it"
+            detail = "it goes on: nobody who answers could stop it"
             self._tell(one, "left", detail, one.site, now)
             one.state = "left"
 
@@ -200,7 +176,7 @@ class Placing:
     def _lose(self, one: Placed, why: str, now: float) -> None:
         """Its recording has ended without a commit: what there is is recovered, and the source placed anew."""
         self._tell(one, "lost", why, one.site, now)
-        self._lost[one.path] = _Lost(one.name, one.site, now)
+        self._lost[one.path] = Lost(one.name, one.site, now)
         one.lost_s = one.seen_s if one.lost_s is None else one.lost_s
         if one.site is not None:
             one.refused[one.site] = now
@@ -229,6 +205,8 @@ class Placing:
                     self._tell(one, "no room", f"on none of {len(living):,} workers", None, now)
                 continue
             one.attempt += 1
+            while one.attempt > 1 and one.path in self._taken:
+                one.attempt += 1
             one.site, one.state, one.seen_s = address, "starting", now
             one.standing = {"state": "starting"}
             orders.setdefault(address, []).append(one.order | {"path": one.path})
@@ -270,6 +248,13 @@ class Placing:
                 "without_s": without_s,
             }
         )
+
+
+def _told(path: str, answers: Mapping[str, dict[str, Any]]) -> dict[str, Standing]:
+    """What each says of ``path``, of those that were asked."""
+    return {
+        address: answer["standings"][path] for address, answer in answers.items() if path in answer["standings"]
+    }
 
 
 def _next(site: str | None, sites: Iterable[str]) -> str | None:

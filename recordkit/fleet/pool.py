@@ -119,7 +119,7 @@ class _Run:
         if not self._has_begun:
             self._has_begun = True
             yield None
-        # Rows are fetched some at a time while nobody waits for more to do: to wake for each costs a tenth of its work.
+        # Rows are fetched some at a time while nobody waits for more to do: to wake for each costs as much again.
         ahead = min((len(one.tasks) for one in self.workers), default=0)
         sleep(min(_LONGEST_REST_S, self._pace.seconds(ahead // 2)))
         ready = self._selector.select(TICK_S)

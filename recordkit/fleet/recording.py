@@ -22,7 +22,8 @@ from ..values import NumberLike, PathLike
 from ..values import path as read_path
 from ..writer.output import Output
 from .cluster import ClusterSites, is_client
-from .placing import Placed, Placing, Sites
+from .placed import Placed, Sites
+from .placing import Placing
 from .site import Site
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ def record_all(
     those of ``start``.
 
     A recording goes on when its Dask worker dies, is retired or scaled down, and is found again by another worker
-    on its machine, or by the same call of ``record_all``. If its machine is gone, or its process was killed, the
+    on its machine. The same call of ``record_all`` finds again what still records, and records nothing twice: of
+    what nobody can be called about it waits to see whether its file grows (state "silent"), and if it does not,
+    has it recovered. If its machine is gone, or its process was killed, the
     source is placed anew within ten seconds, into ``name-2.ts`` and so on, and what was recorded before is
     recovered by the next worker that sees its folder. What that cost is a row of ``Fleet.events``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -12,9 +12,9 @@ from typing import Any
 
 from ..background.description import restore
 from ..background.session import Session
-from ..background.sessions import attach, start
+from ..background.sessions import attach, sessions, start
 from ..errors import AdmissionError, RecordkitError, StateError, WorkerError
-from ..names import partial_of
+from ..names import partial_of, suffix_of
 from ..recorder.capacity import Capacity
 from ..recovery.recover import recover
 from ..system import System
@@ -43,10 +43,13 @@ class Site:
         """Begin what is asked for, and say how all stands: ``room`` of this machine, and ``standings`` by path.
 
         ``begin`` are orders (path, source, settings), ``stop`` and ``recover`` are paths, ``watch`` those whose
-        standings are wanted, ``folders`` where there has to be room.
+        standings are wanted, ``folders`` where there has to be room. ``seek`` are paths of sources that this call
+        has not placed yet: their standings have the ``attempt`` that is the newest there, files of which are
+        not among ``taken``.
         """
         for order in asked.get("begin", ()):
             self._errors.pop(order["path"], None)
+            self._sessions.pop(order["path"], None)
             self._do("begin", order["path"], partial(self._begin, order))
         for path in asked.get("stop", ()):
             self._do("stop", path, partial(self._stop, path))
@@ -54,7 +57,10 @@ class Site:
             self._do("recover", path, partial(_recovered, path))
         return {
             "room": self._room(asked.get("folders", ())),
-            "standings": {path: self._standing(path) for path in asked.get("watch", ())},
+            "standings": {
+                **{path: self._standing(path) for path in asked.get("watch", ())},
+                **{path: self._sought(path, asked["taken"]) for path in asked.get("seek", ())},
+            },
             "recovered": {
                 path: found for path in asked.get("recover", ()) if (found := self._done("recover", path))
             },
@@ -83,7 +89,7 @@ class Site:
             settings = {name: restore(name, one) for name, one in order["settings"].items()}
             try:
                 # It goes on from an earlier time, when somebody else had placed it.
-                self._sessions[path] = attach(path)
+                self._session(path)
             except StateError:
                 source = restore("sources", order["source"])
                 self._sessions[path] = start(source, path, on_parent_exit=self._on_parent_exit, **settings)
@@ -100,8 +106,16 @@ class Site:
         """Raises StateError if nobody can be called about ``path``."""
         session = self._sessions.get(path)
         if session is None:
-            session = self._sessions[path] = attach(path)
+            # What this program records itself and takes with it can be called by nobody, nor needs to be.
+            ours = (one for one in sessions() if str(one.path) == path)
+            session = self._sessions[path] = next(ours, None) or attach(path)
         return session
+
+    def _sought(self, path: str, taken: Collection[str]) -> Standing:
+        attempt = number = 1
+        while (other := nth_path(path, number := number + 1)) in taken or _is_there(other):
+            attempt = attempt if other in taken else number
+        return self._standing(nth_path(path, attempt)) | {"attempt": attempt}
 
     def _standing(self, path: str) -> Standing:
         self._done("stop", path)
@@ -135,6 +149,14 @@ class Site:
         }
 
 
+def nth_path(path: str, attempt: int) -> str:
+    """Where a source records that is placed for the ``attempt``-th time: each time into another file."""
+    if attempt <= 1:
+        return path
+    suffix = suffix_of(path)
+    return f"{path.removesuffix(suffix)}-{attempt}{suffix}"
+
+
 def machine() -> str:
     """What tells this machine from others: two processes with the same can call each other by sockets."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -148,6 +170,10 @@ def _state_of(path: str, error: RecordkitError) -> str:
     if state == "absent":
         return "done" if Path(path).exists() else "absent"
     return "away"
+
+
+def _is_there(path: str) -> bool:
+    return _partial_bytes(path) is not None or Path(path).exists()
 
 
 def _partial_bytes(path: str) -> int | None:

@@ -28,7 +28,7 @@ from tests.fleet.driving import Here, lay_archive, until
 def client() -> Iterator[distributed.Client]:
     """Two workers in processes of their own."""
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as local,
         distributed.Client(local) as made,
     ):
         yield made

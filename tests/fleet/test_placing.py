@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from recordkit.fleet.placing import GONE_AFTER_S, Placed, Placing
+from recordkit.fleet.placed import Placed
+from recordkit.fleet.placing import GONE_AFTER_S, Placing
+from recordkit.fleet.site import nth_path
 
 ROOM = {"memory_bytes": 8 << 30, "descriptors": 1000, "free_bytes": 1 << 40}
 
@@ -51,6 +53,9 @@ class World:
             self.asked.append((address, path))
             recovered[path] = {"outcome": None if path in self.locked else "recovered", "bytes": 7}
         standings = {path: self.standing(machine, path) for path in asked.get("watch", ())}
+        for path in asked.get("seek", ()):
+            attempt = max((n for n in range(1, 9) if nth_path(path, n) in self.alive), default=1)
+            standings[path] = self.standing(machine, nth_path(path, attempt)) | {"attempt": attempt}
         room = {"machine": machine, **ROOM, **self.rooms.get(address, {})}
         return {"room": room, "standings": standings, "recovered": recovered}
 
@@ -128,6 +133,39 @@ def test_a_recording_of_an_earlier_call_is_found_again() -> None:
     run.steps(2)
     assert run.what("x") == ["found again", "recording"]
     assert run.site("x") == "b"
+
+
+def test_one_that_an_earlier_call_had_to_place_anew_is_found_in_its_newest_file() -> None:
+    run = Run(World({"a": "1", "b": "2"}, alive={"/cam/x.ts": None, "/cam/x-3.ts": "2"}), "x")
+    run.steps(2)
+    assert run.what("x") == ["found again", "recording"]
+    assert (run.site("x"), run.placing.sources[0].path) == ("b", "/cam/x-3.ts")
+
+
+def test_what_an_earlier_call_left_unfinished_is_recovered_and_its_source_placed_anew() -> None:
+    run = Run(World({"a": "1"}, alive={"/cam/x.ts": None}, size={"/cam/x.ts": 5}), "x")
+    run.steps(12)
+    assert run.what("x") == ["found again", "lost", "placed", "recording", "recovered"]
+    assert run.placing.sources[0].path == "/cam/x-2.ts"
+    assert run.world.asked == [("a", "/cam/x.ts")]
+
+
+def test_what_is_recorded_by_somebody_who_cannot_be_called_is_not_recorded_twice() -> None:
+    path = "/cam/x.ts"
+    run = Run(World({"a": "1"}, alive={path: "another machine"}, size={path: 5}), "x")
+    run.steps(30, path)
+    assert (run.what("x"), run.placing.sources[0].state) == (["found again"], "silent")
+    run.world.ended[path] = "done"
+    run.steps(2)
+    assert run.placing.has_ended
+
+
+def test_no_source_is_placed_into_the_file_of_another() -> None:
+    run = Run(World({"a": "1"}), "x", "x-2")
+    run.steps(2)
+    run.world.alive["/cam/x.ts"] = None
+    run.steps(3)
+    assert [one.path for one in run.placing.sources] == ["/cam/x-3.ts", "/cam/x-2.ts"]
 
 
 def test_a_machine_without_a_worker_is_gone_once_its_file_grows_no_more() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import recordkit as rk
-from recordkit.fleet import recording
-from recordkit.fleet.placing import Placed
+from recordkit.fleet import placing, recording
+from recordkit.fleet.placed import Placed
 from tests.fleet.driving import until
 
 SMALL = rk.Synthetic(width=64, height=48, fps=25, audio=False)
@@ -36,6 +36,40 @@ def test_all_are_recorded_and_one_that_is_killed_is_recovered_and_goes_on(
     assert sorted(events["what"]) == ["lost", "placed", "placed", "recording", "recording", "recovered"]
     assert events.loc[events["what"] == "recovered", "bytes"].item() > 0
     assert events["without_s"].max() > 0
+
+
+def test_a_second_call_finds_what_is_recorded_and_records_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_STEP_S", 0.05)
+    fleet = rk.record_all({"door": SMALL}, tmp_path / "{name}.ts", flush_interval=0.2)
+    until(lambda: fleet.figures["state"].tolist() == ["recording"])
+    os.kill(int(fleet.figures.loc["door", "process"]), signal.SIGKILL)
+    until(lambda: fleet.figures.loc["door", "path"].endswith("door-2.ts"))
+    until(lambda: fleet.figures.loc["door", "state"] == "recording")
+    with rk.record_all({"door": SMALL, "hall": SMALL}, tmp_path / "{name}.ts") as again:
+        until(lambda: again.figures["state"].tolist() == ["recording"] * 2)
+        assert again.figures.loc["door", "process"] == fleet.figures.loc["door", "process"]
+        assert again.events["what"].tolist().count("found again") == 1
+    until(lambda: fleet.figures["state"].tolist() == ["stopped"])
+    fleet.close()
+    assert sorted(one.name for one in tmp_path.glob("*.ts")) == ["door-2.ts", "door.ts", "hall.ts"]
+
+
+def test_what_a_program_that_is_gone_left_unfinished_is_recovered_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_STEP_S", 0.05)
+    monkeypatch.setattr(placing, "GONE_AFTER_S", 0.2)
+    killed = rk.start(SMALL, tmp_path / "door.ts", flush_interval=0.2)
+    killed.wait(1)
+    os.kill(killed.worker_pid, signal.SIGKILL)
+    until(lambda: killed.has_ended)
+    with rk.record_all({"door": SMALL}, tmp_path / "{name}.ts") as fleet:
+        until(lambda: fleet.figures["state"].tolist() == ["recording"])
+        until(lambda: "recovered" in fleet.events["what"].tolist())
+    assert sorted(one.name for one in tmp_path.glob("*.ts")) == ["door-2.ts", "door.ts"]
+    assert all(rk.verify(one).ok for one in tmp_path.glob("*.ts"))
 
 
 @pytest.mark.parametrize(
