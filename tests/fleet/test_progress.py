@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from rich.console import Console
 
 from recordkit.fleet import progress
 from recordkit.fleet.progress import Counting, Progress, showing, words
+from tests.fleet.driving import lay_archive
 
 
 class Clock:
@@ -93,6 +98,21 @@ def test_a_notebook_shows_one_line_that_changes(monkeypatch: pytest.MonkeyPatch)
     assert [one["text/plain"].split(",")[0] for one in shown] == ["<Verify>  1 file", "<Verify>  2 of 4 files"]
     assert '<progress max="4" value="2">' in shown[1]["text/html"]
     assert "&lt;Verify&gt;" in shown[1]["text/html"]
+
+
+def test_a_notebook_that_is_run_keeps_one_line_and_the_table(tmp_path: Path) -> None:
+    archive = lay_archive(tmp_path / "archive")
+    code = f"import recordkit as rk\nrk.verify_all({str(archive)!r}, jobs=1)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    # The kernel of this environment, whatever other ones are installed.
+    client = NotebookClient(notebook, timeout=120)
+    client.create_kernel_manager()
+    client.km.kernel_cmd = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    client.execute(cwd=str(Path(progress.__file__).parents[2]))
+    line, table = notebook.cells[0].outputs
+    assert line.data["text/plain"].startswith("Verify  4 of 4 files, 3 with problems, ")
+    assert '<progress max="4" value="4"></progress>' in line.data["text/html"]
+    assert 'class="dataframe"' in table.data["text/html"]
 
 
 def test_elsewhere_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
