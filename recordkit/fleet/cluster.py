@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -18,6 +19,8 @@ from .pace import Pace
 from .pool import TICK_S
 from .rows import DIED, Row, failed
 from .task import WAIT, Task, clear
+
+log = logging.getLogger("recordkit")
 
 _TOGETHER_S = 0.25
 _AHEAD = 2
@@ -52,6 +55,8 @@ class Cluster:
         # A client that was closed knows it no more.
         scheduler = getattr(client, "scheduler", None)
         self.name = str(getattr(scheduler, "address", None) or "the Dask client")
+        self._other = ""
+        """What is said beside each fault of a scheduler that has another Dask."""
 
     def rows(self, tasks: Iterator[Task | None]) -> Generator[Row | None]:
         """A row for each of ``tasks`` when it is done, None now and then. Ended early it cancels the others.
@@ -67,6 +72,7 @@ class Cluster:
     def check(self) -> int:
         """How many tasks may be with the scheduler at a time. Raises FleetError."""
         self.check_connection()
+        self._compare_versions()
         try:
             self._client.wait_for_workers(1, timeout=self._wait_s)
         except TimeoutError as error:
@@ -94,12 +100,26 @@ class Cluster:
         return _AHEAD * max(sum(threads.values()), 1)
 
     def asked(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - what ``ask`` returns
-        """What ``ask`` returns, which asks something of the client. Raises FleetError if nobody answers."""
+        """What ``ask`` returns, which asks something of the client. Raises FleetError without a sound answer."""
         closed = getattr(import_module("distributed.client"), "ClosedClientError", OSError)
         try:
             return ask()
         except (OSError, RuntimeError, CancelledError, closed) as error:
-            raise FleetError(self.name, f"the scheduler does not answer any more: {error}") from error
+            raise FleetError(self.name, f"the scheduler does not answer any more: {error}{self._other}") from error
+        except (AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+            if not self._other:
+                raise
+            words = f"the scheduler is not understood: {type(error).__name__}: {error}{self._other}"
+            raise FleetError(self.name, words) from error
+
+    def _compare_versions(self) -> None:
+        """Neighbouring versions of Dask understand each other, mostly: so it is told where that matters."""
+        here = import_module("distributed").__version__
+        told = self.asked(lambda: self._client.sync(self._client.scheduler.versions))
+        there = told.get("packages", {}).get("distributed")
+        if there != here:
+            self._other = f" (it has distributed {there}, and here is {here}: install the same version)"
+            log.warning("%s has distributed %s, and here is %s", self.name, there, here)
 
     def check_connection(self) -> None:
         """Raises FleetError if the scheduler is not there."""

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,12 +53,18 @@ class Fake:
 
     asynchronous = False
     status = "running"
-    scheduler = SimpleNamespace(address="tcp://127.0.0.1:1")
 
-    def __init__(self, versions: dict[str, object], status: str = "finished") -> None:
+    def __init__(
+        self, versions: dict[str, object], status: str = "finished", dask: str = distributed.__version__
+    ) -> None:
         self._versions, self._ends = versions, status
+        told = {"packages": {"distributed": dask}}
+        self.scheduler = SimpleNamespace(address="tcp://127.0.0.1:1", versions=lambda: told)
         self.cancelled: list[object] = []
         self.sent: list[int] = []
+
+    def sync(self, ask: Callable[[], object]) -> object:
+        return ask()
 
     def wait_for_workers(self, count: int, timeout: float) -> None:
         if not self._versions:
@@ -100,6 +106,63 @@ def test_workers_without_recordkit_or_with_another_are_told() -> None:
         rows(Fake(dict.fromkeys("abcde")))
     with pytest.raises(rk.FleetError, match="has recordkit"):
         run_at([Task("verify", "a")], "0.0.1")
+
+
+@pytest.mark.parametrize(("version", "words"), [(None, "has none"), ("0.0.1", r"has 0\.0\.1")])
+def test_real_workers_without_recordkit_or_with_another_are_told(
+    client: distributed.Client, tmp_path: Path, version: str | None, words: str
+) -> None:
+    def change(other: str | None) -> None:
+        import sys
+        from types import SimpleNamespace
+
+        sys.modules["recordkit.version"] = None if other is None else SimpleNamespace(__version__=other)  # type: ignore[assignment]
+
+    def change_back() -> None:
+        import sys
+
+        del sys.modules["recordkit.version"]
+
+    client.run(change, version)
+    try:
+        with pytest.raises(rk.FleetError, match=f"2 of 2 workers cannot work with.*{words}.*install that version"):
+            rk.verify_all(tmp_path, engine=client, progress=False)
+        with pytest.raises(rk.FleetError, match=words):
+            rk.record_all({"a": rk.Synthetic()}, tmp_path / "{name}.ts", engine=client)
+    finally:
+        client.run(change_back)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scheduler_of_another_version_is_told_beside_what_it_does(caplog: pytest.LogCaptureFixture) -> None:
+    versions: dict[str, object] = {"a": __version__}
+    here = distributed.__version__
+    assert len(rows(Fake(versions, dask="2024.8.0"))) == 3
+    assert f"tcp://127.0.0.1:1 has distributed 2024.8.0, and here is {here}" in caplog.text
+
+    def refuse(*_: object, **__: object) -> None:
+        raise TypeError("unexpected keyword")
+
+    client = Fake(versions, dask="2024.8.0")
+    client.run = refuse  # type: ignore[assignment, method-assign]
+    with pytest.raises(
+        rk.FleetError, match=r"not understood: TypeError: unexpected keyword \(it has .* 2024\.8\.0"
+    ):
+        rows(client)
+    same = Fake(versions)
+    same.run = refuse  # type: ignore[assignment, method-assign]
+    with pytest.raises(TypeError):
+        rows(same)
+
+
+def test_a_real_scheduler_that_is_gone_is_told(tmp_path: Path) -> None:
+    with (
+        distributed.LocalCluster(1, processes=False, dashboard_address=":0", silence_logs=50) as local,
+        distributed.Client(local) as client,
+    ):
+        local.close()
+        with pytest.raises(rk.FleetError, match="is the scheduler there"):
+            rk.verify_all(tmp_path, engine=client, progress=False)
 
 
 def test_a_worker_that_dies_while_it_is_asked_ends_nothing() -> None:

@@ -72,6 +72,21 @@ def test_a_file_that_grew_meanwhile_is_checked_in_one(tmp_path: Path, small: Non
     assert (row["ok"], row["frames"], made.are_waited_for) == (True, 25, False)
 
 
+@pytest.mark.parametrize("when", ["before a part", "before they are joined"])
+def test_a_file_that_vanishes_meanwhile_is_one_row(tmp_path: Path, small: None, when: str) -> None:
+    path = tmp_path / "a.ts"
+    path.write_bytes(media())
+    made, tasks = rows_of(path)
+    told = [made.whole(run(task)) for task in tasks[:-1]]
+    last = run(tasks[-1])
+    path.unlink()
+    if when == "before a part":
+        last = run(tasks[-1])
+    told += [made.whole(last), *(made.whole(run(join)) for join in made.due())]
+    (row,) = (one for one in told if one is not None)
+    assert (row["problem"], row["failed"], made.are_waited_for) == ("cannot be read", True, False)
+
+
 def test_what_cannot_be_checked_in_parts_is_one_task(tmp_path: Path, small: None) -> None:
     path = tmp_path / "a.ts"
     path.write_bytes(media())
