@@ -181,6 +181,8 @@ class Layer:
             return False
         for index in sorted(first):
             self._declare(first[index].format, first[index].unit)
+        heard = self._files.in_hand.packager.heard
+        self.tally.begin(min(heard(coded.unit) for coded in first.values()))
         return True
 
     def _declare(self, stream_format: StreamFormat, unit: AccessUnit) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..encode.streams import Streams
-from ..intake import Intake
+from ..intake import Intake, Newest
 from ..model import Received
 from ..telemetry.sampler import Standing
 from ..ticks import TICKS_PER_SECOND
@@ -55,14 +55,26 @@ class Ledger:
         return self._reached(self._pipeline.tally.newest_s)
 
     def _reached(self, laid_s: float) -> float:
-        newest, first_pts = self._intake.newest, self._pipeline.tally.first_pts
-        if newest is None:
-            return laid_s
-        shift = self._streams.timeline.shift(newest.stream) if first_pts is not None else None
-        first = newest.first if shift is None or first_pts is None else first_pts - shift
-        given_s = (newest.ticks - first) / TICKS_PER_SECOND
+        given_s = laid_s if self.newest is None else self.given_s(self.newest)
         # A damaged time, or one of a clock that counts anew, says nothing.
         return given_s if laid_s < given_s < laid_s + _LONGEST_UNDER_WAY_S else laid_s
+
+    @property
+    def newest(self) -> Newest | None:
+        """What was given last; None before the first."""
+        return self._intake.newest
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is known with what the recording begins: by then the places in it are."""
+        return self._pipeline.tally.first_pts is not None
+
+    def given_s(self, newest: Newest) -> float:
+        """When what was once given last begins, in seconds of media, as far as its own time can be believed."""
+        first_pts = self._pipeline.tally.first_pts
+        shift = self._streams.timeline.shift(newest.stream) if first_pts is not None else None
+        first = newest.first if shift is None or first_pts is None else first_pts - shift
+        return (newest.ticks - first) / TICKS_PER_SECOND
 
     @property
     def counters(self) -> Counters:

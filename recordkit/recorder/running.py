@@ -16,7 +16,7 @@ from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..encode.streams import Media, Streams
 from ..errors import AdmissionError, RecordkitError
 from ..intake import Intake
-from ..model import Codec, Event, EventKind, Field, FlushRecord
+from ..model import AccessUnit, Codec, Event, EventKind, Field, FlushRecord
 from ..settings import AudioSettings, RecordingSettings, VideoSettings
 from ..telemetry.instruments import Instruments
 from ..version import __version__
@@ -113,16 +113,13 @@ class RunningRecording(SegmentObserver):
             ),
             on_end=self._end,
             on_event=self.note,
-            on_laid=self.course.laid,
+            on_laid=self._laid,
             on_cut=self.course.go_on_in,
             cutting=self.course.cutting,
         )
         self.ledger = Ledger(self.intake, self.streams, self.files, self.pipeline, self.states)
         self.marks = Marks(
-            lambda: self.instruments,
-            lambda: self.ledger.newest_s,
-            is_known=lambda: self.intake.newest is not None,
-            is_live=lambda: self.ledger.received() is not None,
+            lambda: self.instruments, lambda: self.ledger, lambda: self.ledger.received() is not None
         )
         self._aftermath = Aftermath(self.final_output_path, settings, shared, self.note)
         alerts = settings.alerts
@@ -226,6 +223,10 @@ class RunningRecording(SegmentObserver):
     def is_recording(self) -> bool:
         """Whether nobody has stopped it, and nothing has ended it."""
         return self.states.state.is_recording
+
+    def _laid(self, file: Segment, unit: AccessUnit) -> None:
+        self.course.laid(file, unit)
+        self.marks.settle()
 
     def end(self, *, commit: bool) -> None:
         """Take nothing more and let what is queued go its way to the end; waits for nothing."""

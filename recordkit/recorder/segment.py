@@ -123,7 +123,8 @@ class Segment(Observer):
     def laid(self, unit: AccessUnit, laid: Laid) -> None:
         """A unit was laid into it."""
         if self.first_pts is None or unit.pts < self.first_pts:
-            self.first_pts = unit.pts
+            begins = self.packager.heard(unit)
+            self.first_pts = begins if self.first_pts is None else min(begins, self.first_pts)
         end = self.ends[unit.stream] = unit.pts + unit.duration
         if end > self.end_pts:
             self.end_pts = end

@@ -49,7 +49,7 @@ class Tally:
     @property
     def duration_s(self) -> float:
         """Seconds of media, from the first unit's beginning to the last one's end."""
-        return 0.0 if self.first_pts is None else (self.end_pts - self.first_pts) / TICKS_PER_SECOND
+        return 0.0 if self.first_pts is None else max(0.0, (self.end_pts - self.first_pts) / TICKS_PER_SECOND)
 
     @property
     def newest_s(self) -> float:
@@ -61,6 +61,10 @@ class Tally:
         """How long nothing came of the stream that was silent longest; 0 before the first unit and in a pause."""
         laid = () if self._is_paused else tuple(self._laid_s.values())
         return self._clock.monotonic() - min(laid) if laid else 0.0
+
+    def begin(self, ticks: int) -> None:
+        """Media is seen or heard from this tick on, unless a unit that is laid later begins before it."""
+        self.first_pts = ticks
 
     def add(
         self,

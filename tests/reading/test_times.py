@@ -99,20 +99,26 @@ def test_what_says_nothing_of_capture_is_told(video, tmp_path):
 @pytest.mark.parametrize("is_laid", [False, True])
 @pytest.mark.parametrize("suffix", [".ts", ".mp4"])
 def test_a_mark_is_at_the_frame_given_last_in_a_file_that_grows_and_when_it_is_finished(tmp_path, suffix, is_laid):
-    """Whether that was laid or waits. An MP4 hides the priming of its audio, which is longer than a frame here."""
-    path, marked = tmp_path / f"talk{suffix}", [9, 40, 71]
+    """Whether that was laid or waits, the first one, too.
+
+    An MP4 hides the priming of its audio, which is longer than a frame here; a transport stream begins with it.
+    """
+    path, marked = tmp_path / f"talk{suffix}", [0, 9, 40, 71]
     video = rk.VideoSettings(preset="ultrafast")
     with rk.Recorder(path, video=video) as recorder:
         for frame in rk.Synthetic(160, 120, fps=100, seconds=1, realtime=False).frames():
             recorder.write(frame)
             if isinstance(frame, av.VideoFrame) and frame.pts in marked:
-                if is_laid or frame.pts == marked[0]:  # how long the priming is shows with the first unit
+                if is_laid and frame.pts:  # else there would be no audio yet, which begins before the video
                     recorder.flush()
                 recorder.mark(str(frame.pts))
         recorder.flush()
         assert at_marks(path, marked) == marked
     assert at_marks(path, marked) == marked
     assert recorder.stop().duration_s == pytest.approx(rk.verify(path).duration_s, abs=0.03)
+    keyframes = recorder.events.query("kind == 'keyframe' and stream == 0")
+    with rk.open(path) as video:
+        assert keyframes["media_s"].iloc[0] == pytest.approx(video[0].media_s, abs=1e-4)
 
 
 def at_marks(path, marked):

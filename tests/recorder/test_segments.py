@@ -293,3 +293,13 @@ def test_laying_waits_for_no_commit(tmp_path):
 def test_a_pattern_that_tells_no_files_apart_is_refused(tmp_path, name, words):
     with pytest.raises(SettingsError, match=words):
         rk.Recorder(tmp_path / name, segments=rk.Segments(every=1))
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_each_file_lasts_as_long_as_players_say(tmp_path, suffix):
+    """An MP4 hides the priming of its audio, in the first file only: in the others nothing is hidden."""
+    source = Synthetic(width=64, height=48, fps=10, seconds=3, realtime=False)
+    recording = rk.record(source, tmp_path / f"{{number}}{suffix}", segments=rk.Segments(every=1), **QUICK)
+    for file in recording.segments:
+        with av.open(str(file.path)) as container:
+            assert file.duration_s == pytest.approx(container.duration / av.time_base, abs=1e-3), file
