@@ -19,7 +19,12 @@ OLD_LOG_SUFFIX = f"{LOG_SUFFIX}.old"
 TABLE_SUFFIX = ".frames"
 REJECTED_SUFFIX = ".rejected"
 PIN_SUFFIX = ".pinned"
-COMPANION_SUFFIXES = (LOG_SUFFIX, OLD_LOG_SUFFIX, TABLE_SUFFIX, REJECTED_SUFFIX, PIN_SUFFIX)
+MARKS_SUFFIX = ".marks.jsonl"
+"""Behind the whole name of a copy: its stem may be that of its original."""
+COMPANION_SUFFIXES = (
+    *(LOG_SUFFIX, OLD_LOG_SUFFIX, TABLE_SUFFIX, REJECTED_SUFFIX, PIN_SUFFIX),
+    *(suffix + MARKS_SUFFIX for suffix in (".ts", ".mp4")),
+)
 """What lies beside a recording and belongs to it, behind the stem of its name."""
 DELETED_SUFFIX = ".rk-deleted"
 """Behind the whole name of a recording whose deletion has begun."""

@@ -22,7 +22,7 @@ from ..values import PathLike
 from ..writer.whole import WholeFile
 from .clip import Plan
 from .laying import Laying
-from .marking import mark_at
+from .marking import carry_marks, mark_at
 from .sounding import sounding
 from .transport_units import NotSimpleError
 from .units import Source
@@ -76,7 +76,7 @@ def export(
 
     ``source`` is the path of a transport stream or an MP4, ours or not, a Recording or a Session; of one that is
     being written what is there by now. All units are copied as they are, and compared with the source once they
-    are written; only then the file gets its name. ``start`` and ``end`` cut a clip: seconds of media, or the
+    are written; only then the file gets its name. Marks come along. ``start`` and ``end`` cut a clip: seconds of media, or the
     name of a mark. It has all from the keyframe before ``start`` on, and an MP4 shows it exactly from ``start``
     to ``end``; a transport stream cannot say that, and begins with that keyframe. With ``exact`` the frames from
     ``start`` to the next keyframe are encoded anew.
@@ -138,16 +138,19 @@ def _copied(
             raise MediaError(f"{media.path.name} has nothing that goes into {path.name}")
         shown = units.shown if plan is None else (plan.begin, plan.end)
         begins, ends = shown or (laying.begins, laying.ends)
+        opens = laying.begins
         if plan is not None and given[1] is not None and laying.ends < ends - _NEARLY:
             raise SettingsError("end", given[1], f"{media.path.name} ends at {_ends(laying.ends - plan.zero)}")
-        if shown is not None:
-            laying.packager.show(begins + laying.shift, ends + laying.shift)
+        if shown is not None and laying.packager.show(begins + laying.shift, ends + laying.shift):
+            opens = begins
         laying.finish()
         laying.verify()
         file.commit()
     count = sum(map(len, laying.essences.values()))
     zero, encoded = (begins, 0) if plan is None else (plan.zero, plan.encoded)
     lasts = min(laying.ends, ends) - begins
+    ends_s = (min(laying.ends, ends) - opens) / TICKS_PER_SECOND
+    carry_marks(media.path, path, (zero - opens) / TICKS_PER_SECOND, ends_s)
     return Exported(path, file.size, count, encoded, (begins - zero) / TICKS_PER_SECOND, lasts / TICKS_PER_SECOND)
 
 

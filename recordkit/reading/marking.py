@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from ..model import Event, EventKind
-from ..telemetry.logfile import LONGEST_LINE_BYTES, log_path, parse_line
+from ..telemetry.logfile import LONGEST_LINE_BYTES, log_of, log_path, parse_line, write_log_of_copy
 from ..values import seconds
 
+_ROUNDED_S = 1e-4
 _TIME = seconds(0, 1e12, "give seconds of media, or the name of a mark")
 
 
@@ -37,7 +38,7 @@ class MarksRead:
     """The marks of the recording at ``path``; without a log there are none."""
 
     def __init__(self, path: Path) -> None:
-        self._path = log_path(path)
+        self._path = log_of(path)
         self._read = 0
         self._rest = b""
 
@@ -56,6 +57,21 @@ class MarksRead:
         self._rest = rest if len(rest) < LONGEST_LINE_BYTES else b""
         found = [mark_of(parse_line(line)) for line in lines if b'"mark"' in line]
         return [one for one in found if one is not None]
+
+
+def carry_marks(original: Path, copy: Path, moved_s: float, lasts_s: float) -> None:
+    """Note the marks of ``original`` that lie in ``copy``, where each is ``moved_s`` later (if negative, earlier)."""
+    known = MarksRead(original).more()
+    marks = [
+        Event(one.time_ns, max(0.0, at_s), EventKind.MARK, {"name": one.name, "media_s": max(0.0, at_s)})
+        for one in known
+        if -_ROUNDED_S <= (at_s := one.media_s + moved_s) < lasts_s
+    ]
+    usual = log_path(copy)
+    if len(marks) == len(known) and abs(moved_s) < _ROUNDED_S and usual == log_of(original):
+        return  # the log beside it tells them
+    if marks or usual.exists():
+        write_log_of_copy(copy, {"copy_of": str(original)}, marks)
 
 
 def mark_at(path: Path, name: str, value: object) -> float:

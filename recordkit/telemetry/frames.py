@@ -15,7 +15,7 @@ from ..values import PathLike
 from ..values import path as read_path
 from .alerts import Alert
 from .journal import Contents, in_order
-from .logfile import SCHEMA_VERSION, SUFFIX, log_path, read_log
+from .logfile import SCHEMA_VERSION, SUFFIX, log_of, read_log
 from .schema import RECORDS, Record, Schema
 from .summary import summarise
 from .words import count_text, json_text
@@ -255,11 +255,11 @@ def _times(nanoseconds: pd.Series[Any]) -> pd.Series[Any]:
 def read_flush_log(path: PathLike) -> Log:
     """The log of a recording, running, finished or crashed: the same that ``.flushes`` and the others returned.
 
-    ``path`` is the log's own, or the recording's (final or partial). Raises LogError if there
-    is no log, or the file is not a log of flushes.
+    ``path`` is the log's own, or the recording's (final or partial); that of an export has its marks alone. Raises
+    LogError if there is no log, or the file is not a log of flushes.
     """
     path = read_path("path", path)
-    header, records = read_log(log_path(path) if path.suffix in SUFFIXES else path)
+    header, records = read_log(log_of(path) if path.suffix in SUFFIXES else path)
     return Log(
         header,
         Contents(

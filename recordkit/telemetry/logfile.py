@@ -12,12 +12,12 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import LogError
-from ..names import LOG_SUFFIX, OLD_LOG_SUFFIX, stem_of
+from ..names import LOG_SUFFIX, MARKS_SUFFIX, OLD_LOG_SUFFIX, stem_of
 from ..system import FULL
 from .schema import RECORDS, TYPE_NAMES, Record, sane
 from .words import json_text
@@ -35,6 +35,35 @@ _MOST_UNWRITTEN_BYTES = 4 << 20
 def log_path(recording: Path) -> Path:
     """Where the log of ``recording`` (``talk.ts``, or its partial ``talk.recording.ts``) lies."""
     return recording.with_name(stem_of(recording.name) + SUFFIX)
+
+
+def log_of(recording: Path) -> Path:
+    """The log that tells of ``recording``: that of a copy, if one is there and is of this file, else ``log_path``."""
+    own = recording.with_name(recording.name + MARKS_SUFFIX)
+    try:
+        with os.fdopen(os.open(own, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            header = parse_line(file.readline(LONGEST_LINE_BYTES))
+        if isinstance(header, dict) and header.get("bytes") == recording.stat().st_size:
+            return own
+    except OSError:
+        pass
+    return log_path(recording)
+
+
+def write_log_of_copy(copy: Path, facts: Mapping[str, Any], records: Iterable[Record]) -> None:
+    """Write what is known of a finished ``copy`` beside it, in place of what another one of its name had.
+
+    If it cannot be written there is a warning: it harms no copy.
+    """
+    path = copy.with_name(copy.name + MARKS_SUFFIX)
+    header = {"recording": copy.name, "path": str(copy), "bytes": copy.stat().st_size, **facts}
+    lines = [_line({"type": "header", "schema_version": SCHEMA_VERSION, **header}), *map(record_line, records)]
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+            file.write(b"".join(lines))
+    except OSError as error:
+        log.warning("%s: the marks of the original are not kept: %s", path, error.strerror)
 
 
 class LogFile:

@@ -13,6 +13,7 @@ import recordkit as rk
 from recordkit.errors import MediaError
 from recordkit.reading.essence import Essence
 from recordkit.reading.marking import MarksRead
+from recordkit.sources.marks import read_frame_number
 from recordkit.writer.whole import SUFFIX, WholeFile
 from tests.judges import assert_decodes_in_silence, run
 from tests.media import coded_packets, make_clip
@@ -96,7 +97,8 @@ def test_every_unit_is_the_source_s(kind: str, suffix: str, tmp_path: Path, requ
     assert_decodes_in_silence(made.path)
     assert abs(made.duration_s - 4) < 0.1
     assert source.read_bytes() == before
-    assert names(tmp_path) == [made.path.name]
+    marks = [f"{made.path.name}.marks.jsonl"] if kind == "talk" else []
+    assert names(tmp_path) == [made.path.name, *marks]
 
 
 def test_ffmpeg_s_own_copy_has_the_same_hashes(talk: Path, tmp_path: Path) -> None:
@@ -155,6 +157,49 @@ def test_marks_are_times(talk: Path, tmp_path: Path) -> None:
         assert made.begins_s == pytest.approx(whole.at("here").media_s, abs=1e-4)
     assert at - 0.034 < made.begins_s <= at
     assert made.duration_s == pytest.approx(3.5 - made.begins_s, abs=1e-3)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("kind", [".ts", ".mp4"])
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_marks_come_along_and_are_at_the_same_frames(kind: str, suffix: str, exact: bool, tmp_path: Path) -> None:
+    path = tmp_path / f"talk{kind}"
+    with rk.Recorder(path, video=rk.VideoSettings(preset="ultrafast", keyframe_interval=1), sample_interval=0) as one:
+        for frame in rk.Synthetic(320, 180, fps=25, seconds=4, realtime=False).frames():
+            one.write(frame)
+            if isinstance(frame, av.VideoFrame) and frame.pts in (5, 40, 41, 60, 90):
+                one.mark(f"at {frame.pts}")
+    clip = tmp_path / f"talk.clip{suffix}"
+    rk.export(path, clip, start="at 41", end="at 90", exact=exact)
+    inside = ["at 41", "at 60"] if exact or suffix == ".mp4" else ["at 40", "at 41", "at 60"]
+    whole = tmp_path / f"whole{suffix}"
+    rk.export(path, whole)
+    for copy, expected in ((clip, inside), (whole, ["at 5", "at 40", "at 41", "at 60", "at 90"])):
+        with rk.open(copy) as video:
+            assert video.marks["name"].tolist() == expected
+            assert [read_frame_number(video.at(name).frame) for name in expected] == [int(one[3:]) for one in expected]
+            assert video.marks["media_s"].tolist() == pytest.approx(
+                [video.at(name).media_s for name in expected], abs=1e-3
+            )
+            assert (video.marks["time"].dt.tz_convert("UTC") <= rk.read_flush_log(path).events["time"].max()).all()
+        assert rk.read_flush_log(copy).summary() is not None
+
+
+def test_a_clip_beside_its_original_has_marks_of_its_own(talk: Path, tmp_path: Path) -> None:
+    for one in (talk, talk.with_name("talk.flushes.jsonl")):
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    copy = rk.export(tmp_path / "talk.ts", tmp_path / "talk.mp4").path
+    assert not list(tmp_path.glob("*.marks.jsonl"))  # the log that lies there tells of both
+    with rk.open(copy) as video:
+        assert len(video.marks) == 1
+    copy.unlink()
+    rk.export(tmp_path / "talk.ts", copy, end=1)
+    with rk.open(copy) as video:
+        assert len(video.marks) == 0
+    # Of another file that has its name since then it says nothing.
+    copy.write_bytes(rk.export(tmp_path / "talk.ts", tmp_path / "other.mp4").path.read_bytes())
+    with rk.open(copy) as video:
+        assert len(video.marks) == 1
 
 
 def test_the_audio_alone(talk: Path, film: Path, tmp_path: Path) -> None:
