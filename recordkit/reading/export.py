@@ -76,10 +76,10 @@ def export(
 
     ``source`` is the path of a transport stream or an MP4, ours or not, a Recording or a Session; of one that is
     being written what is there by now. All units are copied as they are, and compared with the source once they
-    are written; only then the file gets its name. Marks come along. ``start`` and ``end`` cut a clip: seconds of media, or the
-    name of a mark. It has all from the keyframe before ``start`` on, and an MP4 shows it exactly from ``start``
-    to ``end``; a transport stream cannot say that, and begins with that keyframe. With ``exact`` the frames from
-    ``start`` to the next keyframe are encoded anew.
+    are written; only then the file gets its name. Its marks come along. ``start`` and ``end`` cut a clip: seconds
+    of media, or the name of a mark. It has all from the keyframe before ``start`` on, and an MP4 shows it exactly
+    from ``start`` to ``end``; a transport stream cannot say that, and begins with that keyframe. With ``exact``
+    the frames from ``start`` to the next keyframe are encoded anew.
 
     Raises SourceError for a source that cannot be read, SettingsError for a clip that reaches beyond its end,
     MediaError for a coding that the container has no place for, and OutputNameError, OutputExistsError,

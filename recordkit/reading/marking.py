@@ -60,7 +60,7 @@ class MarksRead:
 
 
 def carry_marks(original: Path, copy: Path, moved_s: float, lasts_s: float) -> None:
-    """Note the marks of ``original`` that lie in ``copy``, where each is ``moved_s`` later (if negative, earlier)."""
+    """Note the marks of ``original`` that lie in ``copy``, each ``moved_s`` later (earlier if negative)."""
     known = MarksRead(original).more()
     marks = [
         Event(one.time_ns, max(0.0, at_s), EventKind.MARK, {"name": one.name, "media_s": max(0.0, at_s)})

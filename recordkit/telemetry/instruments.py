@@ -76,7 +76,7 @@ class Instruments:
         self._written_s = 0.0
         self._keep_log = True
         self._faults = 0
-        self._ended = threading.Event()
+        self._ended, self._called = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"recordkit-sample:{final_path.name}", daemon=True)
 
     def start(self, loop: asyncio.AbstractEventLoop | None, first_path: Path | None = None) -> None:
@@ -146,12 +146,21 @@ class Instruments:
             file.write()
 
     def event(self, kind: EventKind, **fields: Field) -> Event:
-        """Note that something happened."""
-        return self._journal.event(kind, **fields)
+        """Note that something happened; a mark is in the log file at once, if samples are taken."""
+        event = self._journal.event(kind, **fields)
+        self._tell_of(event)
+        return event
 
     def event_at(self, time_ns: int, elapsed_s: float, kind: EventKind, **fields: Field) -> Event:
         """Note now that something happened before, as of a reading of ``now``."""
-        return self._journal.event_at(time_ns, elapsed_s, kind, **fields)
+        event = self._journal.event_at(time_ns, elapsed_s, kind, **fields)
+        self._tell_of(event)
+        return event
+
+    def _tell_of(self, event: Event) -> None:
+        # Somebody may open the recording by it, or find it killed. Whoever makes a mark does not wait for the disk.
+        if event.kind is EventKind.MARK:
+            self._called.set()
 
     @property
     def now(self) -> tuple[int, float]:
@@ -165,6 +174,7 @@ class Instruments:
         """
         self._keep_log = keep_log
         self._ended.set()
+        self._called.set()
         if self._thread.ident is None:
             self._close_log()
 
@@ -190,9 +200,18 @@ class Instruments:
                 is_last = self._ended.is_set()
                 self._sample_safely()
                 if not is_last:
-                    self._clock.sleep(self._interval_s, self._ended)
+                    self._rest()
         finally:
             self._close_log()
+
+    def _rest(self) -> None:
+        """Until the next sample is due; what is called for meanwhile is written."""
+        due_s = self._clock.monotonic() + self._interval_s
+        while not self._ended.is_set() and (left_s := due_s - self._clock.monotonic()) > 0:
+            self._clock.sleep(left_s, self._called)
+            if self._called.is_set():
+                self._called.clear()
+                self._write()
 
     def _sample_safely(self) -> None:
         try:

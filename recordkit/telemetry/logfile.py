@@ -38,7 +38,7 @@ def log_path(recording: Path) -> Path:
 
 
 def log_of(recording: Path) -> Path:
-    """The log that tells of ``recording``: that of a copy, if one is there and is of this file, else ``log_path``."""
+    """The log that tells of ``recording``: a copy's own, if there is one of this very file, else ``log_path``."""
     own = recording.with_name(recording.name + MARKS_SUFFIX)
     try:
         with os.fdopen(os.open(own, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:

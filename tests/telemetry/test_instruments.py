@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import time
 from contextlib import suppress
 from dataclasses import fields
 
@@ -134,6 +135,19 @@ def test_while_it_is_recorded_the_log_ends_with_the_last_flush(tmp_path, frames)
         log = read_flush_log(one.temp_output_path)
         assert_frame_equal(log.flushes, one.flushes)
         assert log.attrs == one.log.attrs
+
+
+def test_a_mark_is_in_the_log_before_the_next_flush(tmp_path, frames):
+    with recorder(tmp_path, flush_interval=3600.0, sample_interval=60.0) as one:
+        for frame in frames:
+            one.write(frame)
+        one.flush()
+        one.mark("here")
+        begun = time.monotonic()
+        while b'"here"' not in (tmp_path / LOG).read_bytes():
+            assert time.monotonic() - begun < GUARD_S
+            time.sleep(0.002)
+        assert len(one.flushes) == 1
 
 
 def test_a_new_size_is_an_event(tmp_path, pictures):
