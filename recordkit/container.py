@@ -89,6 +89,9 @@ class Packager(Protocol):
     def begin_at(self, ticks: int) -> None:
         """Nothing that is laid is shown or heard before this time, which may be before the first unit's."""
 
+    def decode_from(self, ticks: int) -> None:
+        """No unit that is laid is decoded before this time: nothing has to be kept free for one."""
+
     def heard(self, unit: AccessUnit) -> int:
         """When a stream that begins with ``unit`` is first seen or heard: behind its priming, if that is hidden."""
 

@@ -37,7 +37,10 @@ MOST_STREAMS = 32
 CARRIED = frozenset(Codec) - {Codec.PCM}
 _NO_CUTS: tuple[Cut, ...] = ()
 _MARGIN = MOVIE_RATE // 2
-"""Where the first unit's time is put. tfdt has no sign: other streams may begin so much earlier."""
+"""Where the first unit's time is put. tfdt has no sign: other streams may begin so much earlier.
+
+It counts as part of the duration in FFmpeg's programs, until the file is finished; see ``decode_from``.
+"""
 
 _MOOF, _MDAT = int.from_bytes(b"moof"), int.from_bytes(b"mdat")
 # moof, mfhd, traf, tfhd with default-base-is-moof, tfdt version 1, then trun and mdat.
@@ -84,6 +87,7 @@ class Packager:
         self._laid_bytes = 0
         self._number = 0
         self._given_origin = origin
+        self._least_dts: int | None = None
         self._shift = 0
         self._origin = 0
         self._plan: _Plan | None = None
@@ -136,6 +140,10 @@ class Packager:
     def begin_at(self, ticks: int) -> None:
         """Show this tick at 0, in place of the first unit's."""
         self._given_origin = ticks
+
+    def decode_from(self, ticks: int) -> None:
+        """No unit that is laid is decoded before this tick; what is nevertheless lies right only in the finish."""
+        self._least_dts = ticks
 
     def lend(self, rows: NDArray[np.uint8]) -> Memory:
         """Memory to lay into: a packet is a byte here."""
@@ -221,9 +229,11 @@ class Packager:
 
     def _begun(self, unit: AccessUnit) -> tuple[int, int]:
         """How far ticks are shifted in a file that begins with ``unit``, and which tick is then shown first."""
+        shown, first = self.heard(unit), unit.dts
         if self._given_origin is not None:
-            return _MARGIN - self._given_origin, _MARGIN
-        return _MARGIN - unit.dts, self.heard(unit) + _MARGIN - unit.dts
+            shown = first = self._given_origin
+        shift = _MARGIN - first if self._least_dts is None else -self._least_dts
+        return shift, shown + shift
 
     def heard(self, unit: AccessUnit) -> int:
         """The tick at which the first of a stream's units is seen or heard: behind its priming."""

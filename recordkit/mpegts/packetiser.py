@@ -126,6 +126,9 @@ class Packetiser:
     def begin_at(self, ticks: int) -> None:
         """A transport stream begins with whatever comes first."""
 
+    def decode_from(self, ticks: int) -> None:
+        """Its times are those of the units."""
+
     def heard(self, unit: AccessUnit) -> int:
         """A transport stream hides nothing."""
         return unit.pts

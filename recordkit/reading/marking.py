@@ -43,7 +43,7 @@ class MarksRead:
         self._rest = b""
 
     def more(self) -> list[Mark]:
-        """Those that were added since the last call."""
+        """Those that were added since the last call, in the order of their places."""
         try:
             if self._path.stat().st_size <= self._read:
                 return []
@@ -56,7 +56,8 @@ class MarksRead:
         *lines, rest = (self._rest + data).split(b"\n")
         self._rest = rest if len(rest) < LONGEST_LINE_BYTES else b""
         found = [mark_of(parse_line(line)) for line in lines if b'"mark"' in line]
-        return [one for one in found if one is not None]
+        # One whose place was not known at first is noted behind those that were made later.
+        return sorted((one for one in found if one is not None), key=lambda one: one.media_s)
 
 
 def carry_marks(original: Path, copy: Path, moved_s: float, lasts_s: float) -> None:
@@ -68,7 +69,8 @@ def carry_marks(original: Path, copy: Path, moved_s: float, lasts_s: float) -> N
         if -_ROUNDED_S <= (at_s := one.media_s + moved_s) < lasts_s
     ]
     usual = log_path(copy)
-    if len(marks) == len(known) and abs(moved_s) < _ROUNDED_S and usual == log_of(original):
+    is_told = not known or (len(marks) == len(known) and abs(moved_s) < _ROUNDED_S)
+    if is_told and usual == log_of(original):
         return  # the log beside it tells them
     if marks or usual.exists():
         write_log_of_copy(copy, {"copy_of": str(original)}, marks)

@@ -181,8 +181,10 @@ class Layer:
             return False
         for index in sorted(first):
             self._declare(first[index].format, first[index].unit)
-        heard = self._files.in_hand.packager.heard
-        self.tally.begin(min(heard(coded.unit) for coded in first.values()))
+        packager, units = self._files.in_hand.packager, [coded.unit for coded in first.values()]
+        self.tally.begin(min(map(packager.heard, units)))
+        if self._opening.has_all(first):
+            packager.decode_from(min(unit.dts for unit in units))
         return True
 
     def _declare(self, stream_format: StreamFormat, unit: AccessUnit) -> None:

@@ -22,7 +22,7 @@ class Opening:
 
     def __init__(self, expected: set[int], intake: Intake[Any], clock: Clock) -> None:
         self.is_over = False
-        self._expected = expected
+        self._expected = self._every = frozenset(expected)
         self._intake = intake
         self._clock = clock
         self._first_s: float | None = None
@@ -42,10 +42,14 @@ class Opening:
         self.is_over = self._expected.issubset(known) or self.left_s <= 0
         return self.is_over
 
+    def has_all(self, known: Collection[int]) -> bool:
+        """Whether the streams of ``known`` are all that are expected."""
+        return self._every.issubset(known)
+
     def hurry(self) -> None:
         """What is waited for is not in the queue: half a second it is."""
         self._longest_busy_s = LONGEST_HOLD_S
 
     def cut_short(self) -> None:
         """Wait for no stream any longer."""
-        self._expected = set()
+        self._expected = frozenset()

@@ -110,7 +110,9 @@ class Segment(Observer):
         """All streams of the file before go on in this one, which ``first`` is about to be laid into."""
         # What goes on earlier than that, since it comes later, is to be heard as well.
         ends = [end for end in before.ends.values() if first.pts - _LONGEST_LAG < end]
-        self.go_on(before.packager.order, before.formats, min([first.pts, *ends]))
+        begins = min([first.pts, *ends])
+        self.packager.decode_from(min(first.dts, begins))
+        self.go_on(before.packager.order, before.formats, begins)
 
     def go_on(self, order: tuple[int, ...], formats: Mapping[int, StreamFormat], begins: int) -> None:
         """Streams that began in another file go on in this one, none of them before the tick ``begins``."""

@@ -65,6 +65,9 @@ class SoundPackager:
     def begin_at(self, ticks: int) -> None:
         """There are no times."""
 
+    def decode_from(self, ticks: int) -> None:
+        """There are no times."""
+
     def heard(self, unit: AccessUnit) -> int:
         """There is nothing to hide it by."""
         return unit.pts

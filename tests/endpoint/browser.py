@@ -64,9 +64,11 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
 
 
 @contextmanager
-def publishing(browser: Browser, served: Served, query: str) -> Iterator[Page]:
-    """The endpoint's own page, publishing; ``query`` fills in its form."""
+def publishing(browser: Browser, served: Served, query: str, script: str | None = None) -> Iterator[Page]:
+    """The endpoint's own page, publishing; ``query`` fills in its form, ``script`` runs in it before all else."""
     page = browser.new_page()
+    if script is not None:
+        page.add_init_script(script)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)

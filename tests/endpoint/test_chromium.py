@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from recordkit.reading.opening import open as open_video
+from recordkit.sources.marks import Box, layout, read_frame_number
 from recordkit.telemetry.frames import read_flush_log
 from recordkit.verification.verify import Verification, verify
 from tests.judges import (
@@ -33,6 +36,34 @@ SCALE = """async (scale) => {
 REFUSE = """() => {
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));
 }"""
+# Instead of a camera: a canvas, whose frames carry their numbers as the synthetic source's do (see ``encode_number``).
+CLOCKED = """(() => {
+    window.drawn = [];
+    navigator.mediaDevices.getUserMedia = async () => {
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [640, 360];
+        document.body.append(canvas);
+        const context = canvas.getContext('2d');
+        const stream = canvas.captureStream(0);
+        const draw = () => {
+            const number = drawn.length;
+            let crc = 0xFFFF;
+            for (let bit = 31; bit >= 0; bit -= 1) {
+                const carry = (crc >>> 15 ^ number >>> bit) & 1;
+                crc = (crc << 1 ^ carry * 0x1021) & 0xFFFF;
+            }
+            CELLS.forEach(([left, top, width, height], place) => {
+                const bit = place < 32 ? number >>> 31 - place & 1 : crc >>> 47 - place & 1;
+                context.fillStyle = bit ? '#fff' : '#000';
+                context.fillRect(left, top, width, height);
+            });
+            drawn.push(performance.timeOrigin + performance.now());
+            stream.getVideoTracks()[0].requestFrame();
+        };
+        setInterval(() => requestAnimationFrame(draw), 40);
+        return stream;
+    };
+})()"""
 COUNT = """async () => {
     const reports = [...(await sender.getStats()).values()];
     return reports.find((one) => one.type === 'outbound-rtp').framesSent;
@@ -56,6 +87,11 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.05)
+
+
+def pixels(cell: Box) -> list[int]:
+    rows, columns = cell.pixels()
+    return [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
 
 
 def until_sent(page: Page, count: int) -> None:
@@ -115,6 +151,30 @@ def test_h264_is_kept_as_it_comes_with_its_size_changes(browser: Browser, served
     assert ("h264", sent) in frame_counts(found.path)
     assert_nothing_was_lost(found.path)
     assert_dated_by_the_sender(found.path)
+
+
+def test_each_frame_was_taken_when_the_page_drew_it_within_the_error_that_is_stated(
+    browser: Browser, served: Served
+) -> None:
+    """The page draws numbered frames, and notes the time of each by the clock of this machine."""
+    script = CLOCKED.replace("CELLS", json.dumps([pixels(cell) for cell in layout(640, 360)[0]]))
+    with publishing(browser, served, "stream=clocked&size=360", script) as page:
+        page.evaluate(FIND_SENDER)
+        until_sent(page, 150)
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("The recording is saved").wait_for(timeout=GUARD_MS)
+        drawn_ms = page.evaluate("() => drawn")
+    errors_s, stated_s = [], []
+    with open_video(served.folder / "clocked-1.ts") as video:
+        assert set(video.frames["captured_by"]) == {"abs-capture-time"}
+        for frame, row in zip(video, video.frames.itertuples(), strict=True):
+            number = read_frame_number(frame.frame)
+            assert number is not None
+            errors_s.append(row.captured.value / 1e9 - drawn_ms[number] / 1e3)
+            stated_s.append(row.captured_error_s)
+    assert len(errors_s) > 100
+    assert abs(median(errors_s)) < 0.01
+    assert all(abs(error) <= stated for error, stated in zip(errors_s, stated_s, strict=True)), errors_s
 
 
 def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:

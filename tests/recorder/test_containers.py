@@ -130,3 +130,13 @@ def test_names(suffix):
         assert stem_of(name) == "a.b"
     assert suffix_of(f"talk{suffix}") == suffix
     assert suffix_of("talk.mkv") == ""
+
+
+def test_nothing_is_kept_free_in_fragments_for_what_cannot_come(tmp_path):
+    """Before the first unit, where all streams are there: FFmpeg counts it as part of the duration."""
+    path = tmp_path / "talk.mp4"
+    with rk.Recorder(path, finish="fragmented", sample_interval=0) as recorder:
+        for frame in rk.Synthetic(64, 48, fps=10, seconds=2, realtime=False).frames():
+            recorder.write(frame)
+    with av.open(str(path)) as container:
+        assert container.duration / av.time_base == pytest.approx(2, abs=0.05)
