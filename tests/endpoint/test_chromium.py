@@ -36,7 +36,7 @@ SCALE = """async (scale) => {
 REFUSE = """() => {
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'));
 }"""
-# Instead of a camera: a canvas, whose frames carry their numbers as the synthetic source's do (see ``encode_number``).
+# Instead of a camera: a canvas, whose frames carry numbers as those of the synthetic source do (``encode_number``).
 CLOCKED = """(() => {
     window.drawn = [];
     navigator.mediaDevices.getUserMedia = async () => {
