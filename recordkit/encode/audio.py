@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from fractions import Fraction
 
 import av
-import numpy as np
 from av.audio.frame import AudioFrame
 
-from ..bitstream.audio import (
-    AAC_SAMPLES,
-    OPUS_RATE,
-    parse_audio_specific_config,
-)
+from ..bitstream.audio import OPUS_RATE
 from ..errors import MediaError
-from ..model import AccessUnit, Codec, StreamFormat
 from ..settings import AudioSettings
 from ..ticks import TICKS_PER_SECOND, to_ticks
-from .coded import Coded, CodedPacket
+from .blocks import BlockEncoder
+from .coded import Coded
 from .coders import CODERS
-from .layouts import CodedLayout, coded_layout
-from .resampling import Resampler, Samples, widened
-
-log = logging.getLogger("recordkit")
+from .layouts import coded_layout
+from .resampling import Resampler
 
 LONGEST_SILENCE_S = 60
 """A longer gap is marked even where silence was asked for: an hour of it helps nobody."""
@@ -55,24 +47,14 @@ class AudioEncoder:
         self._on_altered = on_altered
         self._settings = settings
         self._coder = CODERS[settings.codec]
-        self._is_opus = self._coder.codec is Codec.OPUS
         self._stream = stream
-        self._context: av.AudioCodecContext | None = None
-        self._format: StreamFormat | None = None
+        self._blocks: BlockEncoder | None = None
         self._rate = 0
-        self._block = AAC_SAMPLES
-        self._layout = CodedLayout("stereo", 2)
         self._resampler: Resampler | None = None
         self._input: tuple[str, str, int] | None = None
         self._anchor = 0  # ticks at which sample 0 stands
         self._received = 0  # samples taken in since the anchor, gaps included
-        self._position = 0  # where the next block to be encoded stands, in samples
-        self._begin: int | None = None  # what stands before this was encoded by the encoder before
-        self._blocks: list[Samples] = []
-        self._waiting = 0
-        self._discontinuity = False
         self._cutting = False
-        self._end: int | None = None  # the sample behind the last one, once there is a last one
         self._rests = False
         self.leaves_gap = False
         self._filled = 0  # samples of silence since the last frame that was given
@@ -95,41 +77,34 @@ class AudioEncoder:
         """
         longest = LONGEST_SILENCE_S * self._rate - self._filled
         samples = min((until - self._anchor) * self._rate // TICKS_PER_SECOND - self._received, longest)
-        if self._context is None or self._rests or self._settings.gaps != "silence" or samples <= 0:
+        if self._blocks is None or self._rests or self._settings.gaps != "silence" or samples <= 0:
             return []
         try:
-            self._break_off()
-            self._lay_silence(samples)
-            return self._drain()
+            self._break_off(self._blocks)
+            self._lay_silence(self._blocks, samples)
+            return self._blocks.drain()
         except av.FFmpegError as error:
             raise MediaError(f"silence could not be encoded: {error}", self._stream) from error
 
     @property
     def end(self) -> int | None:
         """Up to where there is audio, in ticks; None before the first."""
-        return None if self._context is None else self._anchor + to_ticks(self._received, Fraction(1, self._rate))
+        return None if self._blocks is None else self._anchor + to_ticks(self._received, Fraction(1, self._rate))
 
     def rest(self) -> list[Coded]:
         """Let out what is held, as nothing is given for long; the next frame starts a new encoder.
 
         Raises MediaError if that cannot be encoded.
         """
-        if self._context is None or self._rests:
+        if self._blocks is None or self._rests:
             return []
         self._rests = True
         try:
-            self._break_off()
-            self._received += -self._waiting % self._block
-            coded = self._drain()
-            if self._waiting:
-                coded += self._pad_block()
-            coded += self._units(self._context.encode(None))
-            # What an AAC encoder puts first is a whole block, which is there already.
-            self._begin = None if self._is_opus else self._position
-            self._open(self._layout)
+            self._break_off(self._blocks)
+            coded, added = self._blocks.let_out()
         except av.FFmpegError as error:
             raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
-        self._discontinuity = True
+        self._received += added
         return coded
 
     def encode(
@@ -151,17 +126,18 @@ class AudioEncoder:
         try:
             coded: list[Coded] = []
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if kind != self._input:
-                coded = self._follow(frame, ticks or 0)
-                self._resampler = Resampler(self._layout.name, self._rate)
+            blocks = self._blocks
+            if blocks is None or kind != self._input:
+                blocks, coded = self._follow(frame, ticks or 0)
+                self._resampler = Resampler(blocks.layout.name, self._rate)
                 self._input = kind
-            self._discontinuity |= discontinuity
+            blocks.discontinuity |= discontinuity
             cut = 0
             if ticks is not None:
                 away = round(Fraction((ticks - self._anchor) * self._rate, TICKS_PER_SECOND)) - self._received
                 tolerance = 0.0 if exact else self._settings.gap_tolerance * self._rate
                 if away > tolerance:
-                    coded += self._gap(away, is_pause=is_pause)
+                    coded += self._gap(blocks, away, is_pause=is_pause)
                 elif self._filled:
                     self._end_gap(is_pause=is_pause)
                     cut = max(0, min(-away, round(frame.samples * self._rate / frame.sample_rate)))
@@ -173,113 +149,63 @@ class AudioEncoder:
             sound = self._resampler.put(frame) if self._resampler is not None else []
             self._received += round(frame.samples * self._rate / frame.sample_rate) - cut
             self.cut_samples += cut
-            self._take(sound, skip=cut)
-            return coded + self._drain()
+            blocks.put(sound, skip=cut)
+            return coded + blocks.drain()
         except av.FFmpegError as error:
             raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
 
     def flush(self) -> list[Coded]:
         """Encode what is left, filled up with silence to a whole access unit."""
-        if self._context is None:
+        if self._blocks is None:
             return []
         try:
-            self._take_rest()
+            self._take_rest(self._blocks)
             self._input = None
             if self._filled:
                 self._end_gap()
-            coded = self._drain()
-            self._end = self._position + self._waiting
-            if self._waiting:
-                coded += self._pad_block()
-            return coded + self._units(self._context.encode(None))
+            return self._blocks.finish()
         except av.FFmpegError as error:
             raise MediaError(f"audio could not be encoded: {error}", self._stream) from error
 
-    def _follow(self, frame: AudioFrame, ticks: int) -> list[Coded]:
+    def _follow(self, frame: AudioFrame, ticks: int) -> tuple[BlockEncoder, list[Coded]]:
         """Make ready for frames like ``frame``, of another kind than those before; the first is at ``ticks``."""
         layout = coded_layout(frame.layout, asked=self._settings.channels, most=self._coder.channels)
         if layout.is_mixed and self._on_altered is not None:
             source = f"{frame.layout.nb_channels} channels ({frame.layout.name})"
             self._on_altered(f"its {source} are mixed to {layout.name}: {self._settings.codec} is given no more")
-        if self._context is None:
+        if self._blocks is None:
             rate = self._settings.sample_rate or frame.sample_rate
-            self._rate = rate if not self._coder.rates or rate in self._coder.rates else OPUS_RATE
-            self._block = self._coder.block
-            self._anchor = ticks
-            self._open(layout)
-            return []
-        self._take_rest()
-        if layout.channels <= self._layout.channels or not self._coder.widens:
-            return []
-        log.info("Stream %d: its audio goes on in %s, after %s", self._stream, layout.name, self._layout.name)
-        coded = self._drain()
-        last = self._units(self._context.encode(None))
-        # Two encoders overlap by what the new one puts first. Of AAC that is a whole block, so the old one's
-        # last is the one to keep; of Opus it is less than what would have to be left out of the new one.
-        coded += [] if self._is_opus else last
-        self._begin = None if self._is_opus else self._position
-        self._blocks = [widened(block, self._layout.name, layout.name, self._rate) for block in self._blocks]
-        self._open(layout)
-        return coded
+            rate = rate if not self._coder.rates or rate in self._coder.rates else OPUS_RATE
+            self._blocks = BlockEncoder(self._settings, self._stream, rate, ticks, layout)
+            self._rate, self._anchor = rate, ticks
+            return self._blocks, []
+        self._take_rest(self._blocks)
+        if layout.channels <= self._blocks.layout.channels or not self._coder.widens:
+            return self._blocks, []
+        return self._blocks, self._blocks.widen(layout)
 
-    def _open(self, layout: CodedLayout) -> None:
-        self._layout = layout
-        context = self._coder.open(self._rate, layout, self._settings.bit_rate)
-        config = context.extradata or b""
-        is_aac = self._coder.codec is Codec.AAC
-        if is_aac and parse_audio_specific_config(config) is None:
-            raise MediaError("the AAC encoder gave no configuration", self._stream)
-        self._context = context
-        language = self._settings.language
-        # libavcodec's AAC encoder begins a block early; of Opus the packager knows.
-        primed = AAC_SAMPLES if is_aac else 0
-        self._format = StreamFormat(
-            self._coder.codec,
-            sample_rate=self._rate,
-            channels=layout.channels,
-            language=language,
-            config=config,
-            priming=primed,
-        )
-
-    def _take_rest(self) -> None:
+    def _take_rest(self, blocks: BlockEncoder) -> None:
         """Take out of the resampler what it holds; it is of no more use then."""
         if self._resampler is not None:
-            self._take(self._resampler.end())
+            blocks.put(self._resampler.end())
             self._resampler = None
 
-    def _take(self, sound: list[Samples], skip: int = 0) -> None:
-        for piece in sound:
-            rest = piece[:, skip:]
-            skip -= piece.shape[1] - rest.shape[1]
-            if rest.shape[1]:
-                self._blocks.append(rest)
-                self._waiting += rest.shape[1]
-
-    def _gap(self, samples: int, *, is_pause: bool) -> list[Coded]:
+    def _gap(self, blocks: BlockEncoder, samples: int, *, is_pause: bool) -> list[Coded]:
         """Bridge ``samples`` missing samples by silence, or step over them."""
-        self._break_off()
+        self._break_off(blocks)
         whole = self._filled + samples
         if self._settings.gaps == "silence" and whole <= LONGEST_SILENCE_S * self._rate and not self.leaves_gap:
-            self._lay_silence(samples)
+            self._lay_silence(blocks, samples)
             self._end_gap(is_pause=is_pause)
-            return self._drain()
+            return blocks.drain()
         self._received += samples
         self._filled = 0
         self._run = self._received
         self._count_gap(whole, is_filled=False)
-        coded = self._drain()
-        begun = self._waiting
-        if begun:
-            coded += self._pad_block()
-            # What the padding has covered is no longer missing.
-            samples = max(0, samples - (self._block - begun))
-        self._position += samples
-        self._discontinuity = True
-        return coded
+        return blocks.step(samples)
 
-    def _lay_silence(self, samples: int) -> None:
-        self._take([np.zeros((self._layout.channels, samples), np.float32)])
+    def _lay_silence(self, blocks: BlockEncoder, samples: int) -> None:
+        blocks.put_silence(samples)
         self._received += samples
         self._filled += samples
 
@@ -294,65 +220,8 @@ class AudioEncoder:
         if self._on_gap is not None:
             self._on_gap(self._stream, samples / self._rate, is_filled)
 
-    def _break_off(self) -> None:
+    def _break_off(self, blocks: BlockEncoder) -> None:
         """Take out of the resampler what it holds."""
-        self._take_rest()
+        self._take_rest(blocks)
         if self._input is not None:
-            self._resampler = Resampler(self._layout.name, self._rate)
-
-    def _pad_block(self) -> list[Coded]:
-        self._take([np.zeros((self._layout.channels, self._block - self._waiting), np.float32)])
-        return self._drain()
-
-    def _drain(self) -> list[Coded]:
-        """Encode the whole blocks that wait: 1024 samples of AAC, 20 ms of Opus."""
-        if self._waiting < self._block or self._context is None:
-            return []
-        sound = np.concatenate(self._blocks, axis=1)
-        coded = []
-        whole = sound.shape[1] // self._block * self._block
-        for at in range(0, whole, self._block):
-            block = np.ascontiguousarray(sound[:, at : at + self._block])
-            frame = self._coder.frame(block, self._rate, self._layout, self._position)
-            self._position += self._block
-            coded += self._units(self._context.encode(frame))
-        self._blocks = [sound[:, whole:]] if whole < sound.shape[1] else []
-        self._waiting = sound.shape[1] - whole
-        return coded
-
-    def _units(self, packets: list[CodedPacket]) -> list[Coded]:
-        coded = []
-        for packet in packets:
-            if packet.pts is None or self._format is None:
-                continue
-            if self._begin is not None and packet.pts < self._begin:
-                continue
-            base = Fraction(1, self._rate)
-            time = to_ticks(packet.pts, base)
-            start_trim, end_trim = self._trims(packet.pts)
-            if end_trim >= self._block:
-                continue
-            unit = AccessUnit(
-                stream=self._stream,
-                pts=self._anchor + time,
-                dts=self._anchor + time,
-                data=bytes(packet),
-                discontinuity=self._discontinuity,
-                duration=to_ticks(packet.pts + self._block, base) - time,
-                start_trim=start_trim,
-                end_trim=end_trim,
-            )
-            self._discontinuity = False
-            coded.append(Coded(self._format, unit))
-        return coded
-
-    def _trims(self, begin: int) -> tuple[int, int]:
-        """The samples of the block at ``begin`` that are not heard; Opus alone has a place for them.
-
-        The coder's own come first (pre-skip, RFC 7845, 4.2), silence that fills the last block up comes last.
-        """
-        if not self._is_opus:
-            return 0, 0
-        start_trim = max(0, -begin)
-        end_trim = max(0, begin + self._block - self._end) if self._end is not None else 0
-        return start_trim, end_trim
+            self._resampler = Resampler(blocks.layout.name, self._rate)
