@@ -171,7 +171,7 @@ def test_what_lies_in_the_socket_when_the_endpoint_is_stopped_is_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Media is read a little later than it comes: here so late that nobody would read it any more."""
-    for name in ("PATIENCE_S", "_LITTLE_PATIENCE_S"):
+    for name in ("PATIENCE_S", "LOSSY_PATIENCE_S", "_LITTLE_PATIENCE_S"):
         monkeypatch.setattr(direct, name, GUARD_S)
     monkeypatch.setattr(drain, "_BURST_BYTES", 1)
 

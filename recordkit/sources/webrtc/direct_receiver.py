@@ -23,6 +23,8 @@ _ACTIVE_S = 0.5
 _GROUP = 5 * (1 << 18) // 1000
 """Packets sent within 5 ms are one group to the bandwidth estimator; abs-send-time counts 2^18 in a second."""
 _SEND_TIMES = 1 << 24
+STEADY_S = 10.0
+"""A network that has lost nothing for so long is not about to."""
 
 
 class Route:
@@ -77,6 +79,7 @@ class DirectReceiver:
         self._stand_in = stand_in
         self._waiting: list[MediaPacket] = []
         self._taken_s = 0.0  # when the first of them was taken
+        self._missed_s = stand_in.clock.monotonic()  # when a packet was missed last; at first nothing is known
         self._sending: set[asyncio.Future[None]] = set()
         self._group: tuple[int, int, int] | None = None  # the first send time, the source, the bytes
         self._group_end = (0, 0)  # the last send time, and when that came in ms
@@ -94,6 +97,11 @@ class DirectReceiver:
         """Whether no packet is missed that may come any moment."""
         nack = self.parts.nack
         return nack is None or not nack.missing
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether no packet has been missed for ``STEADY_S``."""
+        return self.parts.nack is None or self._stand_in.clock.monotonic() - self._missed_s >= STEADY_S
 
     def route(self, ssrc: int, payload_type: int, numbers: Numbers) -> Route | None:
         """That of a source whose first packet aiortc has handled; None if it would throw them away."""
@@ -129,6 +137,7 @@ class DirectReceiver:
             if sequence == (nack.max_seq or 0) + 1 and not nack.missing:
                 nack.max_seq = sequence
             elif nack.add(_Numbered(sequence)):
+                self._missed_s = self._stand_in.clock.monotonic()
                 self._send(parts.send_nack(ssrc, sorted(nack.missing)))
         try:
             payload = added(route.codec, route.name, data[start:end])

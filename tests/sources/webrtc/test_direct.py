@@ -34,9 +34,10 @@ from aiortc.rtp import (
 from pylibsrtp import Policy, Session
 
 from recordkit.sources.webrtc import direct, receiving_internals
-from recordkit.sources.webrtc.direct import PATIENCE_S, SWITCH
+from recordkit.sources.webrtc.direct import LOSSY_PATIENCE_S, PATIENCE_S, SWITCH
+from recordkit.sources.webrtc.direct_receiver import STEADY_S
 from recordkit.sources.webrtc.tap import Tap
-from tests.steering import GUARD_S
+from tests.steering import GUARD_S, FakeClock
 
 MEDIA, RTX, SSRC, AGAIN = 96, 97, 1234, 5678
 KEYS = bytes(range(30)), bytes(range(1, 31))
@@ -118,7 +119,8 @@ class Call:
                 codecs=[media, again], headerExtensions=[SEND_TIME], encodings=[coding], muxId="0"
             )
         )
-        self.tap = Tap(self.track, self.ear, self.faults.append, receiver=self.receiver)
+        self.clock = FakeClock()
+        self.tap = Tap(self.track, self.ear, self.faults.append, receiver=self.receiver, clock=self.clock)
         return self
 
     async def end(self):
@@ -230,12 +232,14 @@ def test_the_switch_leaves_all_to_aiortc():
 def test_what_is_missing_is_asked_for_at_once_and_what_is_sent_again_takes_its_place():
     async def test(one):
         await one.come(0, 1)
+        assert one.transport.patience_s == LOSSY_PATIENCE_S, "of the network nothing is known yet"
+        one.clock.advance(STEADY_S)
         assert one.transport.patience_s == PATIENCE_S
         one.give(one.made(5))
         await asyncio.sleep(0)
         ((nack,),) = [one.told(RtcpRtpfbPacket)]
         assert (nack.media_ssrc, nack.lost) == (SSRC, [2, 3, 4])
-        assert one.transport.patience_s < PATIENCE_S, "an answer may come any moment"
+        assert one.transport.patience_s < LOSSY_PATIENCE_S, "an answer may come any moment"
         # Probes for bandwidth come by the same way.
         for number, lost in enumerate((2, 3, 4)):
             one.give(wrap_rtx(one.made(lost), payload_type=RTX, sequence_number=2 * number, ssrc=AGAIN))
@@ -244,6 +248,8 @@ def test_what_is_missing_is_asked_for_at_once_and_what_is_sent_again_takes_its_p
             await turns()
         assert one.ear.sequences == [0, 1, 5, 2, 3, 4]
         assert {(packet.ssrc, packet.payload_type) for packet in one.ear.packets} == {(SSRC, MEDIA)}
+        assert one.transport.patience_s == LOSSY_PATIENCE_S
+        one.clock.advance(STEADY_S)
         assert one.transport.patience_s == PATIENCE_S
         assert one.handled == {SSRC: 1, AGAIN: 1}
         sources = one.receiver._RTCRtpReceiver__remote_streams
@@ -261,7 +267,7 @@ def test_media_waits_little_if_the_application_sends_by_the_same_transport(also)
             one.dtls._rtp_router.register_sender(one, ssrc=1)
         else:
             one.dtls._register_data_receiver(one)
-        assert 0 < one.transport.patience_s < PATIENCE_S
+        assert 0 < one.transport.patience_s < LOSSY_PATIENCE_S
 
     calling(test)
 
