@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .earlier import COMMIT
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -53,6 +55,8 @@ def _webrtc(figures: dict[str, Any]) -> Iterator[Goal]:
         if None not in each:
             words = f"WebRTC, {loss} loss: CPU of passthrough to aiortc's MediaRecorder, per frame"
             yield Goal(words, round(1 / 15, 3), each[0] / each[1])
+    if "earlier" in figures:
+        yield Goal(f"WebRTC: CPU of passthrough to {COMMIT}'s", 0.4, figures["earlier"]["ratio"]["median"])
 
 
 def _crash(figures: dict[str, Any]) -> Iterator[Goal]:
@@ -74,6 +78,9 @@ def _publishers(figures: dict[str, Any]) -> Iterator[Goal]:
     ours, theirs = ways["serve"], ways["aiortc MediaRecorder"]
     least = 10 * theirs["carried"]
     yield Goal("WebRTC publishers in one process, ten times aiortc's", least, ours["carried"], at_least=True)
+    if earlier := ways.get("serve, earlier build"):
+        words = f"WebRTC publishers in one process, 2.5 times {COMMIT}'s"
+        yield Goal(words, 2.5 * earlier["carried"], ours["carried"], at_least=True)
     if "added_rss_mb_a_publisher" in ours:
         yield Goal("MB that a further publisher adds", 4, ours["added_rss_mb_a_publisher"])
 

@@ -4,9 +4,10 @@
 
 Real publishers in other processes (``rtp_sender.py``) come by WHIP: H.264 of 2.5 Mbit/s and Opus. One, two, four,
 until a picture is lost or the 99th percentile of the event loop's delay is over 20 ms. ``serve`` is recordkit's
-endpoint in one process, ``serve, two workers`` the same with ``workers=2``, whose loops nobody looks at here;
-``aiortc MediaRecorder`` is aiortc's as it comes, behind a page that takes offers. It is not asked for the pictures
-of its first second, in which it waits for a keyframe. CPU is that of all receiving processes while media comes; the
+endpoint in one process, ``serve, earlier build`` that of ``earlier.py``, ``serve, two workers`` the same with
+``workers=2``; ``aiortc MediaRecorder`` is aiortc's as it comes, behind a page that takes offers. It is not asked
+for the pictures of its first second, in which it waits for a keyframe. The delay of the workers' own loops is what
+their recordings have noted of it once a second. CPU is that of all receiving processes while media comes; the
 senders' stands beside it, since they share the processors.
 """
 
@@ -19,29 +20,22 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import av
 import psutil
-from aiohttp import web
-from aiortc import RTCSessionDescription
-from aiortc.contrib.media import MediaRecorder as AiortcMediaRecorder
+from earlier import COMMIT, earlier_build, with_build
+from endpoints import by_aiortc, serve, serve_by_workers
 from figures import Figures, command_line, doubled
 from lag import LagMeter
 from observing import Watched, script
-from webrtc import FirstPicture, connection
 from work import FPS, X264, say
 
 import recordkit as rk
-from recordkit.endpoint.endpoint import Endpoint
-from recordkit.endpoint.folder import FolderDesk
 from recordkit.sources.synthetic import Synthetic
-from recordkit.sources.webrtc import peer_internals
-from recordkit.system import Clock, System, give_back_freed_memory
 
 SIZE, BIT_RATE = (1280, 720), 2_500_000
 QUICK_SIZE, QUICK_BIT_RATE = (320, 180), 200_000
@@ -71,81 +65,11 @@ def make_clip(path: Path, size: tuple[int, int], bit_rate: int) -> None:
             container.mux(stream.encode(None))
 
 
-@asynccontextmanager
-async def serve(folder: Path, most: int) -> AsyncIterator[str]:
-    """The endpoint on this event loop."""
-    whip, clock = rk.Whip(port=0, name_template="{stream}-{counter}.ts", max_publishers=most), Clock()
-    audio = rk.AudioSettings(codec="opus")
-    desk = FolderDesk(folder, whip, clock, System(), lambda path: rk.MediaRecorder(path, audio=audio))
-    give_back_freed_memory()  # as the command does
-    endpoint = Endpoint(whip, desk, clock)
-    await endpoint.start()
-    try:
-        yield endpoint.url
-    finally:
-        await endpoint.stop()
-
-
-@asynccontextmanager
-async def serve_by_workers(folder: Path, most: int) -> AsyncIterator[str]:
-    """``recordkit.serve`` in a thread, with workers."""
-    loop, stop = asyncio.get_running_loop(), threading.Event()
-    url: asyncio.Future[str] = loop.create_future()
-    whip = rk.Whip(port=0, name_template="{stream}-{counter}.ts", max_publishers=most)
-
-    def run() -> None:
-        rk.serve(
-            folder,
-            whip,
-            stop=stop,
-            on_ready=lambda it: loop.call_soon_threadsafe(url.set_result, it),
-            workers=2,
-            audio=rk.AudioSettings(codec="opus"),
-        )
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield await url
-    finally:
-        stop.set()
-        await asyncio.to_thread(thread.join)
-
-
-@asynccontextmanager
-async def by_aiortc(folder: Path, most: int) -> AsyncIterator[str]:
-    """As many of aiortc's MediaRecorders, on this event loop."""
-    held: list[tuple[Any, AiortcMediaRecorder]] = []
-
-    async def take(request: web.Request) -> web.Response:
-        peer = connection()
-        recorder, is_in = AiortcMediaRecorder(str(folder / f"{request.match_info['name']}.ts")), asyncio.Event()
-        held.append((peer, recorder))
-        peer.on("track", lambda track: recorder.addTrack(FirstPicture(track, is_in)))
-        await peer.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
-        peer_internals.keep_to_localhost(peer)
-        await peer.setLocalDescription(await peer.createAnswer())
-        await recorder.start()
-        return web.Response(status=201, text=peer.localDescription.sdp)
-
-    application = web.Application()
-    application.add_routes([web.post("/whip/{name}", take)])
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await asyncio.gather(*(recorder.stop() for _, recorder in held))
-        await asyncio.gather(*(peer.close() for peer, _ in held))
-        await runner.cleanup()
-
-
 Way = Callable[[Path, int], AbstractAsyncContextManager[str]]
-BY_WORKERS = "serve, two workers"
+BY_WORKERS, BY_EARLIER = "serve, two workers", "serve, earlier build"
 WAYS: dict[str, Way] = {
     "serve": serve,
+    BY_EARLIER: serve,
     BY_WORKERS: serve_by_workers,
     "aiortc MediaRecorder": by_aiortc,
 }
@@ -232,6 +156,14 @@ async def record(way: str, clip: Path, folder: Path, publishers: int, seconds: f
     }
 
 
+def noted_lags(folder: Path) -> Figures:
+    """The delay of the event loops that recorded into this folder, as LagMeter tells it."""
+    lags = LagMeter()
+    for path in folder.glob("*.ts"):
+        lags.lags += rk.read_flush_log(path).samples["loop_lag_s"].dropna().tolist()
+    return lags.figures()
+
+
 def lost(way: str, folder: Path, row: Figures) -> int:
     """Pictures that are in no file; each publisher has sent as many as the others."""
     each = row["pictures"] // row["publishers"] - (0 if way.startswith("serve") else FPS)
@@ -242,20 +174,22 @@ def lost(way: str, folder: Path, row: Figures) -> int:
     return sum(max(0, each - units) for units in recorded.values())
 
 
-def is_carried(way: str, row: Figures) -> bool:
-    return row["lost"] == 0 and (way == BY_WORKERS or row["lag_ms_p99"] <= LONGEST_LAG_MS)
+def is_carried(row: Figures) -> bool:
+    return row["lost"] == 0 and row["lag_ms_p99"] <= LONGEST_LAG_MS
 
 
-def carried_by(way: str, clip: Path, seconds: float, most: int) -> Figures:
-    """1, 2, 4 … publishers until they are not carried."""
+def carried_by(way: str, clip: Path, seconds: float, most: int, build: Path | None) -> Figures:
+    """1, 2, 4 … publishers until they are not carried, by this build or another."""
 
     def measure(publishers: int) -> Figures:
         with tempfile.TemporaryDirectory(dir=clip.parent) as folder:
             words = script("publishers.py", "--child", way, clip, folder, publishers, seconds)
-            row = Watched(words).watch(guard_s=GUARD_S).said
+            row = Watched(with_build(words, build)).watch(guard_s=GUARD_S).said
             row.pop("at")
             row["lost"] = lost(way, Path(folder), row)
-        return row | {"carried": is_carried(way, row)}
+            if way == BY_WORKERS:
+                row |= noted_lags(Path(folder))
+        return row | {"carried": is_carried(row)}
 
     rows, carried = doubled(measure, most)
     found: Figures = {"carried": carried[-1]["publishers"] if carried else 0, "rows": rows}
@@ -272,17 +206,21 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
     """For each way how many publishers it carried, and what they cost."""
     long = seconds or (QUICK_SECONDS if quick else SECONDS)
     size, bit_rate = (QUICK_SIZE, QUICK_BIT_RATE) if quick else (SIZE, BIT_RATE)
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory() as work, earlier_build() as build:
         clip = Path(work) / "clip.mpegts"
         make_clip(clip, size, bit_rate)
-        found = {way: carried_by(way, clip, long, 1 if quick else MOST) for way in WAYS}
+        builds = {way: build if way == BY_EARLIER else None for way in WAYS}
+        if build is None:
+            del builds[BY_EARLIER]
+        found = {way: carried_by(way, clip, long, 1 if quick else MOST, one) for way, one in builds.items()}
     return {"seconds": long, "size": size, "bit_rate": bit_rate, "ways": found}
 
 
 def table(figures: Figures) -> str:
     width, height = figures["size"]
     lines = [
-        f"publishers of {width}x{height}, {figures['bit_rate'] / 1e6:g} Mbit/s and Opus, {figures['seconds']:g} s",
+        f"publishers of {width}x{height}, {figures['bit_rate'] / 1e6:g} Mbit/s and Opus, {figures['seconds']:g} s; "
+        f"the earlier build is {COMMIT}",
         f"{'':<22}{'publishers':>11}{'cores':>7}{'senders':>9}{'RSS MB':>8}{'lag p99':>9}{'max':>7}"
         f"{'lost':>6}{'of':>7}{'late s':>8}",
     ]

@@ -30,7 +30,7 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
-from webrtc import connected, connection
+from peers import connected, connection
 from work import FPS, say
 
 from recordkit.sources.webrtc import peer_internals

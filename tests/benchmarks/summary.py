@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .goals import goals
+from .live_rows import LAG, Row, publishers, streams, times, webrtc
 
 PIECES = {
     "packetiser": "CPU time against libavformat's muxer",
@@ -26,21 +27,9 @@ PIECES = {
     "fleet": "many files checked, against xargs and ffprobe",
     "start": "imports and starts",
 }
-Row = tuple[str, str, str, str]
-"""What is measured, recordkit's figure, those of the others, and how recordkit's compares to aiortc's."""
-
 _OURS, _OUR_TRACKS = "recordkit Recorder", "recordkit MediaRecorder"
 _OUR_MP4 = "recordkit Recorder, mp4"
 _THEIRS = "aiortc MediaRecorder, ts"
-_LAG = "event loop delay, 99th percentile, ms"
-
-
-def _times(one: float, other: float) -> str:
-    """How one relates to the other, as a factor."""
-    if min(one, other) <= 0:
-        return ""
-    factor = other / one
-    return f"{factor:,.1f} times less" if factor >= 1 else f"{1 / factor:,.1f} times more"
 
 
 def _packetiser(figures: dict[str, Any]) -> Iterator[Row]:
@@ -66,51 +55,20 @@ def _recorders(figures: dict[str, Any]) -> Iterator[Row]:
         ours, theirs = rows[_OUR_TRACKS], rows[_THEIRS]
         yield f"frames, {label}: CPU s per second of media", *_beside(cpu, _OURS, "{:.3f}")
         for key, words in (
-            ("lag_ms_p99", _LAG),
+            ("lag_ms_p99", LAG),
             ("longest_still_s", "longest time without file growth, s"),
             ("rss_peak_mb", "peak memory, MB"),
             ("lost", "frames lost"),
         ):
             told = (f"{ours[key]:g}", f"{_THEIRS} {theirs[key]:g}")
-            yield f"frames, {label}: {words}", *told, _times(ours[key], theirs[key])
+            yield f"frames, {label}: {words}", *told, times(ours[key], theirs[key])
 
 
 def _beside(figures: dict[str, float], ours: str, form: str) -> tuple[str, str, str]:
     """One of ours beside all others; the relation is to aiortc's, where there is such."""
     others = {name: figure for name, figure in figures.items() if not name.startswith("recordkit")}
     told = "; ".join(f"{name} {form.format(figure)}" for name, figure in others.items())
-    return form.format(figures[ours]), told, _times(figures[ours], others.get(_THEIRS, 0.0))
-
-
-def _webrtc(figures: dict[str, Any]) -> Iterator[Row]:
-    # What encodes is held against what encodes with the same settings, what does not against what its users have.
-    beside = {"passthrough": "aiortc as it comes", "transcoding": "aiortc"}
-    named = {"aiortc as it comes": "aiortc, default settings"}
-    first = next(iter(figures["losses"]))
-    for loss, rows in figures["losses"].items():
-        for way, other in beside.items():
-            if way not in rows or other not in rows:
-                continue
-            ours, theirs = rows[way], rows[other]
-            about, other = f"WebRTC, {loss} loss, {way}:", named.get(other, other)
-            each = [row["cpu_ms_a_picture"] for row in (ours, theirs)]
-            if loss == first and None not in each:
-                yield f"{about} CPU ms per frame", f"{each[0]:.2f}", f"{other} {each[1]:.2f}", _times(*each)
-                alone = rows["nothing"]["cpu_s_per_media_s"]
-                over = [
-                    spent * (1 - alone / row["cpu_s_per_media_s"])
-                    for spent, row in zip(each, (ours, theirs), strict=True)
-                ]
-                told = (f"{over[0]:.2f}", f"{other} {over[1]:.2f}")
-                yield f"{about} CPU ms per frame, without receiving", *told, _times(*over)
-            lags = [row["lag_ms_p99"] for row in (ours, theirs)]
-            yield f"{about} {_LAG}", f"{lags[0]:g}", f"{other} {lags[1]:g}", _times(*lags)
-            yield (
-                f"{about} frames lost, of {ours['pictures']}",
-                f"{ours['lost']}",
-                f"{other} {theirs['lost']}",
-                "",
-            )
+    return form.format(figures[ours]), told, times(figures[ours], others.get(_THEIRS, 0.0))
 
 
 def _crash(figures: dict[str, Any]) -> Iterator[Row]:
@@ -136,44 +94,6 @@ def _overload(figures: dict[str, Any]) -> Iterator[Row]:
     ):
         told = ["never" if row[key] is None else f"{row[key]:g}" for row in (ours, theirs)]
         yield f"encoder three times too slow: {words}", told[0], f"aiortc {told[1]}", ""
-
-
-def _streams(figures: dict[str, Any]) -> Iterator[Row]:
-    ways = figures["ways"]
-    theirs = ways["aiortc MediaRecorder"]
-    for way in ("one process", "workers"):
-        ours = ways[way]
-        yield f"most streams, {way}", f"{ours['carried']}", f"aiortc {theirs['carried']}", ""
-        for key, words in (
-            ("added_rss_mb_a_stream", "memory per stream, MB"),
-            ("cores_a_stream", "cores per stream"),
-        ):
-            if key in ours and key in theirs:
-                yield (
-                    f"streams, {way}: {words}",
-                    f"{ours[key]:g}",
-                    f"aiortc {theirs[key]:g}",
-                    _times(ours[key], theirs[key]),
-                )
-
-
-def _publishers(figures: dict[str, Any]) -> Iterator[Row]:
-    ways = figures["ways"]
-    ours, theirs = ways["serve"], ways["aiortc MediaRecorder"]
-    yield "publishers, 720p30, one process", f"{ours['carried']}", f"aiortc {theirs['carried']}", ""
-    if "added_rss_mb_a_publisher" in ours:
-        yield "publishers: memory of a further one, MB", f"{ours['added_rss_mb_a_publisher']:g}", "", ""
-    if "cores_a_publisher" in ours:
-        # Of aiortc the first row tells, whether it was carried or not.
-        own = theirs["rows"][0]["cores"]
-        yield (
-            "publishers: cores for each",
-            f"{ours['cores_a_publisher']:g}",
-            f"aiortc {own:g}",
-            _times(ours["cores_a_publisher"], own),
-        )
-    two = ways["serve, two workers"]
-    yield "publishers without a picture lost, two workers", f"{two['carried']}", "", ""
 
 
 def _growth(figures: dict[str, Any]) -> Iterator[Row]:
@@ -225,7 +145,7 @@ def _reading(figures: dict[str, Any]) -> Iterator[Row]:
         "reading, 1080p30, five minutes: opened and three random frames, ms",
         f"{1000 * ours['seconds']['median']:,.0f}",
         ", ".join(others),
-        _times(ours["seconds"]["median"], rows["PyAV"]["seconds"]["median"]),
+        times(ours["seconds"]["median"], rows["PyAV"]["seconds"]["median"]),
     )
     wrong = (f"{name} {row['wrong']} of {row['asked']}" for name, row in rows.items())
     yield (
@@ -250,7 +170,7 @@ def _reading(figures: dict[str, Any]) -> Iterator[Row]:
 def _start(figures: dict[str, Any]) -> Iterator[Row]:
     imports = figures["imports"]
     ours, theirs = (imports[name]["wall_ms"]["median"] for name in ("recordkit", "aiortc.contrib.media"))
-    yield "import, ms", f"{ours:.0f}", f"aiortc.contrib.media {theirs:.0f}", _times(ours, theirs)
+    yield "import, ms", f"{ours:.0f}", f"aiortc.contrib.media {theirs:.0f}", times(ours, theirs)
     started = figures["start"]["first_byte_ms"]["median"]
     yield "start() in its own process, until the first byte is on disk, ms", f"{started:.0f}", "", ""
     drawn = figures["redraw"]["cpu_ms"]["median"]
@@ -267,7 +187,7 @@ def _fleet(figures: dict[str, Any]) -> Iterator[Row]:
         if probe := rows.get("xargs -P2 ffprobe"):
             whole = rows["two processes, with their start"]["s"]["median"]
             other = f"xargs -P2 ffprobe {probe['s']['median']:.1f}"
-            yield f"{what}, Python's start included, s", f"{whole:.1f}", other, _times(whole, probe["s"]["median"])
+            yield f"{what}, Python's start included, s", f"{whole:.1f}", other, times(whole, probe["s"]["median"])
             dask = rows["two Dask workers"]["s"]["median"]
             words = f"{1 / times['two Dask workers']['median']:.2f} times the speed of two processes"
             yield f"{what} by two Dask workers, s", f"{dask:.1f}", "", words
@@ -276,11 +196,11 @@ def _fleet(figures: dict[str, Any]) -> Iterator[Row]:
 _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "packetiser": _packetiser,
     "recorders": _recorders,
-    "webrtc": _webrtc,
+    "webrtc": webrtc,
     "crash": _crash,
     "overload": _overload,
-    "streams": _streams,
-    "publishers": _publishers,
+    "streams": streams,
+    "publishers": publishers,
     "growth": _growth,
     "cuts": _cuts,
     "scanner": _scanner,

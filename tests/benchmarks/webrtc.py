@@ -7,8 +7,10 @@ Each way receives the same H.264 720p30 and Opus from a sender in a process of i
 ``passthrough``, makes AAC of the Opus in ``video kept``, its default, and encodes both in ``transcoding``.
 ``aiortc`` is aiortc's, with the same encoder settings (ultrafast), ``aiortc as it comes`` with libx264's own
 (medium), which its users cannot change. All record MPEG-TS.
-CPU, memory and the lag of the event loop are those of the receiving process, from two seconds after the peers
-have connected; ``lost`` are pictures sent that cannot be decoded from the file.
+CPU, memory and the lag of the event loop are those of the receiving process, from seven seconds after the peers
+have connected: CPU in the first half, the lag in the second, since to measure that wakes the loop a hundred times a
+second. ``lost`` are pictures sent that cannot be decoded from the file. At the end ``passthrough`` is set against
+that of an earlier build (``earlier.py``), in turns.
 """
 
 from __future__ import annotations
@@ -24,19 +26,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCBundlePolicy,
-    RTCConfiguration,
-    RTCPeerConnection,
-    RTCRtpReceiver,
-    RTCSessionDescription,
-)
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.contrib.media import MediaRecorder as AiortcMediaRecorder
-from figures import Figures, command_line
+from earlier import COMMIT, earlier_build, with_build
+from figures import Figures, command_line, spread
 from judging import pictures_in
 from lag import LagMeter
 from observing import Watched, script
+from peers import Deaf, FirstPicture, connected, connection
 from work import FPS, PRESET, Work, say, set_up
 
 import recordkit as rk
@@ -52,19 +49,12 @@ LOSSY_WAYS = (NOTHING, "passthrough", "video kept", "aiortc as it comes")
 LOSSES, QUICK_LOSSES = (0.0, 0.02), (0.0,)
 SIZE, BIT_RATE = "1280x720", 2_500_000
 QUICK_SIZE, QUICK_BIT_RATE = "320x180", 400_000
-SECONDS, QUICK_SECONDS = 20.0, 1.0
-WARM_UP_S, QUICK_WARM_UP_S = 2.0, 0.2
+SECONDS, QUICK_SECONDS = 16.0, 1.0
+WARM_UP_S, QUICK_WARM_UP_S = 7.0, 0.2
+PAIRS, QUICK_PAIRS = 5, 1
+PAIR_S = 12.0
 SETTLED_S = 0.7  # the longest that a packet is waited for, and a little
 SEED = 7
-
-
-def connection() -> RTCPeerConnection:
-    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-
-
-async def connected(peer: RTCPeerConnection) -> None:
-    while peer.connectionState != "connected":
-        await asyncio.sleep(0.005)
 
 
 def lose(peer: RTCPeerConnection, loss: float, sender_sdp: str, *, sends_media: bool) -> None:
@@ -108,52 +98,6 @@ async def send(options: argparse.Namespace) -> None:
     await reader.read()
     await peer.close()
     await media.close()
-
-
-class Deaf:
-    """Hears packets and does nothing."""
-
-    def take(self, packets: object) -> bool:
-        return False
-
-    def report(self, ntp: int, timestamp: int, ssrc: int) -> None:
-        pass
-
-    def sent(self, packets: int, besides: int, ssrc: int, timestamp: int) -> None:
-        pass
-
-    def goodbye(self, sources: list[int]) -> None:
-        pass
-
-    def learn(self, parameter_sets: bytes) -> None:
-        pass
-
-    def lives(self) -> None:
-        pass
-
-
-class FirstPicture(MediaStreamTrack):
-    """A track whose sound is kept back until the first picture is in the file.
-
-    aiortc's recorder writes the file's header with the first packet: where that is sound, which needs no
-    keyframe, there are never any pictures in it, and nothing to compare.
-    """
-
-    def __init__(self, track: MediaStreamTrack, is_in: asyncio.Event) -> None:
-        self.kind = track.kind
-        super().__init__()
-        self._track = track
-        self._is_in = is_in
-        self._asked = 0
-
-    async def recv(self) -> Any:
-        self._asked += 1
-        if self.kind == "video" and self._asked == 2:
-            self._is_in.set()
-        media = await self._track.recv()
-        while self.kind == "audio" and not self._is_in.is_set():
-            media = await self._track.recv()
-        return media
 
 
 def recorder_of(options: argparse.Namespace) -> Any:
@@ -208,9 +152,10 @@ async def receive(options: argparse.Namespace) -> None:
     gc.collect()
     say("begin", seconds=options.seconds)
     begun_s, spent_s = time.monotonic(), time.process_time()
+    await asyncio.sleep(options.seconds / 2)
+    media_s, spent_s = time.monotonic() - begun_s, time.process_time() - spent_s
     async with LagMeter() as lag:
         sent = await read_line(child.stdout)
-    media_s, spent_s = time.monotonic() - begun_s, time.process_time() - spent_s
     await asyncio.sleep(SETTLED_S)
     if recorder is not None:
         await recorder.stop()
@@ -220,7 +165,7 @@ async def receive(options: argparse.Namespace) -> None:
     await child.wait()
 
 
-def figures_of(way: str, loss: float, quick: bool, seconds: float) -> Figures:
+def figures_of(way: str, loss: float, quick: bool, seconds: float, build: Path | None = None) -> Figures:
     size, bit_rate = (QUICK_SIZE, QUICK_BIT_RATE) if quick else (SIZE, BIT_RATE)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "talk.ts"
@@ -228,7 +173,8 @@ def figures_of(way: str, loss: float, quick: bool, seconds: float) -> Figures:
         child: dict[str, object] = {"way": way, "out": out, "size": size, "bit-rate": bit_rate}
         child |= {"loss": loss, "seconds": seconds, "warm-up": warm_up_s}
         words = [str(word) for name, value in child.items() for word in (f"--{name}", value)]
-        seen = Watched(script("webrtc.py", "--child", *words), (out.with_name("talk.recording.ts"), out)).watch()
+        command = with_build(script("webrtc.py", "--child", *words), build)
+        seen = Watched(command, (out.with_name("talk.recording.ts"), out)).watch()
         said = seen.said
         row = {
             **seen.cpu_figures(),
@@ -258,7 +204,28 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
         with ThreadPoolExecutor(len(ways) if quick else 1) as several:
             rows = several.map(lambda way: figures_of(way, loss, quick, long), ways)  # noqa: B023
             found["losses"][f"{loss:.0%}"] = dict(zip(ways, rows, strict=True))
+    with earlier_build() as build:
+        if build is not None:
+            found["earlier"] = beside_earlier(build, quick)
     return found
+
+
+def beside_earlier(build: Path, quick: bool) -> Figures:
+    """CPU a picture of ``passthrough`` in both builds, ms, and the ratios of those that ran one after the other."""
+    pairs = []
+    for number in range(QUICK_PAIRS if quick else PAIRS):
+        order = (None, build) if number % 2 else (build, None)
+        rows = {
+            one: figures_of("passthrough", 0.0, quick, QUICK_SECONDS if quick else PAIR_S, one) for one in order
+        }
+        pairs.append([rows[one]["cpu_ms_a_picture"] for one in (None, build)])
+    whole = [pair for pair in pairs if None not in pair]
+    ours, theirs = zip(*whole, strict=True)
+    return {
+        "ours": spread(ours, 3),
+        "earlier": spread(theirs, 3),
+        "ratio": spread([mine / other for mine, other in whole], 3),
+    }
 
 
 def table(figures: Figures) -> str:
@@ -277,6 +244,12 @@ def table(figures: Figures) -> str:
                 f"{row['rss_slope_mb_per_min']:>8.1f}{row['lag_ms_p50']:>9.2f}{row['lag_ms_p99']:>8.1f}"
                 f"{row['lag_ms_max']:>8.0f}{row.get('lost', '-'):>6}{row['pictures']:>6}"
             )
+    if "earlier" in figures:
+        ours, theirs, ratio = (figures["earlier"][name] for name in ("ours", "earlier", "ratio"))
+        lines.append(
+            f"passthrough in turns with {COMMIT}: {ours['median']:.2f} to {theirs['median']:.2f} ms/frame, "
+            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})"
+        )
     return "\n".join(lines)
 
 

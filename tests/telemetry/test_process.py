@@ -51,9 +51,9 @@ def test_memory_that_is_taken_is_seen():
     assert rig.sample().peak_rss_bytes >= after.rss_bytes
 
 
-def test_reading_the_uss_is_kept_to_a_thousandth_of_a_core(monkeypatch):
+def test_reading_the_uss_is_kept_to_a_small_share_of_a_core(monkeypatch):
     rig = Rig()
-    spent = iter([0.0, 0.002, 1.0, 1.0003, 2.0, 2.0003])
+    spent = iter([0.0, 0.0005, 1.0, 1.0001, 2.0, 2.0001])
     monkeypatch.setattr("recordkit.telemetry.process.thread_time", lambda: next(spent))
     read = [rig.sample(advance_s=1.0).uss_bytes is not None for _ in range(4)]
     assert read == [True, False, True, True]

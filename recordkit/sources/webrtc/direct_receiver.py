@@ -23,7 +23,7 @@ _ACTIVE_S = 0.5
 _GROUP = 5 * (1 << 18) // 1000
 """Packets sent within 5 ms are one group to the bandwidth estimator; abs-send-time counts 2^18 in a second."""
 _SEND_TIMES = 1 << 24
-STEADY_S = 10.0
+STEADY_S = 5.0
 """A network that has lost nothing for so long is not about to."""
 
 
