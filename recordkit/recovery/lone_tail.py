@@ -17,8 +17,8 @@ from .aside import set_aside
 from .files import inode_at, locked, open_regular, remove, reserved, told
 from .names import output_of
 from .outcome import Outcome, Recovery
-from .plan import Plan, make_plan
-from .view import View, read_at
+from .plan import Plan, make_plan, was_never_used
+from .view import read_at
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def _holds_nothing(tail: int) -> bool:
     header = read_header(read_at(tail, 0, HEADER_BYTES))
     if header is not None:
         return header.is_sane and not header.slots
-    return View(tail, os.fstat(tail).st_size).is_blank()
+    return was_never_used(tail)
 
 
 def _without_bytes(found: Recovery, output: Output, tail: int, system: System) -> Recovery:

@@ -10,7 +10,7 @@ from typing import TypeGuard
 from ..mpegts.report import ProblemEvent, ProblemKind
 from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PACKET_BYTES
-from ..writer.header import HEADER_BYTES, TailHeader, TailSlot, read_header
+from ..writer.header import HEADER_BYTES, MAGIC, TailHeader, TailSlot, read_header
 from ..writer.identity import seam_digest
 from . import chunks, sounds
 from .ending import Piece, packets_end, usable_end, whole_packets_end
@@ -143,9 +143,8 @@ def _header(plan: Plan, partial: int, tail: int) -> TailHeader | None:
     header = read_header(read_at(tail, 0, HEADER_BYTES))
     if header is None:
         plan.uses_tail = True
-        whole = View(tail, size)
-        if not whole.is_blank():
-            plan.cut(whole, "tail", 0, size, "a tail without a header that can be read")
+        if not was_never_used(tail):
+            plan.cut(View(tail, size), "tail", 0, size, "a tail without a header that can be read")
         return None
     if not belongs(partial, tail, header):
         plan.problems.append("the tail that lies there belongs to another file; it was left alone")
@@ -157,6 +156,15 @@ def _header(plan: Plan, partial: int, tail: int) -> TailHeader | None:
         plan.keeps_whole_tail = True
         plan.cut(whole, "tail", 0, size, "a tail whose header contradicts itself")
     return header
+
+
+def was_never_used(tail: int) -> bool:
+    """Whether a tail without a header is all zeros, as after a power cut, or was being made.
+
+    The first bytes of its header come last; then its slots are all zeros.
+    """
+    whole = View(tail, os.fstat(tail).st_size)
+    return is_zero(whole.read(0, len(MAGIC))) and whole.is_blank(HEADER_BYTES)
 
 
 def belongs(partial: int, tail: int, header: TailHeader) -> bool:

@@ -103,15 +103,15 @@ class View:
                 break
         return last - layer.start + layer.offset
 
-    def is_blank(self) -> bool:
-        """Whether there is nothing but zeros; a hole takes no time."""
+    def is_blank(self, begin: int = 0) -> bool:
+        """Whether there is nothing but zeros from ``begin`` on; a hole takes no time."""
         end = self.size
-        while end > 0:
+        while end > begin:
             end = self.hole_before(end)
-            begin = max(0, end - CHUNK_BYTES)
-            if not is_zero(self.read(begin, end)):
+            place = max(begin, end - CHUNK_BYTES)
+            if not is_zero(self.read(place, end)):
                 return False
-            end = begin
+            end = place
         return True
 
     def chunks(self, begin: int, end: int, size: int = CHUNK_BYTES) -> Iterator[tuple[int, bytes]]:

@@ -572,6 +572,21 @@ def test_a_tail_that_holds_nothing_is_removed(lying, slots, is_committed):
     assert lying.names() == (["talk.ts"] if is_committed else [])
 
 
+@pytest.mark.parametrize("has_partial", [True, False])
+@pytest.mark.parametrize("is_used", [True, False])
+def test_a_tail_whose_header_was_being_made_holds_nothing(lying, has_partial, is_used):
+    """Its first eight bytes come last; what stands in its slots without them is kept."""
+    tail = bytearray(tail_bytes(7)) + bytes(3_000_000)
+    tail[:8] = bytes(8)
+    tail[2_000_000] = is_used
+    lying.tail.write_bytes(tail)
+    if has_partial:
+        lying.partial.touch()
+    assert rk.recover(lying.final).outcome is (Outcome.NOTHING if is_used else Outcome.REMOVED)
+    assert lying.names() == ([name.name for name in sorted([lying.partial, lying.tail]) if name.exists()])
+    assert lying.tail.exists() is is_used
+
+
 def test_a_tail_is_left_alone_while_a_recording_begins_beside_it(lying):
     data = media()
     lying.lay(data, [(0, data)])
