@@ -102,6 +102,11 @@ def _layer(data: bytes, start: int, codec: Codec) -> int:
     return int.from_bytes(data[start : start + 2]) >> 3 & 0x3F if codec is Codec.H265 else 0
 
 
+def has_slice(data: bytes, codec: Codec) -> bool:
+    """Whether there is any part of a picture in an access unit."""
+    return any(_is_slice(_nal_type(data[start], codec), codec) for start in nal_starts(data))
+
+
 def first_slice(data: bytes, codec: Codec) -> int:
     """Where the first slice of an access unit begins, its start code included; 0 if it has none."""
     for start in nal_starts(data):

@@ -17,6 +17,7 @@ from .media_settings import MediaFileSettings
 from .reconnect import Reconnect, Waits
 from .rejoin import Gap, Rejoin
 from .source import SourceItem, SourceNote
+from .torn import without_torn
 
 log = logging.getLogger("recordkit")
 
@@ -78,7 +79,7 @@ class Returning:
         container = self.connection.container
         segment_s = segment_s_of(self._file) if container.format.name == "hls" else 0.0
         try:
-            for one in self._rejoin.joined(self.connection.items(), segment_s):
+            for one in self._rejoin.joined(without_torn(self.connection.items()), segment_s):
                 if self._away_s is not None:
                     yield from self._back(self._away_s)
                 if isinstance(one, SourceItem):

@@ -1,0 +1,39 @@
+"""What a connection that breaks leaves of a frame: its headers alone, perhaps, if it came in several packets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+
+from ..bitstream.h264 import has_slice
+from ..model import Codec
+from .source import Media, SourceItem
+
+_MOST_BYTES = 1024
+_CODECS = {"h264": Codec.H264, "hevc": Codec.H265}
+_START_CODES = (b"\0\0\1", b"\0\0\0\1")
+
+
+def without_torn(items: Iterator[SourceItem]) -> Iterator[SourceItem]:
+    """``items``; video of H.264 or H.265 without a slice is given with what comes next, and left out at the end.
+
+    Raises what ``items`` raise.
+    """
+    held: SourceItem | None = None
+    for item in items:
+        is_video = isinstance(item.media, av.Packet) and isinstance(item.media.stream, av.VideoStream)
+        if held is not None and is_video:
+            yield held
+            held = None
+        if is_video and _has_headers_alone(item.media):
+            held = item
+        else:
+            yield item
+
+
+def _has_headers_alone(media: Media) -> bool:
+    if not isinstance(media, av.Packet) or not 0 < media.size <= _MOST_BYTES:
+        return False
+    codec, data = _CODECS.get(media.stream.codec_context.codec.canonical_name), bytes(media)
+    return codec is not None and data.startswith(_START_CODES) and not has_slice(data, codec)
