@@ -187,7 +187,7 @@ def demux(
             except av.BlockingIOError as error:
                 if time.monotonic() > deadline:
                     raise SourceError(
-                        container.name, f"nothing that could be read came for {silence_s:.0f} s"
+                        container.name, f"nothing that could be read came for {silence_s:g} s"
                     ) from _discreet(error)
             except IndexError:
                 # PyAV 18 trips at the very end of a file in which streams appeared on the way.
@@ -283,7 +283,7 @@ def is_decodable(stream: av.stream.Stream) -> bool:
 def words(error: Exception, silence_s: float = LONGEST_SILENCE_S) -> str:
     """What ``error`` says, without its number and class."""
     if isinstance(error, av.ExitError):
-        return f"nothing came for {silence_s:.0f} s"
+        return f"nothing came for {silence_s:g} s"
     return getattr(error, "strerror", None) or str(error)
 
 

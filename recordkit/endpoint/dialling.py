@@ -22,6 +22,9 @@ log = logging.getLogger("recordkit.endpoint")
 
 _PART = "source"
 _LOOK_S = 0.1
+_SUSPICIOUS_S = 0.5
+"""After so long a silence the server is asked whether it still knows the session."""
+_CHECK_S = 1.0
 
 
 @contextmanager
@@ -43,7 +46,7 @@ class _Caller:
         self._settings = settings
         self._outlet = outlet
         self._clock = clock
-        self._desk = SingleDesk(outlet, clock)
+        self._desk = SingleDesk(outlet, clock, is_one=True)
         self._away_s: float | None = None
         self._because = ""
         self._has_begun = False
@@ -65,6 +68,9 @@ class _Caller:
                     if how is None and session.fault is None:
                         return
                     self._because = session.fault or "the server closed the connection"
+                    if waits is not None and self._away_s is None:
+                        self._note_away()
+                        waits.came(self._clock.monotonic() - began_s)
                 except SourceError as error:
                     if how is None or not self._has_begun:
                         raise
@@ -74,25 +80,31 @@ class _Caller:
                     await session.end()
                 if how is None or waits is None:
                     raise SourceError(self._settings.name, self._because)
-                now_s = self._clock.monotonic()
-                if self._away_s is None:
-                    self._away_s = now_s
-                    waits.came(now_s - began_s)
-                    self._note_away()
                 # After a silence it is asked at once: it has been away for long enough to be back.
                 await self._wait(how, 0.0 if was_silent else waits.next())
 
     async def _until_over(self, session: WhepSession, sink: TurnSink) -> bool:
         """Until it has ended, or has fallen silent; whether it is that."""
-        how = self._settings.reconnect
+        how, check = self._settings.reconnect, session.check
         silence_s = LONGEST_SILENCE_S if how is None else how.silence_s
+        asked_s: float | None = None
         while not session.over.is_set():
             if self._away_s is not None and sink.received.packets:
                 self._away_s = None
                 self._outlet.note(EventKind.RESTORED, part=_PART)
-            if sink.silent_s >= silence_s:
+            left_s, now_s = silence_s - sink.lifeless_s, self._clock.monotonic()
+            if left_s <= 0:
                 session.fault = f"nothing came for {silence_s:g} s"
                 return True
+            if how is not None and check is not None and sink.received.packets:
+                if asked_s is None:
+                    asked_s = now_s
+                    await check.learn()
+                elif sink.silent_s >= _SUSPICIOUS_S and now_s - asked_s >= _CHECK_S:
+                    asked_s = now_s
+                    if (fault := await check.fault(left_s)) is not None:
+                        session.fault = fault
+                        return True
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await session.over.wait()
@@ -101,6 +113,7 @@ class _Caller:
         return False
 
     def _note_away(self) -> None:
+        self._away_s = self._clock.monotonic()
         self._outlet.note(EventKind.DEGRADED, part=_PART, because=f"the source is away: {self._because}")
 
     async def _wait(self, how: Reconnect, wait_s: float) -> None:

@@ -14,6 +14,7 @@ from ..errors import SourceError
 from . import negotiation
 from .connection import Connection
 from .present import Sink
+from .session_check import SessionCheck
 from .whep_settings import WhepSettings
 
 log = logging.getLogger("recordkit.endpoint")
@@ -21,7 +22,7 @@ log = logging.getLogger("recordkit.endpoint")
 _MOST_REDIRECTS = 5
 _MOST_ANSWER_BYTES = 256 * 1024
 _MOST_SHOWN = 200
-_LONGEST_GOODBYE_S = 2.0
+_LONGEST_GOODBYE_S, _SHORT_GOODBYE_S = 2.0, 0.5
 _REDIRECTS = (307, 308)
 _KEPT = ("video/h264", "audio/opus")
 _REFUSALS = {
@@ -41,7 +42,8 @@ _FAULTS = (*negotiation.PARSER_FAULTS, InvalidAccessError, InvalidStateError, Op
 class WhepSession:
     """A peer connection to the server of ``settings``, which ``sink`` takes the media of; on the event loop.
 
-    ``over`` is set once it has ended, ``fault`` says why if that is a fault.
+    ``over`` is set once it has ended, ``fault`` says why if that is a fault. ``check`` asks whether the server
+    still knows the session, if it has told where.
     """
 
     def __init__(self, settings: WhepSettings, http: ClientSession, sink: Sink) -> None:
@@ -51,6 +53,7 @@ class WhepSession:
         self._http = http
         self._sink = sink
         self._at: str | None = None
+        self.check: SessionCheck | None = None
         self._peer = RTCPeerConnection(negotiation.ice_configuration(settings.ice_servers))
         self._tracks: list[MediaStreamTrack] = []
         self._connected = asyncio.Event()
@@ -94,7 +97,8 @@ class WhepSession:
         await self._sink.stop()
         if (at := self._at) is not None:
             try:
-                async with asyncio.timeout(_LONGEST_GOODBYE_S):
+                # Who does not answer any more is not waited for: it is asked anew.
+                async with asyncio.timeout(_LONGEST_GOODBYE_S if self.fault is None else _SHORT_GOODBYE_S):
                     await self._http.delete(at, headers=self._headers(at))
             except (ClientError, OSError, TimeoutError) as error:
                 log.debug("%s: was not told of the end: %s", self._settings.name, error)
@@ -122,7 +126,11 @@ class WhepSession:
                 if not text.startswith("v=0"):
                     raise self._error("is no WHEP server: its answer is no SDP")
                 location = response.headers.get(hdrs.LOCATION)
-                self._at = None if location is None else urljoin(url, location)
+                if location is not None:
+                    self._at = at = urljoin(url, location)
+                    etag = response.headers.get(hdrs.ETAG)
+                    shown: dict[str, str] = {} if etag is None else {hdrs.IF_MATCH: etag}
+                    self.check = SessionCheck(self._http, at, self._headers(at) | shown, offer)
                 return text
         raise self._error(f"redirects more than {_MOST_REDIRECTS} times")
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from aiohttp import hdrs, web
 from aiortc import MediaStreamTrack, RTCPeerConnection
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
+from ..encode.routing import VIDEO
 from ..model import EncodedUnit, EventKind, Field, Received
 from ..recorder.state import State
 from ..sources.source import OpenSource
@@ -51,13 +52,14 @@ def publishers_in_turn(settings: WhipSettings, clock: Clock | None = None) -> It
 
 
 class SingleDesk:
-    """Lets one publisher at a time into ``outlet``."""
+    """Lets one publisher at a time into ``outlet``; ``is_one`` says that it is always the same one."""
 
-    def __init__(self, outlet: Outlet, clock: Clock) -> None:
+    def __init__(self, outlet: Outlet, clock: Clock, *, is_one: bool = False) -> None:
         self._outlet = outlet
         self._clock = clock
+        self._is_one = is_one
         self._before = Received()
-        self._last_ticks: int | None = None
+        self._last = Last()
         self._current: TurnSink | None = None
         outlet.received_by = lambda: self.received
         outlet.hands_on = self._retire
@@ -79,7 +81,8 @@ class SingleDesk:
                 )
             publisher.begin_end("another publisher took its place")
         self._retire()
-        self._current = TurnSink(stream, self._outlet, self._clock, self._last_ticks)
+        last = self._last if self._is_one else replace(self._last, beyond_s={})
+        self._current = TurnSink(stream, self._outlet, self._clock, last)
         return self._current
 
     def _retire(self) -> None:
@@ -87,32 +90,58 @@ class SingleDesk:
         if current is not None:
             current.close()
             self._before += current.received
-            self._last_ticks = current.last_ticks
+            self._last = current.last
 
     async def free_bytes(self) -> int | None:
         """See Desk: where the recording goes is not known here."""
         return None
 
 
-class TurnSink:
-    """One publisher into the outlet; ``before`` is when the last media of the one before it came, in ticks."""
+@dataclass(frozen=True)
+class Last:
+    """Where a publisher has left off: the end of each stream, in ticks, and of all; what its reports have told.
 
-    def __init__(self, stream: str, outlet: Outlet, clock: Clock, before: int | None) -> None:
+    ``beyond_s`` is as for Listener.
+    """
+
+    ticks: int | None = None
+    ends: Mapping[tuple[bool, int], int] = field(default_factory=dict)
+    beyond_s: Mapping[int, float] = field(default_factory=dict)
+
+
+class TurnSink:
+    """One publisher into the outlet; ``before`` is where the one before it has left off."""
+
+    def __init__(self, stream: str, outlet: Outlet, clock: Clock, before: Last) -> None:
         self.file_name = stream
-        self.last_ticks = before
+        self.last_ticks = before.ticks
         self._outlet = outlet
         self._clock = clock
         self._before = before
-        self._listener = Listener(self, self._track_ended, clock=clock)
+        self._ends = dict(before.ends)
+        self._listener = Listener(self, self._track_ended, clock=clock, beyond_s=before.beyond_s)
         self._begun: set[tuple[bool, int]] = set()
         self._bytes = 0
         self._first_ticks: int | None = None
         self._has_failed = False
 
     @property
+    def last(self) -> Last:
+        """Where it has left off."""
+        sync = self._listener.sync
+        has_reports = any(one.basis == "sender reports" for one in sync.values())
+        told_s = {index: one.offset_s for index, one in sync.items()} if has_reports else self._before.beyond_s
+        return Last(self.last_ticks, self._ends, told_s)
+
+    @property
     def silent_s(self) -> float:
         """Seconds since anything came."""
         return self._listener.silent_s
+
+    @property
+    def lifeless_s(self) -> float:
+        """Seconds since there was any sign that the sender lives."""
+        return self._listener.lifeless_s
 
     @property
     def received(self) -> Received:
@@ -166,13 +195,23 @@ class TurnSink:
 
     def put(self, unit: EncodedUnit, stream: int) -> bool:
         """See Sink of Listener."""
+        key = (unit.is_video, stream)
         if unit.data:  # else it tells that the last one stands: nothing came
             self._heard(unit.ticks, len(unit.data))
-        key = (unit.is_video, stream)
-        if self._before is not None and key not in self._begun:
-            unit = replace(unit, discontinuity=True)
-        self._begun.add(key)
+            if key not in self._begun and self._before.ticks is not None:
+                unit = replace(unit, discontinuity=True)
+                self._tell_gap(unit)
+            self._begun.add(key)
+            if unit.ticks is not None:
+                self._ends[key] = unit.ticks + unit.duration
         return self._outlet.put(unit, stream)
+
+    def _tell_gap(self, unit: EncodedUnit) -> None:
+        """Of audio whoever encodes the stream tells it."""
+        end = self._ends.get((True, 0))
+        if unit.is_video and unit.ticks is not None and end is not None and unit.ticks > end:
+            seconds = (unit.ticks - end) / TICKS_PER_SECOND
+            self._outlet.note(EventKind.GAP, stream=VIDEO, seconds=seconds, filled=False)
 
     def put_frame(self, frame: VideoFrame | AudioFrame, ticks: int, stream: int) -> bool:
         """See Sink of Listener."""
@@ -189,8 +228,8 @@ class TurnSink:
             return
         if self._first_ticks is None:
             self._first_ticks = ticks
-            if self._before is not None:
-                seconds = (ticks - self._before) / TICKS_PER_SECOND
+            if self._before.ticks is not None:
+                seconds = (ticks - self._before.ticks) / TICKS_PER_SECOND
                 self.note(EventKind.RECONNECT, seconds=seconds)
         self.last_ticks = ticks if self.last_ticks is None else max(self.last_ticks, ticks)
 

@@ -14,10 +14,11 @@ class Whep(WhepSettings):
 
     The settings are those of WhepSettings. H.264 and Opus are stored as they come.
 
-    With ``reconnect=rk.Reconnect()`` a server that goes away is asked again, one that is silent for ``silence_s``
-    seconds at once, and what comes goes on in the same recording. It must be there at the start; one that is given
-    up raises SourceError once all that came is committed. Without it a server that closes the connection ends the
-    recording, and one that is silent for 30 s fails.
+    With ``reconnect=rk.Reconnect()`` a server that goes away is asked again, and what comes goes on in the same
+    recording; at once if it does not know the session any more, which it is asked after each half second of
+    silence, or if there is no sign of it (media, reports, checks of consent) for ``silence_s`` seconds. It must be
+    there at the start; one that is given up raises SourceError once all that came is committed. Without it a
+    server that closes the connection ends the recording, and one without a sign for 30 s fails.
 
     Raises SettingsError, which never shows the token; opening it raises SourceError.
     """

@@ -9,8 +9,8 @@ from ..errors import SettingsError
 from ..signatures import named
 from ..values import NumberLike, Setting, instance, maybe, seconds
 
-_GROWTH = 1.1
-"""So a source that is back waits for a tenth of the time that it was away, and the first wait, at the most."""
+_GROWTH = 1.05
+"""So a source that is back waits for a twentieth of the time that it was away, and the first wait, at the most."""
 _WAIT = seconds(0.05, 3600.0, "give a time of 50 ms to an hour, such as 0.5 or '2s'")
 _GIVE_UP = seconds(0.1, 1e9, "give the time after which to give up, such as '10min', or None for never")
 _SILENCE = seconds(0.5, 3600.0, "give a time of 0.5 s to an hour, such as 5 or '10s'")
@@ -21,7 +21,7 @@ _SILENCE = seconds(0.5, 3600.0, "give a time of 0.5 s to an hour, such as 5 or '
 class Reconnect:
     """A source that goes away is asked for again, and what comes then goes on in the same recording.
 
-    The first try comes after ``first_s`` seconds, each further one after a tenth longer, up to ``longest_s``.
+    The first try comes after ``first_s`` seconds, each further one after a twentieth longer, up to ``longest_s``.
     A connection that lasts for longer than it was waited for begins with ``first_s`` again. After
     ``give_up_after`` seconds away in a row the recording ends and is committed, and says so (None: never). A
     connection over which nothing comes for ``silence_s`` seconds is held for dead.
@@ -33,7 +33,7 @@ class Reconnect:
     longest_s: Setting[NumberLike, float] = Setting(_WAIT, 15.0)
     _: KW_ONLY
     give_up_after: Setting[NumberLike | None, float | None] = Setting(maybe(_GIVE_UP), None)
-    silence_s: Setting[NumberLike, float] = Setting(_SILENCE, 5.0)
+    silence_s: Setting[NumberLike, float] = Setting(_SILENCE, 4.5)
 
     def __post_init__(self) -> None:
         if self.longest_s < self.first_s:

@@ -130,3 +130,44 @@ def test_what_is_no_stream_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as raised:
         Whep(**{"url": "http://127.0.0.1/cam/whep", **wrong})
     assert "a\nb" not in str(raised.value)
+
+
+async def _recorded(path: Path, how: Reconnect, **settings: Any) -> tuple[Any, Any]:
+    """A server whose media stop after half a second while it goes on answering; what was recorded."""
+    stop, begun = threading.Event(), list[Any]()
+    async with serving() as server:
+        for name, value in settings.items():
+            setattr(server, name, value)
+        source = Whep(server.url, reconnect=how)
+        recording = asyncio.create_task(asyncio.to_thread(record, source, path, stop=stop, on_start=begun.append))
+        await until(lambda: bool(begun) and begun[0].counters.video_units > 15)
+        server.sessions.clear()
+        peer_internals.cut_sockets(server.peers[0])
+        await until(lambda: len(server.peers) > 1)
+        so_far = begun[0].counters.video_units
+        await until(lambda: begun[0].counters.video_units > so_far + 5)
+        stop.set()
+        return await recording, server
+
+
+def test_a_server_that_does_not_know_the_session_any_more_is_asked_again_at_once(tmp_path: Path) -> None:
+    recording, server = asyncio.run(_recorded(tmp_path / "talk.ts", Reconnect("50ms", silence_s=60)))
+    events = recording.events
+    assert [one["because"] for one in told(events, "degraded") if one["part"] == "source"] == [
+        "the source is away: nothing comes, and the server does not know the session any more (404)"
+    ]
+    assert server.asked[0].splitlines()[0].startswith("m=")
+    assert server.asked[0].endswith("a=end-of-candidates\r\n")
+    (gap,) = [one for one in told(events, "gap") if one["stream"] == 0]
+    assert told(events, "reconnect")[-1]["seconds"] <= gap["seconds"] + 0.1
+    assert 0.4 < gap["seconds"] < 30
+
+
+def test_a_server_that_never_knew_the_session_says_nothing_by_that(tmp_path: Path) -> None:
+    recording, server = asyncio.run(
+        _recorded(tmp_path / "talk.ts", Reconnect("50ms", silence_s=2), knows_none=True)
+    )
+    assert len(server.asked) >= 2
+    assert [one["because"] for one in told(recording.events, "degraded") if one["part"] == "source"] == [
+        "the source is away: nothing came for 2 s"
+    ]

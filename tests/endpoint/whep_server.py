@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 from aiohttp import web
 from aiortc import RTCPeerConnection, RTCSessionDescription
@@ -17,14 +18,17 @@ from tests.endpoint.rig import new_peer
 class Server:
     """Gives a synthetic stream to whoever asks for it; ``answers`` are what it says to the first ones instead."""
 
-    def __init__(self, answers: tuple[web.Response, ...], on_begin: Callable[[], None] | None) -> None:
+    def __init__(self, answers: tuple[web.Response, ...], from_s: Callable[[], float]) -> None:
         self.answers = list(answers)
         self.peers: list[RTCPeerConnection] = []
         self.medias: list[SyntheticMedia] = []
         self.shown: list[str | None] = []
+        self.asked: list[str] = []
+        self.sessions: set[str] = set()
+        self.knows_none = False
         self.ended = 0
         self.url = ""
-        self._on_begin = on_begin
+        self._from_s = from_s
 
     async def post(self, request: web.Request) -> web.Response:
         """Give a stream."""
@@ -38,36 +42,45 @@ class Server:
         await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         for track in (one for one in media.tracks if f"m={one.kind}" in offer):
             sender = peer.addTrack(track)
+            peer_internals.state_times(sender, track.ntp_of_last)  # type: ignore[attr-defined]
             if track.kind == "video":
                 peer_internals.on_keyframe_request(sender, track.request_keyframe)  # type: ignore[attr-defined]
 
         def changed() -> None:
             if peer.connectionState == "connected":
-                media.begin()
-                if self._on_begin is not None:
-                    self._on_begin()
+                media.begin(self._from_s())
 
         peer.on("connectionstatechange", changed)
         await peer.setLocalDescription(await peer.createAnswer())
+        session = uuid4().hex
+        self.sessions.add(session)
+        headers = {"Location": f"s/{session}"}
         return web.Response(
-            status=201, text=peer.localDescription.sdp, content_type="application/sdp", headers={"Location": "s/1"}
+            status=201, text=peer.localDescription.sdp, content_type="application/sdp", headers=headers
         )
 
-    async def delete(self, _: web.Request) -> web.Response:
+    async def patch(self, request: web.Request) -> web.Response:
+        """Take further candidates, as MediaMTX does."""
+        self.asked.append(await request.text())
+        is_known = request.match_info["session"] in self.sessions and not self.knows_none
+        return web.Response(status=204 if is_known else 404)
+
+    async def delete(self, request: web.Request) -> web.Response:
         """End it."""
         self.ended += 1
-        return web.Response()
+        return web.Response(status=200 if request.match_info["session"] in self.sessions else 404)
 
 
 @asynccontextmanager
 async def serving(
-    *answers: web.Response, port: int = 0, on_begin: Callable[[], None] | None = None
+    *answers: web.Response, port: int = 0, from_s: Callable[[], float] = float
 ) -> AsyncIterator[Server]:
-    """A server at ``port``; ``on_begin`` is called as a stream begins."""
-    server = Server(answers, on_begin)
+    """A server at ``port``; ``from_s`` is asked where in the source a stream is to begin."""
+    server = Server(answers, from_s)
     app = web.Application()
     app.router.add_post("/cam/whep", server.post)
-    app.router.add_delete("/cam/s/1", server.delete)
+    app.router.add_patch("/cam/s/{session}", server.patch)
+    app.router.add_delete("/cam/s/{session}", server.delete)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

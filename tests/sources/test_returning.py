@@ -119,7 +119,7 @@ def test_it_goes_away_comes_back_and_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert told[5][1]["because"] == "the source is away: the connection was closed"
     assert told[-1][1]["because"].startswith("the source did not come back within 4 s: ")
     # The waits begin anew once it has been there for longer than they were.
-    assert clock.slept[:4] == pytest.approx([0.5, 0.55, 0.5, 0.55])
+    assert clock.slept[:4] == pytest.approx([0.5, 0.525, 0.5, 0.525])
     assert sum(clock.slept[4:]) == pytest.approx(4)
     assert sum(isinstance(one, SourceItem) for one in came) == 80
 
@@ -128,7 +128,7 @@ def test_one_that_comes_and_goes_is_asked_for_less_and_less(
     monkeypatch: pytest.MonkeyPatch, clock: SleepingClock
 ) -> None:
     given(monkeypatch, clock, [((VIDEO,), 0.1, Breaks)] * 5, give_up_after=3)
-    assert clock.slept[:4] == pytest.approx([0.5, 0.55, 0.605, 0.6655])
+    assert clock.slept[:4] == pytest.approx([0.5, 0.525, 0.55125, 0.5788125])
 
 
 def test_the_end_of_the_recording_ends_the_waiting(monkeypatch: pytest.MonkeyPatch, clock: SleepingClock) -> None:

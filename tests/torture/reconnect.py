@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 import recordkit as rk
+from recordkit.encode.routing import VIDEO
 from recordkit.model import EventKind
 from recordkit.sources.marks import read_frame_number
 from recordkit.sources.readback import read_back
@@ -37,7 +37,7 @@ _LEAD_S = 1.5
 _STAYS_S = 1.6
 """So long a server is up at least: with a flash and a beep in it."""
 _SHORTEST_S, _LONGEST_S = 0.2, 3.0
-_LONGEST_BACK_S = 2.0
+_LONGEST_BACK_S, _LONGEST_MISSED_S = 2.0, 5.0
 _SYNC_S = 0.045
 """A frame and a little; and how exactly a beep can be found."""
 _SYSTEM_PYTHON = "/usr/bin/python3"
@@ -60,13 +60,12 @@ _OPTIONS: dict[str, dict[str, str | float]] = {
 
 @dataclass
 class Server:
-    """A server in a process of its own. ``begun`` is when what it sent began, one for each connection to it."""
+    """A server in a process of its own."""
 
     how: str
     told: Path
     port: int
     ready_s: float = 0.0
-    begun: list[float] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     helper: int | None = None
 
@@ -79,11 +78,6 @@ class Server:
         assert self.process.stdout is not None
         line = json.loads(self.process.stdout.readline())
         self.ready_s, self.helper = line["ready"], line.get("process")
-        threading.Thread(target=self._listen, args=(self.process.stdout,), daemon=True).start()
-
-    def _listen(self, told: Any) -> None:
-        for line in told:
-            self.begun.append(json.loads(line)["begun"])
 
     def send(self, number: int) -> None:
         """A signal to it, and to the program that it has begun."""
@@ -163,7 +157,7 @@ def times_of(path: Path) -> tuple[list[float], list[int]]:
     return shown, [-1 if one is None else one for one in numbers]
 
 
-def gap_faults(path: Path, fps: int, begun: list[float], figures: dict[str, float]) -> Iterator[str]:
+def gap_faults(path: Path, fps: int, figures: dict[str, float]) -> Iterator[str]:
     """What is wrong with the times of the frames: each was sent when its number tells."""
     found = list(zip(*times_of(path), strict=True))
     # Of what comes by WebRTC the last frame is shown once more now and then, as long as there is no other.
@@ -172,15 +166,9 @@ def gap_faults(path: Path, fps: int, begun: list[float], figures: dict[str, floa
     if -1 in numbers:
         yield f"{numbers.count(-1)} frames cannot be read"
         return
-    sent, connection = [], 0
-    for place, number in enumerate(numbers):
-        # A server whose numbers begin anew is another one; one that nobody has taken anything from is passed over.
-        if begun and place and number < numbers[place - 1]:
-            connection += 1
-        sent.append((begun[min(connection, len(begun) - 1)] if begun else 0.0) + number / fps)
     worst = gaps = 0.0
     for place in range(1, len(shown)):
-        passed, media = sent[place] - sent[place - 1], shown[place] - shown[place - 1]
+        passed, media = (numbers[place] - numbers[place - 1]) / fps, shown[place] - shown[place - 1]
         if passed > 1.5 / fps:
             gaps += 1
         if abs(media - passed) > abs(worst):
@@ -191,9 +179,9 @@ def gap_faults(path: Path, fps: int, begun: list[float], figures: dict[str, floa
         yield f"a gap is wrong by {worst:.3f} s"
 
 
-def sync_faults(path: Path, figures: dict[str, float]) -> Iterator[str]:
+def sync_faults(path: Path, fps: int, figures: dict[str, float]) -> Iterator[str]:
     """Whether each beep is heard with its flash."""
-    found = read_back(path)
+    found = read_back(path, fps)
     figures["sync_ms"] = abs(found.sync_worst_s or 0.0) * 1000
     if not found.sync_offsets_s:
         yield "no flash was found with its beep"
@@ -201,24 +189,28 @@ def sync_faults(path: Path, figures: dict[str, float]) -> Iterator[str]:
         yield f"audio and video are apart by {found.sync_worst_s:.3f} s: {found.sync_offsets_s}"
 
 
-def away_faults(
-    recording: rk.Recording, returns: list[tuple[float, float]], figures: dict[str, float]
-) -> Iterator[str]:
-    """How long after each return of the server it was recorded again, or after it was missed, if that was later.
+def back_faults(returns: list[tuple[float, float]], figures: dict[str, float]) -> Iterator[str]:
+    """How long after each return of the server frames of it are in the file: when it was ready, when they were."""
+    for ready_s, came_s in returns:
+        figures["back_s"] = max(figures.get("back_s", 0.0), came_s - ready_s)
+        if came_s - ready_s > _LONGEST_BACK_S:
+            yield f"it was recorded again {came_s - ready_s:.2f} s after the server's return"
 
-    ``returns`` has when it was ready, and when frames came of it: that counts for one that was never missed.
-    """
+
+def missed_faults(
+    recording: rk.Recording, halted: list[float], row_count: int, figures: dict[str, float]
+) -> Iterator[str]:
+    """How long after it was ``halted`` each time the server was missed; and whether each gap is a row."""
     events = recording.log.contents.events
-    backs = [one.time_ns / 1e9 for one in events if one.kind is EventKind.RECONNECT]
     missed = [one.time_ns / 1e9 for one in events if one.fields.get("because", "").startswith("the source is away")]
-    nexts = [*(ready_s for ready_s, _ in returns[1:]), math.inf]
-    for (ready_s, came_s), next_s in zip(returns, nexts, strict=True):
-        back_s = next((one for one in backs if ready_s < one < next_s), None)
-        since_s = max([ready_s, *(one for one in missed if back_s is not None and one < back_s)])
-        behind_s = came_s - ready_s if back_s is None else back_s - since_s
-        figures["back_s"] = max(figures.get("back_s", 0.0), behind_s)
-        if behind_s > _LONGEST_BACK_S:
-            yield f"it was recorded again {behind_s:.2f} s after the server's return"
+    for at_s in halted:
+        after_s = next((one - at_s for one in missed if one > at_s), math.inf)
+        figures["missed_s"] = max(figures.get("missed_s", 0.0), after_s)
+        if after_s > _LONGEST_MISSED_S:
+            yield f"it was missed only {after_s:.2f} s after it hung"
+    rows = [one for one in events if one.kind is EventKind.GAP and one.fields.get("stream") == VIDEO]
+    if len(rows) < row_count:
+        yield f"{len(rows)} rows tell of {row_count} gaps"
 
 
 @contextmanager
@@ -241,8 +233,9 @@ def restarts(folder: Path, *, how: str, halts: bool = False) -> Iterator[Trial]:
         faults: list[str] = []
         server = Server(how, told, free_port())
         packager = Server("playlist", told, 0) if how == "files" else None
-        path, returns = place / "talk.ts", list[tuple[float, float]]()
+        path, returns, halted = place / "talk.ts", list[tuple[float, float]](), list[float]()
         calls = how in ("rtsp", "udp")  # it is the sender that comes
+        taking = None
         try:
             if packager is not None:
                 packager.start()
@@ -261,6 +254,7 @@ def restarts(folder: Path, *, how: str, halts: bool = False) -> Iterator[Trial]:
             time.sleep(_LEAD_S)
             for number in range(RESTARTS):
                 if halts:
+                    halted.append(time.time())
                     server.send(signal.SIGSTOP)
                     time.sleep(7.0)
                     server.send(signal.SIGCONT)
@@ -270,24 +264,28 @@ def restarts(folder: Path, *, how: str, halts: bool = False) -> Iterator[Trial]:
                     time.sleep(chance.uniform(_SHORTEST_S, _LONGEST_S))
                     server.start()
                     ready_s = server.ready_s
-                if not taking.until(taking.units + 5):
+                so_far = taking.units
+                if not taking.until(so_far + 1):
                     faults.append(f"nothing was recorded after restart {number + 1}: {taking.error}")
                     break
                 returns.append((ready_s, time.time()))
+                taking.until(so_far + 5)
                 time.sleep(_STAYS_S)
         finally:
             server.kill()
             if packager is not None:
                 packager.kill()
-        recording = taking.end()
+            recording = None if taking is None else taking.end()
         if recording is None:
             return Outcome(seed, (*faults, f"there is no recording: {taking.error}"))
         verified = rk.verify(path, decode=True)
         if not verified.ok:
             faults.append(f"not whole: {verified.problems}")
-        faults += away_faults(recording, returns, figures)
-        faults += gap_faults(path, _WHEP_FPS if how == "whep" else _FPS, server.begun, figures)
-        faults += sync_faults(path, figures)
+        fps = _WHEP_FPS if how == "whep" else _FPS
+        faults += back_faults(returns, figures)
+        faults += gap_faults(path, fps, figures)
+        faults += missed_faults(recording, halted, round(figures["gaps"]), figures)
+        faults += sync_faults(path, fps, figures)
         process = psutil.Process()
         threads_before.append((process.num_fds(), process.num_threads()))
         if threads_before[-1] > threads_before[0]:

@@ -197,16 +197,13 @@ def over_playlist(told: dict[str, Any], port: int) -> None:
 
 
 def over_whep(told: dict[str, Any], port: int) -> None:
-    """aiortc behind a WHEP resource: each that asks gets a test pattern, which begins when it is connected."""
+    """aiortc behind a WHEP resource: each that asks gets a test pattern, from where it would be by now."""
     import asyncio
 
     from tests.endpoint.whep_server import serving
 
     async def serve() -> None:
-        def begun() -> None:
-            print(json.dumps({"begun": time.monotonic()}), flush=True)
-
-        async with serving(port=port, on_begin=begun):
+        async with serving(port=port, from_s=lambda: max(0.0, time.monotonic() - told["epoch"])):
             ready()
             await asyncio.Event().wait()
 

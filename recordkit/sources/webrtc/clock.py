@@ -13,9 +13,12 @@ from typing import Literal
 
 from ...ticks import TICKS_PER_SECOND, signed_difference
 from .pace import Pace
+from .quickest import Quickest
 
 LONGEST_HOLD_S = 3.0
 """So long, at the most, the first units wait for the reports of all streams."""
+KNOWN_HOLD_S = 0.3
+"""So long they wait for the quickest packets, if it is known from before how far the streams lie from these."""
 _RTP_BITS = 32
 _REPORTS = 9
 _OUTLIER = TICKS_PER_SECOND // 2
@@ -58,8 +61,9 @@ class Sync:
 class StreamClock:
     """The times of one stream; made by JointClock."""
 
-    def __init__(self, joint: JointClock, *, is_audio: bool) -> None:
+    def __init__(self, joint: JointClock, *, is_audio: bool, beyond: int | None) -> None:
         self.is_audio = is_audio
+        self.beyond = beyond
         self.offset: int | None = None
         self.reports = 0
         self.outliers = 0
@@ -83,6 +87,7 @@ class StreamClock:
         """What makes the stream's times those of its quickest packets' arrival, in ticks."""
         self._transit: int | None = None
         self._transit_before: int | None = None
+        self._quickest = Quickest()
         self._transit_since_s = 0.0
         self._drift_from: tuple[int, int] | None = None
         self._pace = Pace()
@@ -96,6 +101,11 @@ class StreamClock:
     def has_reports(self) -> bool:
         """Whether a sender report has been believed."""
         return bool(self._samples)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether several packets came about as quickly as the quickest."""
+        return self._quickest.is_steady
 
     @property
     def ntp_offset(self) -> int:
@@ -212,6 +222,7 @@ class StreamClock:
         return self._base_ticks + (rtp - self._base_rtp) * TICKS_PER_SECOND // self._rate
 
     def _arrived(self, transit: int, arrival_s: float) -> None:
+        self._quickest.add(-transit)
         if self._transit is None or arrival_s - self._transit_since_s > _ARRIVAL_WINDOW_S:
             self._transit_before, self._transit = self._transit, transit
             self._transit_since_s = arrival_s
@@ -251,10 +262,12 @@ class JointClock:
         self._streams: list[StreamClock] = []
         self._reference: StreamClock | None = None
         self._first_s: float | None = None
+        self._origin = 0
 
-    def add(self, *, is_audio: bool) -> StreamClock:
-        """A further stream."""
-        stream = StreamClock(self, is_audio=is_audio)
+    def add(self, *, is_audio: bool, beyond_s: float | None = None) -> StreamClock:
+        """A further stream; ``beyond_s`` is the ``offset_s`` that it had when the same sender was heard before."""
+        beyond = None if beyond_s is None else round(beyond_s * TICKS_PER_SECOND)
+        stream = StreamClock(self, is_audio=is_audio, beyond=beyond)
         self._streams.append(stream)
         return stream
 
@@ -272,8 +285,15 @@ class JointClock:
             return False
         if self._first_s is None:
             self._first_s = now_s
-        all_told = len(begun) == len(self._streams) and all(stream.has_reports for stream in begun)
-        if len(self._streams) > 1 and not all_told and now_s - self._first_s < LONGEST_HOLD_S:
+        held_s = now_s - self._first_s
+        have_all = len(begun) == len(self._streams)
+        all_told = have_all and all(stream.has_reports for stream in begun)
+        all_known = (
+            have_all
+            and held_s >= KNOWN_HOLD_S
+            and all(stream.beyond is not None and stream.is_steady for stream in begun)
+        )
+        if len(self._streams) > 1 and not (all_told or all_known) and held_s < LONGEST_HOLD_S:
             return False
         self._settle()
         return True
@@ -283,10 +303,15 @@ class JointClock:
         if self._reference is None and begun:
             self._reference = next((stream for stream in begun if stream.is_audio), begun[0])
             self._reference.basis = "reference"
+            self._origin = self._reference.transit  # its first packet may have come late
 
     def target(self, stream: StreamClock) -> int:
         """What is to be added to a stream's times, in ticks."""
         self._settle()
+        return self._origin + self._beside(stream)
+
+    def _beside(self, stream: StreamClock) -> int:
+        """What puts a stream beside the reference."""
         reference = self._reference
         if reference is None or stream is reference:
             return 0
@@ -297,11 +322,12 @@ class JointClock:
                 stream.basis = "sender reports"
                 return told
         if stream.basis == "sender reports" and stream.offset is not None:
-            return stream.offset  # until the source that took over has reported, or both clocks are set
-        return arrived
+            # Until the source that took over has reported, or both clocks are set.
+            return stream.offset - self._origin
+        return arrived + (stream.beyond or 0)
 
     def beyond_arrival(self, stream: StreamClock) -> int:
         """By how much a stream lies elsewhere than its arrival says, in ticks."""
         if self._reference is None or stream is self._reference or stream.offset is None:
             return 0
-        return stream.offset - (stream.transit - self._reference.transit)
+        return stream.offset - self._origin - (stream.transit - self._reference.transit)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from types import MappingProxyType
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver
 
@@ -50,7 +51,9 @@ class Listener:
 
     ``on_end`` is called once for each track: with None where it ended, or with the error for which
     it cannot be listened to any longer; the others go on. ``on_outage`` is told when nothing has
-    come of any tapped track for a second. ``early`` is as for Reception.
+    come of any tapped track for a second. ``early`` is as for Reception. ``beyond_s`` says by how much the
+    streams lay beyond their arrival (``offset_s`` of ``sync``) when the same sender was heard before: then they
+    are not held back until it reports.
 
     Not thread-safe: all calls come from the loop.
     """
@@ -63,11 +66,12 @@ class Listener:
         on_outage: Callable[[], None] | None = None,
         early: PutEarly | None = None,
         clock: Clock | None = None,
+        beyond_s: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
         self._sink = sink
         self._on_end = on_end
         self._clock = clock or Clock()
-        self._reception = Reception(sink, self._clock, on_outage, early, self._has_come)
+        self._reception = Reception(sink, self._clock, on_outage, early, self._has_come, beyond_s)
         self._frame_clocks = FrameClocks()
         self._overflow = Overflow(sink)
         self._overflow_due_s = float("-inf")
@@ -99,6 +103,11 @@ class Listener:
         read_s = min((way.reader.silent_s for way in self._ways.values() if way.reader is not None), default=None)
         taps_s = self._reception.silent_s
         return taps_s if read_s is None else min(read_s, taps_s)
+
+    @property
+    def lifeless_s(self) -> float:
+        """Seconds since any media, report or check of consent came, or since ``begin``."""
+        return min(self.silent_s, self._reception.lifeless_s)
 
     def add(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
 from ...model import EncodedUnit, EventKind, Received
@@ -27,7 +28,8 @@ class Reception:
     most. ``early`` is given each unit that is held, by its arrival, so that it is safe meanwhile, and None once all
     of them have gone to ``sink``; it returns False if what waits had better wait no longer. While it returns True
     after that it is given what comes then, too: ``sink`` has much to do before it gets there. An outage is noted
-    when it is over; ``on_outage`` is told when it begins. ``on_unit`` is told of each unit.
+    when it is over; ``on_outage`` is told when it begins. ``on_unit`` is told of each unit. ``beyond_s`` is as
+    for Listener.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class Reception:
         on_outage: Callable[[], None] | None = None,
         early: PutEarly | None = None,
         on_unit: Callable[[], None] = lambda: None,
+        beyond_s: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
         self._early = early
         self._on_unit = on_unit
         self._clock = clock or Clock()
-        self._shared = Shared(sink, self._clock, Signs(on_outage), self._take, self._remove)
+        self._shared = Shared(sink, self._clock, Signs(on_outage), self._take, self._remove, beyond_s)
         self._streams: list[StreamReception] = []
         self._ended = Received()
         self._leaving: list[StreamReception] = []
@@ -70,6 +73,13 @@ class Reception:
         """Seconds since the last media packet of any stream came, or since it was opened; 0 before."""
         heard_s = self._shared.signs.heard_s
         since_s = self._open_s if heard_s is None else heard_s
+        return 0.0 if since_s is None else self._clock.monotonic() - since_s
+
+    @property
+    def lifeless_s(self) -> float:
+        """Seconds since the last sign that the sender lives, or since it was opened; 0 before."""
+        sign_s = self._shared.signs.sign_s
+        since_s = self._open_s if sign_s is None else sign_s
         return 0.0 if since_s is None else self._clock.monotonic() - since_s
 
     def open(self) -> None:

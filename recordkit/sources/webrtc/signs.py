@@ -14,14 +14,15 @@ class Signs:
     """The signs of life of one sender, all its streams together.
 
     A frame may stand as long as its sender likes: that is no outage while the sender lives. ``on_outage``
-    is told when one begins. ``heard_s`` is when the last media packet came, None before the first.
+    is told when one begins. ``heard_s`` is when the last media packet came, ``sign_s`` the last sign of life; None
+    before the first.
     """
 
     def __init__(self, on_outage: Callable[[], None] | None = None) -> None:
         self.heard_s: float | None = None
         self._on_outage = on_outage
         self._in_outage = False
-        self._sign_s: float | None = None
+        self.sign_s: float | None = None
         self._lifeless_s: float | None = None
 
     def heard(self, now_s: float) -> float:
@@ -36,9 +37,9 @@ class Signs:
 
     def lives(self, now_s: float) -> None:
         """The sender lives, though it may have nothing to show."""
-        if self._sign_s is not None and now_s - self._sign_s >= LIFELESS_S:
+        if self.sign_s is not None and now_s - self.sign_s >= LIFELESS_S:
             self._lifeless_s = now_s
-        self._sign_s = now_s
+        self.sign_s = now_s
         self._in_outage = False
 
     def was_lifeless(self, since_s: float) -> bool:
@@ -47,11 +48,11 @@ class Signs:
 
     def is_lifeless(self, now_s: float) -> bool:
         """Whether there has been no sign of the sender for ``LIFELESS_S`` now."""
-        return self._sign_s is None or now_s - self._sign_s >= LIFELESS_S
+        return self.sign_s is None or now_s - self.sign_s >= LIFELESS_S
 
     def poll(self, now_s: float) -> None:
         """See whether an outage begins."""
-        sign_s = self._sign_s if self.heard_s is not None else None
+        sign_s = self.sign_s if self.heard_s is not None else None
         if sign_s is not None and not self._in_outage and now_s - sign_s >= OUTAGE_S:
             self._in_outage = True
             if self._on_outage is not None:

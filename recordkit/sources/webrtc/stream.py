@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...encode.routing import FIRST_AUDIO, VIDEO
@@ -33,13 +33,17 @@ _BEHIND_S = 0.4
 
 @dataclass(slots=True)
 class Shared:
-    """What the streams of one sender share; ``take`` is given each whole unit, with its stream's own time."""
+    """What the streams of one sender share; ``take`` is given each whole unit, with its stream's own time.
+
+    ``beyond_s`` is as for Listener.
+    """
 
     sink: Sink
     clock: Clock
     signs: Signs
     take: Callable[[StreamReception, Unit, int], None]
     remove: Callable[[StreamReception], None]
+    beyond_s: Mapping[int, float] = field(default_factory=dict)
     joint: JointClock = field(default_factory=JointClock)
     is_open: bool = False
 
@@ -57,7 +61,7 @@ class StreamReception:
         self.last_arrival_s: float | None = None
         self.end_ticks: int | None = None
         self.request_keyframe: Callable[[], bool] = lambda: False
-        self.clock = shared.joint.add(is_audio=is_audio)
+        self.clock = shared.joint.add(is_audio=is_audio, beyond_s=shared.beyond_s.get(self.index))
         self._taken = TakenTimes(self.clock)
         self._shared = shared
         self._window_s = AUDIO_WINDOW_S if is_audio else VIDEO_WINDOW_S

@@ -6,6 +6,7 @@ aiortc would encode 720p30 itself at four times the cost, at 3 Mbit/s at most, a
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -86,9 +87,13 @@ class SyntheticMedia:
         """How often the receiver asked for a keyframe."""
         return self.video.keyframe_requests if self.video is not None else 0
 
-    def begin(self) -> None:
-        """Let both tracks begin now; in the event loop."""
-        self._start.begin()
+    def begin(self, from_s: float = 0.0) -> None:
+        """Let both tracks begin now, with what is due ``from_s`` seconds into the source; in the event loop."""
+        if self.video is not None:
+            self.video.skip(from_s)
+        if self.audio is not None:
+            self.audio.skip(from_s)
+        self._start.begin(from_s)
 
     async def wait(self) -> None:
         """Wait until each track has come to its end."""
@@ -112,11 +117,14 @@ class _Start:
         self._loop_s = 0.0
         self._unix_s = 0.0
 
-    def begin(self) -> None:
+    def begin(self, from_s: float = 0.0) -> None:
         if not self._begun.is_set():
-            self._loop_s = asyncio.get_running_loop().time()
-            self._unix_s = time.time()
+            self._loop_s = asyncio.get_running_loop().time() - from_s
+            self._unix_s = time.time() - from_s
             self._begun.set()
+
+    async def wait(self) -> None:
+        await self._begun.wait()
 
     async def wait_until(self, time_s: float) -> None:
         await self._begun.wait()
@@ -177,7 +185,12 @@ class _VideoTrack(_Track):
         self.keyframe_requests += 1
         self._keyframe = True
 
+    def skip(self, seconds: float) -> None:
+        """Leave out what is before; only at the beginning."""
+        self._number = self._number or math.ceil(seconds * self._camera.rate)
+
     async def recv(self) -> av.Packet[Any]:
+        await self._start.wait()
         time_s = float(self._number / self._camera.rate)
         await self._wait(time_s, time_s)
         keyframe, self._keyframe = self._keyframe, False
@@ -196,7 +209,12 @@ class _AudioTrack(_Track):
         self._microphone = microphone
         self._chunk = 0
 
+    def skip(self, seconds: float) -> None:
+        """See _VideoTrack."""
+        self._chunk = self._chunk or math.ceil(seconds * CHUNKS_PER_SECOND)
+
     async def recv(self) -> av.Packet[Any]:
+        await self._start.wait()
         await self._wait(self._chunk / CHUNKS_PER_SECOND, (self._chunk + 1) / CHUNKS_PER_SECOND)
         packet = await self._coded(partial(self._microphone.listen, self._chunk))
         self._chunk += 1
