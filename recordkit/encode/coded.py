@@ -35,4 +35,6 @@ def with_message(unit: AccessUnit, message: bytes, at: int) -> AccessUnit:
     """``unit`` with the NAL units ``message`` (Annex B) at ``at`` in its data, where its first slice begins."""
     if not at:
         return replace(unit, prefix=unit.prefix + message)
-    return replace(without_head(unit, at), prefix=unit.prefix + unit.data[:at] + message)
+    # At once: this is done for each frame.
+    starts = tuple(start - at for start in unit.nal_starts if start > at)
+    return replace(unit, data=unit.data[at:], nal_starts=starts, prefix=unit.prefix + unit.data[:at] + message)

@@ -119,6 +119,8 @@ FORMS: dict[str, dict[int, Form]] = {
     "stsc": _rows("first_chunk:I samples:I description:I"),
     "stco": _rows("offset:I"),
     "co64": _rows("offset:Q"),
+    "sgpd": {1: Form(_fields("grouping:I length:I=4 count:I"), _fields("value:I"))},
+    "sbgp": _rows("samples:I group:I", fields="grouping:I count:I"),
     "mehd": {0: Form(_fields("duration:I")), 1: Form(_fields("duration:Q"))},
     "trex": {0: Form(_fields("track_id:I description:I=1 duration:I size:I sample_flags:I"))},
     "mfhd": {0: Form(_fields("number:I"))},

@@ -14,6 +14,8 @@ MOVIE_RATE = 90_000
 """The time scale of the movie: ticks."""
 KEYFRAME_FLAGS, OTHER_FLAGS = 0x0200_0000, 0x0101_0000
 """sample_flags (8.8.3.1): depends on no other; depends on others and is no sync sample."""
+BREAK_FLAG = 1
+"""In sample_flags of a sample that breaks: a sample_degradation_priority, which no coding here gives a meaning."""
 FTYP = box("ftyp", b"isom", (512).to_bytes(4), b"isom", b"iso6", b"mp41")
 FRONT = FTYP + box("free", bytes(8))
 """How a recording begins: the ``free`` box becomes the head of the ``mdat`` around all of it."""

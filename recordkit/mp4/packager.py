@@ -20,6 +20,7 @@ from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from .entries import Entry, media_rate, priming, sample_entry
 from .movie import (
+    BREAK_FLAG,
     FRONT,
     KEYFRAME_FLAGS,
     MOVIE_RATE,
@@ -189,7 +190,8 @@ class Packager:
             memory.bytes[data:end] = unit.data
         is_keyframe = unit.random_access or not track.is_video
         offset = self._laid_bytes + data - begin
-        track.table.add(offset, plan.size, time, shift, duration, is_keyframe, track.description)
+        breaks = unit.discontinuity and track.is_video
+        track.table.add(offset, plan.size, time, shift, duration, is_keyframe, track.description, breaks=breaks)
         self._laid_bytes += end - begin
         memory.used = end
 
@@ -249,6 +251,8 @@ class Packager:
         number = self._number = self._number + 1 & 0xFFFF_FFFF
         if track.is_video:
             flags = KEYFRAME_FLAGS if plan.unit.random_access else OTHER_FLAGS
+            if plan.unit.discontinuity:
+                flags |= BREAK_FLAG
             _VIDEO.pack_into(
                 memory, at, 104, _MOOF, 16, _MFHD, number, 80, _TRAF, 16, _TFHD, _BASE_IS_MOOF, track.number,
                 20, _TFDT, _TIMES_64, time, 36, _TRUN, _VIDEO_FLAGS, 1, 112,

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from .boxes import Box, BoxError, Parsed, boxes, child, parse
 from .entries import Described, Entry, parse_entry
+from .movie import BREAK_FLAG
 from .report import Defaults, MovieEvent, Sample, Table, Track
+from .samples import BREAK
 
 _NON_SYNC = 0x1_0000
 """sample_is_non_sync_sample (8.8.3.1)."""
 _MOST_SAMPLES = 1 << 27
+_PRIORITY = 0xFFFF
 _DURATION_IS_EMPTY = 0x1_0000
 _NO_COLUMN: NDArray[np.int64] = np.zeros(0, np.int64)
 
@@ -124,7 +127,19 @@ def _read_table(data: bytes, table: Box) -> Table | None:
         numbers = _column(sync, "number")
         keyframes[:] = False
         keyframes[numbers[(numbers > 0) & (numbers <= count)] - 1] = True
-    return Table(_offsets(data, table, each), each, dts, pts, keyframes)
+    return Table(_offsets(data, table, each), each, dts, pts, keyframes, _breaks(data, table, count))
+
+
+def _breaks(data: bytes, table: Box, count: int) -> NDArray[np.bool_]:
+    """Before which samples media is missing, by recordkit's own sample group."""
+    breaks = np.zeros(count, np.bool_)
+    for one in boxes(data, table.start, table.end):
+        # Of others' groups, and of other versions, nothing is read.
+        if one.kind == "sbgp" and data[one.start : one.start + 8] == bytes(4) + BREAK:
+            read = parse("sbgp", data, one.start, one.end)
+            groups = _spread(_column(read, "group"), _column(read, "samples"))[:count]
+            breaks[: len(groups)] = groups == 1
+    return breaks
 
 
 def _offsets(data: bytes, table: Box, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -202,7 +217,15 @@ def read_fragment(
                 shown = at_time + values.get("offset", 0)
                 samples.append(
                     Sample(
-                        track.number, at, its_size, at_time, shown, lasts, not its_flags & _NON_SYNC, description
+                        track.number,
+                        at,
+                        its_size,
+                        at_time,
+                        shown,
+                        lasts,
+                        not its_flags & _NON_SYNC,
+                        description,
+                        its_flags & _PRIORITY == BREAK_FLAG,
                     )
                 )
                 at += its_size

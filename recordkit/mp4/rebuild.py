@@ -56,6 +56,7 @@ class Rebuilder:
                     sample.duration,
                     sample.keyframe,
                     one.description(sample.description),
+                    breaks=sample.breaks,
                 )
 
     def finish(self, file_bytes: int, front: int) -> Finish:

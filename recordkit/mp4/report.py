@@ -43,7 +43,8 @@ class ProblemEvent:
 class Sample(NamedTuple):
     """One sample of a chunk: where its bytes lie, and its times in the track's own units.
 
-    ``description`` is the number of its sample entry in the movie that holds, from 1.
+    ``description`` is the number of its sample entry in the movie that holds, from 1. ``breaks`` says that media is
+    missing before it.
     """
 
     track: int
@@ -54,6 +55,7 @@ class Sample(NamedTuple):
     duration: int
     keyframe: bool
     description: int
+    breaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,14 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """The samples of a track as its ``moov`` lists them, column by column."""
+    """The samples of a track as its ``moov`` lists them, column by column; ``breaks`` as in Sample."""
 
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
     dts: NDArray[np.int64]
     pts: NDArray[np.int64]
     keyframes: NDArray[np.bool_]
+    breaks: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -15,6 +15,8 @@ import numpy as np
 from .boxes import FORMS, HEADER_BYTES, full_head, head_bytes
 
 PIECE_ROWS = 16_384
+BREAK = b"lost"
+"""grouping_type (8.9) of the samples before which media is missing. Nobody else knows it, and passes over it."""
 _LARGEST = 0xFFFF_FFFF
 _BOUNDS = {"I": (0, _LARGEST), "i": (-(1 << 31), (1 << 31) - 1)}
 
@@ -109,6 +111,7 @@ class SampleTable:
         self._offsets = array("Q")
         self._sizes = array("I")
         self._keyframes: array[int] | None = None  # while each sample is one, as all of audio are
+        self._breaks = array("I")
         self._steps = Runs("I")
         self._shifts = Runs("i")
         self._description = 0
@@ -118,9 +121,21 @@ class SampleTable:
         return len(self._sizes)
 
     def add(
-        self, offset: int, size: int, time: int, shift: int, duration: int, keyframe: bool, description: int
+        self,
+        offset: int,
+        size: int,
+        time: int,
+        shift: int,
+        duration: int,
+        keyframe: bool,
+        description: int,
+        *,
+        breaks: bool = False,
     ) -> None:
-        """One more sample: where it lies, when it is decoded, how much later it is shown."""
+        """One more sample: where it lies, when it is decoded, how much later it is shown.
+
+        ``breaks`` says that media is missing before it.
+        """
         shown, sizes = time + shift, self._sizes
         if sizes:
             self._steps.add(time - self._last_time)
@@ -139,6 +154,8 @@ class SampleTable:
                 self._keyframes = array("I", range(1, len(sizes)))
         elif keyframe:
             self._keyframes.append(len(sizes))
+        if breaks:
+            self._breaks.append(len(sizes))
         if description != self._description:
             self._description = description
             self._descriptions.append((len(sizes), description))
@@ -179,4 +196,22 @@ class SampleTable:
         made.append(_table("stsz", self._sizes, each=0))
         is_small = not self._offsets or self._offsets[-1] <= _LARGEST
         made.append(_table("stco" if is_small else "co64", self._offsets))
-        return made
+        return made + self._groups()
+
+    def _groups(self) -> list[Lazy]:
+        """Which samples are of the one group that there is (8.9.2, 8.9.3)."""
+        counts, groups, before = array("I"), array("I"), 0
+        for number in self._breaks:
+            if number - before > 1:
+                counts.append(number - before - 1)
+                groups.append(0)
+            counts.append(1)
+            groups.append(1)
+            before = number
+        grouping = int.from_bytes(BREAK)
+        if not counts:
+            return []
+        return [
+            _table("sgpd", array("I", [0]), version=1, grouping=grouping, length=4),
+            _table("sbgp", counts, groups, grouping=grouping),
+        ]

@@ -153,6 +153,7 @@ class FragmentTrack:
                     sample.offset,
                     sample.size,
                     sample.keyframe,
+                    breaks=sample.breaks,
                     hidden=hidden,
                     captured=captured,
                 )

@@ -46,6 +46,7 @@ def sample_rows(store: Store, number: int) -> npt.NDArray[np.void] | None:
     rows["pts"], rows["delay"] = table.pts + shift, delay
     rows["offset"], rows["bytes"], rows["error_us"] = table.offsets, table.sizes, NO_ERROR
     rows["flags"][table.keyframes] = KEYFRAME
+    rows["flags"][table.breaks] |= DISCONTINUITY
     return rows
 
 

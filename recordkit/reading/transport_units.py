@@ -52,7 +52,10 @@ class NotSimpleError(RecordkitError):
 
 
 class _Row(NamedTuple):
-    """One PES packet: where it lies, its stream, its times and bytes; ``header`` is a frame's delimiter."""
+    """One PES packet: where it lies, its stream, its times and bytes; ``header`` is a frame's delimiter.
+
+    ``breaks`` says that media is missing before it.
+    """
 
     offset: int
     pid: int
@@ -62,6 +65,7 @@ class _Row(NamedTuple):
     data: bytes
     header: bytes = b""
     starts: tuple[int, ...] = ()
+    breaks: bool = False
 
 
 class TransportUnits:
@@ -131,7 +135,7 @@ class _Stream:
     def rows(self, event: PesColumns | PesEvent) -> list[_Row]:
         """PES packets one by one. Raises NotSimpleError where one is not whole."""
         if isinstance(event, PesEvent):
-            if event.pts is None or event.dts is None or not event.complete or event.discontinuity:
+            if event.pts is None or event.dts is None or not event.complete:
                 raise NotSimpleError(f"a PES packet at byte {event.offset:,} is not whole, or has no time")
             keyframe = event.random_access
             if self._counter is not None:
@@ -139,7 +143,8 @@ class _Stream:
                 keyframe |= found.random_access > 0
             size = self._delimiter(event.data[:_HEAD_BYTES])
             header, data = event.data[:size], event.data[size:]
-            return [_Row(event.offset, event.pid, event.pts, event.dts, keyframe, data, header)]
+            breaks = event.discontinuity
+            return [_Row(event.offset, event.pid, event.pts, event.dts, keyframe, data, header, breaks=breaks)]
         keyframes = event.random_access
         if self._counter is not None:
             many = self._counter.feed_many(event.payload, event.begin, event.end)
@@ -191,6 +196,7 @@ class _Stream:
                     row.dts,
                     row.data,
                     random_access=row.keyframe,
+                    discontinuity=row.breaks,
                     header=row.header,
                     nal_starts=row.starts,
                 )
@@ -209,7 +215,16 @@ class _Stream:
                 self._follow(rate, channels, row.data[at:end])
             ticks = samples * TICKS_PER_SECOND // rate
             header = row.data[at:begin]
-            unit = AccessUnit(self._index, pts, dts, data, random_access=True, duration=ticks, header=header)
+            unit = AccessUnit(
+                self._index,
+                pts,
+                dts,
+                data,
+                random_access=True,
+                discontinuity=row.breaks and not at,
+                duration=ticks,
+                header=header,
+            )
             at, pts, dts, self._last = end, pts + ticks, dts + ticks, dts
             if self._format is not None:
                 yield Coded(self._format, unit)

@@ -1,8 +1,9 @@
-"""What an MP4 lacks stands in its frame table alone: told while it grows, when it is finished, and after a kill."""
+"""What is missing in a recording is told while it grows, when it is finished, and after a kill, table or not."""
 
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ import pytest
 
 import recordkit as rk
 from recordkit.telemetry.table import ROW, table_path
+from tests.judges import assert_decodes_in_silence
 
 FIRST_NS = 1_795_867_200_000_000_000
 LOST = {7: 1, 20: 3, 41: 2}
@@ -55,10 +57,10 @@ def test_a_reader_that_was_there_before_the_table_learns_it(tmp_path: Path) -> N
     table = table_path(tmp_path / "talk.mp4")
     aside = table.rename(tmp_path / "aside")
     with rk.open(tmp_path / "talk.mp4") as video:
-        assert not video.frames["lost_before"].any()
+        assert video.frames["captured"].isna().all()
         aside.rename(table)
         video.refresh()
-        assert video.frames["lost_before"].tolist() == EXPECTED
+        assert video.frames["captured"].notna().all()
     recorder.stop()
 
 
@@ -68,7 +70,7 @@ def test_a_table_that_ends_before_its_file_does_tells_of_what_it_has(tmp_path: P
     whole = table.read_bytes()
     table.write_bytes(whole[: len(whole) - 20 * ROW.itemsize])
     lost, taken = told(tmp_path / "talk.mp4")
-    assert lost == [*EXPECTED[:-20], *[0] * 20]
+    assert lost == EXPECTED
     assert taken[:-20] == pytest.approx(KEPT[:-20])
     assert np.isnan(taken[-20:]).all()
 
@@ -82,3 +84,39 @@ def test_the_table_of_another_recording_is_not_believed(tmp_path: Path) -> None:
     lost, taken = told(tmp_path / "other.mp4")
     assert lost == [0] * 60
     assert np.isnan(taken).all()
+
+
+@pytest.mark.parametrize("flushes", [False, True])
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_after_a_kill_what_came_since_the_last_flush_is_told_without_any_table(
+    tmp_path: Path, suffix: str, flushes: bool
+) -> None:
+    recorder = begun(tmp_path / f"talk{suffix}")
+    while recorder.counters.video_units < len(KEPT):
+        threading.Event().wait(0.005)
+    if flushes:
+        recorder.flush()
+    left = tmp_path / "left"
+    left.mkdir()
+    for name in (f"talk.recording{suffix}", "talk.recording.tail"):
+        shutil.copy(tmp_path / name, left / name)
+    recorder.stop()
+    assert told(left / f"talk.recording{suffix}")[0] == EXPECTED
+    rk.recover(left / f"talk{suffix}")
+    assert told(left / f"talk{suffix}")[0] == EXPECTED
+    assert rk.verify(left / f"talk{suffix}", decode=True).ok
+
+
+def test_the_losses_of_a_finished_mp4_stand_in_it_and_ffmpeg_passes_over_them(tmp_path: Path) -> None:
+    begun(tmp_path / "talk.mp4").stop()
+    table_path(tmp_path / "talk.mp4").unlink()
+    assert told(tmp_path / "talk.mp4")[0] == EXPECTED
+    assert_decodes_in_silence(tmp_path / "talk.mp4")
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_an_export_tells_of_what_its_original_lacks(tmp_path: Path, suffix: str) -> None:
+    begun(tmp_path / "talk.ts").stop()
+    copy = rk.export(tmp_path / "talk.ts", tmp_path / f"copy{suffix}").path
+    assert told(copy)[0] == EXPECTED
+    assert rk.verify(copy, decode=True).ok
