@@ -171,7 +171,9 @@ class _Run:
             self._waiting = []
 
     def _send(self, tasks: list[Task]) -> None:
-        future = self._cluster.asked(lambda: self._client.submit(run_at, tasks, __version__, pure=False))
+        self._await(self._cluster.asked(lambda: self._client.submit(run_at, tasks, __version__, pure=False)), tasks)
+
+    def _await(self, future: Any, tasks: list[Task]) -> None:  # noqa: ANN401 - a distributed.Future
         self._flying[future.key] = future, tasks
         future.add_done_callback(self._done.put)
 
@@ -191,6 +193,8 @@ class _Run:
             for row in self._cluster.asked(future.result):
                 self._pace.note(row)
                 yield row
+        elif future.status != "error":
+            self._await(future, tasks)  # a worker has died with what was done: Dask does it once more
         elif len(tasks) > 1:
             # Which of them it was is found out by each alone.
             for task in tasks:

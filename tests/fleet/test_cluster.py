@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import distributed
 import pytest
@@ -90,7 +91,7 @@ class Fake:
         self.cancelled += futures
 
 
-def rows(client: Fake, count: int = 3) -> list[object]:
+def rows(client: Fake, count: int = 3) -> list[Any]:
     return list(Cluster(client, wait_s=0).rows(Task("verify", str(number)) for number in range(count)))
 
 
@@ -219,6 +220,27 @@ def test_what_a_worker_raises_is_a_row() -> None:
     found = rows(Fake({"a": __version__}, "error"))
     assert {(row["problem"], row["detail"]) for row in found} == {("failed", "ValueError: odd")}
     assert [row["ok"] for row in rows(Fake({"a": __version__}))] == [True] * 3
+
+
+@pytest.mark.parametrize("status", ["lost", "pending"])
+def test_what_was_done_on_a_worker_that_died_with_it_is_waited_for_once_more(status: str) -> None:
+    class Losing(Fake):
+        def submit(self, *arguments: Any, **options: Any) -> SimpleNamespace:
+            future = super().submit(*arguments, **options)
+            future.status, calls = status, []
+
+            def add(call: Callable[[object], object]) -> None:
+                calls.append(call)
+                if len(calls) == 2:
+                    future.status = "finished"
+                call(future)
+
+            future.add_done_callback = add
+            return future
+
+    found = rows(Losing({"a": __version__}))
+    assert sorted(row["path"] for row in found if row is not None) == ["0", "1", "2"]
+    assert all(row["ok"] for row in found if row is not None)
 
 
 def test_small_files_are_sent_together_and_one_that_kills_costs_its_own_row_alone() -> None:
