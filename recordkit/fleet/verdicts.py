@@ -18,7 +18,7 @@ from .task import Task
 
 if TYPE_CHECKING:
     from ..verification.check import Problem
-    from ..verification.pieces import Read
+    from ..verification.joining import Read
     from ..verification.verify import Verification
 
 _WORST = ("no media", "not a transport stream", "cut", "lost sync", "continuity")
@@ -60,7 +60,8 @@ def check_part(task: Task, _: Room) -> Row:
 
 def join_parts(task: Task, room: Room) -> Row:
     """The row of a file by its parts, the same as if it had been checked in one."""
-    from ..verification.pieces import Piece, joined
+    from ..verification.joining import Piece
+    from ..verification.pieces import joined
     from ..verification.verify import verdict, verify_in
 
     pieces = [

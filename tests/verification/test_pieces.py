@@ -12,7 +12,8 @@ import pytest
 
 from recordkit.model import Codec
 from recordkit.verification import pieces as module
-from recordkit.verification.pieces import Piece, check_piece, joined
+from recordkit.verification.joining import Piece
+from recordkit.verification.pieces import check_piece, joined
 from recordkit.verification.verify import Verification, verdict, verify
 
 from ..mpegts.builder import wrapped
