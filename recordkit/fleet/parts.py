@@ -39,10 +39,7 @@ class Parts:
     _count: int = 0
 
     def of(self, task: Task) -> Iterator[Task]:
-        """``task``, or the parts of it.
-
-        An MP4 is done in one: what is in it says a table, of which no part knows its own without reading all of it.
-        """
+        """``task``, or the parts of it; of what turns out to have none, such as a plain MP4, they find nothing."""
         size = _size(task)
         if size < SPLIT_FROM_BYTES:
             yield task

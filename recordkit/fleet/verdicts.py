@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from .task import Task
 
 if TYPE_CHECKING:
     from ..verification.check import Problem
-    from ..verification.joining import Read
+    from ..verification.joining import Piece, Read
     from ..verification.verify import Verification
 
 _WORST = ("no media", "not a transport stream", "cut", "lost sync", "continuity")
@@ -42,40 +42,53 @@ def verify_one(task: Task, room: Room) -> Row:
 
 
 def check_part(task: Task, _: Room) -> Row:
-    """The row of a part: what its check knew at both ends; nothing of what is no transport stream."""
+    """The row of a part: what its check knew at both ends; nothing of what cannot be checked in parts."""
     from ..verification.check import Check
+    from ..verification.chunk_check import ChunkCheck
+    from ..verification.chunk_pieces import check_chunks
     from ..verification.pieces import check_piece
     from ..verification.verify import check_for
 
     row: Row = {"path": task.path, "ok": True, "piece": None}
-    if type(check_for(Path(task.path))) is Check:
-        begin, end, early = (int(task.options[name]) for name in ("begin", "end", "early"))
+    ways: dict[type, Callable[[Read, int, int, int], Piece | None]] = {Check: check_piece, ChunkCheck: check_chunks}
+    way = ways.get(type(check_for(Path(task.path))))
+    begin, end, early = (int(task.options[name]) for name in ("begin", "end", "early"))
+    if way is not None:
         with _reading(task.path) as read:
-            piece = asdict(check_piece(read, begin, end, early))
-        row["piece"] = {
-            name: b64encode(value).decode() if isinstance(value, bytes) else value for name, value in piece.items()
-        }
+            piece = way(read, begin, end, early)
+        if piece is not None:
+            row["piece"] = {
+                name: b64encode(value).decode() if isinstance(value, bytes) else value
+                for name, value in asdict(piece).items()
+            }
     return row
 
 
 def join_parts(task: Task, room: Room) -> Row:
     """The row of a file by its parts, the same as if it had been checked in one."""
+    from ..verification.check import Check
+    from ..verification.chunk_pieces import joined_chunks
     from ..verification.joining import Piece
     from ..verification.pieces import joined
-    from ..verification.verify import verdict, verify_in
+    from ..verification.verify import check_for, verdict, verify_in
 
     pieces = [
         Piece(one["begin"], one["end"], b64decode(one["before"]), b64decode(one["after"]))
         for one in task.options["pieces"]
         if one is not None
     ]
+    path = Path(task.path)
     size = os.stat(task.path).st_size  # noqa: PTH116 - path is kept as it was given
     if len(pieces) < len(task.options["pieces"]) or pieces[-1].end != size:
-        return _verified(verify_in(room, Path(task.path)))  # no transport stream, or one that has grown
+        return _verified(verify_in(room, path))  # nothing that has parts, or one that has grown
     with _reading(task.path) as read:
-        check = joined(pieces, read)
-    check.close()
-    return _verified(verdict(Path(task.path), check))
+        if type(check_for(path)) is Check:
+            check = joined(pieces, read)
+            check.close()
+            return _verified(verdict(path, check))
+        chunks = joined_chunks(pieces, read)
+        chunks.close(lambda at, count: read(at, min(at + count, size)))
+        return _verified(verdict(path, chunks))
 
 
 @contextmanager

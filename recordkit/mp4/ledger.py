@@ -10,12 +10,13 @@ import numpy as np
 
 from .report import PROBLEMS_KEPT, Event, MovieEvent, ProblemEvent, ProblemKind, Sample, Track, TrackReport
 
-_PLACE = Struct(">QQ").pack
+_PLACE = Struct(">QQ")
+PLACE_BYTES = _PLACE.size
 _RANGES_KEPT = 1000
 
 
 @dataclass(slots=True)
-class _Counts:
+class Counts:
     """Of one track; ``places`` is a checksum over where its samples lie."""
 
     rate: int
@@ -36,8 +37,9 @@ class Ledger:
         self.events: list[Event] = []
         self.problem_counts: dict[ProblemKind, int] = {}
         self.problems: list[ProblemEvent] = []
-        self._counts: dict[int, _Counts] = {}
-        self._ranges: list[tuple[int, int]] = []
+        self._counts: dict[int, Counts] = {}
+        self.ranges: list[tuple[int, int]] = []
+        """Where there is media without a fragment, or that of all fragments."""
 
     @property
     def reports(self) -> tuple[TrackReport, ...]:
@@ -64,14 +66,14 @@ class Ledger:
 
     def range(self, begin: int, end: int) -> None:
         """Media without a fragment lies between."""
-        if len(self._ranges) < _RANGES_KEPT:
-            self._ranges.append((begin, end))
+        if len(self.ranges) < _RANGES_KEPT:
+            self.ranges.append((begin, end))
 
     def movie(self, movie: MovieEvent) -> None:
         """From here on its tracks hold."""
         self.tracks |= {track.number: track for track in movie.tracks}
         for track in movie.tracks:
-            counts = self._counts.setdefault(track.number, _Counts(track.rate))
+            counts = self._counts.setdefault(track.number, Counts(track.rate))
             table = track.table
             if table is not None and not counts.samples:
                 counts.samples, counts.keyframes = len(table), int(table.keyframes.sum())
@@ -90,7 +92,7 @@ class Ledger:
         counts.keyframes += sample.keyframe
         counts.bytes += sample.size
         counts.last_dts, counts.end = sample.dts, sample.dts + sample.duration
-        counts.places = crc32(_PLACE(sample.offset, sample.size), counts.places)
+        counts.places = crc32(_PLACE.pack(sample.offset, sample.size), counts.places)
 
     def agrees(self, movie: MovieEvent) -> bool:
         """Whether the tables of a finished recording say what its chunks say."""
@@ -109,9 +111,9 @@ class Ledger:
 
     def check_places(self, end: int) -> None:
         """The samples of a plain file of ``end`` bytes lie inside its ``mdat`` boxes."""
-        if not self._ranges or len(self._ranges) >= _RANGES_KEPT:
+        if not self.ranges or len(self.ranges) >= _RANGES_KEPT:
             return
-        ranges = np.array(sorted(self._ranges), np.int64)
+        ranges = np.array(sorted(self.ranges), np.int64)
         for number, track in self.tracks.items():
             table = track.table
             if table is None:

@@ -40,7 +40,8 @@ class Scanner:
     def __init__(self, *, payload: bool = False) -> None:
         self._payload = payload
         self._ledger = Ledger()
-        self._at = 0  # where the next byte to be fed lies
+        self.at = 0
+        """Where the next byte to be fed lies."""
         self._pending = bytearray()  # bytes before it that are not yet a header
         self._open: _Open | None = None
         self._lost = False
@@ -56,14 +57,24 @@ class Scanner:
     def skippable(self) -> int:
         """How many of the next bytes are of no use, and may be told by ``skip`` instead of fed."""
         box = self._open
-        return box.end - self._at if box is not None and box.kept is None and box.end < _TO_THE_END else 0
+        return box.end - self.at if box is not None and box.kept is None and box.end < _TO_THE_END else 0
 
     def skip(self, count: int) -> list[Event]:
         """As ``feed`` of ``count`` bytes, no more than are skippable."""
-        self._at += min(count, self.skippable)
-        if self._open is not None and self._at == self._open.end:
+        self.at += min(count, self.skippable)
+        if self._open is not None and self.at == self._open.end:
             self._close_box(self._open)
         return self._events()
+
+    @property
+    def media_end(self) -> int | None:
+        """Where the ``mdat`` ends that all fragments of a finished recording lie in; None if it is none."""
+        return self._ledger.ranges[0][1] if self._is_wrapped else None
+
+    def jump(self, at: int) -> None:
+        """Go on at another place, with the next ``moof`` that is found there."""
+        self.at, self._open, self._fragment, self._lost = at, None, None, True
+        self._pending.clear()
 
     def feed(self, data: bytes | memoryview) -> list[Event]:
         """Reads the next bytes; what they completed."""
@@ -73,12 +84,12 @@ class Scanner:
             if box is None:
                 view = self._seek(view) if self._lost else self._head(view)
                 continue
-            taken = min(len(view), box.end - self._at)
+            taken = min(len(view), box.end - self.at)
             if box.kept is not None:
                 box.kept += view[:taken]
-            self._at += taken
+            self.at += taken
             view = view[taken:]
-            if self._at == box.end:
+            if self.at == box.end:
                 self._close_box(box)
         return self._events()
 
@@ -86,20 +97,20 @@ class Scanner:
         """The file ends here; the faults that this is."""
         box, problem = self._open, self._ledger.problem
         if self._pending and not self._lost:
-            problem(ProblemKind.CUT_BOX, self._at - len(self._pending), "a box ends inside its header")
+            problem(ProblemKind.CUT_BOX, self.at - len(self._pending), "a box ends inside its header")
         elif box is not None and box.end == _TO_THE_END:
-            self._ledger.range(box.offset + box.header, self._at)
+            self._ledger.range(box.offset + box.header, self.at)
         elif box is not None:
-            problem(ProblemKind.CUT_BOX, box.offset, f"{box.end - self._at:,} bytes of {box.kind} are missing")
+            problem(ProblemKind.CUT_BOX, box.offset, f"{box.end - self.at:,} bytes of {box.kind} are missing")
         else:
             self._drop_fragment()
         if not self._boxes:
-            detail = "no box of an MP4 file was found" if self._at else "the file is empty"
+            detail = "no box of an MP4 file was found" if self.at else "the file is empty"
             problem(ProblemKind.NOT_MP4, 0, detail)
         elif not self._ledger.tracks:
             problem(ProblemKind.MISSING_MOVIE, 0, "there is no moov: nothing says what is in the file")
         if not self._chunks:
-            self._ledger.check_places(self._at)
+            self._ledger.check_places(self.at)
         return self._events()
 
     @property
@@ -107,7 +118,7 @@ class Scanner:
         """What was found until now."""
         ledger = self._ledger
         return ScanReport(
-            self._at,
+            self.at,
             self._chunks,
             self._usable_end,
             self._front,
@@ -127,8 +138,8 @@ class Scanner:
         wanted = (LONG_HEADER_BYTES if pending[:4] == b"\0\0\0\1" else HEADER_BYTES) - len(pending)
         taken = min(wanted, len(view))
         pending += view[:taken]
-        self._at += taken
-        begin = self._at - len(pending)
+        self.at += taken
+        begin = self.at - len(pending)
         try:
             head = parse_header(bytes(pending))
             if head is not None:
@@ -163,7 +174,7 @@ class Scanner:
         kept = bytearray(self._pending) if keeps else None
         self._pending.clear()
         self._open = _Open(kind, begin, header, begin + size if size else _TO_THE_END, kept)
-        if self._open.end == self._at:
+        if self._open.end == self.at:
             self._close_box(self._open)
 
     def _close_box(self, box: _Open) -> None:
@@ -230,14 +241,14 @@ class Scanner:
         """Goes on to the next ``moof``, by the box that each begins with."""
         pending = self._pending
         pending += view
-        self._at += len(view)
+        self.at += len(view)
         found = pending.find(_FRAGMENT_HEAD) if self._boxes else -1
         while found >= 0:
             head = found - HEADER_BYTES
             if head >= 0 and pending[head + 4 : found] == b"moof":
                 rest = bytes(pending[head:])
                 pending.clear()
-                self._at -= len(rest)
+                self.at -= len(rest)
                 self._lost = False
                 return memoryview(rest)
             found = pending.find(_FRAGMENT_HEAD, found + 1)

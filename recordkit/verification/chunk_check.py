@@ -41,11 +41,11 @@ class ChunkCheck:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Takes the next bytes."""
-        self._take(self._scanner.feed(data))
+        self.take(self._scanner.feed(data))
 
     def close(self, read_at: Callable[[int, int], bytes]) -> None:
         """The file is at its end; what its ``moov`` lists outside any fragment is read by ``read_at``."""
-        self._take(self._scanner.close())
+        self.take(self._scanner.close())
         if not self.report.chunks:
             for number, track in self._tracks.items():
                 for sample in _listed(track):
@@ -79,7 +79,8 @@ class ChunkCheck:
             return 0.0
         return (max(end for _, end in spans) - min(first for first, _ in spans)) / TICKS_PER_SECOND
 
-    def _take(self, events: list[Event]) -> None:
+    def take(self, events: list[Event]) -> None:
+        """Takes what the scanner has found, for whoever feeds that."""
         for event in events:
             if isinstance(event, MovieEvent) and (event.fragmented or not self._scanner.report.chunks):
                 for track in event.tracks:

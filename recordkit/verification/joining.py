@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..mpegts.pes_parts import OpenPes
 from ..mpegts.sections import SectionAssembler
 from .facts import STEPS_KEPT, StreamFacts
@@ -48,6 +50,8 @@ def are_alike(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever a check 
         return False
     if isinstance(one, dict):
         return list(one) == list(other) and all(are_alike(one[key], other[key]) for key in one)
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
     if isinstance(one, SectionAssembler) and one.idle and other.idle:
         return True
     if isinstance(one, OpenPes):

@@ -206,7 +206,7 @@ def verify_stored(name: str, size: int, read: Callable[[int, int], bytes]) -> Ve
     return _verification(name, check, list(check.problems), None)
 
 
-def verdict(path: Path, check: Check) -> Verification:
+def verdict(path: Path, check: Check | ChunkCheck) -> Verification:
     """What ``check``, which has read all of ``path`` and is closed, has found."""
     return _verification(str(path), check, [_named(path, one) for one in check.problems], None)
 
