@@ -3,7 +3,7 @@
 Each piece reads the ``moov`` at the beginning, which names the tracks, and finds the first ``moof`` behind its own.
 What a finished recording lists at its end is held against all fragments, so that is read by whoever joins them. A
 plain MP4, all of whose samples one ``moov`` lists, has no pieces: nothing in it says where a sample begins but that
-table, and it is checked several times as fast as fragments are.
+table, and it is checked four times as fast as fragments are.
 """
 
 from __future__ import annotations
