@@ -16,6 +16,7 @@ from ..playback.film import Film
 from ..recorder.result import Recording
 from ..telemetry.words import time_text
 from . import page
+from .chart import Chart
 from .kept import Kept
 from .parts import button, put, row
 from .presence import Presence
@@ -47,8 +48,8 @@ class Face:
         self.address, self.message, self.files = (widgets.HTML() for _ in range(3))
         # Not an HTML widget: only in an output does the front end resolve a link to a file.
         self.finished = widgets.Output()
-        self.images = [widgets.Image(format="png", layout=widgets.Layout(display="none")) for _ in range(2)]
-        charts = row(*self.images)
+        self.charts = [Chart(), Chart()]
+        charts = row(*self.charts)
         charts.add_class("recordkit-charts")
         self.widget = widgets.VBox(
             [
@@ -98,9 +99,8 @@ class Face:
 
     def redraw(self, watched: Watched) -> None:
         """What has come since."""
-        for image, picture in zip(self.images, watched.update(), strict=True):
-            image.value = picture
-            image.layout.display = ""
+        for chart, drawn in zip(self.charts, watched.update(), strict=True):
+            chart.show(drawn)
         put(self.tiles, page.tiles(watched.tiles))
         put(self.alerts, page.notes(watched.alerts))
         put(self.address, "" if watched.address is None else page.listening(watched.address))

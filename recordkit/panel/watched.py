@@ -10,7 +10,7 @@ from ..background.figures import Figures
 from ..background.session import Session
 from ..model import Event, EventKind, FlushRecord, Sample
 from ..names import is_pattern
-from ..plots.live import LiveCharts
+from ..plots.live import Drawn, LiveCharts
 from ..telemetry.alerts import AlertSettings
 from ..telemetry.words import size_text, time_text
 
@@ -59,8 +59,8 @@ class Watched:
         """Follow no more."""
         self._take_off()
 
-    def update(self) -> tuple[bytes, bytes]:
-        """Take in what has come since, and draw: the memory chart and the growth chart as PNG files."""
+    def update(self) -> tuple[Drawn, Drawn]:
+        """Take in what has come since, and draw: the memory chart and the growth chart."""
         records: list[FlushRecord | Sample] = []
         while self._waiting:
             record = self._waiting.popleft()

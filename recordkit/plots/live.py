@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,6 +24,13 @@ MOST_MARKS = 60
 _WIDTH, _HEIGHT = 5.2, 2.1
 _SHORTEST_S = 10.0
 _BOX = (0.115, 0.145, 0.845, 0.68)
+
+
+class Drawn(NamedTuple):
+    """A chart as a PNG file, and what it shows in words."""
+
+    png: bytes
+    words: str
 
 
 class Trace:
@@ -75,6 +82,7 @@ class _Chart:
         self._canvas: Any = FigureCanvasAgg(self._figure)  # which carries no types
         self.ax: Axes = self._figure.add_axes(_BOX)
         self._frame: tuple[float, float, str] | None = None
+        self._title = ""
 
     def frame(self, title: str, unit: str, top: float, end_s: float) -> bool:
         """Put the title up; True if the axes were made again, for a top and an end that leave some room."""
@@ -84,6 +92,7 @@ class _Chart:
             self.ax.clear()
             dress(self.ax, "", unit, wanted[0] / 1.12)
             time_axis(self.ax, wanted[1])
+        self._title = title
         self.ax.set_title(title, loc="left", fontsize=9.5, color=INK, pad=7, parse_math=False)
         return is_new
 
@@ -97,13 +106,13 @@ class _Chart:
         (line,) = self.ax.plot([], [], **style)
         return line
 
-    def png(self) -> bytes:
-        """The chart as a PNG file, its background transparent."""
+    def drawn(self) -> Drawn:
+        """The chart, its background transparent."""
         self._canvas.draw()
         out = io.BytesIO()
         # The lightest compression: the image goes no further than to the browser, and right away.
         Image.fromarray(np.asarray(self._canvas.buffer_rgba())).save(out, "PNG", compress_level=1)
-        return out.getvalue()
+        return Drawn(out.getvalue(), f"Chart over time. {self._title}")
 
 
 def _roomy(value: float) -> float:
@@ -115,7 +124,7 @@ def _roomy(value: float) -> float:
 
 
 class LiveCharts:
-    """Memory of the recording process, and growth of its file; each ``draw`` returns both as PNG files.
+    """Memory of the recording process, and growth of its file; each ``draw`` returns both.
 
     ``memory_limit_bytes`` is the alert's threshold, None for no line. Not thread-safe.
     """
@@ -136,13 +145,13 @@ class LiveCharts:
             elif record.rss_bytes is not None:
                 self._memory.add(record.elapsed_s, record.rss_bytes)
 
-    def draw(self) -> tuple[bytes, bytes]:
+    def draw(self) -> tuple[Drawn, Drawn]:
         """The memory chart and the growth chart."""
         ends = [trace.last[0] for trace in (self._memory, self._growth) if trace.last is not None]
         now_s = max(ends, default=0.0)
         self._draw_memory(now_s)
         self._draw_growth(now_s)
-        return self._memory_chart.png(), self._growth_chart.png()
+        return self._memory_chart.drawn(), self._growth_chart.drawn()
 
     def _draw_memory(self, now_s: float) -> None:
         chart, last, top = self._memory_chart, self._memory.last, self._memory.highest / 1e6

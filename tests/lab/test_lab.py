@@ -178,6 +178,13 @@ def test_start_watch_and_stop_by_the_buttons(lab, cells):
     assert notebook.faults == []
 
 
+def told_images(notebook):
+    """What a screen reader says of each image: the names in Chromium's accessibility tree."""
+    session = notebook.page.context.new_cdp_session(notebook.page)
+    nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+    return [one["name"]["value"] for one in nodes if one["role"]["value"] == "image" and not one["ignored"]]
+
+
 @pytest.mark.judge
 def test_everything_has_a_name_and_the_keyboard_reaches_it(cells):
     notebook = cells(PANEL.format(sources=["synthetic", "camera"], folder="keyboard"))
@@ -197,6 +204,12 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(cells):
     assert reached[-1] == "Start"
     notebook.page.keyboard.press("Space")
     notebook.find(".recordkit-badge").filter(has_text="recording").wait_for()
+    notebook.page.get_by_role("img", name="Chart over time. Memory: ").wait_for()
+    images = told_images(notebook)
+    for what in ("Memory", "File"):
+        assert sum(one.startswith(f"Chart over time. {what}: ") for one in images) == 1
+    unnamed = "() => [...document.querySelectorAll('.recordkit-panel img:not([alt])')].map((one) => one.outerHTML)"
+    assert notebook.page.evaluate(unnamed) == []
     button(notebook, "Stop").focus()
     notebook.page.keyboard.press("Enter")
     seen(notebook, "panel.recording is not None")

@@ -2,6 +2,7 @@
 
 from . import (
     broken,
+    crews,
     crowd,
     cuts,
     disks,
@@ -20,7 +21,22 @@ from . import (
 )
 
 _ROOMS = (
-    *(kills, rows, cuts, rings, keeping, publishing, power, disks, broken, hostile, intruders, crowd, seeking),
+    *(
+        kills,
+        rows,
+        cuts,
+        rings,
+        keeping,
+        publishing,
+        crews,
+        power,
+        disks,
+        broken,
+        hostile,
+        intruders,
+        crowd,
+        seeking,
+    ),
     *(reconnect, workers, soak),
 )
 KINDS = [kind for room in _ROOMS for kind in room.KINDS]

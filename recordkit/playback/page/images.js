@@ -8,7 +8,7 @@ const NEXT_MS = 40;
 class Images {
   constructor(film) {
     this.film = film;
-    this.picture = made("img", "", { alt: "", hidden: true });
+    this.picture = made("img", "", { alt: "the frame that is shown", hidden: true });
   }
 
   show(are) {

@@ -1,0 +1,154 @@
+"""Several processes behind one endpoint, of which one is killed, or the endpoint's own, or all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+import recordkit as rk
+from recordkit.endpoint.serve import serve
+from recordkit.endpoint.whip import Whip
+
+from ..endpoint.rig import synthetic, until
+from .children import GUARD_S, Child, Nursery
+from .outcome import Kind, Outcome, Trial
+from .publishing import ALLOWED_S
+
+WORKERS = 2
+STREAMS, LATER = ("a", "b", "c"), "later"
+_LOOK_S = 0.05
+VICTIMS = ("a worker", "the endpoint", "all")
+
+
+def serving(folder: str, told: str) -> None:
+    """Serve into ``folder`` until killed; the URL is told in the folder ``told``."""
+
+    def ready(url: str) -> None:
+        (Path(told) / "url.new").write_text(url)
+        (Path(told) / "url.new").rename(Path(told) / "url")
+
+    whip = Whip(port=0, name_template="{stream}-{counter}.ts")
+    serve(folder, whip, on_ready=ready, workers=WORKERS, on_partial="recover")
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    """Those that run."""
+    found = []
+    for one in psutil.Process(pid).children():
+        with suppress(psutil.Error):  # it has just ended
+            if "workers.worker" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
+
+
+def streams_of(worker: psutil.Process) -> set[str]:
+    """What it records: it has those partials open."""
+    names = {Path(one.path).name for one in worker.open_files()}
+    return {stream for stream in STREAMS for name in names if name.startswith(f"{stream}-")}
+
+
+async def _killed(url: str, child: Child, out: Path, victim: str, chance: random.Random) -> tuple[float, set[str]]:
+    """Publish and kill; when that was (Unix time), and what the victims recorded. Who is left goes on."""
+    async with AsyncExitStack() as stack:
+        for stream in STREAMS:
+            await stack.enter_async_context(synthetic(url, stream=stream))
+        await until(lambda: all(any(out.glob(f"{one}-*.recording.ts")) for one in STREAMS))
+        await asyncio.sleep(chance.uniform(0.3, 5.0))
+        workers = workers_of(child.pid)
+        dead = [chance.choice(workers)] if victim == VICTIMS[0] else workers if victim == VICTIMS[2] else []
+        lost = set().union(*map(streams_of, dead))
+        killed_s = time.time()
+        for one in dead:
+            one.kill()
+        if victim != VICTIMS[0]:
+            os.kill(child.pid, signal.SIGKILL)
+            await asyncio.to_thread(child.kill)
+            return killed_s, set(STREAMS)
+        await until(lambda: len(workers_of(child.pid)) == WORKERS and not dead[0].is_running())
+        async with synthetic(url, seconds=1.0, stream=LATER) as media:
+            await media.wait()
+    # Who leaves is committed, and of the victim all is recovered.
+    await until(lambda: all(any(_finished(out, one)) for one in (*STREAMS, LATER)))
+    return killed_s, lost
+
+
+def _finished(out: Path, stream: str) -> list[Path]:
+    return [one for one in out.glob(f"{stream}-*.ts") if not one.name.endswith(".recording.ts")]
+
+
+@contextmanager
+def kills_of_workers(folder: Path) -> Iterator[Trial]:
+    """Who is with another worker loses nothing; of the others what came last may be missing."""
+    with Nursery(folder / "children.log") as nursery:
+
+        def trial(seed: int, place: Path) -> Outcome:
+            chance, victim = random.Random(seed), VICTIMS[seed % len(VICTIMS)]
+            out, told = place / "out", place / "told"
+            out.mkdir()
+            told.mkdir()
+            child = nursery.start("torture.crews:serving", str(out), str(told))
+            try:
+                child.until((told / "url").exists)
+                killed_s, lost = asyncio.run(_killed((told / "url").read_text(), child, out, victim, chance))
+                _until_all_have_ended(out)
+                return judged(seed, out, victim, killed_s, lost)
+            finally:
+                with suppress(OSError):
+                    child.kill()
+
+        yield trial
+
+
+def _until_all_have_ended(out: Path) -> None:
+    """Workers whose endpoint is gone bring to its end what they record."""
+    end = time.monotonic() + GUARD_S
+    while any(one.is_recording for one in rk.partials(out)):
+        assert time.monotonic() < end, "a recording does not end"
+        time.sleep(_LOOK_S)
+
+
+def judged(seed: int, out: Path, victim: str, killed_s: float, lost: set[str]) -> Outcome:
+    """Recover what is unfinished; each file is whole, and the victim's go on until shortly before the kill."""
+    rk.recover(out)
+    faults, lost_ms = [], 0.0
+    for stream in STREAMS if victim != VICTIMS[0] else (*STREAMS, LATER):
+        files = _finished(out, stream)
+        if len(files) != 1:
+            faults.append(f"{victim}: of {stream} there are {[one.name for one in files]}")
+            continue
+        report = rk.verify(files[0], decode=True)
+        if not report.ok:
+            faults.append(f"{victim}: {files[0].name}: {report.problems}")
+            continue
+        with rk.open(files[0]) as video:
+            frames = video.frames
+        if stream not in lost:
+            missing = int(frames["lost_before"].sum())
+            faults += [f"{victim}: {files[0].name}, which it did not record, lacks {missing} frames"] * bool(
+                missing
+            )
+            continue
+        missing_ms = 1000 * (killed_s - frames["captured"].max().timestamp())
+        lost_ms = max(lost_ms, missing_ms)
+        if missing_ms > 1000 * ALLOWED_S:
+            faults.append(f"{victim}: {files[0].name}: the last {missing_ms:.0f} ms are missing")
+    return Outcome(seed, tuple(faults), lost_ms=lost_ms)
+
+
+KINDS = [
+    Kind(
+        "kill of serve with two workers, three publishers",
+        "the last half second of those with the victim",
+        kills_of_workers,
+        120,
+        (),
+    ),
+]
