@@ -1,4 +1,4 @@
-"""The recorder: frames or packets in, one growing MPEG-TS file out."""
+"""The recorder: frames or packets in, a file that grows out, or one after the other."""
 
 from __future__ import annotations
 
