@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .earlier import COMMIT
+from .live_rows import viewers_share
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,19 @@ def _start(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal("import recordkit, ms", 100, figures["imports"]["recordkit"]["wall_ms"]["median"])
 
 
+def _player(figures: dict[str, Any]) -> Iterator[Goal]:
+    short, hour, long, live = (figures[name] for name in ("short", "hour", "long", "live"))
+    right = min(short["right_forwards"], short["right_backwards"])
+    yield Goal("player: frames that show their number, each way", short["steps"], right, at_least=True)
+    yield Goal("player: behind the source, ms, median", 1000, live["late_ms_median"])
+    yield Goal("player: first frame, ms", 700, max(figures[name]["first_frame_ms"] for name in ("hour", "live")))
+    yield Goal("player: a seek in an hour, ms, median", 400, hour["seek_ms_median"])
+    for who, limit in (("kernel", 0.03), ("worker", 0.005)):
+        yield Goal(f"player: share of a core a viewer, {who}", limit, viewers_share(live, who))
+    grown = sum(long[key][1] - long[key][0] for key in ("page_mb", "kernel_mb"))
+    yield Goal("player: memory over eight hours of a recording, page and kernel, MB", 20, grown)
+
+
 _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
     "packetiser": _packetiser,
     "recorders": _recorders,
@@ -137,6 +151,7 @@ _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {
     "reading": _reading,
     "fleet": _fleet,
     "start": _start,
+    "player": _player,
 }
 
 

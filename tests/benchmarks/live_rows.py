@@ -104,3 +104,26 @@ def publishers(figures: dict[str, Any]) -> Iterator[Row]:
     lag = max((row["lag_ms_p99"] for row in two["rows"] if row["carried"]), default=None)
     words = "" if lag is None else f"event loop delay at most {lag:g} ms (99th percentile)"
     yield "publishers, 720p30, two workers", f"{two['carried']}", "", words
+
+
+def viewers_share(live: dict[str, Any], who: str) -> float:
+    """How much more of a core a viewer makes the kernel or the worker take; a little less is noise."""
+    return float(max(0.0, live[f"{who}_share_watched"] - live[f"{who}_share_off"]))
+
+
+def player(figures: dict[str, Any]) -> Iterator[Row]:
+    """Of the player in JupyterLab."""
+    short, hour, long, live, other = (figures[name] for name in ("short", "hour", "long", "live", "other"))
+    right = f"{short['right_forwards']} and {short['right_backwards']}"
+    yield f"player: frames right of {short['steps']}, forwards and backwards", right, "", ""
+    yield "player, 720p30: behind the source, median, ms", f"{live['late_ms_median']}", "", ""
+    yield "player, 720p30 as it is recorded: first frame, ms", f"{live['first_frame_ms']}", "", ""
+    yield "player: a seek in an hour, median, ms", f"{hour['seek_ms_median']}", "", ""
+    kernel, worker = viewers_share(live, "kernel"), viewers_share(live, "worker")
+    beside = "" if "missing" in other else f"jupyter_rfb {other['kernel_share']:.1%}"
+    compared = "" if "missing" in other else times(kernel, other["kernel_share"])
+    yield "player, 720p30: share of a core in the kernel, a viewer", f"{kernel:.1%}", beside, compared
+    yield "player, 720p30: share of a core in the recording's process, a viewer", f"{worker:.1%}", "", ""
+    grown = [long[key][1] - long[key][0] for key in ("page_mb", "kernel_mb")]
+    what = f"player, {long['hours']:g} hours of a recording: memory of the page and of the kernel grow by, MB"
+    yield what, f"{grown[0]:.1f} and {grown[1]:.1f}", "", ""

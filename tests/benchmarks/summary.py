@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .goals import goals
-from .live_rows import LAG, Row, publishers, streams, times, webrtc
+from .live_rows import LAG, Row, player, publishers, streams, times, webrtc
 
 PIECES = {
     "packetiser": "CPU time against libavformat's muxer",
@@ -26,6 +26,7 @@ PIECES = {
     "reading": "single frames and all in order, by number, against other readers",
     "fleet": "many files checked, against xargs and ffprobe",
     "start": "imports and starts",
+    "player": "the player in JupyterLab: exact, late, quick, and its cost",
 }
 _OURS, _OUR_TRACKS = "recordkit Recorder", "recordkit MediaRecorder"
 _OUR_MP4 = "recordkit Recorder, mp4"
@@ -208,6 +209,7 @@ _ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
     "reading": _reading,
     "fleet": _fleet,
     "start": _start,
+    "player": player,
 }
 
 
@@ -231,6 +233,7 @@ _FOR_README = (
     "20 files",
     "import",
     "start()",
+    "player",
 )
 """The beginnings of the rows that the README shows; the report has all rows."""
 
