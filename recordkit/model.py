@@ -33,15 +33,15 @@ class Codec(StrEnum):
     FLAC = "flac"
     PCM = "pcm_s16le"
 
-    @property
-    def is_video(self) -> bool:
-        """Whether it codes video."""
-        return self in (Codec.H264, Codec.H265, Codec.VP9, Codec.AV1)
+    is_video: bool
+    """Whether it codes video."""
+    has_nal_units: bool
+    """Whether it is video made of NAL units, which stand behind start codes or lengths."""
 
-    @property
-    def has_nal_units(self) -> bool:
-        """Whether it is video made of NAL units, which stand behind start codes or lengths."""
-        return self in (Codec.H264, Codec.H265)
+    def __init__(self, name: str) -> None:
+        # No properties: they are asked for several times a unit.
+        self.is_video = name in VIDEO_CODINGS
+        self.has_nal_units = name in ("h264", "hevc")
 
 
 class CapturedBy(StrEnum):

@@ -38,6 +38,7 @@ class ChunkCheck:
         self.notes: list[Problem] = []
         self._scanner = Scanner(payload=True)
         self._tracks: dict[int, Track] = {}
+        self._movie: MovieEvent | None = None
 
     def feed(self, data: bytes | memoryview) -> None:
         """Takes the next bytes."""
@@ -73,15 +74,18 @@ class ChunkCheck:
 
     @property
     def duration_s(self) -> float:
-        """From the first frame or audio of all tracks to the last."""
-        spans = [(one.first_pts, one.end_pts) for one in self.facts.values() if one.first_pts is not None]
-        if not spans:
-            return 0.0
-        return (max(end for _, end in spans) - min(first for first, _ in spans)) / TICKS_PER_SECOND
+        """From the first frame or audio of all tracks to the last, as far as they are shown."""
+        movie = self._movie
+        tracks = list(self._tracks.values()) if movie is None or movie.fragmented else movie.tracks
+        spans = [_shown(one, self.facts[one.number], movie) for one in tracks if one.number in self.facts]
+        known = [span for span in spans if span is not None]
+        return max(end for _, end in known) - min(begin for begin, _ in known) if known else 0.0
 
     def take(self, events: list[Event]) -> None:
         """Takes what the scanner has found, for whoever feeds that."""
         for event in events:
+            if isinstance(event, MovieEvent):
+                self._movie = event
             if isinstance(event, MovieEvent) and (event.fragmented or not self._scanner.report.chunks):
                 for track in event.tracks:
                     self._tracks[track.number] = track
@@ -114,6 +118,22 @@ class ChunkCheck:
             where = "" if first.track is None else f" (track {first.track})"
             found.append(Problem(kind.value, count, first.offset, first.detail + where))
         return found + problems_of(self.facts, self.stream_name)
+
+
+def _shown(track: Track, facts: StreamFacts, movie: MovieEvent | None) -> tuple[float, float] | None:
+    """When a track is seen or heard first and when it ends, by its edit list (8.6.6), in seconds."""
+    if facts.first_pts is None:
+        return None
+    begin, end = facts.first_pts / TICKS_PER_SECOND, facts.end_pts / TICKS_PER_SECOND
+    media = [edit for edit in track.edits if edit[1] >= 0]
+    if not media or movie is None or not movie.rate:
+        return begin, end
+    lasts = sum(edit[0] for edit in media) / movie.rate
+    empty = sum(edit[0] for edit in track.edits) / movie.rate - lasts
+    if lasts:
+        return empty, empty + lasts
+    hidden = media[0][1] / track.rate
+    return empty + max(0.0, begin - hidden), empty + end - hidden
 
 
 def _mapped(track: Track) -> MappedStream:

@@ -117,6 +117,7 @@ def test_a_clip_is_shown_exactly(talk: Path, tmp_path: Path) -> None:
         expected = whole.between(begins_s, 3.25)
         images = [frame.frame.to_ndarray() for frame in expected]
     assert (made.begins_s, made.duration_s) == pytest.approx((begins_s, 3.25 - begins_s), abs=1e-4)
+    assert rk.verify(made.path).duration_s == pytest.approx(made.duration_s, abs=1e-3)  # hidden frames left out
     with av.open(str(made.path)) as container:
         found = [frame.to_ndarray() for frame in container.decode(video=0)]
         assert container.duration == pytest.approx(made.duration_s * 1e6, abs=100)

@@ -148,3 +148,20 @@ def test_another_reader_shows_the_same_frames(tmp_path: Path, name: str, suffix:
     for number in random.Random(name).sample(range(len(numbers)), ASKED):
         image = av.VideoFrame.from_ndarray(frame(number), format="rgb24")
         assert read_frame_number(image) == numbers[number], number
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_torchcodec_finds_frames_by_the_mappings_that_we_give(tmp_path: Path, suffix: str) -> None:
+    try:
+        decoders = import_module("torchcodec.decoders")
+    except (ImportError, OSError, RuntimeError):
+        pytest.skip("torchcodec wants torch and, from 0.14 on, CUDA's libraries, which no part of recordkit needs")
+    path = finished(tmp_path / f"talk{suffix}")
+    with rk.open(path) as video:
+        decoder = decoders.VideoDecoder(
+            str(path), dimension_order="NHWC", custom_frame_mappings=video.frame_mappings()
+        )
+        assert len(decoder) == len(video)
+        for number in random.Random(suffix).sample(range(len(video)), ASKED):
+            image = np.ascontiguousarray(decoder[number].numpy())
+            assert read_frame_number(av.VideoFrame.from_ndarray(image, "rgb24")) == number

@@ -303,3 +303,4 @@ def test_each_file_lasts_as_long_as_players_say(tmp_path, suffix):
     for file in recording.segments:
         with av.open(str(file.path)) as container:
             assert file.duration_s == pytest.approx(container.duration / av.time_base, abs=1e-3), file
+        assert file.duration_s == pytest.approx(rk.verify(file.path).duration_s, abs=1e-3), file
