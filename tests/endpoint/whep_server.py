@@ -35,7 +35,8 @@ class Server:
         self.shown.append(request.headers.get("Authorization"))
         if self.answers:
             return self.answers.pop(0)
-        peer, media = new_peer(), SyntheticMedia(Synthetic(width=160, height=90, fps=30))
+        # So many bits that the number in each frame can be read, the first few behind a keyframe, too.
+        peer, media = new_peer(), SyntheticMedia(Synthetic(width=160, height=90, fps=30), bit_rate=500_000)
         self.peers.append(peer)
         self.medias.append(media)
         offer = await request.text()

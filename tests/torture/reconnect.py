@@ -159,13 +159,13 @@ def times_of(path: Path) -> tuple[list[float], list[int]]:
 
 def gap_faults(path: Path, fps: int, figures: dict[str, float]) -> Iterator[str]:
     """What is wrong with the times of the frames: each was sent when its number tells."""
-    found = list(zip(*times_of(path), strict=True))
+    all_found = list(zip(*times_of(path), strict=True))
+    found = [one for one in all_found if one[1] >= 0]
+    if len(found) < len(all_found):
+        yield f"{len(all_found) - len(found)} frames cannot be read"
     # Of what comes by WebRTC the last frame is shown once more now and then, as long as there is no other.
     kept = [one for place, one in enumerate(found) if not place or one[1] != found[place - 1][1]]
     shown, numbers = [one[0] for one in kept], [one[1] for one in kept]
-    if -1 in numbers:
-        yield f"{numbers.count(-1)} frames cannot be read"
-        return
     worst = gaps = 0.0
     for place in range(1, len(shown)):
         passed, media = (numbers[place] - numbers[place - 1]) / fps, shown[place] - shown[place - 1]
