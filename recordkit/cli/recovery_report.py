@@ -116,6 +116,8 @@ def partials_table(found: Sequence[Partial], now_ns: int, width: int) -> Group:
     words = words if usable else []
     words += [f"{len(dead) - len(usable):,} with nothing to recover"] if len(dead) > len(usable) else []
     words += [f"{len(found) - len(dead):,} being recorded"] if len(found) > len(dead) else []
+    in_rings = sum(one.is_of_ring for one in found)
+    words += [f"{in_rings:,} of a ring, which nobody asked to keep"] if in_rings else []
     return Group(table, *notes, _sum_line(words, width))
 
 

@@ -18,14 +18,16 @@ from ..encode.coded import Coded
 from ..encode.passthrough import Passthrough, passthrough_codec
 from ..errors import MediaError, SourceError
 from ..model import Codec
+from ..mp4.boxes import BoxError
 from ..ticks import TICKS_PER_SECOND, to_ticks
+from .late_tracks import with_late_tracks
 from .located import StoredFile, located
 from .store import FileStore
 from .transport_units import NotSimpleError, TransportUnits, is_transport_stream
 
 log = logging.getLogger("recordkit")
 
-_TRANSPORT_STREAM, _MP4 = "mpegts", "mov"
+_TRANSPORT_STREAM, _MP4, _FIRST_BOX = "mpegts", "mov", b"ftyp"
 _LARGEST_STEP_BACK = TICKS_PER_SECOND
 _MICROSECONDS = Fraction(1, av.time_base)
 _REORDERED = 2 * TICKS_PER_SECOND
@@ -78,8 +80,7 @@ class Source:
         """Its units, to be read once."""
         if self._is_simple:
             return TransportUnits(self._store, self.size)
-        is_whole = self.tail is None and not self._is_part
-        media = self.path if is_whole else StoredFile(self._store, 0, self.size)
+        media = self._media()
         container = open_media(media)  # type: ignore[arg-type]
         name = container.format.name.split(",")[0]
         if name not in (_TRANSPORT_STREAM, _MP4):
@@ -90,6 +91,16 @@ class Source:
                 f"is {kind}: MPEG-TS and MP4 can be exported; recordkit record FILE OUTPUT records any other",
             )
         return ContainerUnits(container, self.path, audio_alone=self._audio_alone)
+
+    def _media(self) -> Path | StoredFile:
+        if self.tail is None and not self._is_part:
+            return self.path
+        if not self._is_part or self._store.read(4, 8) != _FIRST_BOX:
+            return StoredFile(self._store, 0, self.size)
+        try:
+            return with_late_tracks(self._store, self.size)
+        except BoxError as error:
+            raise SourceError(str(self.path), f"cannot be read: {error}") from error
 
     def fall_back(self, error: NotSimpleError) -> None:
         """From now on libavformat takes it apart."""

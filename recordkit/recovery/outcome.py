@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..names import is_of_ring
 from ..plots.cards import Tone, card
 from ..telemetry.words import size_text, time_text
 
@@ -69,10 +70,16 @@ class Partial:
     recoverable_bytes: int
     problem: str | None
 
+    @property
+    def is_of_ring(self) -> bool:
+        """Whether it is of a ring: media that nobody had asked to keep."""
+        return is_of_ring(self.final_path.name)
+
     def __repr__(self) -> str:
         stands = "being recorded" if self.is_recording else f"last written {time_text(self.age_s)} ago"
         problem = "" if self.problem is None else f", {self.problem}"
-        return f"<Partial {self.path}, {size_text(self.recoverable_bytes)} recoverable, {stands}{problem}>"
+        ring = ", of a ring" if self.is_of_ring else ""
+        return f"<Partial {self.path}, {size_text(self.recoverable_bytes)} recoverable, {stands}{ring}{problem}>"
 
     def _repr_html_(self) -> str:
         if self.is_recording:
@@ -94,7 +101,8 @@ class Partial:
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values that JSON can carry."""
-        return asdict(self) | {"path": str(self.path), "final_path": str(self.final_path)}
+        names = {"path": str(self.path), "final_path": str(self.final_path), "is_of_ring": self.is_of_ring}
+        return asdict(self) | names
 
 
 @dataclass(frozen=True, slots=True)

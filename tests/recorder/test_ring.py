@@ -179,7 +179,9 @@ def test_without_a_commit_it_leaves_the_ring_to_be_recovered(tmp_path):
     recorder.stop(commit=False)
     with pytest.raises(StateError, match="uncommitted"):
         kept.wait(0)
-    assert len(rk.partials(tmp_path)) >= 3
+    left = rk.partials(tmp_path)
+    assert len(left) >= 3
+    assert all(one.is_of_ring and one.to_dict()["is_of_ring"] and "of a ring" in repr(one) for one in left)
     rk.recover(tmp_path)
     with rk.open(tmp_path) as video:
         assert 2.0 <= video.duration_s <= 3.0
