@@ -1,35 +1,50 @@
-"""Streams of a growing MP4 that begin late are read with the others, for what is kept of a ring."""
+"""Streams of a growing MP4 that begin late are read with the others: what is kept of a ring has them."""
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from pathlib import Path
 
-import pytest
+import av
 
-import recordkit as rk
-from recordkit.reading.laid import units_laid
-from tests.encode.live_units import pictures, sound
-from tests.steering import FakeClock
+from recordkit.mp4.boxes import top_level
+from recordkit.reading.units import Source
+from tests.encode.live_units import picture
 
 
-@pytest.mark.parametrize("late_s", [0.0, 1.0])
-def test_each_unit_comes_back_with_its_bytes(late_s: float, tmp_path: Path) -> None:
-    recorder = rk.Recorder(
-        tmp_path / "talk.mp4",
-        audio=rk.AudioSettings(codec="opus"),
-        embed_times=False,
-        sample_interval=0,
-        _clock=FakeClock(),
-    )
-    video, audio = list(pictures("h264", 60, (64, 48))), list(sound("opus", 2, start=round(late_s * 90_000)))
-    recorder.start()
-    for unit in sorted([*video, *audio], key=lambda unit: unit.ticks or 0):
-        recorder.write_unit(unit)
-    recorder.flush()
-    ends = {0: len(video), 1: len(audio)}
-    size = (tmp_path / "talk.recording.mp4").stat().st_size
-    found = list(units_laid(tmp_path / "talk.mp4", size, {}, ends))
-    recorder.stop(commit=False)
-    assert Counter(unit.stream for _, unit in found) == ends
-    assert [bytes(unit.data) for _, unit in found if unit.stream == 1] == [unit.data for unit in audio]
+def growing(*, audio: bool) -> list[bytes]:
+    """The boxes of a second of video in fragments, with audio or without."""
+    file = io.BytesIO()
+    with av.open(file, "w", "mp4", options={"movflags": "empty_moov+frag_keyframe+default_base_moof"}) as container:
+        video = container.add_stream("libx264", 30, width=64, height=48, pix_fmt="yuv420p", gop_size=5)
+        sound = container.add_stream("aac", 48_000, layout="mono") if audio else None
+        for number in range(30):
+            container.mux(video.encode(picture(number, 64, 48)))
+        container.mux(video.encode(None))
+        if sound is not None:
+            frame = av.AudioFrame(format="fltp", layout="mono", samples=48_000)
+            frame.sample_rate = 48_000
+            container.mux(sound.encode(frame))
+            container.mux(sound.encode(None))
+    data = file.getvalue()
+    return [data[at : at + count] for _, at, count in top_level(lambda a, b: data[a:b], len(data))]
+
+
+def of_kind(boxes: list[bytes], kind: bytes) -> list[bytes]:
+    return [one for one in boxes if one[4:8] == kind]
+
+
+def test_the_moov_that_first_has_all_streams_stands_in_front(tmp_path: Path) -> None:
+    alone, both = growing(audio=False), growing(audio=True)
+    moov = of_kind(both, b"moov")
+    rest = [one for one in both if one[4:8] in (b"moof", b"mdat")]
+    path = tmp_path / "talk.recording.mp4"
+    path.write_bytes(b"".join([*of_kind(alone, b"ftyp"), *of_kind(alone, b"moov"), *moov, *rest]))
+    source = Source(path, size=path.stat().st_size)
+    units = source.units()
+    assert units.ids == (1, 2)
+    found = Counter(coded.unit.stream for coded in units)
+    source.close()
+    assert found[0] == 30
+    assert found[1] >= 47

@@ -99,6 +99,12 @@ def _line(one: dict[str, Any]) -> str:
         lost += f", {one['figures']['lost_packetised_ms']:,.0f} ms"
     elif one["lost_ms_worst"] and one["promise"].endswith("second"):
         lost = f"{one['lost_ms_worst']:,.0f} ms"  # what is promised is counted in time there
+    if "back_s" in one["figures"]:
+        figures = one["figures"]
+        lost = one["promise"] if figures["gaps"] else lost
+        lost += f"; in the file {figures['back_s']:.1f} s after its return"
+        lost += f", gaps right to {figures['gap_frames']:.2f} frames"
+        lost += f", missed within {figures['missed_s']:.1f} s" if "missed_s" in figures else ""
     if "media_hours" in one["figures"]:
         hours, slope = one["figures"]["media_hours"], one["figures"]["memory_MB_an_hour"]
         lost += f"; in {hours:g} h of media, memory grew by {slope:.1f} MB per hour"
