@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ CLOCKED = """(() => {
                 context.fillStyle = bit ? '#fff' : '#000';
                 context.fillRect(left, top, width, height);
             });
-            drawn.push(performance.timeOrigin + performance.now());
+            drawn.push(Date.now());
             stream.getVideoTracks()[0].requestFrame();
         };
         setInterval(() => requestAnimationFrame(draw), 40);
@@ -163,16 +164,18 @@ def test_each_frame_was_taken_when_the_page_drew_it_within_the_error_that_is_sta
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("The recording is saved").wait_for(timeout=GUARD_MS)
         drawn_ms = page.evaluate("() => drawn")
-    errors_s, stated_s = [], []
+    count = 0
     with open_video(served.folder / "clocked-1.ts") as video:
         assert set(video.frames["captured_by"]) == {"abs-capture-time"}
         for frame, row in zip(video, video.frames.itertuples(), strict=True):
             number = read_frame_number(frame.frame)
             assert number is not None
-            errors_s.append(row.captured.value / 1e9 - drawn_ms[number] / 1e3)
-            stated_s.append(row.captured_error_s)
-    assert len(errors_s) > 100
-    assert all(abs(error) <= stated for error, stated in zip(errors_s, stated_s, strict=True)), errors_s
+            count += number + 1 < len(drawn_ms)
+            # The browser takes what was drawn when it puts the page together, before the next one is.
+            drawn_s, over_s = (time_ms / 1e3 for time_ms in [*drawn_ms, inf][number : number + 2])
+            taken_s, stated_s = row.captured.value / 1e9, row.captured_error_s
+            assert drawn_s - stated_s <= taken_s <= over_s + stated_s, (number, drawn_s, taken_s, over_s, stated_s)
+    assert count > 100
 
 
 def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:
