@@ -25,8 +25,8 @@ def test_frames_are_dated_by_the_senders_reports_to_the_millisecond(tmp_path, mo
 
 
 def _noting(begin, begun):
-    def note(start):
-        begin(start)
+    def note(start, *given):
+        begin(start, *given)
         begun.append(start)
 
     return note
