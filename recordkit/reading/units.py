@@ -18,7 +18,7 @@ from ..encode.coded import Coded
 from ..encode.passthrough import Passthrough, passthrough_codec
 from ..errors import MediaError, SourceError
 from ..model import Codec
-from ..mp4.boxes import BoxError
+from ..mp4.movie import FRONT
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .late_tracks import with_late_tracks
 from .located import StoredFile, located
@@ -93,14 +93,10 @@ class Source:
         return ContainerUnits(container, self.path, audio_alone=self._audio_alone)
 
     def _media(self) -> Path | StoredFile:
-        if self.tail is None and not self._is_part:
-            return self.path
-        if not self._is_part or self._store.read(4, 8) != _FIRST_BOX:
-            return StoredFile(self._store, 0, self.size)
-        try:
+        begins = self._store.read(0, len(FRONT))
+        if begins == FRONT or (self._is_part and begins[4:8] == _FIRST_BOX):
             return with_late_tracks(self._store, self.size)
-        except BoxError as error:
-            raise SourceError(str(self.path), f"cannot be read: {error}") from error
+        return self.path if self.tail is None and not self._is_part else StoredFile(self._store, 0, self.size)
 
     def fall_back(self, error: NotSimpleError) -> None:
         """From now on libavformat takes it apart."""
