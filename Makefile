@@ -55,6 +55,7 @@ gallery: $(VENV)/.all
 	$(BIN)/python -m tests.pictures.gallery docs/_build/html/gallery
 
 bench: $(VENV)/.all
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 	$(BIN)/python -m tests.benchmarks --readme README.md
 

@@ -135,7 +135,7 @@ def _player(figures: dict[str, Any]) -> Iterator[Goal]:
     for who, limit in (("kernel", 0.03), ("worker", 0.005)):
         yield Goal(f"player: share of a core a viewer, {who}", limit, viewers_share(live, who))
     grown = sum(long[key][1] - long[key][0] for key in ("page_mb", "kernel_mb"))
-    yield Goal("player: memory over eight hours of a recording, page and kernel, MB", 20, grown)
+    yield Goal("player: memory in a walk through hours of a recording, page and kernel, MB", 20, grown)
 
 
 _GOALS: dict[str, Callable[[dict[str, Any]], Iterator[Goal]]] = {

@@ -125,5 +125,5 @@ def player(figures: dict[str, Any]) -> Iterator[Row]:
     yield "player, 720p30: share of a core in the kernel, a viewer", f"{kernel:.1%}", beside, compared
     yield "player, 720p30: share of a core in the recording's process, a viewer", f"{worker:.1%}", "", ""
     grown = [long[key][1] - long[key][0] for key in ("page_mb", "kernel_mb")]
-    what = f"player, {long['hours']:g} hours of a recording: memory of the page and of the kernel grow by, MB"
+    what = f"player, a walk through {long['hours']:g} hours: memory of the page and of the kernel grows by, MB"
     yield what, f"{grown[0]:.1f} and {grown[1]:.1f}", "", ""

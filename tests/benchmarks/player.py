@@ -5,8 +5,8 @@
 Step by frame: the number that stands in each frame, forwards and backwards. Seek: from the call to the frame on the
 page, in a recording of one hour. Delay: how long ago the frame on the page was taken, while it is recorded. Costs:
 the share of a core in the kernel and in the recording's process, beside those without a viewer; ``jupyter_rfb``'s
-kernel sends arrays that are there already, a JPEG a frame. Memory: a recording of hours is played at sixteen times
-its speed, at places from its beginning to its end; the page's heap and the kernel before and after.
+kernel sends arrays that are there already, a JPEG a frame. Memory: a walk through a recording of hours, played
+at sixteen times its speed at places from its beginning to its end; the page's heap and the kernel before and after.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from figures import Figures, command_line
 
 import recordkit as rk
 
-sys.path.insert(
-    0, str(Path(__file__).parents[2])
-)  # a script has its own folder alone; what drives pages is a package
+# A script has its own folder alone; what drives pages is a package.
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.lab.jupyter import Notebook, running_browser, running_lab, write_notebook
 from tests.lab.watching import number_in_frame, of_view, step, until_view
 
@@ -242,7 +241,8 @@ def table(figures: Figures) -> str:
             f"behind the source, ms: median {live['late_ms_median']}, most {live['late_ms_most']}",
             f"a viewer of 720p30: {kernel:.1%} of a core in the kernel, {worker:.1%} in the recording's process",
             f"{RFB}: {told}",
-            f"{long['hours']:g} hours, MB before and after: page {long['page_mb']}, kernel {long['kernel_mb']}",
+            f"walk through {long['hours']:g} h, MB, before and after: page {long['page_mb']}, "
+            f"kernel {long['kernel_mb']}",
         )
     )
 
