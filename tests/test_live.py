@@ -38,7 +38,7 @@ def test_a_short_trace_keeps_everything():
 
 
 def pictures(charts):
-    return [np.asarray(Image.open(io.BytesIO(one)).convert("RGBA")) for one in charts.draw()]
+    return [np.asarray(Image.open(io.BytesIO(one.png)).convert("RGBA")) for one in charts.draw()]
 
 
 def test_charts_are_transparent_pictures_from_the_start_on():

@@ -16,7 +16,6 @@ from ..playback.film import Film
 from ..recorder.result import Recording
 from ..telemetry.words import time_text
 from . import page
-from .chart import Chart
 from .kept import Kept
 from .parts import button, put, row
 from .presence import Presence
@@ -48,8 +47,9 @@ class Face:
         self.address, self.message, self.files = (widgets.HTML() for _ in range(3))
         # Not an HTML widget: only in an output does the front end resolve a link to a file.
         self.finished = widgets.Output()
-        self.charts = [Chart(), Chart()]
-        charts = row(*self.charts)
+        self.images = [widgets.Image(format="png", layout=widgets.Layout(display="none")) for _ in range(2)]
+        self.presence = Presence(self.kept.identity)
+        charts = row(*self.images)
         charts.add_class("recordkit-charts")
         self.widget = widgets.VBox(
             [
@@ -57,7 +57,7 @@ class Face:
                 self.stage,
                 form,
                 row(self.start, self.pause, self.stop, self.mark, self.mark_name),
-                Presence(self.kept.identity),
+                self.presence,
                 self.head,
                 self.message,
                 self.address,
@@ -99,8 +99,11 @@ class Face:
 
     def redraw(self, watched: Watched) -> None:
         """What has come since."""
-        for chart, drawn in zip(self.charts, watched.update(), strict=True):
-            chart.show(drawn)
+        charts = watched.update()
+        for image, drawn in zip(self.images, charts, strict=True):
+            image.value = drawn.png
+            image.layout.display = ""
+        self.presence.charts = [drawn.words for drawn in charts]
         put(self.tiles, page.tiles(watched.tiles))
         put(self.alerts, page.notes(watched.alerts))
         put(self.address, "" if watched.address is None else page.listening(watched.address))

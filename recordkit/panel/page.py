@@ -36,9 +36,7 @@ overflow-wrap:anywhere}
 .recordkit-note[data-kind=good]{border-color:#1a7f37;background:#1a7f3718}
 .recordkit-panel img{max-width:100%;height:auto}
 .recordkit-panel .recordkit-charts{flex-flow:row wrap;gap:4px 8px}
-.recordkit-panel .recordkit-charts>*{flex:1 1 400px;min-width:0}
-.recordkit-panel .recordkit-charts img{display:block;width:100%}
-.recordkit-panel .recordkit-charts img[hidden]{display:none}
+.recordkit-panel .recordkit-charts img{flex:1 1 400px;min-width:0;height:auto}
 .recordkit-panel .recordkit-row{flex-flow:row wrap;gap:4px 8px;align-items:center}
 .recordkit-settings{gap:7px;padding:2px 0}
 .recordkit-panel .recordkit-group{gap:4px 16px;padding:0 0 6px;

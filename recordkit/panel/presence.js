@@ -1,4 +1,4 @@
-// Says in the panel that a click waits for a busy kernel, and that the kernel is gone.
+// Says in the panel that a click waits for a busy kernel, and that the kernel is gone; and what its charts show, in words.
 
 const PATIENCE_MS = 500;
 const WAITING = "The kernel is busy with a cell. Your click is not lost: it is done when that has ended.";
@@ -32,6 +32,10 @@ export default {
       timer = null;
       say("");
     };
+    const tellCharts = () => {
+      const images = el.closest(".recordkit-panel")?.querySelectorAll(".recordkit-charts img") ?? [];
+      model.get("charts").forEach((words, at) => images[at]?.setAttribute("alt", words));
+    };
     // Enter in the mark's name does what the button beside it does.
     const entered = (event) => {
       if (event.key !== "Enter" || !(event.target instanceof Element) || !event.target.closest(".recordkit-mark-name")) return;
@@ -41,6 +45,7 @@ export default {
     document.addEventListener("click", clicked);
     document.addEventListener("keydown", entered, true); // before the field, which keeps it to itself
     model.on("msg:custom", answered);
+    model.on("change:charts", tellCharts);
     const kernel = new Kernel(model, () => {
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
@@ -52,6 +57,7 @@ export default {
       document.removeEventListener("click", clicked);
       document.removeEventListener("keydown", entered, true);
       model.off("msg:custom", answered);
+      model.off("change:charts", tellCharts);
       kernel.close();
     };
   },

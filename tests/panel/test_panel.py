@@ -70,8 +70,8 @@ def test_from_code(panel):
     assert panel._face.stop.disabled
     assert not panel._face.start.disabled
     assert "Committed" in panel._face.finished.outputs[0]["data"]["text/html"]
-    assert all(bytes(chart.picture).startswith(b"\x89PNG") for chart in panel._face.charts)
-    assert [chart.words.split()[:4] for chart in panel._face.charts] == [
+    assert all(bytes(image.value).startswith(b"\x89PNG") for image in panel._face.images)
+    assert [words.split()[:4] for words in panel._face.presence.charts] == [
         ["Chart", "over", "time.", name] for name in ("Memory:", "File:")
     ]
     panel._follower.join(WAIT_S)
