@@ -180,17 +180,17 @@ def _start(figures: dict[str, Any]) -> Iterator[Row]:
 
 def _fleet(figures: dict[str, Any]) -> Iterator[Row]:
     for one in figures.values():
-        rows, times = one["rows"], one["times"]
+        rows, faster = one["rows"], one["times"]
         what = f"{one['files']:,} files of {one['bytes'] / 1e6:,.0f} MB checked"
         ours, alone = (rows[name]["s"]["median"] for name in ("two processes", "one process"))
-        words = f"{times['one process']['median']:.2f} times its speed"
+        words = f"{faster['one process']['median']:.2f} times its speed"
         yield f"{what} by two processes, s", f"{ours:.1f}", f"one process {alone:.1f}", words
         if probe := rows.get("xargs -P2 ffprobe"):
             whole = rows["two processes, with their start"]["s"]["median"]
             other = f"xargs -P2 ffprobe {probe['s']['median']:.1f}"
             yield f"{what}, Python's start included, s", f"{whole:.1f}", other, times(whole, probe["s"]["median"])
             dask = rows["two Dask workers"]["s"]["median"]
-            words = f"{1 / times['two Dask workers']['median']:.2f} times the speed of two processes"
+            words = f"{1 / faster['two Dask workers']['median']:.2f} times the speed of two processes"
             yield f"{what} by two Dask workers, s", f"{dask:.1f}", "", words
 
 
