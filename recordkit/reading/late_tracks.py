@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ..mp4.boxes import BoxError, parse_header
 from ..mp4.reading import read_movie
-from .located import StoredFile
 from .store import Store
 
 _MOOV = b"moov"
@@ -16,10 +15,11 @@ _LARGEST_BYTES = 1 << 20
 """Of a ``moov`` whose samples are in fragments."""
 
 
-def with_late_tracks(store: Store, size: int) -> StoredFile:
-    """The first ``size`` bytes; in the place of the ``moov`` in front stands the one that first has all streams.
+def front_of_all(store: Store, size: int) -> tuple[bytes, int]:
+    """What to read for the beginning of the first ``size`` bytes, and where it ends in them.
 
-    libavformat reads the first one alone, and leaves out the streams that begin later. Raises SourceError.
+    In the place of the ``moov`` in front stands the one that first has all streams: libavformat reads the first
+    alone, and leaves out the streams that begin later. Nothing, and 0, where there is no other. Raises SourceError.
     """
     front: tuple[int, int] | None = None
     whole, most = (0, 0), 0
@@ -29,9 +29,8 @@ def with_late_tracks(store: Store, size: int) -> StoredFile:
         if tracks > most:
             whole, most = (at, count), tracks
     if front is None or whole == front:
-        return StoredFile(store, 0, size)
-    head = store.read(0, front[0]) + store.read(whole[0], sum(whole))
-    return StoredFile(store, sum(front), size, head=head)
+        return b"", 0
+    return store.read(0, front[0]) + store.read(whole[0], sum(whole)), sum(front)
 
 
 def _movies(store: Store, size: int) -> Iterator[tuple[int, int, int]]:

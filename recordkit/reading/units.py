@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +21,7 @@ from ..errors import MediaError, SourceError
 from ..model import Codec
 from ..mp4.movie import FRONT
 from ..ticks import TICKS_PER_SECOND, to_ticks
-from .late_tracks import with_late_tracks
+from .late_tracks import front_of_all
 from .located import StoredFile, located
 from .store import FileStore
 from .transport_units import NotSimpleError, TransportUnits, is_transport_stream
@@ -93,10 +94,16 @@ class Source:
         return ContainerUnits(container, self.path, audio_alone=self._audio_alone)
 
     def _media(self) -> Path | StoredFile:
+        head, begin = self._front
+        if not head and self.tail is None and not self._is_part:
+            return self.path
+        return StoredFile(self._store, begin, self.size, head=head)
+
+    @cached_property
+    def _front(self) -> tuple[bytes, int]:
         begins = self._store.read(0, len(FRONT))
-        if begins == FRONT or (self._is_part and begins[4:8] == _FIRST_BOX):
-            return with_late_tracks(self._store, self.size)
-        return self.path if self.tail is None and not self._is_part else StoredFile(self._store, 0, self.size)
+        is_in_fragments = begins == FRONT or (self._is_part and begins[4:8] == _FIRST_BOX)
+        return front_of_all(self._store, self.size) if is_in_fragments else (b"", 0)
 
     def fall_back(self, error: NotSimpleError) -> None:
         """From now on libavformat takes it apart."""

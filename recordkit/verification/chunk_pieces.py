@@ -12,12 +12,12 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping
 from zlib import crc32
 
-from ..mp4.ledger import PLACE_BYTES, Ledger
+from ..mp4.ledger import PLACE_BYTES
 from ..mp4.ledger import Counts as TrackCounts
 from ..mp4.report import PROBLEMS_KEPT, MovieEvent
 from ..mp4.scanner import Scanner
 from .chunk_check import ChunkCheck
-from .joining import MisfitError, Piece, Read, Rule, add, join_each, join_facts, join_fields, same
+from .joining import MisfitError, Piece, Read, Rule, add, join_each, join_facts, join_fields, join_problems, same
 
 _CHUNK_BYTES = 8 << 20
 _HEAD_BYTES = 1 << 20
@@ -107,7 +107,8 @@ def _follow(known: ChunkCheck, thought: ChunkCheck, found: ChunkCheck) -> None:
     ledgers = here._ledger, there._ledger, after._ledger
     join_each(*ledgers, "_counts", _join_counts)
     join_fields(*ledgers, {}, done=("_counts", "problem_counts", "problems"))
-    _join_problems(ledgers[0], ledgers[2])
+    before, found_there = ((one.problem_counts, one.problems) for one in (ledgers[0], ledgers[2]))
+    ledgers[2].problem_counts, ledgers[2].problems = join_problems(before, found_there, PROBLEMS_KEPT)
 
 
 def _join_counts(known: TrackCounts, thought: TrackCounts, found: TrackCounts) -> None:
@@ -119,14 +120,3 @@ def _join_counts(known: TrackCounts, thought: TrackCounts, found: TrackCounts) -
     came = bytes(PLACE_BYTES * (found.samples - thought.samples))
     found.places ^= crc32(came, thought.places) ^ crc32(came, known.places)
     join_fields(known, thought, found, _COUNTS, done=("first_dts", "places"))
-
-
-def _join_problems(known: Ledger, found: Ledger) -> None:
-    """What the piece has found comes behind what was known; of each kind the first few are kept."""
-    counts, kept = dict(known.problem_counts), list(known.problems)
-    for problem in found.problems:
-        if sum(one.kind is problem.kind for one in kept) < PROBLEMS_KEPT:
-            kept.append(problem)
-    for kind, count in found.problem_counts.items():
-        counts[kind] = counts.get(kind, 0) + count
-    found.problem_counts, found.problems = counts, kept

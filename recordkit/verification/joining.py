@@ -120,6 +120,10 @@ _FACTS: Mapping[str, Rule] = {
 }
 
 
+Problems = tuple[Mapping[Any, int], Iterable[Any]]
+"""How many of each kind there are, and the first few of them, each of which has a ``kind``."""
+
+
 def join_fields(
     known: object, thought: object, found: object, rules: Mapping[str, Rule], done: Iterable[str] = ()
 ) -> None:
@@ -128,6 +132,18 @@ def join_fields(
         if name not in done:
             three = (getattr(one, name) for one in (known, thought, found))
             setattr(found, name, rules.get(name, same)(*three))
+
+
+def join_problems(known: Problems, found: Problems, most: int) -> tuple[dict[Any, int], list[Any]]:
+    """Counts by kind, and the first ``most`` of each: what a piece has found comes behind what was known."""
+    counts = {one: known[0].get(one, 0) + found[0].get(one, 0) for one in {**known[0], **found[0]}}
+    kept: list[Any] = []
+    room = dict.fromkeys(counts, most)
+    for problem in (*known[1], *found[1]):
+        room[problem.kind] -= 1
+        if room[problem.kind] >= 0:
+            kept.append(problem)
+    return counts, kept
 
 
 def join_each(

@@ -19,6 +19,7 @@ from .joining import (
     join_each,
     join_facts,
     join_fields,
+    join_problems,
     newest,
     once,
     same,
@@ -86,14 +87,7 @@ def _newest_pcr(
 def _problems(known: ProblemLog, thought: ProblemLog, found: ProblemLog) -> ProblemLog:
     """What the piece has found comes behind what was known; of each kind the first few are kept."""
     log = ProblemLog()
-    log.counts = {
-        one: known.counts.get(one, 0) + found.counts.get(one, 0) for one in {**known.counts, **found.counts}
-    }
-    room = dict.fromkeys(log.counts, PROBLEMS_KEPT)
-    for problem in (*known.kept, *found.kept):
-        room[problem.kind] -= 1
-        if room[problem.kind] >= 0:
-            log._kept.append(problem)
+    log.counts, log._kept = join_problems((known.counts, known.kept), (found.counts, found.kept), PROBLEMS_KEPT)
     return log
 
 

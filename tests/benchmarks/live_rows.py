@@ -21,6 +21,11 @@ def times(one: float, other: float) -> str:
     return f"{factor:,.1f} times less" if factor >= 1 else f"{1 / factor:,.1f} times more"
 
 
+def times_told(ratio: dict[str, float], what: str = "CPU") -> str:
+    """A ratio that was measured several times, in words."""
+    return f"{ratio['median']:.2f} times its {what} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
 def webrtc(figures: dict[str, Any]) -> Iterator[Row]:
     # What encodes is held against what encodes with the same settings, what does not against what its users have.
     beside = {"passthrough": "aiortc as it comes", "transcoding": "aiortc"}
@@ -58,7 +63,7 @@ def webrtc(figures: dict[str, Any]) -> Iterator[Row]:
             f"WebRTC, {first} loss, passthrough: CPU ms per frame, in turns with {COMMIT}",
             f"{ours['median']:.2f}",
             f"{COMMIT} {theirs['median']:.2f}",
-            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})",
+            times_told(ratio),
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .goals import goals
-from .live_rows import LAG, Row, player, publishers, streams, times, webrtc
+from .live_rows import LAG, Row, player, publishers, streams, times, times_told, webrtc
 
 PIECES = {
     "packetiser": "CPU time against libavformat's muxer",
@@ -44,7 +44,7 @@ def _packetiser(figures: dict[str, Any]) -> Iterator[Row]:
             f"packetising {name}: CPU ms per second of media",
             f"{ours:.2f}",
             f"libavformat {theirs:.2f}",
-            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})",
+            times_told(ratio),
         )
 
 
@@ -123,7 +123,7 @@ def _scanner(figures: dict[str, Any]) -> Iterator[Row]:
             f"verify, {name}: MB per CPU second",
             f"{case['verify']['mb_per_cpu_s']:,.0f}",
             f"ffprobe {case['ffprobe']['mb_per_cpu_s']:,.0f}",
-            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})",
+            times_told(ratio),
         )
 
 
@@ -134,7 +134,7 @@ def _export(figures: dict[str, Any]) -> Iterator[Row]:
             f"export to MP4, {name}: MB per CPU second",
             f"{case['recordkit']['mb_per_cpu_s']:,.0f}",
             f"ffmpeg {case['ffmpeg']['mb_per_cpu_s']:,.0f}",
-            f"{ratio['median']:.2f} times its CPU ({ratio['low']:.2f} to {ratio['high']:.2f})",
+            times_told(ratio),
         )
 
 
@@ -161,7 +161,7 @@ def _reading(figures: dict[str, Any]) -> Iterator[Row]:
         "reading in order: frames a second",
         f"{order['recordkit']['median']:,.0f}",
         f"PyAV {order['PyAV']['median']:,.0f}",
-        f"{ratio['median']:.2f} times its speed ({ratio['low']:.2f} to {ratio['high']:.2f})",
+        times_told(ratio, "speed"),
     )
     hours = f"{opening['media_s'] / 3600:.2g} hours"
     yield (f"opening a recording of {hours}: ms", f"{opening['with_table_ms']:,.0f}", "", "")

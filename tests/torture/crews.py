@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,7 @@ from recordkit.sources.readback import read_back
 from ..endpoint.rig import synthetic, until
 from .children import GUARD_S, Child, Nursery
 from .outcome import Kind, Outcome, Trial
-from .publishing import ALLOWED_S
+from .publishing import ALLOWED_S, endpoint, tell_url
 
 WORKERS = 2
 STREAMS, LATER, FPS = ("a", "b", "c"), "later", 30
@@ -31,13 +32,8 @@ VICTIMS = ("a worker", "the endpoint", "all")
 
 def serving(folder: str, told: str) -> None:
     """Serve into ``folder`` until killed; the URL is told in the folder ``told``."""
-
-    def ready(url: str) -> None:
-        (Path(told) / "url.new").write_text(url)
-        (Path(told) / "url.new").rename(Path(told) / "url")
-
     whip = Whip(port=0, name_template="{stream}-{counter}.ts")
-    serve(folder, whip, on_ready=ready, workers=WORKERS, on_partial="recover")
+    serve(folder, whip, on_ready=partial(tell_url, told), workers=WORKERS, on_partial="recover")
 
 
 def workers_of(pid: int) -> list[psutil.Process]:
@@ -92,18 +88,10 @@ def kills_of_workers(folder: Path) -> Iterator[Trial]:
 
         def trial(seed: int, place: Path) -> Outcome:
             chance, victim = random.Random(seed), VICTIMS[seed % len(VICTIMS)]
-            out, told = place / "out", place / "told"
-            out.mkdir()
-            told.mkdir()
-            child = nursery.start("torture.crews:serving", str(out), str(told))
-            try:
-                child.until((told / "url").exists)
-                sent = asyncio.run(_killed((told / "url").read_text(), child, out, victim, chance))
+            with endpoint(nursery, "torture.crews:serving", place) as (child, url, out, _):
+                sent = asyncio.run(_killed(url, child, out, victim, chance))
                 _until_all_have_ended(out)
                 return judged(seed, out, victim, sent)
-            finally:
-                with suppress(OSError):
-                    child.kill()
 
         yield trial
 

@@ -75,11 +75,28 @@ def serving(folder: str, told: str) -> None:
 
     Inlet.put, Inlet.put_early = noted, noted_early  # type: ignore[method-assign]
 
-    def ready(url: str) -> None:
-        (Path(told) / "url.new").write_text(url)
-        (Path(told) / "url.new").rename(Path(told) / "url")
+    serve(folder, Whip(port=0, name_template="{stream}-{counter}.ts"), on_ready=partial(tell_url, told))
 
-    serve(folder, Whip(port=0, name_template="{stream}-{counter}.ts"), on_ready=ready)
+
+def tell_url(told: str, url: str) -> None:
+    """Write it into the folder ``told``, whole or not at all."""
+    (Path(told) / "url.new").write_text(url)
+    (Path(told) / "url.new").rename(Path(told) / "url")
+
+
+@contextmanager
+def endpoint(nursery: Nursery, how: str, place: Path) -> Iterator[tuple[Child, str, Path, Path]]:
+    """A process that serves as ``how`` says until it is killed: itself, its URL, where it records and tells."""
+    out, told = place / "out", place / "told"
+    out.mkdir()
+    told.mkdir()
+    child = nursery.start(how, str(out), str(told))
+    try:
+        child.until((told / "url").exists)
+        yield child, (told / "url").read_text(), out, told
+    finally:
+        with suppress(OSError):
+            child.kill()
 
 
 async def _published(url: str, child: Child, after_s: float, heard: Callable[[], bool]) -> float:
@@ -104,17 +121,9 @@ def kills_of_serve(folder: Path, *, busy: int = 0) -> Iterator[Trial]:
         def trial(seed: int, place: Path) -> Outcome:
             chance = random.Random(seed)
             after_s = chance.uniform(0.3, 2.5) if seed % 2 == 0 else chance.uniform(0.3, _LONGEST_S)
-            out, told = place / "out", place / "told"
-            out.mkdir()
-            told.mkdir()
-            child = nursery.start("torture.publishing:serving", str(out), str(told))
-            try:
-                child.until((told / "url").exists)
+            with endpoint(nursery, "torture.publishing:serving", place) as (child, url, out, told):
                 heard = lambda: len(list(told.glob("*.heard"))) == PUBLISHERS  # noqa: E731
-                killed_s = asyncio.run(_published((told / "url").read_text(), child, after_s, heard))
-            finally:
-                with suppress(OSError):
-                    child.kill()
+                killed_s = asyncio.run(_published(url, child, after_s, heard))
             return judged(seed, out, told, killed_s)
 
         yield trial
