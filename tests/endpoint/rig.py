@@ -27,6 +27,7 @@ from recordkit.recorder.state import State
 from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc import peer_internals
 from recordkit.sources.webrtc.tracks import SyntheticMedia
+from recordkit.system import Clock
 from tests.steering import GUARD_S
 
 SDP = {"Content-Type": "application/sdp"}
@@ -81,10 +82,11 @@ class CountingDesk:
 
 @asynccontextmanager
 async def running(
-    desk: Desk, screening: Screening | None = None, **settings: object
+    desk: Desk, screening: Screening | None = None, clock: Clock | None = None, **settings: object
 ) -> AsyncIterator[tuple[Endpoint, aiohttp.ClientSession]]:
     """An endpoint that has started, and a client; both are gone afterwards."""
-    endpoint = Endpoint(WhipSettings(**({"port": 0} | settings)), desk, screening=screening)  # type: ignore[arg-type]
+    chosen = WhipSettings(**({"port": 0} | settings))  # type: ignore[arg-type]
+    endpoint = Endpoint(chosen, desk, clock, screening=screening)
     await endpoint.start()
     try:
         async with aiohttp.ClientSession(endpoint.url) as client:

@@ -19,7 +19,7 @@ from recordkit.endpoint import endpoint as face
 from recordkit.endpoint import listener
 from recordkit.endpoint.present import Present, Sink
 from recordkit.errors import DiskSpaceError, SettingsError, StateError
-from tests.steering import GUARD_S
+from tests.steering import GUARD_S, FakeClock
 
 from .rig import SDP, CountingDesk, CountingSink, an_offer, new_peer, offer_of, publish, running, until
 
@@ -436,8 +436,8 @@ def test_a_disk_that_hangs_and_a_publisher_whose_look_fails_hold_up_no_other(
             return None
 
     async def scene() -> None:
-        desk = Hanging()
-        async with running(desk, connect_timeout=0.3) as (endpoint, client):
+        desk, clock = Hanging(), FakeClock()
+        async with running(desk, clock=clock, connect_timeout=0.3) as (endpoint, client):
             for name in ("one", "two"):
                 async with client.post(f"/whip/{name}", data=await an_offer(), headers=SDP) as response:
                     assert response.status == 201
@@ -450,6 +450,7 @@ def test_a_disk_that_hangs_and_a_publisher_whose_look_fails_hold_up_no_other(
                 raise ValueError
 
             monkeypatch.setattr(first, "look", fail)
+            clock.advance(0.4)
             await until(lambda: second not in endpoint.publishers)
             assert any(one.reason.startswith("it did not connect within 0.3 s") for one in endpoint.ended)
             assert desk.looks == 2

@@ -44,6 +44,7 @@ def test_a_second_call_finds_what_is_recorded_and_records_nothing_twice(
     monkeypatch.setattr(recording, "_STEP_S", 0.05)
     fleet = rk.record_all({"door": SMALL}, tmp_path / "{name}.ts", flush_interval=0.2)
     until(lambda: fleet.figures["state"].tolist() == ["recording"])
+    until(lambda: fleet.figures.loc["door", "file_bytes"] > 0)
     os.kill(int(fleet.figures.loc["door", "process"]), signal.SIGKILL)
     until(lambda: fleet.figures.loc["door", "path"].endswith("door-2.ts"))
     until(lambda: fleet.figures.loc["door", "state"] == "recording")

@@ -27,8 +27,9 @@ _EPOCH_S = 2_208_988_800
 """From 1900, where NTP begins, to 1970."""
 _LONGEST_WAY_NS = 10 * _SECOND_NS
 """A sender that says that its frames took longer has a clock that is wrong."""
-_ERROR_S = {CapturedBy.ABS_CAPTURE_TIME: 0.03, CapturedBy.SENDER_REPORT: 0.04}
-"""So far senders were seen to be off: reports name the moment of sending in place of that of taking."""
+_ERROR_S = {CapturedBy.ABS_CAPTURE_TIME: 0.05, CapturedBy.SENDER_REPORT: 0.04}
+"""So far senders were seen to be off, and some more: Chromium's extension by up to 34 ms on a machine that had
+five times the work it could do, 4 ms else; reports name the moment of sending in place of that of taking."""
 
 
 def asked_for(answer: str, offer: str) -> tuple[str, int | None]:
