@@ -15,25 +15,27 @@ from ...system import Clock
 from ...ticks import TICKS_PER_SECOND, to_ticks
 
 _SAME_CLOCK = TICKS_PER_SECOND // 5
+_SAME_PLAYER = TICKS_PER_SECOND
 
 
 class FrameClocks:
     """Puts the frames of several tracks onto the arrivals' timeline, each by the arrival of its first.
 
     Tracks whose first frames agree within 0.2 s share one clock, as those of one player do: what
-    lies between them is then told by their own times, exactly.
+    lies between them is then told by their own times, exactly. Of one ``MediaPlayer`` they may be a second
+    apart: so long a busy machine may need to decode the first frame, and so far the player reads ahead.
     """
 
     def __init__(self) -> None:
-        self._offsets: list[int] = []
+        self._offsets: list[tuple[int, object]] = []
 
-    def offset(self, ticks: int, arrival: int) -> int:
-        """What is to be added to the times of a track whose first, ``ticks``, came at ``arrival``."""
+    def offset(self, ticks: int, arrival: int, player: object = None) -> int:
+        """What is to be added to the times of a track of ``player`` whose first, ``ticks``, came at ``arrival``."""
         away = arrival - ticks
-        near = [one for one in self._offsets if abs(one - away) < _SAME_CLOCK]
-        if near:
-            return near[0]
-        self._offsets.append(away)
+        for one, other in self._offsets:
+            if abs(one - away) < (_SAME_CLOCK if player is None or other is not player else _SAME_PLAYER):
+                return one
+        self._offsets.append((away, player))
         return away
 
 
@@ -57,6 +59,8 @@ class FrameReader:
         self._clocks = clocks
         self._clock = clock
         self._offset: int | None = None
+        # Of a track that has ended aiortc forgets it; of those that are no player's there is none.
+        self._player: object = getattr(track, "_player", None)
         self._heard_s = clock.monotonic()
         self._task = asyncio.get_running_loop().create_task(self._run(track), name="recordkit-frames")
 
@@ -98,5 +102,5 @@ class FrameReader:
             return arrival
         ticks = to_ticks(frame.pts, frame.time_base)
         if self._offset is None:
-            self._offset = self._clocks.offset(ticks, arrival)
+            self._offset = self._clocks.offset(ticks, arrival, self._player)
         return ticks + self._offset

@@ -101,6 +101,17 @@ def test_tracks_of_one_player_share_a_clock_and_others_do_not():
     assert third[0] == round(100.15 * SECOND)
 
 
+def test_tracks_of_one_player_share_a_clock_though_the_first_frame_of_one_comes_late():
+    """Decoding it may take a busy machine so long; what is read of another source so late was made so late."""
+    clock, player = FakeClock(100.0), object()
+    tracks = [Track(clock, [(0, 0.0)]), Track(clock, [(900, 0.9)]), Track(clock, [(0, 0.0)])]
+    for track in tracks[:2]:
+        track._player = player
+    (first, second, third), _ = read(*tracks, clock=clock)
+    assert second[0] - first[0] == 900
+    assert third[0] - first[0] == round(0.9 * SECOND)
+
+
 @pytest.mark.parametrize("fault", [ZeroDivisionError("the lens fell off"), MediaError("bad")])
 def test_a_track_may_end_with_any_error_and_the_other_goes_on(fault):
     clock = FakeClock(100.0)
