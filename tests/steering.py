@@ -3,6 +3,8 @@
 import errno
 import os
 import random
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -377,6 +379,17 @@ def only_cut_at_the_end(report: ScanReport) -> bool:
     """Whether the scan found nothing wrong but that the last units of each stream are not all there."""
     allowed = {ProblemKind.PES_TOO_SHORT}
     return report.problem_counts.keys() <= allowed and sum(report.problem_counts.values()) <= len(report.pids)
+
+
+def alone(scene: Callable[[], object]) -> None:
+    """Run ``scene``, a function of a module, in a process of its own.
+
+    In that of the tests what earlier ones have left takes and gives back memory, objects and files at any moment.
+    """
+    code = f"from {scene.__module__} import {scene.__name__} as scene; scene()"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from PIL import Image
 
 from recordkit.plots.live import MOST_POINTS, LiveCharts, Trace
 
+from .steering import alone
 from .telemetry.records import flush, sample
 
 LIMIT = 300e6
@@ -75,6 +76,10 @@ def reddish(picture):
 
 
 def test_redraws_of_a_day_leave_nothing_behind():
+    alone(redraw_a_day)
+
+
+def redraw_a_day():
     charts = LiveCharts(LIMIT)
     charts.add(sample(float(second)) for second in range(0, 86_400, 16))
     charts.add(flush(index) for index in range(0, 43_200, 16))

@@ -168,6 +168,7 @@ def test_memory_of_each_flush_is_what_proc_says_at_the_same_moment(tmp_path):
 
 def test_the_samples_are_of_the_process_that_records(tmp_path):
     """Taken in its own thread at a moment of its own: so the highest of it lies between two readings of ours."""
+    gc.collect()  # what earlier tests have left is not to be given back meanwhile
     before = status("VmRSS")
     recording = record(tmp_path / "talk.ts", sample_interval=0.01)
     after = status("VmHWM")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def final(folder: Path) -> list[Path]:
 
 def numbers(path: Path) -> list[int | None]:
     with open_recording(path) as video:
-        return [read_frame_number(frame.frame) for frame in video]
+        # On a busy machine the last one of a sender may be there once more.
+        return [number for number, _ in groupby(read_frame_number(frame.frame) for frame in video)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.chromium import FLAGS
 from tests.judges import judge
+from tests.steering import GUARD_S
 
-GUARD_MS = 30_000
+GUARD_MS = 1000 * GUARD_S
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
             assert "/whip/" in line, (folder / "serve.log").read_text()
             yield Served(line.split()[-1].removesuffix("/whip/NAME"), folder, process)
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(GUARD_S) == 0
         finally:
             process.kill()
 

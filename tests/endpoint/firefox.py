@@ -14,7 +14,6 @@ from typing import Any
 from tests.judges import judge
 from tests.steering import GUARD_S
 
-START_S = 60.0
 PREFERENCES = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
@@ -45,7 +44,7 @@ class Firefox:
 
     @staticmethod
     def _connected(port: int) -> socket.socket:
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + GUARD_S
         while True:
             try:
                 connection = socket.create_connection(("127.0.0.1", port), GUARD_S)

@@ -139,7 +139,7 @@ async def publish(endpoint: Endpoint, client: aiohttp.ClientSession, peer: RTCPe
 async def synthetic(url: str, seconds: float | None = None, stream: str = "talk") -> AsyncIterator[SyntheticMedia]:
     """A peer that publishes the synthetic source to ``url`` as a browser would, and says goodbye at the end."""
     media = SyntheticMedia(Synthetic(width=160, height=90, fps=30, seconds=seconds))
-    peer = new_peer()
+    peer = media.peer = new_peer()  # type: ignore[attr-defined]
     try:
         async with aiohttp.ClientSession(url) as client:
             await connect(client, peer, *media.tracks, stream=stream)
@@ -152,6 +152,12 @@ async def synthetic(url: str, seconds: float | None = None, stream: str = "talk"
     finally:
         await peer.close()
         await media.close()
+
+
+async def packets_sent(media: SyntheticMedia) -> int:
+    """How many packets of media the peer of ``synthetic`` has sent."""
+    reports = [await sender.getStats() for sender in media.peer.getSenders()]  # type: ignore[attr-defined]
+    return sum(one.packetsSent for report in reports for one in report.values() if one.type == "outbound-rtp")
 
 
 async def until(condition: object) -> None:

@@ -20,6 +20,7 @@ from recordkit.sources.webrtc.tracks import SyntheticMedia
 from .rig import an_offer, new_peer, offer_of, until
 
 FEED = CameraFeed(width=160, height=90)
+pytestmark = pytest.mark.usefixtures("no_frame_stands")
 
 
 class Line:

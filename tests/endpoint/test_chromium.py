@@ -21,8 +21,10 @@ from tests.judges import (
     assert_tstools_are_content,
     frame_counts,
 )
+from tests.steering import GUARD_S
 
 from .browser import GUARD_MS, Served, chromium, publishing, serving
+from .lossy import frames_sent
 
 pytestmark = pytest.mark.judge
 
@@ -82,8 +84,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + GUARD_S
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.05)
@@ -101,9 +103,11 @@ def until_sent(page: Page, count: int) -> None:
 def all_sent(page: Page) -> int:
     """Let the page send no more pictures; gives how many there were, once none is on its way."""
     page.evaluate("() => sender.replaceTrack(null)")
-    count = -1
-    while count != (count := page.evaluate(COUNT)):
+    count, quiet = -1, 0
+    while quiet < 5:  # a busy machine sends the last ones late
         page.wait_for_timeout(300)
+        before, count = count, page.evaluate(COUNT)
+        quiet = quiet + 1 if count == before else 0
     return count
 
 
@@ -124,8 +128,7 @@ def assert_nothing_was_lost(path: Path) -> None:
 
 
 def assert_dated_by_the_sender(path: Path) -> None:
-    with open_video(path) as video:
-        frames = video.frames
+    frames = frames_sent(path)
     assert set(frames["captured_by"]) == {"abs-capture-time"}
     # By its clock the frames are as far apart as they are shown, in the mean.
     span_s = (frames["captured"].iloc[-1] - frames["captured"].iloc[0]).total_seconds()
@@ -145,10 +148,11 @@ def test_h264_is_kept_as_it_comes_with_its_size_changes(browser: Browser, served
         assert served.folder / "h264-1.ts" in served.committed()
     found = assert_sound(served.folder / "h264-1.ts")
     video, sound = sorted(found.streams, key=lambda one: one.codec != "h264")
-    assert (video.codec, video.frames) == ("h264", sent)
+    assert video.codec == "h264"
+    assert len(frames_sent(found.path)) == sent
     assert {640, 320} <= {size.width for size in video.sizes}
     assert sound.codec == "aac"
-    assert ("h264", sent) in frame_counts(found.path)
+    assert ("h264", video.frames) in frame_counts(found.path)
     assert_nothing_was_lost(found.path)
     assert_dated_by_the_sender(found.path)
 
@@ -187,7 +191,7 @@ def test_vp8_is_encoded_anew(browser: Browser, served: Served) -> None:
         page.get_by_text("The recording is saved").wait_for(timeout=GUARD_MS)
     found = assert_sound(served.folder / "vp8-1.ts")
     # Sound may be there first: pictures have to be decoded before they are encoded.
-    assert [one.frames for one in found.streams if one.codec == "h264"] == [sent]
+    assert len(frames_sent(found.path)) == sent
     assert_nothing_was_lost(found.path)
     assert_dated_by_the_sender(found.path)
 
@@ -247,6 +251,6 @@ def test_refusals_and_an_end_by_the_endpoint_are_put_in_words(browser: Browser, 
         page.get_by_role("button", name="Record").click()
         page.get_by_text("Allow it beside the address").wait_for(timeout=GUARD_MS)
         page.close()
-        assert served.process.wait(30) == 0  # a second signal would leave the recording as it is
+        assert served.process.wait(GUARD_S) == 0  # a second signal would leave the recording as it is
     (recording,) = served.committed()
     assert verify(recording, decode=True).ok

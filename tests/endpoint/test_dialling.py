@@ -59,12 +59,13 @@ def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) 
 
     recording = asyncio.run(scene())
     events = recording.events
-    # A busy machine may make a pause of its own.
+    # A busy machine may make pauses of its own, before and after, and one that lasts to the end.
     because = [one["because"] for one in told(events, "degraded") if one["part"] == "source"]
-    assert because[0] == "the source is away: the server closed the connection"
-    assert because[-1] == "the source is away: nothing came for 1 s"
+    silence = "the source is away: nothing came for 1 s"
+    assert [one for one in because if one != silence] == ["the source is away: the server closed the connection"]
+    assert because[-1] == silence
     assert len(told(events, "reconnect")) >= 2
-    assert [one["part"] for one in told(events, "restored")].count("source") == len(because)
+    assert [one["part"] for one in told(events, "restored")].count("source") in (len(because), len(because) - 1)
     # The last frame stands until the server is missed, but nothing came meanwhile.
     assert told(events, "reconnect")[-1]["seconds"] >= 1
     found = verify(tmp_path / "talk.ts", decode=True)

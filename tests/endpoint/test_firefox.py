@@ -12,7 +12,7 @@ from tests.judges import assert_decodes_in_silence
 
 from .browser import serving
 from .firefox import GUARD_S, Firefox, firefox
-from .lossy import Lossy, assert_accounted
+from .lossy import Lossy, accounted, assert_accounted, frames_sent
 from .test_serve import serving as served_here
 
 pytestmark = pytest.mark.judge
@@ -30,6 +30,7 @@ const reports = [...(await window.sender.getStats()).values()];
 // There is no report before the first packet.
 return reports.find((one) => one.type === "outbound-rtp")?.framesSent ?? 0;
 """
+QUIET_S = 1.5
 # Without a track it would go on with a black frame a second, and the last one be sent behind the last look.
 STOP_SENDING = """
 const parameters = window.sender.getParameters();
@@ -49,9 +50,11 @@ def published(page: Firefox, url: str, frames: int) -> int:
     while page.run(SENT) < frames:
         assert time.monotonic() < deadline
     page.run(STOP_SENDING)
-    sent = -1
-    while sent != (sent := page.run(f"await new Promise((done) => setTimeout(done, 300)); {SENT}")):
-        pass
+    # A frame that is being coded on a busy machine counts as sent a while later.
+    sent, quiet_s = -1, 0.0
+    while quiet_s < QUIET_S:
+        before, sent = sent, page.run(f"await new Promise((done) => setTimeout(done, 300)); {SENT}")
+        quiet_s = quiet_s + 0.3 if sent == before else 0.0
     page.run("document.getElementById('go').click();")
     page.until("document.getElementById('words').textContent.startsWith('Stopped')")
     return int(sent)
@@ -67,8 +70,8 @@ def test_each_frame_that_firefox_sends_is_in_the_file(tmp_path: Path) -> None:
     found = verify(recorded, decode=True)
     assert found.ok, found.problems
     assert_decodes_in_silence(recorded)
-    assert [stream.frames for stream in found.streams if stream.codec == "h264"] == [sent]
-    assert [stream.codec for stream in found.streams if stream.codec != "h264"] == ["aac"]
+    assert len(frames_sent(recorded)) == accounted(recorded)["received_units"] == sent
+    assert sorted(stream.codec for stream in found.streams) == ["aac", "h264"]
 
 
 @pytest.mark.parametrize("network", [Lossy(0.05), Lossy(late_by=60)], ids=["5 % lost", "the first ones lost"])
@@ -84,6 +87,6 @@ def test_what_a_bad_network_takes_from_firefox_is_told_and_the_rest_is_in_the_fi
     found = verify(recorded, decode=True)
     assert found.decoded
     assert_decodes_in_silence(recorded)
-    (kept,) = (stream.frames for stream in found.streams if stream.codec == "h264")
+    kept = len(frames_sent(recorded))
     assert kept > 0
     assert_accounted(recorded, sent, kept, network.unseen)

@@ -20,7 +20,9 @@ from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
 
 from ..steering import GUARD_S
-from .rig import SDP, an_offer, synthetic, until
+from .rig import SDP, an_offer, packets_sent, synthetic, until
+
+pytestmark = pytest.mark.usefixtures("no_frame_stands")
 
 
 class Recorded:
@@ -44,18 +46,14 @@ class Recorded:
         await until(lambda: "Publish to" in self._caplog.text)
         return next(word for word in self._caplog.text.split() if word.startswith("http")).partition("/whip")[0]
 
-    async def all_arrived(self) -> None:
-        """Wait until no packet is on its way any more: what reception still holds is a matter of the stop."""
-        packets, quiet = -1, 0
-        while quiet < 3:
-            await asyncio.sleep(0.02)
-            received = self.recorders[0].counters.received
-            before, packets = packets, 0 if received is None else received.packets
-            quiet = quiet + 1 if packets == before else 0
+    async def all_arrived(self, count: int) -> None:
+        """Wait until so many packets have come: what reception still holds is a matter of the stop."""
+        counters = lambda: self.recorders[0].counters.received  # noqa: E731
+        await until(lambda: (received := counters()) is not None and received.packets >= count)
 
     def end(self) -> Recording:
         self.stop.set()
-        self._thread.join(30)
+        self._thread.join(GUARD_S)
         assert not self._thread.is_alive()
         for one in set(threading.enumerate()) - self._before:
             if one.name.startswith("recordkit"):
@@ -78,10 +76,11 @@ def test_a_publisher_comes_goes_and_another_goes_on_with_the_recording(
                 assert response.status == 409
                 assert response.headers["Retry-After"].isdecimal()
             await first.wait()
+            count = await packets_sent(first)
         await asyncio.sleep(1.0)
         async with synthetic(url, seconds=1.5) as second:
             await second.wait()
-            await recorded.all_arrived()
+            await recorded.all_arrived(count + await packets_sent(second))
 
     caplog.set_level("INFO", "recordkit.endpoint")
     recorded = Recorded(tmp_path / "talk.ts", caplog)
@@ -109,7 +108,7 @@ def test_a_stop_while_somebody_publishes_keeps_all_that_has_been_received(
         url = await recorded.url()
         async with synthetic(url, seconds=1.0) as media:
             await media.wait()
-            await recorded.all_arrived()
+            await recorded.all_arrived(await packets_sent(media))
             counters = recorded.recorders[0].counters
             assert counters.received is not None
             recorded.stop.set()

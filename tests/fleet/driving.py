@@ -14,6 +14,7 @@ from recordkit.fleet.actions import run
 from recordkit.fleet.rows import Row
 from recordkit.fleet.task import Task
 from tests.recovery.material import media
+from tests.steering import GUARD_S
 
 _SPEAKS = """
 import json, os, signal, sys, time
@@ -74,7 +75,7 @@ def lay_archive(folder: Path) -> Path:
 
 def until(there: Callable[[], bool]) -> None:
     """Wait for what other processes do; the time is a guard against hanging only."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + GUARD_S
     while not there():
         assert time.monotonic() < end
         time.sleep(0.02)

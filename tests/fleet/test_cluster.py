@@ -288,5 +288,6 @@ def test_a_recording_outlives_its_worker_and_is_found_again(
     with rk.record_all(sources, tmp_path / "{name}.ts", engine=client) as again:
         until(lambda: again.figures["state"].tolist() == ["recording"])
         assert again.figures["process"].tolist() == before
+        until(lambda: again.figures.loc["door", "file_bytes"] > 0)
     assert again.events["what"].tolist().count("found again") == 1
     assert rk.verify_all(tmp_path, engine=client, progress=False)["ok"].tolist() == [True]

@@ -28,6 +28,7 @@ def test_all_are_recorded_and_one_that_is_killed_is_recovered_and_goes_on(
         os.kill(int(fleet.figures.loc["door", "process"]), signal.SIGKILL)
         until(lambda: fleet.figures.loc["door", "path"].endswith("door-2.ts"))
         until(lambda: fleet.figures.loc["door", "state"] == "recording")
+        until(lambda: fleet.figures.loc["door", "file_bytes"] > 0)
         assert repr(fleet) == "<Fleet 2 sources: 1 failed, 1 recording>"
     assert fleet.figures["state"].tolist() == ["stopped", "failed"]
     assert sorted(one.name for one in tmp_path.glob("*.ts")) == ["door-2.ts", "door.ts"]
@@ -50,6 +51,7 @@ def test_a_second_call_finds_what_is_recorded_and_records_nothing_twice(
     until(lambda: fleet.figures.loc["door", "state"] == "recording")
     with rk.record_all({"door": SMALL, "hall": SMALL}, tmp_path / "{name}.ts") as again:
         until(lambda: again.figures["state"].tolist() == ["recording"] * 2)
+        until(lambda: all(again.figures["file_bytes"] > 0))
         assert again.figures.loc["door", "process"] == fleet.figures.loc["door", "process"]
         assert again.events["what"].tolist().count("found again") == 1
     until(lambda: fleet.figures["state"].tolist() == ["stopped"])
@@ -63,12 +65,13 @@ def test_what_a_program_that_is_gone_left_unfinished_is_recovered_by_the_next(
     monkeypatch.setattr(recording, "_STEP_S", 0.05)
     monkeypatch.setattr(placing, "GONE_AFTER_S", 0.2)
     killed = rk.start(SMALL, tmp_path / "door.ts", flush_interval=0.2)
-    killed.wait(1)
+    until(lambda: killed.figures.file_bytes > 0)
     os.kill(killed.worker_pid, signal.SIGKILL)
     until(lambda: killed.has_ended)
     with rk.record_all({"door": SMALL}, tmp_path / "{name}.ts") as fleet:
         until(lambda: fleet.figures["state"].tolist() == ["recording"])
         until(lambda: "recovered" in fleet.events["what"].tolist())
+        until(lambda: fleet.figures.loc["door", "file_bytes"] > 0)
     assert sorted(one.name for one in tmp_path.glob("*.ts")) == ["door-2.ts", "door.ts"]
     assert all(rk.verify(one).ok for one in tmp_path.glob("*.ts"))
 

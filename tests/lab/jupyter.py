@@ -15,8 +15,8 @@ from playwright.sync_api import BrowserContext, Locator, Page, sync_playwright
 
 from ..chromium import FLAGS
 from ..judges import judge
+from ..steering import GUARD_S
 
-START_TIMEOUT_S = 60.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,11 +64,11 @@ def running_lab(folder: Path, home: Path) -> Iterator[Lab]:
         yield Lab(_url(home / "runtime", server, home / "lab.log"), folder)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(GUARD_S)
 
 
 def _url(runtime: Path, server: "subprocess.Popen[bytes]", log: Path) -> str:
-    end = time.monotonic() + START_TIMEOUT_S
+    end = time.monotonic() + GUARD_S
     file = runtime / f"jpserver-{server.pid}.json"
     while time.monotonic() < end and server.poll() is None:
         if file.exists() and file.stat().st_size:
@@ -98,6 +98,7 @@ class Notebook:
 
     def __init__(self, context: BrowserContext, lab: Lab, name: str, page: Page | None = None) -> None:
         self.page: Page = page or context.new_page()
+        self.page.set_default_timeout(1000 * GUARD_S)
         self.faults: list[str] = []
         self.page.on("pageerror", self._fault)
         if page is None:
@@ -106,9 +107,9 @@ class Notebook:
             script = "path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)"
             self.page.evaluate(script, name)
         self.page.wait_for_function(
-            "path => window.jupyterapp?.shell.currentWidget?.context?.path === path", arg=name, timeout=60_000
+            "path => window.jupyterapp?.shell.currentWidget?.context?.path === path", arg=name
         )
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         self.idle()
 
     def _fault(self, error: object) -> None:
@@ -118,12 +119,12 @@ class Notebook:
         """A command of JupyterLab's."""
         self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
 
-    def run_all(self, timeout_s: float = 120) -> None:
+    def run_all(self, timeout_s: float = GUARD_S) -> None:
         """Run all cells, and wait for the end."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
         self.idle(timeout_s)
 
-    def idle(self, timeout_s: float = 60) -> None:
+    def idle(self, timeout_s: float = GUARD_S) -> None:
         """Wait for the kernel to be idle."""
         self.page.wait_for_function(
             "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
@@ -153,7 +154,7 @@ class Notebook:
         """The kernel's process."""
         return int(self.ask("import os; print(os.getpid())"))
 
-    def ask(self, code: str, timeout_s: float = 30) -> str:
+    def ask(self, code: str) -> str:
         """What ``code`` prints in the kernel, without a cell."""
         script = """async ([code]) => {
             const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -166,7 +167,6 @@ class Notebook:
             await future.done;
             return text;
         }"""
-        self.page.set_default_timeout(timeout_s * 1000)
         return str(self.page.evaluate(script, [code])).strip()
 
     def errors(self) -> list[str]:

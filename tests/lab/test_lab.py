@@ -14,6 +14,7 @@ from recordkit.sources.readback import read_back
 
 from ..judges import assert_decodes_in_silence, judge
 from ..media import make_clip
+from ..steering import GUARD_S
 from .jupyter import ROOT, Notebook, running_browser, running_lab, write_notebook
 from .page_camera import PAGE_CAMERA, flash_to_beep_s
 from .watching import number_in_frame, of_view, step, until_view
@@ -22,6 +23,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PANEL = "import recordkit as rk\npanel = rk.RecordingPanel({sources!r}, {folder!r})\npanel"
 ON_DISK = "document.querySelectorAll('.recordkit-tile b')[1].innerText"
 SMALL = "import recordkit as rk\nsource = rk.Synthetic(width=320, height=240, fps=15)\n"
+BEGUN = "while not session.figures.file_bytes:\n    session.wait(0.1)"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def page(lab, browser):
     """JupyterLab, loaded once: that takes longer than most of what is tested in it."""
     one = browser.new_page()
     one.goto(f"{lab.url}lab?reset", wait_until="domcontentloaded")
-    one.wait_for_function("() => window.jupyterapp?.restored", timeout=60_000)
+    one.wait_for_function("() => window.jupyterapp?.restored", timeout=1000 * GUARD_S)
     one.evaluate("() => window.jupyterapp.restored.then(() => null)")
     return one
 
@@ -79,7 +81,7 @@ def cells(lab, opened, request):
     return run
 
 
-def seen(notebook, expression, timeout_s=40, name="panel"):
+def seen(notebook, expression, timeout_s=GUARD_S, name="panel"):
     """Waits until ``expression`` is true in the kernel."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -99,7 +101,7 @@ def instead_of_the_device(page):
 def changed(notebook, expression, before):
     """Waits until ``expression`` gives something else on the page."""
     script = "([text, before]) => JSON.stringify(eval(text)) !== JSON.stringify(before)"
-    notebook.page.wait_for_function(script, arg=[expression, before], timeout=40_000)
+    notebook.page.wait_for_function(script, arg=[expression, before])
 
 
 def button(notebook, words):
@@ -243,7 +245,7 @@ def test_a_click_while_a_cell_is_busy_is_not_lost(cells):
 
 @pytest.mark.judge
 def test_a_kernel_that_is_restarted_while_recording_loses_nothing(lab, cells):
-    notebook = cells(SMALL + "session = rk.start(source, 'restarted.ts')\nsession.wait(2)")
+    notebook = cells(SMALL + "session = rk.start(source, 'restarted.ts')\n" + BEGUN)
     notebook.restart()
     assert committed(lab.folder / "restarted.ts")
 
@@ -307,7 +309,7 @@ def test_a_page_that_is_loaded_anew_says_what_its_camera_recorded(lab, browser):
         seen(notebook, "panel.session.figures.duration_s >= 2")
         notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
         notebook.page.reload(wait_until="domcontentloaded")
-        notebook.find(".recordkit-camera").get_by_text("Committed: recording-1.ts").wait_for(timeout=60_000)
+        notebook.find(".recordkit-camera").get_by_text("Committed: recording-1.ts").wait_for(timeout=1000 * GUARD_S)
         assert committed(lab.folder / "anew" / "recording-1.ts").duration_s >= 1
     finally:
         notebook.close()
@@ -316,17 +318,17 @@ def test_a_page_that_is_loaded_anew_says_what_its_camera_recorded(lab, browser):
 
 @pytest.mark.judge
 def test_a_kernel_that_is_killed_leaves_a_complete_file(lab, cells):
-    notebook = cells(SMALL + "session = rk.start(source, 'orphan.ts')\nsession.wait(2)")
+    notebook = cells(SMALL + "session = rk.start(source, 'orphan.ts')\n" + BEGUN)
     told = float(notebook.ask("print(session.figures.duration_s)"))
     os.kill(notebook.kernel_pid(), signal.SIGKILL)
     assert committed(lab.folder / "orphan.ts").duration_s >= told
     # JupyterLab looks every few seconds; what it then asks holds the page until it is answered.
-    notebook.find(".jp-Dialog").filter(has_text="will restart automatically").wait_for(timeout=60_000)
+    notebook.find(".jp-Dialog").filter(has_text="will restart automatically").wait_for(timeout=1000 * GUARD_S)
     notebook.find(".jp-Dialog .jp-mod-accept").click()
     notebook.idle()
 
 
-def committed(path: Path, timeout_s=20):
+def committed(path: Path, timeout_s=GUARD_S):
     """The verdict on a recording that is committed without anybody's doing; it has to be without fault."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end and not path.exists():
@@ -375,7 +377,7 @@ def test_the_browsers_camera(lab, cells):
     notebook = cells(PANEL.format(sources=["camera"], folder="camera"))
     button(notebook, "Start").click()
     notebook.find(".recordkit-camera").get_by_text("Being recorded").wait_for()
-    seen(notebook, "panel.session.figures.duration_s >= 10", timeout_s=60)
+    seen(notebook, "panel.session.figures.duration_s >= 10")
     button(notebook, "Stop").click()
     seen(notebook, "panel.recording is not None")
     counts = notebook.ask("c = panel.recording.counters; print(c.video_units, c.dropped_items)").split()
@@ -415,9 +417,9 @@ def test_what_the_camera_sends_is_in_sync(cells, instead_of_the_device):
     notebook = cells(PANEL.format(sources=["camera"], folder="sync"))
     button(notebook, "Start").click()
     # The page's reports put its streams in sync; on a busy machine they may come late, or one may be missed.
-    seen(notebook, "'sender reports' in open('sync/recording-1.flushes.jsonl').read()", timeout_s=60)
+    seen(notebook, "'sender reports' in open('sync/recording-1.flushes.jsonl').read()")
     told_s = float(notebook.ask("print(panel.session.figures.duration_s)"))
-    seen(notebook, f"panel.session.figures.duration_s >= {told_s + 8}", timeout_s=60)
+    seen(notebook, f"panel.session.figures.duration_s >= {told_s + 8}")
     button(notebook, "Stop").click()
     seen(notebook, "panel.recording is not None")
     offsets_s = flash_to_beep_s(Path(notebook.ask("print(panel.recording.path)")), after_s=told_s + 1)

@@ -5,6 +5,7 @@ import numpy as np
 
 from recordkit.sources.marks import read_frame_number
 
+from ..steering import GUARD_S
 from .jupyter import Notebook
 
 VIEW = "document.querySelector('.recordkit-player').recordkitView"
@@ -27,7 +28,7 @@ def of_view(notebook: Notebook, expression: str) -> object:
     return notebook.page.evaluate(f"() => {{ const view = {VIEW}; return {expression}; }}")
 
 
-def until_view(notebook: Notebook, expression: str, timeout_s: float = 60) -> None:
+def until_view(notebook: Notebook, expression: str, timeout_s: float = GUARD_S) -> None:
     """Waits until ``expression`` is true of the first player's view."""
     there = VIEW.replace(".recordkitView", "?.recordkitView")
     script = f"() => {{ const view = {there}; return view && ({expression}); }}"

@@ -13,6 +13,7 @@ from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc.tracks import SyntheticMedia
 
 from ..endpoint.rig import new_peer, offer_of, until
+from ..steering import GUARD_S
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_one_recording_after_the_other(camera, tmp_path):
         from_page(camera, type="failed", id=number - 1, reason="a word about the one before")
         asyncio.run(page(camera, number))
         # The page has said goodbye, and the recording ends of itself.
-        assert session.wait(20)
+        assert session.wait(GUARD_S)
         assert session.stop().counters.video_units > 15
         assert len(said(camera, "end")) == number
         # A page that was loaded anew meanwhile finds it in the widget.
@@ -70,7 +71,7 @@ def test_one_recording_after_the_other(camera, tmp_path):
 def test_what_the_page_cannot_do_ends_the_recording_with_its_words(camera, tmp_path):
     session = rk.start(camera, tmp_path / "talk.ts")
     from_page(camera, type="failed", id=1, reason="No such device was found.")
-    assert session.wait(20)
+    assert session.wait(GUARD_S)
     with pytest.raises(SourceError, match="No such device was found"):
         session.stop()
     assert list(tmp_path.iterdir()) == []

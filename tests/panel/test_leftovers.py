@@ -9,6 +9,7 @@ from ipywidgets.widgets.widget import _instances
 
 import recordkit as rk
 from recordkit.panel.leftovers import MOST_LISTED, Leftovers
+from tests.steering import GUARD_S
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def folder(tmp_path):
     while session.figures.duration_s < 1:
         session.wait(0.1)
     os.kill(session.worker_pid, signal.SIGKILL)
-    assert session.wait(20)
+    assert session.wait(GUARD_S)
     return tmp_path
 
 

@@ -25,10 +25,10 @@ from recordkit.recorder.result import Counters, Recording, SegmentFile
 from recordkit.telemetry.frames import Log
 from recordkit.telemetry.journal import Contents
 from tests.plots.test_fonts import fonts_open
+from tests.steering import GUARD_S
 from tests.telemetry.records import event
 
 SMALL = rk.Synthetic(width=320, height=240, fps=15)
-WAIT_S = 30
 ROOT = Path(__file__).parents[2]
 
 
@@ -45,7 +45,13 @@ def click(button):
     button.click()
     for thread in set(threading.enumerate()) - before:
         if thread.name == "recordkit-panel-click":
-            thread.join(WAIT_S)
+            thread.join(GUARD_S)
+
+
+def begun(session):
+    """Wait until something is recorded: until then there is nothing to stop, recover or show."""
+    while not session.figures.file_bytes:
+        assert not session.wait(0.05)
 
 
 def words(panel):
@@ -58,7 +64,7 @@ def test_from_code(panel):
     assert panel.is_running
     assert panel._face.start.disabled
     assert not panel._face.stop.disabled
-    session.wait(2)
+    begun(session)
     panel.mark("here")
     recording = panel.stop()
     assert rk.verify(recording.path).ok
@@ -74,14 +80,14 @@ def test_from_code(panel):
     assert [words.split()[:4] for words in panel._face.presence.charts] == [
         ["Chart", "over", "time.", name] for name in ("Memory:", "File:")
     ]
-    panel._follower.join(WAIT_S)
+    panel._follower.join(GUARD_S)
     assert fonts_open() == 0
 
 
 def test_by_its_buttons(panel):
     click(panel._face.start)
     assert panel.is_running, words(panel)
-    panel.session.wait(1)
+    begun(panel.session)
     click(panel._face.mark)
     click(panel._face.stop)
     assert panel.recording is not None
@@ -115,9 +121,9 @@ def test_calls_that_make_no_sense(panel):
 
 def test_a_worker_that_is_killed_is_told_and_offered_for_recovery(panel):
     session = panel.start()
-    session.wait(2)
+    begun(session)
     os.kill(session.worker_pid, signal.SIGKILL)
-    panel._follower.join(WAIT_S)
+    panel._follower.join(GUARD_S)
     assert "failed" in panel._face.head.value
     assert "signal 9" in panel._face.message.value
     row = panel._leftovers.box.children[0]
@@ -132,7 +138,7 @@ def test_closing_ends_the_recording_and_leaves_no_widget(tmp_path):
     before = set(_instances)
     panel = rk.RecordingPanel({"small": SMALL}, tmp_path)
     session = panel.start()
-    session.wait(1)
+    begun(session)
     panel.close()
     panel.close()
     assert session.state is rk.SessionState.STOPPED
@@ -163,6 +169,7 @@ def test_a_cell_that_runs_again_takes_over_what_runs(tmp_path, monkeypatch):
         assert second.session is session
         assert second.is_running
         assert first.widget.comm is None
+        begun(session)
         recording = second.stop()
         assert recording.path.name == "recording-1.ts"
     finally:
@@ -186,7 +193,7 @@ def test_a_kernel_that_comes_back_finds_the_recording_again(tmp_path):
         assert not other.is_running
         other.close()
         kernel.kill()
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + GUARD_S
     while time.monotonic() < deadline:
         panel = rk.RecordingPanel({"small": SMALL}, tmp_path)
         if panel.is_running:
@@ -197,7 +204,7 @@ def test_a_kernel_that_comes_back_finds_the_recording_again(tmp_path):
         assert "nothing of the recording was lost" in panel._face.message.value
         assert panel._form.name.value == "recording-1.ts"
         assert not panel._face.stop.disabled
-        panel.session.wait(1)
+        begun(panel.session)
         recording = panel.stop()
         assert rk.verify(recording.path, decode=True).ok
         assert recording.counters.dropped_items == 0
@@ -211,6 +218,8 @@ def test_ten_panels_live_side_by_side(tmp_path):
     panels = [rk.RecordingPanel({"small": SMALL}, tmp_path / str(number)) for number in range(10)]
     try:
         sessions = [panels[number].start() for number in (0, 9)]
+        for session in sessions:
+            begun(session)
         assert [session.path.parent.name for session in sessions] == ["0", "9"]
         assert [one.is_running for one in panels] == [True, *[False] * 8, True]
     finally:
@@ -260,14 +269,14 @@ class SlowToStart:
     def __call__(self, *values, **settings):
         self.count += 1
         self.begun.set()
-        assert self.may_go_on.wait(WAIT_S)
+        assert self.may_go_on.wait(GUARD_S)
         return rk.start(*values, **settings)
 
 
 def test_two_clicks_start_one_recording(panel, monkeypatch):
     slow = SlowToStart(monkeypatch)
     panel._face.start.click()
-    assert slow.begun.wait(WAIT_S)
+    assert slow.begun.wait(GUARD_S)
     panel._face.start.click()
     assert panel._face.start.disabled
     slow.may_go_on.set()
@@ -283,7 +292,7 @@ def test_a_panel_that_goes_while_its_recording_starts_loses_no_recording(again, 
     slow = SlowToStart(monkeypatch)
     panel = rk.RecordingPanel({"small": SMALL}, tmp_path)
     panel._face.start.click()
-    assert slow.begun.wait(WAIT_S)
+    assert slow.begun.wait(GUARD_S)
     timer = threading.Timer(0.2, slow.may_go_on.set)
     timer.start()
     if again:
@@ -325,7 +334,7 @@ def test_a_folder_that_cannot_be_made_is_said(name, tmp_path):
 
 
 def test_after_a_start_that_failed_nothing_of_the_one_before_is_shown_as_new(panel):
-    panel.start().wait(1)
+    begun(panel.start())
     panel.stop()
     panel._form.name.value = "recording-1.ts"
     click(panel._face.start)
@@ -337,9 +346,9 @@ def test_after_a_start_that_failed_nothing_of_the_one_before_is_shown_as_new(pan
 
 def test_an_unfinished_recording_of_this_name_is_left_alone(panel):
     session = panel.start()
-    session.wait(2)
+    begun(session)
     os.kill(session.worker_pid, signal.SIGKILL)
-    panel._until_shown(WAIT_S)
+    panel._until_shown(GUARD_S)
     panel._form.name.value = "recording-1.ts"
     click(panel._face.start)
     assert "an unfinished recording lies in the way" in panel._face.message.value
@@ -354,8 +363,7 @@ def test_a_chart_that_cannot_be_drawn_does_not_end_the_recording(panel, monkeypa
     session = panel.start()
     while "no room for a picture" not in panel._face.message.value:
         assert not session.wait(0.1)
-    while not session.figures.file_bytes:
-        assert not session.wait(0.1)
+    begun(session)
     assert panel.is_running
     assert panel.stop().path.exists()
 
@@ -387,8 +395,8 @@ def test_a_cell_that_runs_again_keeps_the_camera_that_is_recorded(tmp_path, monk
 
 def test_a_click_on_recover_holds_up_no_other(panel):
     may_go_on, begun = threading.Event(), threading.Event()
-    panel._leftovers._in_background(lambda: (begun.set(), may_go_on.wait(WAIT_S)))
-    assert begun.wait(WAIT_S)
+    panel._leftovers._in_background(lambda: (begun.set(), may_go_on.wait(GUARD_S)))
+    assert begun.wait(GUARD_S)
     click(panel._face.start)
     assert panel.is_running
     may_go_on.set()

@@ -7,7 +7,7 @@ from recordkit.errors import SourceError
 from recordkit.reading.store import FileStore
 from recordkit.settings import RecordingSettings
 from recordkit.writer.writer import Writer
-from tests.steering import packetiser, unit
+from tests.steering import GUARD_S, packetiser, unit
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def writer(tmp_path):
     writer.start()
     yield writer
     writer.close(commit=False)
-    writer.join(10)
+    writer.join(GUARD_S)
 
 
 def store_of(writer):
@@ -49,7 +49,7 @@ def test_reading_goes_on_when_the_recording_is_committed(writer):
     size = store.size
     before = store.read(0, size)
     writer.close(commit=True)
-    writer.join(10)
+    writer.join(GUARD_S)
     assert not store.is_growing
     assert store.read(0, size) == before == writer.final_output_path.read_bytes()
     store.close()

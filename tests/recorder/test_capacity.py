@@ -35,7 +35,11 @@ def test_the_real_machine():
     available, total = figures(capacity)
     assert 0 < available <= total <= psutil.virtual_memory().total
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert capacity.descriptors() == limit - len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    # Between two readings: what earlier tests have left may end at this moment.
+    left = [limit - len(os.listdir("/proc/self/fd"))]  # noqa: PTH208
+    told = capacity.descriptors()
+    left.append(limit - len(os.listdir("/proc/self/fd")))  # noqa: PTH208
+    assert min(left) <= told <= max(left)
 
 
 def test_a_machine_without_control_groups(machine, tmp_path):

@@ -30,12 +30,14 @@ from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.webrtc import stand_in
 from recordkit.sources.webrtc.network import Network, NetworkFaults
 from recordkit.sources.webrtc.peers import Peers, connected_peers
+from recordkit.sources.webrtc.stream import STANDS_S
 from recordkit.sources.webrtc.tracks import SyntheticMedia
 from tests.judges import judge
-from tests.steering import GUARD_S, FaultySystem
+from tests.steering import GUARD_S, FakeClock, FaultySystem
 
 SMALL = {"width": 320, "height": 180, "fps": 30}
 QUIET_S = 0.25
+pytestmark = pytest.mark.usefixtures("no_frame_stands")
 
 
 def verified(path):
@@ -332,7 +334,8 @@ def test_the_second_of_two_recorders_of_one_track_gets_all_of_it_too(tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
-def test_a_shared_screen_on_which_nothing_moves_lasts_to_the_end(tmp_path, codec):
+def test_a_shared_screen_on_which_nothing_moves_lasts_to_the_end(tmp_path, codec, monkeypatch):
+    monkeypatch.undo()  # here its last frame is to stand
     path = tmp_path / "talk.ts"
     recorder = rk.MediaRecorder(path, audio=None)
 
@@ -347,17 +350,19 @@ def test_a_shared_screen_on_which_nothing_moves_lasts_to_the_end(tmp_path, codec
             await asyncio.sleep(4.8)
             lasted_s = asyncio.get_running_loop().time() - began_s
             recording = await recorder.stop()
+            over_s = asyncio.get_running_loop().time() - began_s
         await media.close()
-        return recording, lasted_s
+        return recording, lasted_s, over_s
 
-    recording, lasted_s = asyncio.run(run())
+    recording, lasted_s, over_s = asyncio.run(run())
     found = verified(path)
     assert not {"gap", "reconnect", "discontinuity", "degraded"} & set(recording.events["kind"])
     assert found.streams[0].gaps == 0
     back = read_back(path, fps=30)
     assert (back.first_number, back.last_number, back.lost, back.unreadable) == (0, 29, 0, 0)
-    assert back.repeated == 2, "once while it stood, once at the end"
-    assert recording.duration_s == pytest.approx(lasted_s, abs=0.5)
+    # A busy machine may have let it stand for longer.
+    assert 2 <= back.repeated <= 1 + over_s // STANDS_S, "once in four seconds while it stood, once at the end"
+    assert lasted_s - 0.5 <= recording.duration_s <= over_s + 0.5
     converted = tmp_path / "talk.mp4"
     subprocess.run(
         [judge("ffmpeg"), "-nostdin", "-v", "error", "-i", path, "-c", "copy", converted], check=True, timeout=60
@@ -611,7 +616,8 @@ def test_a_player_and_a_relay_of_a_remote_track_are_read_frame_by_frame(tmp_path
 
     async def run():
         player = MediaPlayer(str(clip))
-        played = rk.MediaRecorder(tmp_path / "played.ts")
+        # On a clock that stands: however long its first frames take, they come together.
+        played = rk.MediaRecorder(tmp_path / "played.ts", _clock=FakeClock())
         played.addTrack(player.video)
         played.addTrack(player.audio)
         relayed = rk.MediaRecorder(tmp_path / "relayed.ts")

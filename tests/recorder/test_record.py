@@ -28,6 +28,8 @@ from recordkit.sources.source import OpenSource, SourceItem
 from recordkit.sources.synthetic import Synthetic
 from recordkit.system import Clock
 
+from ..steering import GUARD_S
+
 FAST = VideoSettings(preset="ultrafast")
 
 
@@ -162,7 +164,7 @@ def test_a_stop_ends_it(tmp_path: Path) -> None:
     source = Scripted(after=50, action=stop)
     recording = record(source, tmp_path / "out.ts", stop=stop, video=FAST)
     assert recording.counters.taken_items == 50
-    assert source.closed.wait(10)
+    assert source.closed.wait(GUARD_S)
 
 
 def test_a_live_source_is_interrupted_and_closed_before_the_end(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ class Hanging:
 
     def hang(self) -> None:
         self.stop.set()
-        assert self.over.wait(30)
+        assert self.over.wait(GUARD_S)
 
 
 def test_a_source_that_hangs_does_not_hold_up_a_stop(tmp_path: Path) -> None:

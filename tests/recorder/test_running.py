@@ -10,7 +10,7 @@ from recordkit.recorder.state import Ending, State
 from recordkit.settings import RecordingSettings, VideoSettings
 from recordkit.sources.synthetic import Synthetic
 
-from ..steering import FakeClock, FaultySystem, recordkit_threads
+from ..steering import GUARD_S, FakeClock, FaultySystem, recordkit_threads
 
 FRAMES = list(Synthetic(width=64, height=48, fps=10, seconds=1, sample_rate=8000).frames())
 
@@ -50,7 +50,7 @@ def test_what_is_put_in_comes_out_as_a_recording(tmp_path):
         assert all(put(parts, frame) for frame in FRAMES)
         parts.states.end(Ending.STOP)
         parts.end(commit=True)
-        assert parts.pipeline.join(30.0)
+        assert parts.pipeline.join(GUARD_S)
         parts.instruments.join()
     recording = parts.result()
     assert parts.states.state is State.STOPPED
@@ -80,7 +80,7 @@ def test_a_recording_that_fails_says_why_and_ends(tmp_path):
         parts.start(None)
         for _ in range(40):
             parts.intake.put(object(), 0, 0, 10, entry=True)  # nothing that could be coded
-        assert parts.pipeline.join(30.0)
+        assert parts.pipeline.join(GUARD_S)
     assert parts.states.state is State.FAILED
     assert isinstance(parts.error, MediaError)
     assert kinds(parts)[-1] is EventKind.FAILURE
@@ -110,7 +110,7 @@ def test_one_that_nobody_stops_is_committed_and_says_so(tmp_path):
         assert all(put(parts, frame) for frame in FRAMES)
         parts.let_end()
         assert not parts.is_recording
-        assert parts.join(30.0)
+        assert parts.join(GUARD_S)
     assert parts.result().path == tmp_path / "talk.ts"
     told = [event for event in parts.instruments.log.contents.events if event.kind is EventKind.STOP]
     assert [event.fields for event in told] == [{"because": "nobody stopped it"}]

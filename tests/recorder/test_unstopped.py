@@ -15,7 +15,7 @@ from recordkit.recorder.unstopped import look_after
 from recordkit.settings import VideoSettings
 from recordkit.sources.synthetic import Synthetic
 
-from ..steering import recordkit_threads
+from ..steering import GUARD_S, recordkit_threads
 
 FRAMES = list(Synthetic(64, 48, fps=10, seconds=1, audio=False).frames())
 
@@ -73,7 +73,7 @@ def test_a_recorder_that_is_gone_commits_what_it_has(tmp_path):
         parts = recorders[0]._parts
         with pytest.warns(ResourceWarning, match=r"talk\.ts: nobody stopped"):
             recorders.clear()
-        assert parts.join(30.0)
+        assert parts.join(GUARD_S)
     assert (tmp_path / "talk.ts").stat().st_size == parts.result().bytes > 0
     log = [json.loads(line) for line in (tmp_path / "talk.flushes.jsonl").read_text().splitlines()]
     assert [one["fields"]["because"] for one in log if one.get("kind") == "stop"] == ["nobody stopped it"]
@@ -90,7 +90,8 @@ PROGRAM = """
             recorder.write(frame)
     else:
         session = rk.start(rk.Synthetic(64, 48, fps=10), "talk.ts", admission="off")
-        session.wait(0.5)
+        while not session.figures.duration_s:
+            session.wait(0.05)
     raise {end}
 """
 

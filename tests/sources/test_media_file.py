@@ -26,6 +26,7 @@ from recordkit.sources.synthetic import Synthetic
 from recordkit.verification.verify import verify
 from tests.judges import run
 from tests.media import coded_packets, make_clip, pictures
+from tests.steering import GUARD_S
 
 FAST = VideoSettings(preset="ultrafast")
 
@@ -101,11 +102,13 @@ def test_a_live_source_is_looked_at_for_a_moment_and_nothing_of_that_is_lost(tmp
         connection, _ = server.accept()
         with connection, contextlib.suppress(OSError):
             for tick in range(ticks):
+                if tick == ticks // 2 - 1:
+                    begun.wait(GUARD_S)
                 connection.sendall(data[len(data) * tick // ticks : len(data) * (tick + 1) // ticks])
                 sent.append(tick)
                 left.wait(10 / ticks)
 
-    left, opened = threading.Event(), list[int]()
+    left, begun, opened = threading.Event(), threading.Event(), list[int]()
     with socket.create_server(("127.0.0.1", 0)) as server:
         sender = threading.Thread(target=send, args=(server,))
         sender.start()
@@ -113,7 +116,7 @@ def test_a_live_source_is_looked_at_for_a_moment_and_nothing_of_that_is_lost(tmp
             f"tcp://127.0.0.1:{server.getsockname()[1]}",
             tmp_path / "out.ts",
             seconds=2,
-            on_start=lambda _: opened.append(len(sent)),
+            on_start=lambda _: (opened.append(len(sent)), begun.set()),
         )
         left.set()
         sender.join()

@@ -25,6 +25,7 @@ from recordkit.sources.source import SourceItem, SourceNote
 from recordkit.system import Clock
 from recordkit.verification.verify import verify
 from tests.media import make_clip
+from tests.steering import GUARD_S
 
 URL = "rtsp://user:secret@127.0.0.1/cam"
 VIDEO, SOUND = Slot(True, 0, "h264", None, True), Slot(False, 0, "aac", None, True)
@@ -160,7 +161,7 @@ def server(stop: threading.Event, *answers: bytes, head: bytes = b"", is_asked: 
         thread = threading.Thread(target=serve, name="server", daemon=True)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(60)
+        thread.join(GUARD_S)
 
 
 def fields(recording: Recording, kind: str) -> list[dict[str, Any]]:
@@ -216,7 +217,7 @@ def test_a_server_that_lies_is_asked_until_it_gives_media_again(
     circle = b"HTTP/1.0 302 Found\r\nLocation: /cam.ts?token=hunter2\r\n\r\n"
     refusal = b"HTTP/1.0 503 Service Unavailable\r\n\r\n"
     sound = head + make_clip(tmp_path / "b.ts", seconds=1, video=None).read_bytes()
-    stop, how = threading.Event(), Reconnect("50ms", "50ms", silence_s=0.5)
+    stop, how = threading.Event(), Reconnect("50ms", "50ms")
     lies = (page, refusal, b"", *[circle] * 10)
     with server(stop, clip, *lies, sound, clip, is_asked=True) as port:
         source = MediaFile(f"http://127.0.0.1:{port}/cam.ts?token=hunter2", reconnect=how)

@@ -10,7 +10,7 @@ import psutil
 
 from recordkit.telemetry.process import ProcessProbe, _proc_kilobytes
 
-from ..steering import GUARD_S, FakeClock, Gate
+from ..steering import GUARD_S, FakeClock, Gate, alone
 
 A_DAY_S = 86_400.0
 """After which the USS is read again, however long reading it took."""
@@ -42,6 +42,10 @@ def test_the_process_is_measured():
 
 
 def test_memory_that_is_taken_is_seen():
+    alone(take_memory)
+
+
+def take_memory():
     rig = Rig()
     before = rig.sample(A_DAY_S)
     # Pages of their own: the heap may have as much free that is resident already.
@@ -63,6 +67,10 @@ def test_reading_the_uss_is_kept_to_a_small_share_of_a_core(monkeypatch):
 
 
 def test_open_files_are_counted():
+    alone(open_files)
+
+
+def open_files():
     rig = Rig()
     before = rig.sample().open_files
     with open(os.devnull), open(os.devnull):  # noqa: PTH123

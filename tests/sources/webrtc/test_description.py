@@ -19,6 +19,7 @@ from recordkit.sources.webrtc.tracks import SyntheticMedia
 from tests.steering import GUARD_S
 
 SETS = (7, 8)
+pytestmark = pytest.mark.usefixtures("no_frame_stands")
 START_CODE = b"\0\0\0\1"
 
 

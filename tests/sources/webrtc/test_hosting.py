@@ -10,6 +10,7 @@ from recordkit.errors import SettingsError, SourceError
 from recordkit.model import EncodedUnit, EventKind
 from recordkit.sources.webrtc import hosting
 from recordkit.sources.webrtc.hosting import hosted
+from tests.steering import GUARD_S, recordkit_threads
 
 KIB = 1024
 
@@ -22,8 +23,11 @@ def sound(ticks):
     return EncodedUnit("opus", b"\x01", ticks, is_entry=True)
 
 
+@pytest.fixture(autouse=True)
 def threads():
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("recordkit-")]
+    """Gives the threads of these sources that run; at the end there is none."""
+    with recordkit_threads() as running:
+        yield running
 
 
 async def forever(outlet):
@@ -31,7 +35,7 @@ async def forever(outlet):
     await asyncio.Event().wait()
 
 
-def test_units_come_out_in_order_and_the_items_end_with_the_source():
+def test_units_come_out_in_order_and_the_items_end_with_the_source(threads):
     async def run(outlet):
         outlet.ready()
         for ticks in range(3):
@@ -46,7 +50,7 @@ def test_units_come_out_in_order_and_the_items_end_with_the_source():
     assert threads() == []
 
 
-def test_a_source_that_cannot_be_opened_says_so_at_once():
+def test_a_source_that_cannot_be_opened_says_so_at_once(threads):
     async def run(outlet):
         raise SourceError("here", "nobody answers")
 
@@ -109,7 +113,7 @@ def test_where_nobody_takes_units_they_are_dropped_to_the_next_entry_and_counted
         assert outlet.put(picture(10, entry=True))
 
     with hosted("here", run, queue_bytes=64 * KIB) as outlet:
-        assert filled.wait(5)
+        assert filled.wait(GUARD_S)
         taken = [item.media for item in outlet.items()]
     assert [unit.ticks for unit in taken] == [0, 1, 2, 99, 10]
     assert [unit.discontinuity for unit in taken] == 4 * [False] + [True]
@@ -154,7 +158,7 @@ def test_frames_keep_the_time_they_are_given():
     assert (item.ticks, item.media.width) == (90_000, 64)
 
 
-def test_closing_cancels_a_source_that_never_ends():
+def test_closing_cancels_a_source_that_never_ends(threads):
     cancelled = []
 
     async def run(outlet):
@@ -175,7 +179,7 @@ def test_an_interrupt_ends_items_that_wait():
         reader = threading.Thread(target=lambda: taken.extend(outlet.items()))
         reader.start()
         outlet.interrupt()
-        reader.join(5)
+        reader.join(GUARD_S)
         assert not reader.is_alive()
     assert taken == []
 
@@ -204,7 +208,7 @@ def test_a_loop_that_does_not_come_to_it_is_not_waited_for_long(monkeypatch, cap
     async def run(outlet):
         outlet.ready()
         outlet.put(picture(0))
-        let_go.wait(20)
+        let_go.wait(GUARD_S)
 
     with hosted("here", run) as outlet:
         outlet.interrupt()

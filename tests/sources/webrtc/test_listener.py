@@ -236,7 +236,9 @@ def test_a_look_that_comes_late_concludes_nothing_before_what_has_come_is_read(m
 def test_media_that_comes_brings_the_next_look_with_it(monkeypatch):
     async def run():
         async with a_peer() as peer:
-            looks, clock = [], FakeClock()
+            looks, clock, interval_s = [], FakeClock(), listening._POLL_INTERVAL_S
+            # At first no timer brings a look, however long this takes.
+            monkeypatch.setattr(listening, "_POLL_INTERVAL_S", GUARD_S)
             monkeypatch.setattr(Listener, "_look", lambda listener: looks.append(clock.monotonic()))
             listener = Listener(Taker(), lambda track, error: None, clock=clock)
             audio = Remote(peer, "audio")
@@ -246,11 +248,14 @@ def test_media_that_comes_brings_the_next_look_with_it(monkeypatch):
             audio.give(talk(2))
             await asyncio.sleep(0)
             assert len(looks) == 1, "it was looked a moment ago"
-            clock.advance(listening._POLL_INTERVAL_S)
+            clock.advance(GUARD_S)
             audio.give(talk(4)[2:], sequence=65_002)
             await asyncio.sleep(0)
             assert len(looks) == 2
-            await until(lambda: len(looks) > 2)  # without media it goes on by the clock
+            monkeypatch.setattr(listening, "_POLL_INTERVAL_S", interval_s)
+            clock.advance(GUARD_S)
+            audio.give(talk(6)[4:], sequence=65_004)
+            await until(lambda: len(looks) > 3)  # without media it goes on by the clock
             listener.close()
 
     asyncio.run(run())
