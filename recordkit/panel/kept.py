@@ -18,8 +18,8 @@ from ..errors import RecordkitError
 from ..playback.film import Film
 from ..plots.cards import Tone, card
 from ..printable import for_page
-from ..telemetry.words import count_text, size_text, time_text
-from ..verification.verify import verify
+from ..telemetry.words import size_text, time_text
+from ..verification.verify import kinds_text, verify
 
 log = logging.getLogger("recordkit")
 
@@ -69,7 +69,7 @@ def _card(film: Film, most_bytes: int) -> str:
     taken = film.captured(0)
     rows = [
         ("length", f"{time_text(duration_s)}, {count:,} frames, {width}x{height}, {video.fps:.4g} fps"),
-        ("size", size_text(film.size_bytes)),
+        ("size", size_text(film.size_bytes) if film.size_bytes else ""),
         ("taken", "" if taken is None else f"from {taken:%Y-%m-%d %H:%M:%S} UTC on"),
         ("marks", ", ".join(f"{one.name} ({time_text(one.media_s)})" for one in film.marks[:10])),
     ]
@@ -104,7 +104,7 @@ def _verdict(film: Film) -> tuple[str, Tone]:
         return str(error), Tone.BAD
     if found.ok:
         return "valid", Tone.GOOD
-    return f"{count_text(len(found.problems), 'kind')} of problems", Tone.WARN
+    return kinds_text(len(found.problems)), Tone.WARN
 
 
 def _figure(film: Film, number: int) -> str:

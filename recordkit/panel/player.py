@@ -55,6 +55,7 @@ class Player(anywidget.AnyWidget):
     marks_shown: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     shifts: traitlets.List[float] = traitlets.List().tag(sync=True)
     kept = traitlets.Unicode("").tag(sync=True)
+    tools: traitlets.List[str] = traitlets.List().tag(sync=True)
     number = traitlets.Int(-1)
     media_s = traitlets.Float(0.0)
     captured = traitlets.Any(None, allow_none=True)
@@ -78,7 +79,11 @@ class Player(anywidget.AnyWidget):
         self._sent_to: int | None = None
         self._kept = Kept()
         super().__init__(
-            titles=[film.title for film in self._films], mode=mode, shifts=self._shifts(), kept=self._kept.identity
+            titles=[film.title for film in self._films],
+            mode=mode,
+            shifts=self._shifts(),
+            kept=self._kept.identity,
+            tools=["mark", "clip"] if all(film.is_one_file for film in self._films) else ["mark"],
         )
         self._show_marks()
         self.on_msg(self._from_page)
@@ -121,6 +126,8 @@ class Player(anywidget.AnyWidget):
         taken = self.captured.value if self.captured is not None else time.time_ns()
         film.add_mark(Mark(name, self.media_s, taken))
         self._show_marks()
+        if not film.is_growing:  # else at its end
+            self._kept.update(self._films)
 
     @property
     def marks(self) -> pd.DataFrame:
@@ -187,7 +194,7 @@ class Player(anywidget.AnyWidget):
     def _answer(self, film: Film, message: dict[str, Any]) -> Answer:
         ask = message["ask"]
         if ask == "clip":
-            made = export(film.path, _clip_path(film), start=float(message["start"]), end=float(message["end"]))
+            made = export(film.file, _clip_path(film), start=float(message["start"]), end=float(message["end"]))
             return {"path": _shown_path(made.path)}, []
         if ask == "mark":
             self.mark(str(message.get("name") or "mark"))

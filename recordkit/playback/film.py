@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import MediaError, RecordkitError, SourceError
-from ..names import final_of, is_partial, partial_of, shown_name
+from ..names import final_of, is_partial, partial_of
 from ..reading.chunks import ChunkReader, Piece
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.opening import open as open_video
-from ..reading.places import several
 from ..reading.video import Video
+from .titles import name_of_several, name_of_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,8 @@ class Film:
         self._most_readers = most_readers
         self.session = session
         given = getattr(source, "path", source)
-        self._joined = _name_of_several(source)
+        self._joined = name_of_several(source)
+        self._elsewhere = name_of_url(given)
         self._video: Video | None = None
         self._readers: OrderedDict[str, ChunkReader] = OrderedDict()
         self._refusal = ""
@@ -82,6 +83,7 @@ class Film:
             if session is None or session.has_ended:
                 raise
         self.path = self._video.path if self._video is not None else Path(given)
+        self._was_there = self._is_there
         # Those of several files are told by the session, or have all been made.
         self._log = MarksRead(self.path) if self._joined is None else None
         self.read_marks()
@@ -89,7 +91,7 @@ class Film:
     @property
     def title(self) -> str:
         """The recording's name, as it is or will be."""
-        return self._final.name if self._joined is None else self._joined
+        return self._joined or self._elsewhere or self._final.name
 
     @property
     def _final(self) -> Path:
@@ -165,12 +167,20 @@ class Film:
         """What a page is to say of the file, in words; mostly nothing."""
         if self._joined is not None:
             return ""  # the older ones of several may well be deleted
+        is_there = self._is_there
+        self._was_there |= is_there  # what is read by a URL never is
+        self._is_deleted |= self._was_there and not is_there
+        return _DELETED if self._is_deleted else ""
+
+    @property
+    def _is_there(self) -> bool:
         final = self._final
-        names = (self.path, final, final.with_name(partial_of(final.name)))
-        if self._is_deleted or not any(one.exists() for one in names):
-            self._is_deleted = True
-            return _DELETED
-        return ""
+        return any(one.exists() for one in (self.path, final, final.with_name(partial_of(final.name))))
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether it is one file here, of which clips can be made."""
+        return self._joined is None and self._elsewhere is None
 
     @property
     def file(self) -> Path:
@@ -279,14 +289,3 @@ class Film:
         self._readers.clear()
         if self._video is not None:
             self._video.close()
-
-
-def _name_of_several(source: Any) -> str | None:  # noqa: ANN401 - as recordkit.open
-    """What a recording in several files is called; None if it has one."""
-    segments: Sequence[Any] = getattr(source, "segments", ())
-    if len(segments) > 1:
-        return f"{segments[0].path.name} and {len(segments) - 1:,} more"
-    if isinstance(source, list | tuple):
-        return f"{Path(source[0]).name} and {len(source) - 1:,} more" if len(source) > 1 else None
-    path = several(source)
-    return None if path is None else shown_name(path.name)

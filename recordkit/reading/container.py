@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from ..demux import bounded, demux, is_decodable
 from ..errors import SourceError
+from ..printable import discreet
 from ..telemetry.table import Rows
 from ..ticks import TICKS_PER_SECOND, fraction
 from .cache import CONTAINER, Found
@@ -72,8 +73,8 @@ class ContainerTrack:
 
     @property
     def name(self) -> str:
-        """The path or URL."""
-        return self._file.path
+        """The path, or the URL without its secrets."""
+        return discreet(self._file.path)
 
     @property
     def found(self) -> Found:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ..errors import SourceError
 from ..names import stem_of
+from ..printable import discreet
 from ..telemetry.table import HEADER_BYTES, SUFFIX, Rows, is_table, rows_in
 
 T = TypeVar("T")
@@ -80,8 +81,8 @@ class RangeStore:
 
     @property
     def name(self) -> str:
-        """The URL."""
-        return self._url
+        """The URL without its secrets."""
+        return discreet(self._url)
 
     @property
     def size(self) -> int:

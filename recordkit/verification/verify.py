@@ -128,13 +128,12 @@ class Verification:
     def __repr__(self) -> str:
         streams = " and ".join(one.codec for one in self.streams) or "no streams"
         kinds = ", ".join(one.kind for one in self.problems[:3]) + (", …" if len(self.problems) > 3 else "")
-        verdict = "ok" if self.ok else f"{count_text(len(self.problems), 'kind')} of problems: {kinds}"
+        verdict = "ok" if self.ok else f"{kinds_text(len(self.problems))}: {kinds}"
         figures = f"{time_text(self.duration_s)}, {size_text(self.bytes)}"
         return f"<Verification {self.path}, {streams}, {figures}, {verdict}>"
 
     def _repr_html_(self) -> str:
-        kinds = count_text(len(self.problems), "kind")
-        verdict = "valid" if self.ok else f"{kinds} of problems"
+        verdict = "valid" if self.ok else kinds_text(len(self.problems))
         rows = [
             ("streams", " and ".join(one.codec for one in self.streams) or "none"),
             ("length", f"{time_text(self.duration_s)}, {size_text(self.bytes)}, {self.bit_rate / 1e6:.2f} Mbit/s"),
@@ -147,6 +146,11 @@ class Verification:
     def to_dict(self) -> dict[str, Any]:
         """The same as plain values that JSON can carry."""
         return asdict(self)
+
+
+def kinds_text(count: int) -> str:
+    """How many kinds of problems there are, in words."""
+    return count_text(count, "kind of problem", "kinds of problems")
 
 
 def _problem_text(problem: Problem) -> str:

@@ -1,7 +1,9 @@
 """The player's side in the kernel: what pages ask for, and what code does with it."""
 
 import shutil
+from types import SimpleNamespace
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,6 +157,22 @@ def test_a_clip_is_made_beside_the_recording(made, recording, tmp_path):
     assert "behind the start" in ask(player, "clip", start=1.5, end=0.5)[0]["fault"]
 
 
+def test_a_recording_at_a_url_has_a_name_and_is_not_deleted(made, recording):
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/there/talk.ts", recording.path.read_bytes())
+    try:
+        player = made("memory://there/talk.ts")
+        status, _ = ask(player, "open")
+        assert (player.titles, status["count"], status["words"]) == (["talk.ts"], FRAMES, "")
+        # Clips are made beside a file that is here.
+        assert (player.tools, made(recording).tools) == (["mark"], ["mark", "clip"])
+        card = cards(player._films)
+        assert "90 frames" in card
+        assert ">size<" not in card
+    finally:
+        files.rm("/there", recursive=True)
+
+
 def test_what_no_page_can_play_is_shown_as_images(made, tmp_path):
     player = made(make_clip(tmp_path / "old.avi", video="mpeg4", seconds=1))
     status, _ = ask(player, "open")
@@ -223,6 +241,11 @@ def test_what_a_saved_notebook_keeps_is_a_card_with_frames_and_no_script(recordi
     assert how["raw"]
     assert bundle["text/plain"] == "<Player of talk.ts>"
     assert "application/vnd.jupyter.widget-view+json" in bundle
+    # A mark that is made here stands in no log: the notebook keeps it.
+    told = []
+    player._kept._handle = SimpleNamespace(update=lambda html: told.append(html.data))
+    ask(player, "mark", name="a thought")
+    assert ["a thought" in one for one in told] == [True]
 
 
 def test_a_recording_of_a_session_is_shown_from_its_first_frame_on(made, tmp_path):

@@ -3,6 +3,8 @@
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const MODES = { off: "Load nothing", small: "One image a second, for slow links", full: "All of it" };
 const MARKS_SHOWN = 8;
+const RANGE_KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
+const HELD_KEYS = ["ArrowLeft", "ArrowRight", ",", "."]; // those that go on while they are held down
 
 class Controls {
   constructor(view, meter) {
@@ -76,10 +78,11 @@ class Controls {
   // The keys that people know from other players.
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typed = event.target.closest("input[type=text],select");
-    if (typed) return event.stopPropagation();
-    const onButton = event.target.closest("button") && [" ", "Enter"].includes(event.key);
-    if (onButton) return event.stopPropagation();
+    // What has the focus keeps the keys that it knows itself.
+    const { target } = event;
+    if (target.closest("input[type=text],select")) return event.stopPropagation();
+    const own = target.closest("button") ? [" ", "Enter"] : target === this.volume ? RANGE_KEYS : [];
+    if (own.includes(event.key)) return event.stopPropagation();
     const { view } = this;
     const { tools } = view;
     const acts = {
@@ -95,10 +98,11 @@ class Controls {
       f: () => view.fullScreen(),
       ...(tools.clipFrom !== undefined && { Escape: () => tools.setClip(undefined) }),
     };
-    if (!(event.key in acts)) return;
+    const key = event.key.length > 1 ? event.key : event.key.toLowerCase();
+    if (!(key in acts)) return;
     event.preventDefault();
     event.stopPropagation();
-    acts[event.key]();
+    if (!event.repeat || HELD_KEYS.includes(key)) acts[key]();
   }
 
   draw() {

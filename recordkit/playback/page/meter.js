@@ -9,6 +9,7 @@ class Meter {
     this.box = made("div", "recordkit-player-meter", { title: "Level of the audio" }, made("i"));
     this.box.setAttribute("role", "meter");
     this.box.setAttribute("aria-label", "Level of the audio");
+    this.box.setAttribute("aria-valuemax", "1");
   }
 
   listen() {

@@ -6,7 +6,7 @@ const IMAGE_KEPT_MS = 10000; // until the browser has surely begun to save it
 class Tools {
   constructor(view) {
     this.view = view;
-    const tools = view.model.get("tools") || ["mark", "clip"]; // a face that only shows has none
+    const tools = view.model.get("tools"); // a face that only shows has none
     this.can = { mark: tools.includes("mark"), clip: tools.includes("clip") };
   }
 

@@ -24,7 +24,9 @@ class View {
     this.build();
     this.heard = (content) => this.told(content);
     this.marksChanged = () => this.controls.drawMarks();
+    this.modeChanged = () => this.setMode(model.get("mode"));
     model.on("msg:custom", this.heard);
+    model.on("change:mode", this.modeChanged);
     model.on("change:marks_shown", this.marksChanged);
     this.timer = setInterval(() => this.tick(), REPORT_MS);
     this.draw();
@@ -278,6 +280,7 @@ class View {
     clearInterval(this.timer);
     this.model.off("msg:custom", this.heard);
     this.model.off("change:marks_shown", this.marksChanged);
+    this.model.off("change:mode", this.modeChanged);
     this.wake();
     this.line.close();
     this.kernel.close();
