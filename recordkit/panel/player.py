@@ -194,8 +194,9 @@ class Player(anywidget.AnyWidget):
     def _answer(self, film: Film, message: dict[str, Any]) -> Answer:
         ask = message["ask"]
         if ask == "clip":
-            made = export(film.file, _clip_path(film), start=float(message["start"]), end=float(message["end"]))
-            return {"path": _shown_path(made.path)}, []
+            start, end = float(message["start"]), film.end_of(float(message["end"]))
+            made = export(film.file, _clip_path(film), start=start, end=end)
+            return {"path": _shown_path(made.path), "length": made.duration_s}, []
         if ask == "mark":
             self.mark(str(message.get("name") or "mark"))
             return {}, []

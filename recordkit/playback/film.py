@@ -222,6 +222,12 @@ class Film:
         number = int(asked["number"])
         return max(len(video) + number if number < 0 else min(number, len(video) - 1), 0)
 
+    def end_of(self, media_s: float) -> float | None:
+        """When the frame that is showing at ``media_s`` gives way to the next one; None for the last."""
+        video = self.video
+        following = video.showing(media_s) + 1
+        return video.time_of(following) if following < len(video) else None
+
     def _reader(self, view: str) -> ChunkReader:
         reader = self._readers.get(view)
         if reader is None:

@@ -12,6 +12,7 @@ import recordkit as rk
 from recordkit.errors import SettingsError, SourceError
 from recordkit.panel.kept import cards
 from recordkit.playback.film import MOST_READERS
+from recordkit.sources.marks import read_frame_number
 from tests.media import make_clip
 
 FRAMES = 90
@@ -151,8 +152,18 @@ def test_a_clip_is_made_beside_the_recording(made, recording, tmp_path):
     copy = tmp_path / "talk.ts"
     shutil.copy(recording.path, copy)
     player = made(copy)
-    assert ask(player, "clip", start=0.5, end=1.5)[0]["path"].endswith("talk-clip-1.mp4")
-    assert ask(player, "clip", start=0.5, end=1.5)[0]["path"].endswith("talk-clip-2.mp4")
+    told, _ = ask(player, "clip", start=0.5, end=1.5)
+    assert told["path"].endswith("talk-clip-1.mp4")
+    # From the frame that is shown at its beginning to the one that is shown at its end.
+    with rk.open(copy) as whole, rk.open(tmp_path / "talk-clip-1.mp4") as clip:
+        first, last = whole.showing(0.5), whole.showing(1.5)
+        assert [read_frame_number(clip[number].frame) for number in (0, -1)] == [first, last]
+        assert told["length"] == pytest.approx(whole.time_of(last + 1) - whole.time_of(first), abs=0.03)
+    last_s = player._films[0].video.time_of(FRAMES - 1)
+    ask(player, "clip", start=last_s - 0.2, end=last_s)
+    with rk.open(tmp_path / "talk-clip-2.mp4") as clip:
+        assert read_frame_number(clip[-1].frame) == FRAMES - 1
+    assert ask(player, "clip", start=0.5, end=1.5)[0]["path"].endswith("talk-clip-3.mp4")
     assert rk.verify(tmp_path / "talk-clip-1.mp4").ok
     assert "behind the start" in ask(player, "clip", start=1.5, end=0.5)[0]["fault"]
 

@@ -35,7 +35,7 @@ class Tools {
     setTimeout(() => URL.revokeObjectURL(link.href), IMAGE_KEPT_MS);
   }
 
-  // The first press says from where, the second to where; Escape takes it back.
+  // The first press says from where, the second to where, the frame that is shown there included; Escape takes it back.
   async clip() {
     const { first } = this.view;
     const here = first.media_s;
@@ -44,8 +44,15 @@ class Tools {
     this.setClip(undefined);
     if (end - start < 0.001) return first.say("A clip needs two places: go on, and press again.", "fault", SAID_MS);
     first.say("The clip is being made …", "", 60000);
-    const answer = await this.ask({ ask: "clip", start, end });
-    if (answer) first.say(`Saved: ${answer.path}`, "", SAID_MS);
+    const made = [];
+    for (const film of this.view.films) {
+      const [from, to] = [start, end].map((time) => time + this.view.shift(0) - this.view.shift(film.of));
+      if (to <= 0 || from >= film.status.duration) continue;
+      const answer = await this.ask({ ask: "clip", of: film.of, start: Math.max(from, 0), end: to });
+      if (!answer) return;
+      made.push(`${answer.path}, ${answer.length.toFixed(1)} s`);
+    }
+    first.say(`Saved: ${made.join("; ")}`, "", SAID_MS);
   }
 
   setClip(from) {
