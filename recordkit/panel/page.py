@@ -26,7 +26,8 @@ background:#6b7280;font-size:13px;line-height:20px;white-space:nowrap}
 .recordkit-badge[data-state=stopped]{background:#1a7f37}.recordkit-badge[data-state=failed]{background:#7a0019}
 .recordkit-head{display:flex;margin:3px 0;flex-wrap:wrap;gap:4px 14px;align-items:center;font-size:14px}
 .recordkit-head code,.recordkit-note code{background:transparent;color:inherit;overflow-wrap:anywhere}
-.recordkit-tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(102px,1fr));gap:6px;margin:4px 0}
+.recordkit-tiles{display:grid;gap:6px;
+grid-template-columns:repeat(auto-fit,minmax(clamp(102px,(858px - 100%)*999,23%),1fr));margin:4px 0}
 .recordkit-tile{border:1px solid var(--jp-border-color2,#8884);border-radius:5px;padding:4px 7px;min-width:0}
 .recordkit-tile span{display:block;font-size:11px;opacity:.75}
 .recordkit-tile b{font-size:14px;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -34,7 +35,8 @@ background:#6b7280;font-size:13px;line-height:20px;white-space:nowrap}
 .recordkit-note{border-left:4px solid #d55e00;background:#d55e0018;padding:5px 10px;margin:3px 0;border-radius:3px;
 overflow-wrap:anywhere}
 .recordkit-note[data-kind=good]{border-color:#1a7f37;background:#1a7f3718}
-.recordkit-panel img{max-width:100%;height:auto}
+.recordkit-panel img:not(.recordkit-player img){max-width:100%;height:auto}
+.recordkit-panel .widget-html:has(>.widget-html-content:empty){display:none}
 .recordkit-panel .recordkit-charts{flex-flow:row wrap;gap:4px 8px}
 .recordkit-panel .recordkit-charts img{flex:1 1 400px;min-width:0;height:auto}
 .recordkit-panel .recordkit-row{flex-flow:row wrap;gap:4px 8px;align-items:center}

@@ -1,6 +1,7 @@
 // Says in the panel that a click waits for a busy kernel, and that the kernel is gone; and what its charts show, in words.
 
 const PATIENCE_MS = 500;
+const TYPED = "input:not([type=checkbox]),select,textarea,[contenteditable=true]";
 const WAITING = "The kernel is busy with a cell. Your click is not lost: it is done when that has ended.";
 const ALONE =
   "This panel's kernel is gone. A recording goes on for ten minutes without one: run this cell again, and the panel finds it.";
@@ -15,6 +16,7 @@ export default {
     el.append(hides, said);
     let asked = 0;
     let timer = null;
+    let last = null; // the button that was pressed last
     const say = (words) => {
       said.textContent = words;
       el.className = words ? "recordkit-note" : "";
@@ -22,6 +24,7 @@ export default {
     const clicked = (event) => {
       const button = event.target instanceof Element && event.target.closest(".recordkit-panel button");
       if (!button || button.closest(".recordkit-camera") || button.closest(".recordkit-panel") !== el.closest(".recordkit-panel")) return;
+      last = button;
       // After the click's own message: it is answered when that has been taken in.
       kernel.send({ ask: ++asked });
       timer ??= setTimeout(() => say(WAITING), PATIENCE_MS);
@@ -35,27 +38,40 @@ export default {
     const tellCharts = () => {
       const images = el.closest(".recordkit-panel")?.querySelectorAll(".recordkit-charts img") ?? [];
       model.get("charts").forEach((words, at) => images[at]?.setAttribute("alt", words));
+      // Start can be pressed once, and loses the focus by that: on to the player, with its keys.
+      if (last?.disabled && document.activeElement === document.body)
+        el.closest(".recordkit-panel")?.querySelector(".recordkit-player")?.focus({ preventScroll: true });
+      last = null;
     };
-    // Enter in the mark's name does what the button beside it does.
-    const entered = (event) => {
-      if (event.key !== "Enter" || !(event.target instanceof Element) || !event.target.closest(".recordkit-mark-name")) return;
-      const panel = event.target.closest(".recordkit-panel");
-      if (panel === el.closest(".recordkit-panel")) panel.querySelector("button.recordkit-mark")?.click();
+    // Enter in the mark's name, and m, do what the button does. To JupyterLab a letter is a command for the cell: m would
+    // make text of it, and x cut it.
+    const pressed = (event) => {
+      const { key, target } = event;
+      const panel = target instanceof Element && target.closest(".recordkit-panel");
+      if (!panel || panel !== el.closest(".recordkit-panel") || target.closest(".recordkit-player")) return;
+      const mark = () => panel.querySelector("button.recordkit-mark")?.click();
+      if (target.closest(TYPED)) {
+        if (key === "Enter" && target.closest(".recordkit-mark-name")) mark();
+        return;
+      }
+      if (key.length > 1 || key === " " || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.stopPropagation();
+      if (key.toLowerCase() === "m" && !event.repeat) mark();
     };
     document.addEventListener("click", clicked);
-    document.addEventListener("keydown", entered, true); // before the field, which keeps it to itself
+    window.addEventListener("keydown", pressed, true); // before JupyterLab, and the field, which keeps it to itself
     model.on("msg:custom", answered);
     model.on("change:charts", tellCharts);
     const kernel = new Kernel(model, () => {
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
-      document.removeEventListener("keydown", entered, true);
+      window.removeEventListener("keydown", pressed, true);
       say(ALONE);
     });
     return () => {
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
-      document.removeEventListener("keydown", entered, true);
+      window.removeEventListener("keydown", pressed, true);
       model.off("msg:custom", answered);
       model.off("change:charts", tellCharts);
       kernel.close();

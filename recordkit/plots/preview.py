@@ -30,6 +30,8 @@ MOST_THUMBNAIL_BYTES = 75_000
 """All together; as text in a page they take a third more."""
 MOST_ALERTS = 5
 LONGEST_SEARCH_S = 3.0
+SHORTEST_TREND_S = 600.0
+"""Of memory: before, a process is still getting to its size."""
 MOST_PACKETS = 2000
 """Read for one image at the most: a damaged file may have no keyframe for long."""
 
@@ -284,7 +286,8 @@ def _facts(recording: Ended) -> Iterator[tuple[str, str]]:
     if any(one.rss_bytes is not None for one in recording.log.contents.samples):
         slope = float(row["rss_slope_mb_per_h"])
         peak, end = size_text(int(row["rss_peak_bytes"])), size_text(int(row["rss_end_bytes"]))
-        trend = f", {slope:+.1f} MB an hour" if slope == slope else ""
+        is_told = slope == slope and float(row["elapsed_s"]) >= SHORTEST_TREND_S
+        trend = f", {slope:+.1f} MB an hour" if is_told else ""
         yield "memory", f"{end} at the end, {peak} at most{trend}; {float(row['cpu_share_mean']):.0%} of a core"
     lost = [count_text(_dropped(recording), "unit") + " dropped"]
     gaps = recording.counters.gap_count

@@ -218,6 +218,50 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(cells):
 
 
 @pytest.mark.judge
+def test_keys_in_the_panel_are_its_own_and_marks_are_where_one_presses(cells):
+    notebook = cells(PANEL.format(sources=["synthetic"], folder="keys"))
+    page, marks = notebook.page, notebook.find(".recordkit-player-marks button")
+    button(notebook, "Start").click()
+    until_view(notebook, "view.isFollowing && view.first.number > 15")
+    # Start has lost the focus: the player has it, and its keys.
+    page.wait_for_function("() => document.activeElement.classList.contains('recordkit-player')")
+    page.keyboard.press("m")
+    marks.first.wait_for()
+    # On a button a letter is no command for the cell, of which m would make text.
+    notebook.find("button.recordkit-mark").focus()
+    page.keyboard.press("m")
+    marks.nth(1).wait_for()
+    assert page.locator(".jp-CodeCell").count() == 1
+    # A held key marks once.
+    notebook.find(".recordkit-player").focus()
+    page.keyboard.down("m")
+    page.keyboard.down("m")
+    page.keyboard.up("m")
+    marks.nth(2).wait_for()
+    # A tick moves while more comes: what counts is where it is pressed.
+    place = notebook.find(".recordkit-player-ticks button").first.bounding_box()
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    until_view(notebook, "!view.isFollowing && Math.abs(view.now() - view.model.get('marks_shown')[0].media_s) < 3")
+    page.mouse.up()
+    assert marks.count() == 3
+    # One image a second is shown whole; off says so, and to play is to load again.
+    notebook.find(".recordkit-player-modes button:has-text('small')").click()
+    until_view(notebook, "view.first.images.picture.clientHeight === view.first.box.clientHeight")
+    notebook.find(".recordkit-player-modes button:has-text('off')").click()
+    notebook.find(".recordkit-player-words").get_by_text("Off: nothing is loaded.").wait_for()
+    notebook.find(".recordkit-player button[aria-label^='Play']").click()
+    until_view(notebook, "view.mode === 'full' && view.isPlaying && !view.first.video.hidden")
+    # The arrows are the volume's where that has the focus.
+    notebook.find(".recordkit-player-volume").focus()
+    page.keyboard.press("ArrowLeft")
+    until_view(notebook, "view.first.video.volume === 0.95")
+    button(notebook, "Stop").click()
+    seen(notebook, "panel.recording is not None")
+    assert notebook.faults == []
+
+
+@pytest.mark.judge
 def test_an_error_is_said_in_the_panel(cells):
     notebook = cells(PANEL.format(sources=["file"], folder="faulty"))
     button(notebook, "Start").click()

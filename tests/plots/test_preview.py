@@ -17,6 +17,7 @@ from recordkit.plots import preview
 from recordkit.recorder.result import Counters
 from recordkit.telemetry.frames import Log
 from recordkit.telemetry.journal import Contents
+from tests.telemetry.records import sample
 
 EMPTY = Log({}, Contents((), (), ()))
 VIDEO = StreamFormat(Codec.H264, width=320, height=180)
@@ -80,6 +81,13 @@ def test_a_page_has_figures_pictures_and_plots(talk):
         assert words in page.words
     assert "b" not in page.tags
     assert len(talk._repr_html_()) < 250_000
+
+
+@pytest.mark.parametrize(("minutes", "is_told"), [(9, False), (11, True)])
+def test_a_slope_of_memory_is_told_once_it_means_something(minutes, is_told):
+    samples = tuple(sample(10.0 * number, rss_bytes=10**8 + 10**5 * number) for number in range(6 * minutes + 1))
+    recording = made_up(flush_log=Log({}, Contents((), samples, ())))
+    assert ("+36.0 MB an hour" in recording._repr_html_()) is is_told
 
 
 def test_thumbnails_are_small_key_pictures_spread_over_the_recording(talk):

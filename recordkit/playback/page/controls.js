@@ -136,10 +136,10 @@ class Controls {
 
   drawButtons() {
     const { view } = this;
-    const face = view.isPlaying ? "pause" : "play";
+    const face = view.isShowing ? "pause" : "play";
     if (this.playButton.dataset.face !== face) {
       this.playButton.dataset.face = face;
-      relabel(this.playButton, view.isPlaying ? "Pause (space)" : "Play (space)", face);
+      relabel(this.playButton, view.isShowing ? "Pause (space)" : "Play (space)", face);
     }
     this.liveButton.hidden = !view.isGrowing();
     this.liveButton.setAttribute("aria-pressed", String(view.isFollowing));
@@ -155,27 +155,27 @@ class Controls {
     this.clipButton.setAttribute("aria-pressed", String(isOpen));
   }
 
-  // As ticks on the time line, and the last of them by their names.
+  // As ticks on the time line, and the last of them by their names; made once, or a click could come between.
   drawMarks() {
     const { view } = this;
     const duration = (this.tickedFor = view.duration());
     const marks = view.model.get("marks_shown");
     const place = ({ of, media_s }) => media_s + view.shift(of);
-    const tick = (mark) => {
-      const one = made("button", "", { type: "button", title: `${mark.name}, ${clock(place(mark))}` });
-      one.setAttribute("aria-label", `Go to the mark ${mark.name}`);
-      one.style.left = `${Math.min((100 * place(mark)) / (duration || 1), 100)}%`;
-      one.addEventListener("click", () => view.goTime(place(mark)));
-      return one;
-    };
-    this.ticks.replaceChildren(...marks.map(tick));
-    const line = (mark) => {
-      const one = made("button", "", { type: "button" }, made("b", "", { textContent: clock(place(mark), 1) }), ` ${mark.name}`);
-      one.addEventListener("click", () => view.goTime(place(mark)));
-      return one;
-    };
-    if (this.listed === marks) return;
-    this.listed = marks;
-    this.marks.replaceChildren(...marks.slice(-MARKS_SHOWN).map(line));
+    if (this.listed !== marks) {
+      this.listed = marks;
+      this.ticks.replaceChildren(...marks.map((mark) => this.toMark(place(mark), `${mark.name}, ${clock(place(mark))}`, mark.name)));
+      // While more comes they move along: what was pressed may be elsewhere when the button is let go.
+      marks.forEach((mark, at) => this.ticks.children[at].addEventListener("pointerdown", ({ button }) => button || this.view.goTime(place(mark))));
+      const listed = marks.slice(-MARKS_SHOWN);
+      this.marks.replaceChildren(...listed.map((mark) => this.toMark(place(mark), "", "", made("b", "", { textContent: clock(place(mark), 1) }), ` ${mark.name}`)));
+    }
+    marks.forEach((mark, at) => (this.ticks.children[at].style.left = `${Math.min((100 * place(mark)) / (duration || 1), 100)}%`));
+  }
+
+  toMark(time, title, name, ...shown) {
+    const one = made("button", "", { type: "button", title }, ...shown);
+    if (name) one.setAttribute("aria-label", `Go to the mark ${name}`);
+    one.addEventListener("click", () => this.view.goTime(time));
+    return one;
   }
 }

@@ -100,7 +100,7 @@ class Film {
   update(answer) {
     const wasGrowing = this.status.growing;
     Object.assign(this.status, answer);
-    if (answer.words !== undefined && !answer.fault && !this.isDamaged) this.say(answer.words || this.note || "");
+    if (answer.words !== undefined && !answer.fault && !this.isDamaged && this.player.mode !== "off") this.say(answer.words || this.note || "");
     this.player.draw();
     if (wasGrowing && !answer.growing) this.player.finished();
   }

@@ -137,12 +137,18 @@ class View {
     return this.films.some((film) => film.status.growing);
   }
 
+  // Playing, and not off.
+  get isShowing() {
+    return this.isPlaying && this.mode !== "off";
+  }
+
   toggle() {
-    if (this.isPlaying) this.pause();
+    if (this.isShowing) this.pause();
     else this.play();
   }
 
   play() {
+    if (this.mode === "off") this.setMode("full");
     if (!this.isGrowing() && this.now() >= this.duration() - 0.1) this.goTime(0);
     this.isPlaying = true;
     for (const film of this.films) film.play();
