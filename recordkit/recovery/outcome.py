@@ -88,10 +88,11 @@ class Partial:
             verdict, tone = "cannot be recovered as it is", Tone.BAD
         else:
             verdict, tone = "unfinished", Tone.WARN
+        alone = max(self.recoverable_bytes - self.bytes, 0)  # what recovery says that it took from there
         rows = [
             (
                 "can be recovered",
-                f"{size_text(self.recoverable_bytes)}, of which {size_text(self.tail_bytes)} in the tail",
+                f"{size_text(self.recoverable_bytes)}, of which {size_text(alone)} in the tail alone",
             ),
             ("last written", f"{time_text(self.age_s)} ago"),
             ("becomes", self.final_path.name),

@@ -4,6 +4,7 @@ import pytest
 
 import recordkit as rk
 from recordkit.plots.cards import Listed, Tone, card
+from recordkit.recovery.outcome import Partial
 from tests.media import make_clip
 
 
@@ -43,6 +44,12 @@ def test_verify_recover_and_partials_show_themselves(tmp_path):
     found = rk.recover(tmp_path)
     assert "recovered" in found._repr_html_()
     assert Tone.GOOD.value in found[0]._repr_html_()
+
+
+def test_a_partial_counts_what_recovery_takes_out_of_the_tail(tmp_path):
+    path = tmp_path / "talk.recording.ts"
+    partial = Partial(path, tmp_path / "talk.ts", 1.0, 134_000, 149_000, None, False, 164_300, None)
+    assert "164 kB, of which 30.3 kB in the tail alone" in partial._repr_html_()
 
 
 def test_names_and_messages_of_strangers_are_shown_as_text(tmp_path):
