@@ -4,9 +4,9 @@ const AHEAD_S = 20; // so much is asked for ahead of what is shown
 const AHEAD_BYTES = 24e6;
 const FIRST_BYTES = 262144;
 const NEXT_BYTES = 524288;
-const POLL_MS = 250; // how often more is asked for of what is being written
+const POLL_MS = 340; // how often more is asked for of what is being written: each message costs the kernel 8 ms
 const LOOK_MS = 1000;
-const LIVE_LAG_S = 0.25; // so far behind the newest frame live video is shown
+const LIVE_LAG_S = 0.33; // so far behind the newest frame live video is shown
 const LIVE_MOST_S = 1.2;
 const LIVE_LOST_S = 6; // what has not even been asked for
 const STUCK_MS = 2500;
@@ -270,7 +270,7 @@ class Film {
     if (this.status.duration - this.feed.end > LIVE_LOST_S) return this.goEnd();
     const lag = this.feed.end - this.video.currentTime;
     if (lag > LIVE_MOST_S) this.video.currentTime = Math.max(this.feed.end - LIVE_LAG_S, 0);
-    this.video.playbackRate = lag > 0.4 ? 1 + Math.min((lag - LIVE_LAG_S) * 0.3, 0.25) : lag < 0.12 ? 0.96 : 1;
+    this.video.playbackRate = lag > 0.5 ? 1 + Math.min((lag - LIVE_LAG_S) * 0.3, 0.25) : lag < 0.14 ? 0.96 : 1;
   }
 
   // Whether all of it has been played; what ended is begun anew only by a seek.
