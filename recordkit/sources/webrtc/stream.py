@@ -79,7 +79,7 @@ class StreamReception:
         self._is_over = self._is_missing_told = self._is_clock_told = self._is_pace_told = False
         self._missing_at_end = 0
         self._codec = ""
-        self._shown_s = self._told_s = 0.0
+        self._shown_s = self._told_s = self._stood_s = 0.0
         self._lag_s = 0.0  # so long the newest packet had waited to be taken
 
     @property
@@ -167,7 +167,8 @@ class StreamReception:
             if requests.is_due(now_s, needs_entry=self._needs_entry or missing > 0) and self.request_keyframe():
                 requests.asked(now_s)
         if now_s - self._told_s >= STANDS_S and not (self._needs_entry or self._reorder.is_waiting):
-            self._stand(now_s, behind_s=_BEHIND_S)
+            # As far as the sender was heard of since: what a network holds back is before the next frame, too.
+            self._stand(now_s, min(now_s, self._shared.signs.sign_s or now_s) - _BEHIND_S)
 
     def end(self) -> None:
         """Nothing more will come: what waits is handed on."""
@@ -180,7 +181,7 @@ class StreamReception:
         now_s = self._shared.clock.monotonic()
         self._count_missing(now_s)
         if may_stand and self._assembly.dropped == dropped and now_s - self._shown_s >= _STOOD_S:
-            self._stand(now_s)
+            self._stand(now_s, now_s)
         self._shared.remove(self)
         self._shared.joint.remove(self.clock)
 
@@ -216,12 +217,13 @@ class StreamReception:
             self._refused_units += 1
             self._refused = not self.is_audio
 
-    def _stand(self, now_s: float, behind_s: float = 0.0) -> None:
+    def _stand(self, now_s: float, until_s: float) -> None:
         """Tell that the last frame stands: the sender lives, no packet is missing, and nothing moves."""
-        if self.is_audio or self.end_ticks is None or self._shared.signs.is_lifeless(now_s):
+        is_later = until_s > max(self._shown_s, self._stood_s)
+        if self.is_audio or self.end_ticks is None or not is_later or self._shared.signs.is_lifeless(now_s):
             return
-        self._told_s = now_s
-        place = self.end_ticks + round((now_s - behind_s - self._shown_s) * TICKS_PER_SECOND)
+        self._told_s, self._stood_s = now_s, until_s
+        place = self.end_ticks + round((until_s - self._shown_s) * TICKS_PER_SECOND)
         self._shared.sink.put(EncodedUnit(self._codec, b"", place, is_entry=False), self.number)
 
     @property
