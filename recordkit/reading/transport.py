@@ -15,6 +15,7 @@ from ..demux import demux, open_media
 from ..errors import SourceError
 from ..model import Codec, StreamFormat
 from ..mpegts.report import PesEvent
+from ..mpegts.sync import PACKET_BYTES
 from ..telemetry.table import HIDDEN, KEYFRAME, Rows, taken_of
 from ..ticks import TICK, TICKS_PER_SECOND, WRAP, fraction
 from .elementary import pes_packets, tables
@@ -26,7 +27,7 @@ from .packets import decoder_of, packet_of
 from .sound import Heard, SoundCutter
 from .store import Store
 from .track import TableMisfitError
-from .transport_scan import Streams, TransportScan
+from .transport_scan import MOST_HEAD_BYTES, Streams, TransportScan
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -58,6 +59,8 @@ class TransportTrack:
         self._is_growing = is_growing
         self.is_from_table = False
         self._lately: Lately | None = None
+        self._without_audio_bytes = 0
+        """So far its tables were seen to name none."""
         self._scan = TransportScan(store, Streams())
         if rows is not None and len(rows):
             self._adopt(rows)
@@ -212,7 +215,9 @@ class TransportTrack:
     def _audio_places(self, begin: int, end: int) -> tuple[int, int] | None:
         """The bytes between which audio of these ticks lies; None if there is none at all."""
         if self.is_from_table and self._scan.streams.audio_pid < 0:
-            self.rescan()  # audio that begins late
+            if not self._has_late_audio():
+                return None
+            self.rescan()
         if self.is_from_table:
             # By the frames around it: the table has no places of audio.
             index, size = self.index, self._store.size
@@ -221,6 +226,19 @@ class TransportTrack:
             start = int(index.offset[first]) if first > 0 else 0
             return start, int(index.offset[last]) if last < len(index.units) else size
         return self._scan.audio.between(begin, end)
+
+    def _has_late_audio(self) -> bool:
+        """Whether audio may begin late: recordkit's tables go on naming it, anybody else's may come to an end."""
+        if self._known_start_s is not None:
+            return True
+        begin, size = self._without_audio_bytes, self._store.size
+        last = max(begin, (size - MOST_HEAD_BYTES) // PACKET_BYTES * PACKET_BYTES)
+        scan = TransportScan(self._store, Streams(), begin=last)
+        scan.read_on()
+        if scan.streams.codec is None:
+            return begin == 0  # no tables came: those of the end so far hold
+        self._without_audio_bytes = size // PACKET_BYTES * PACKET_BYTES
+        return scan.streams.audio_pid >= 0
 
     def coded_audio(self, begin: int, end: int) -> Iterator[Heard]:
         """Coded audio that is heard from ``begin`` on and before ``end``."""

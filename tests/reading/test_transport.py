@@ -1,0 +1,96 @@
+"""A transport stream by its frame table: whether there is audio is found without reading all of it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from threading import Event
+
+import av
+import numpy as np
+import pytest
+
+import recordkit as rk
+from recordkit.reading.store import FileStore
+from recordkit.reading.transport import TransportTrack
+from tests.steering import GUARD_S
+
+SECONDS = 20
+
+
+def record(path: Path, *, audio_from_s: int | None) -> None:
+    """Video that is large enough for its end not to be all of it, and audio from a certain second on."""
+    chance = np.random.default_rng(5)
+    settings = rk.VideoSettings(bit_rate="2M")
+    flushed = Event()
+    with rk.Recorder(path, video=settings) as recorder:
+        recorder.follow(
+            lambda record: flushed.set() if isinstance(record, rk.FlushRecord) else None, lambda log: None
+        )
+        for number in range(SECONDS * 10):
+            frame = av.VideoFrame.from_ndarray(chance.integers(0, 256, (96, 128, 3), np.uint8), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            recorder.write(frame)
+            if audio_from_s is not None and number == audio_from_s * 10:
+                assert flushed.wait(GUARD_S), "its tables, without audio, were never written"
+            if audio_from_s is not None and number >= audio_from_s * 10:
+                sound = av.AudioFrame.from_ndarray(np.full((1, 4800), 0.25, np.float32), "fltp", "mono")
+                sound.sample_rate, sound.pts, sound.time_base = 48_000, number * 4800, Fraction(1, 48_000)
+                recorder.write(sound)
+
+
+def test_a_recording_without_audio_is_not_read_whole_to_know_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "talk.ts"
+    record(path, audio_from_s=None)
+    read: list[int] = []
+    plain = FileStore.read
+    monkeypatch.setattr(FileStore, "read", lambda *a: (read.append(len(data := plain(*a))), data)[1])
+    monkeypatch.setattr(TransportTrack, "rescan", lambda track: pytest.fail("the whole file was scanned"))
+    with rk.open(path) as video:
+        assert path.stat().st_size > 3_000_000
+        for _ in range(3):
+            samples, rate = video.audio(0, 1)
+            assert (len(samples), rate) == (0, 0)
+    assert sum(read) < 2_000_000
+
+
+def test_audio_that_begins_late_is_found_by_the_tables_before_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "talk.ts"
+    record(path, audio_from_s=SECONDS - 3)
+    with rk.open(path) as video:
+        samples, rate = video.audio(SECONDS - 2, SECONDS - 1)
+        assert rate == 48_000
+        assert np.abs(samples).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_file_that_grows_is_looked_through_once_for_audio_that_begins(tmp_path: Path) -> None:
+    whole = tmp_path / "talk.ts"
+    record(whole, audio_from_s=SECONDS - 3)
+    with rk.open(whole) as video:
+        rows, data = video._track.index.units.copy(), whole.read_bytes()
+
+    class Growing:
+        name, size, read_bytes = "talk.ts", len(data) // 4 // 188 * 188, 0
+
+        def read(self, begin: int, end: int) -> bytes:
+            self.read_bytes += max(min(end, self.size) - begin, 0)
+            return data[begin : min(end, self.size)]
+
+        def close(self) -> None:
+            pass
+
+    store = Growing()
+    known = int(np.searchsorted(rows["offset"], store.size)) - 2
+    track = TransportTrack(store, is_growing=True, rows=rows[:known])
+    assert list(track.coded_audio(0, 90_000)) == []
+    before = store.read_bytes
+    for _ in range(10):
+        assert list(track.coded_audio(0, 90_000)) == []
+    assert store.read_bytes - before < 10 * 188
+    assert track.is_from_table
+    store.size = len(data)
+    track.refresh()
+    end = int(track.index.units["pts"][-1])
+    assert list(track.coded_audio(end - 90_000, end))
