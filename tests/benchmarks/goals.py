@@ -130,7 +130,9 @@ def _player(figures: dict[str, Any]) -> Iterator[Goal]:
     right = min(short["right_forwards"], short["right_backwards"])
     yield Goal("player: frames that show their number, each way", short["steps"], right, at_least=True)
     yield Goal("player: behind the source, ms, median", 1000, live["late_ms_median"])
-    yield Goal("player: first frame, ms", 700, max(figures[name]["first_frame_ms"] for name in ("hour", "long", "live")))
+    yield Goal(
+        "player: first frame, ms", 700, max(figures[name]["first_frame_ms"] for name in ("hour", "long", "live"))
+    )
     yield Goal("player: a seek in an hour, ms, median", 400, hour["seek_ms_median"])
     for who, limit in (("kernel", 0.03), ("worker", 0.005)):
         yield Goal(f"player: share of a core a viewer, {who}", limit, viewers_share(live, who))
