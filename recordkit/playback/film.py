@@ -65,6 +65,8 @@ class Film:
         *,
         most_readers: int = MOST_READERS,
     ) -> None:
+        if isinstance(source, Video):
+            source = source.place
         self._source = source
         self._most_readers = most_readers
         self.session = session

@@ -27,7 +27,7 @@ from .video import Video
 
 
 def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its name; whatever has a path
-    """The frames of ``source``: a path, a Recording, a Session, or a URL.
+    """The frames of ``source``: a path, a Recording, a Session, a Video, or a URL.
 
     A recording in several files (``Segments``) is opened as one: by its Recording, its folder, the pattern of its
     names, or a list of paths.
@@ -39,12 +39,14 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
 
     Raises SourceError if it cannot be opened or holds no video.
     """
+    if isinstance(source, Video):
+        source = source.place
     paths = segments_of(source)
     if paths is not None:
         return _joined(source, paths)
     text = getattr(source, "path", source)
     if isinstance(text, str) and "://" in text:
-        return Video(Path(text), _elsewhere(text), None, open)
+        return Video(Path(text), _elsewhere(text), None, open, url=text)
     path, tail = located(source)
     if not path.is_file():
         return Video(path, _elsewhere(str(path)), None, open)

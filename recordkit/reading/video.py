@@ -83,8 +83,9 @@ class Frames(Sequence[Frame]):
 class Video(Sequence[Frame]):
     """The frames of a file by number and by time; ``recordkit.open`` makes it.
 
-    ``path`` is the file, ``fps`` frames a second on average (0 for fewer than two), ``duration_s`` from the
-    first time of any stream to the last frame's end. Not to be used by two threads at once.
+    ``path`` is the file, ``place`` what opens it again: its path, or its URL with all its secrets. ``fps`` is
+    frames a second on average (0 for fewer than two), ``duration_s`` from the first time of any stream to the last
+    frame's end. Not to be used by two threads at once.
     """
 
     def __init__(
@@ -94,8 +95,9 @@ class Video(Sequence[Frame]):
         store: Grows | None,
         reopen: Reopen,
         marks: Callable[[], list[Mark]] | None = None,
+        url: str | None = None,
     ) -> None:
-        self.path = path
+        self.path, self.place = path, url or track.name
         self._track = track
         self._store = store
         self._reopen = reopen
@@ -306,10 +308,10 @@ class Video(Sequence[Frame]):
         without frames; computing it does for one whose frames change their size, if none is given.
         """
         if not len(self):
-            raise SourceError(str(self.path), "holds no frames")
+            raise SourceError(self._track.name, "holds no frames")
         sides = maybe(SIZE)("size", size)
         shape = self[0].image.shape if sides is None else (sides[1], sides[0], 3)
-        blocks = blocks_of(self._track.name, self.path, self.groups, len(self))
+        blocks = blocks_of(self.place, self.path, self.groups, len(self))
         return dask_array(blocks, shape, self._reopen, sides)
 
     def frame_mappings(self) -> str:

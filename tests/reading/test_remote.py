@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import recordkit as rk
 from recordkit.errors import SourceError
+from recordkit.playback.film import Film
 from recordkit.reading.remote import RangeStore, remote
 from recordkit.sources.marks import read_frame_number
 from tests.media import make_clip
@@ -130,6 +131,17 @@ def test_what_is_secret_in_a_url_is_not_shown(recorded, tmp_path, name):
             assert repr(video).startswith(f"<Video {address.replace('://', '://***@')}/{name}?token=***, 90 frames")
             with pytest.raises(IndexError) as told:
                 video.at(99)
+            # What reads it again has them, though.
+            assert {task[1].path for task in dict(video.to_dask().dask).values()} == {url}
+            with rk.open(video) as again:
+                assert (again.place, len(again)) == (url, 90)
+            film = Film(video)
+            assert (film.title, film.refresh()) == (name, 90)
+            film.close()
+        with pytest.raises(SourceError) as refused:
+            rk.open(url.replace(name, "none.ts"))
+        assert "pw1" not in str(refused.value)
+        assert "t0ken" not in str(refused.value)
     assert "pw1" not in str(told.value)
     assert "t0ken" not in str(told.value)
 
