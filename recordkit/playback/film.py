@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import MediaError, RecordkitError, SourceError
 from ..names import final_of, is_partial, partial_of
 from ..reading.chunks import ChunkReader, Piece
+from ..reading.located import named
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.opening import open as open_video
 from ..reading.video import Video
@@ -65,12 +66,10 @@ class Film:
         *,
         most_readers: int = MOST_READERS,
     ) -> None:
-        if isinstance(source, Video):
-            source = source.place
         self._source = source
         self._most_readers = most_readers
         self.session = session
-        given = getattr(source, "path", source)
+        given = named(source)
         self._joined = name_of_several(source)
         self._elsewhere = name_of_url(given)
         self._video: Video | None = None

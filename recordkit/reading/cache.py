@@ -30,14 +30,15 @@ SMALLEST_BYTES = 16 * 1024 * 1024
 MOST_BYTES = 256 * 1024 * 1024
 TRANSPORT, CONTAINER = "transport", "container"
 """The readers whose scans are kept."""
-_VERSION = 2
+_VERSION = 3
 _LONGEST_HEAD_BYTES = 4096
 
 
 class Found(NamedTuple):
     """What the scan of ``reader`` found: units in decoding order, and the first time of any stream, in seconds.
 
-    ``keys`` are by what packets are known again as one of them, if that is not their PTS.
+    ``keys`` are by what packets are known again as one of them, if that is not their PTS; ``has_audio`` is False if
+    the whole file was seen to have none.
     """
 
     reader: str
@@ -45,6 +46,7 @@ class Found(NamedTuple):
     units: npt.NDArray[np.void]
     start_s: Fraction
     keys: Integers | None = None
+    has_audio: bool = True
 
 
 class Cached:
@@ -76,6 +78,7 @@ class Cached:
                 head = file.readline(_LONGEST_HEAD_BYTES)
                 stated = json.loads(head)
                 reader, count, has_keys = str(stated.pop("reader")), stated.pop("count"), stated.pop("keys")
+                has_audio = bool(stated.pop("audio"))
                 base, start_s = Fraction(stated.pop("base")), Fraction(stated.pop("start"))
                 if stated != self._stated:
                     return None
@@ -88,7 +91,7 @@ class Cached:
         except (OSError, ValueError, TypeError, KeyError, ZeroDivisionError, AttributeError) as error:
             log.debug("%s: %s", self._path, error)
             return None
-        return Found(reader, base, units, start_s, keys)
+        return Found(reader, base, units, start_s, keys, has_audio)
 
     def write(self, found: Found) -> None:
         """Keep it; where that cannot be, the next one scans again."""
@@ -101,6 +104,7 @@ class Cached:
             "start": str(found.start_s),
             "count": len(found.units),
             "keys": found.keys is not None,
+            "audio": found.has_audio,
         }
         line = json.dumps(head).encode() + b"\n"
         if len(line) > _LONGEST_HEAD_BYTES:

@@ -12,12 +12,17 @@ from ..names import TAIL_SUFFIX, is_partial, partial_of, stem_of
 from .store import Store
 
 
+def named(source: Any) -> Any:  # noqa: ANN401 - whatever has a path
+    """What ``source`` is opened by: the path of a Recording or Session, the place of a Video, else itself."""
+    return getattr(source, "place", None) or getattr(source, "path", source)
+
+
 def located(source: Any) -> tuple[Path, Path | None]:  # noqa: ANN401 - whatever has a path
     """The file of ``source`` (a path, a Recording or a Session), and its tail if it is a partial.
 
     Raises SourceError if it has no file, or none is there.
     """
-    given = getattr(source, "path", source)
+    given = named(source)
     if given is None:
         raise SourceError(repr(source), "has no file: no media came")
     if not isinstance(given, str | os.PathLike):

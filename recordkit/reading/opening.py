@@ -11,12 +11,12 @@ import numpy as np
 from ..errors import SourceError
 from ..names import is_partial, suffix_of
 from ..telemetry.table import read_rows, table_path
-from .cache import CONTAINER, TRANSPORT, Cached, Found
+from .cache import CONTAINER, Cached, Found
 from .container import ContainerTrack
 from .fragments import FragmentTrack
 from .growing import Growing
 from .joined import JoinedTrack
-from .located import located
+from .located import located, named
 from .places import Further, segments_of, several
 from .remote import remote
 from .store import FileStore
@@ -39,12 +39,10 @@ def open(source: Any) -> Video:  # noqa: A001, ANN401 - recordkit.open is its na
 
     Raises SourceError if it cannot be opened or holds no video.
     """
-    if isinstance(source, Video):
-        source = source.place
     paths = segments_of(source)
     if paths is not None:
         return _joined(source, paths)
-    text = getattr(source, "path", source)
+    text = named(source)
     if isinstance(text, str) and "://" in text:
         return Video(Path(text), _elsewhere(text), None, open, url=text)
     path, tail = located(source)
@@ -119,9 +117,9 @@ def _transport(path: Path, store: FileStore, cached: Cached, found: Found | None
     if found is None:
         track = TransportTrack(store, is_growing=False)
     else:
-        track = TransportTrack(store, is_growing=False, rows=found.units, start_s=found.start_s)
+        track = TransportTrack(store, is_growing=False, found=found)
     if track.is_readable and not track.is_from_table:
-        cached.write(Found(TRANSPORT, track.index.time_base, track.index.units, track.start_s))
+        cached.write(track.found)
     return track
 
 

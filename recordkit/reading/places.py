@@ -12,6 +12,7 @@ from ..errors import SourceError
 from ..model import Event, EventKind
 from ..names import SUFFIXES, final_of, is_partial, is_pattern, segment_glob
 from ..telemetry.logfile import log_path, parse_line
+from .located import named
 
 _HEAD_BYTES = 256 * 1024
 """A log says in its first lines where its file lies in the recording."""
@@ -77,7 +78,7 @@ def segments_of(source: Any) -> list[Path] | None:  # noqa: ANN401 - whatever ma
 
 def several(source: Any) -> Path | None:  # noqa: ANN401 - whatever may be opened
     """The folder or the pattern that stands for the files of a recording, further ones of which may come."""
-    given = getattr(source, "path", source)
+    given = named(source)
     if not isinstance(given, str | os.PathLike) or "://" in str(given):
         return None
     path = Path(os.fspath(given)).expanduser()

@@ -18,6 +18,7 @@ from ..mpegts.report import PesEvent
 from ..mpegts.sync import PACKET_BYTES
 from ..telemetry.table import HIDDEN, KEYFRAME, Rows, taken_of
 from ..ticks import TICK, TICKS_PER_SECOND, WRAP, fraction
+from .cache import TRANSPORT, Found
 from .elementary import pes_packets, tables
 from .growing import Growing
 from .index import DAMAGED, Index
@@ -47,15 +48,17 @@ class TransportTrack:
     """The first video in H.264 or H.265 of a transport stream.
 
     What ``rows`` of a frame table say of it is believed where the file has these frames at these places; only what
-    lies behind the last is scanned, and ``is_from_table`` is True. ``start_s`` is the first time of any stream, as
-    a scan of the whole file found it.
+    lies behind the last is scanned, and ``is_from_table`` is True. So is what an earlier scan of the whole file has
+    ``found``.
     """
 
     def __init__(
-        self, store: Store, *, is_growing: bool, rows: Rows | None = None, start_s: Fraction | None = None
+        self, store: Store, *, is_growing: bool, rows: Rows | None = None, found: Found | None = None
     ) -> None:
         self._store = store
-        self._known_start_s = start_s
+        self._found = found
+        if found is not None:
+            rows = found.units
         self._is_growing = is_growing
         self.is_from_table = False
         self._lately: Lately | None = None
@@ -149,8 +152,16 @@ class TransportTrack:
     @property
     def start_s(self) -> Fraction:
         """The first time of any stream, in seconds of the file's clock."""
-        known_s = self._known_start_s if self.is_from_table else None
-        return self._scan.streams.start_s if known_s is None else known_s
+        if self._found is not None and self.is_from_table:
+            return self._found.start_s
+        return self._scan.streams.start_s
+
+    @property
+    def found(self) -> Found:
+        """What a scan of all of it found, to be kept for the next time."""
+        index = self.index
+        has_audio = self._scan.streams.audio_pid >= 0
+        return Found(TRANSPORT, index.time_base, index.units, self.start_s, has_audio=has_audio)
 
     def refresh(self) -> bool:
         """Scan what was written meanwhile."""
@@ -228,9 +239,9 @@ class TransportTrack:
         return self._scan.audio.between(begin, end)
 
     def _has_late_audio(self) -> bool:
-        """Whether audio may begin late: recordkit's tables go on naming it, anybody else's may come to an end."""
-        if self._known_start_s is not None:
-            return True
+        """Whether audio begins late: recordkit's tables go on naming it, anybody else's were all read once."""
+        if self._found is not None:
+            return self._found.has_audio
         begin, size = self._without_audio_bytes, self._store.size
         last = max(begin, (size - MOST_HEAD_BYTES) // PACKET_BYTES * PACKET_BYTES)
         scan = TransportScan(self._store, Streams(), begin=last)

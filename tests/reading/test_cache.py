@@ -13,6 +13,7 @@ from recordkit.mpegts.laying import PacketBuffer
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.reading import cache
 from recordkit.reading.store import FileStore
+from recordkit.reading.transport import TransportTrack
 from recordkit.reading.units import Source
 from recordkit.sources.marks import read_frame_number
 from recordkit.ticks import TICKS_PER_SECOND
@@ -112,6 +113,21 @@ def test_the_first_time_of_all_is_the_same_although_the_head_does_not_tell_it(tm
     pd.testing.assert_frame_equal(again, frames)
     assert again.attrs == frames.attrs
     assert again["media_s"].min() == 0
+
+
+def test_that_there_is_no_audio_is_kept_too_and_audio_that_begins_late_is_found(tmp_path, monkeypatch):
+    silent = make_clip(tmp_path / "silent.ts", seconds=1, size=(320, 180), audio=())
+    late = tmp_path / "late.ts"
+    late.write_bytes(silent.read_bytes() + make_clip(tmp_path / "clip.ts", seconds=2, size=(320, 180)).read_bytes())
+    for _ in range(2):
+        with rk.open(late) as video:
+            assert video.audio()[1] == 48_000
+    opened(silent)
+    monkeypatch.setattr(TransportTrack, "rescan", lambda track: pytest.fail("the whole file was scanned"))
+    with rk.open(silent) as video:
+        assert video._track.is_from_table
+        samples, rate = video.audio()
+        assert (len(samples), rate) == (0, 0)
 
 
 def test_a_file_that_vanishes_is_told_of_by_who_reads_it(copied):

@@ -166,9 +166,11 @@ class StreamReception:
             requests = self._requests(now_s)
             if requests.is_due(now_s, needs_entry=self._needs_entry or missing > 0) and self.request_keyframe():
                 requests.asked(now_s)
-        if now_s - self._told_s >= STANDS_S and not (self._needs_entry or self._reorder.is_waiting):
-            # As far as the sender was heard of since: what a network holds back is before the next frame, too.
-            self._stand(now_s, min(now_s, self._shared.signs.sign_s or now_s) - _BEHIND_S)
+        sign_s = self._shared.signs.sign_s
+        is_due = now_s - self._told_s >= STANDS_S and not (self._needs_entry or self._reorder.is_waiting)
+        if is_due and sign_s is not None:
+            # As far as the sender was heard of: what a network holds back since is before the next frame, too.
+            self._stand(now_s, sign_s - _BEHIND_S)
 
     def end(self) -> None:
         """Nothing more will come: what waits is handed on."""
