@@ -17,7 +17,7 @@ from ..sources.readback import Readback
 from ..telemetry.watch import Watched, WatchedState
 from ..telemetry.words import count_text, size_text, times_text
 from ..verification.check import Problem
-from ..verification.verify import ProgramVerification, StreamVerification, Verification
+from ..verification.verify import ProgramVerification, StreamVerification, Verification, kinds_text
 
 T = TypeVar("T")
 
@@ -95,8 +95,7 @@ def verification_report(found: Verification) -> Group:
     if found.ok:
         lines.append(Text.assemble(("✔ no problems found", "bold green"), f" ({looked})"))
     else:
-        kinds = count_text(len(found.problems), "kind")
-        lines.append(Text.assemble((f"✘ {kinds} of problem", "bold red"), f" ({looked})"))
+        lines.append(Text.assemble((f"✘ {kinds_text(len(found.problems))}", "bold red"), f" ({looked})"))
     return Group(*lines)
 
 
