@@ -165,8 +165,10 @@ class Account:
                 if not isinstance(recording, Recording):
                     return without_a_word
                 self.recording = recording
+                size, duration_s = recording.bytes, recording.duration_s
+                rate = size * 8 / duration_s if duration_s > 0 else None
                 self._figures = replace(
-                    self._figures, file_bytes=recording.bytes, duration_s=recording.duration_s, bytes_at_risk=0
+                    self._figures, file_bytes=size, duration_s=duration_s, bytes_at_risk=0, bit_rate=rate
                 )
             return restore_error(outcome["error"]) if "error" in outcome else None
         except RecordkitError as error:

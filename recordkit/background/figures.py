@@ -13,9 +13,10 @@ class Figures:
 
     ``elapsed_s`` is by the clock, ``duration_s`` of media. ``file_bytes`` have been flushed,
     ``bytes_at_risk`` is what a power cut would cost, ``queue_bytes`` waits to be encoded.
-    ``bit_rate`` is that of the last flushes, in bits a second. ``rss_bytes`` is the memory of the
-    process that records, ``free_bytes`` the room on its disk. ``lost_lines`` counts what the
-    worker would have told had anybody listened; the log beside the recording has it all.
+    ``bit_rate`` is that of the last flushes, in bits a second; once it has ended, of all of it.
+    ``rss_bytes`` is the memory of the process that records, ``free_bytes`` the room on its disk.
+    ``lost_lines`` counts what the worker would have told had anybody listened; the log beside the
+    recording has it all.
     """
 
     elapsed_s: float = 0.0

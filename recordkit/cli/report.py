@@ -15,7 +15,7 @@ from ..printable import printable
 from ..recorder.result import Recording
 from ..sources.readback import Readback
 from ..telemetry.watch import Watched, WatchedState
-from ..telemetry.words import count_text, size_text, times_text
+from ..telemetry.words import codec_text, count_text, size_text, times_text
 from ..verification.check import Problem
 from ..verification.verify import ProgramVerification, StreamVerification, Verification, kinds_text
 
@@ -77,7 +77,7 @@ def verification_report(found: Verification) -> Group:
     for stream in found.streams:
         table.add_row(
             f"{stream.pid}" if is_mp4 else f"0x{stream.pid:04X}",
-            stream.codec,
+            codec_text(stream.codec),
             _stream_text(stream),
             f"{stream.access_units:,}",
             f"{stream.duration_s:.3f} s",

@@ -121,6 +121,10 @@ class Face:
 
     def show_recording(self, recording: Recording) -> None:
         """What was recorded: it is what a saved notebook shows of this panel, too."""
+        self.presence.offered = page.linked(recording)
+        if recording.path is not None:
+            for image in self.images:  # they stand in its card
+                image.layout.display = "none"
         self.finished.append_display_data(_html(page.finished(recording)))
         try:
             film = Film(recording)

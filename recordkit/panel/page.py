@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..printable import for_page
-from ..recorder.result import Recording
+from ..recorder.result import Recording, SegmentFile
 from ..telemetry.words import count_text, size_text, time_text
 from .watched import CommittedFile
 
 _MOST_LINKS = 200
 
+# Notebook 7 puts what is higher than a hundred lines into a box of 24 em, in which little of a panel would be seen.
 CSS = """
 .recordkit-panel{max-width:1080px;padding:2px;overflow:visible;color:var(--jp-ui-font-color1,inherit)}
 .recordkit-panel .widget-html-content,.recordkit-panel .jupyter-widgets-html-content{line-height:1.4}
@@ -61,6 +62,11 @@ border-top:1px solid var(--jp-border-color3,#8882)}
 .recordkit-panel .recordkit-files td:first-child{
 text-align:left;width:100%;white-space:normal;overflow-wrap:anywhere}
 .recordkit-files tr[data-state=live] td{font-weight:600}
+.recordkit-panel a[data-file]+[role=status]{font-size:12px;opacity:.8}
+body[data-notebook] .jp-mod-outputsScrolled .jp-Cell-outputArea:has(.recordkit-panel):not([style*=height])
+{max-height:none}
+body[data-notebook] .jp-mod-outputsScrolled .jp-Cell-outputArea:has(.recordkit-panel):not([style*=height])::after
+{display:none}
 .recordkit-panel button:focus-visible{outline:2px solid var(--jp-brand-color1,#1976d2);outline-offset:1px}
 """
 
@@ -140,6 +146,18 @@ def _of_day(time_ns: int) -> str:
     return f"{datetime.fromtimestamp(time_ns / 1e9).astimezone():%H:%M:%S}"
 
 
+def linked(recording: Recording) -> list[Path]:
+    """The files of a finished recording that have links, in the order of these."""
+    if recording.segments:
+        return [one.path for one in _listed(recording)]
+    return [] if recording.path is None else [recording.path]
+
+
+def _listed(recording: Recording) -> list[SegmentFile]:
+    """Of several files the newest that have been committed, the last one first."""
+    return [one for one in reversed(recording.segments) if one.committed][:_MOST_LINKS]
+
+
 def finished(recording: Recording) -> str:
     """The finished recording: thumbnails, figures, plots, and what to do next; its links are relative."""
     if recording.path is None:
@@ -150,14 +168,14 @@ def finished(recording: Recording) -> str:
     if recording.segments:
         where = for_page(str(near.parent))
         head = f"Committed: {count_text(len(committed), 'file')} in <code>{where}</code>"
-        listed = committed[-_MOST_LINKS:]
-        lines = [_file_row(_link(one.path), one.duration_s, one.bytes) for one in reversed(listed)]
+        listed = _listed(recording)
+        lines = [_file_row(_link(one.path, number), one.duration_s, one.bytes) for number, one in enumerate(listed)]
         left = len(committed) - len(listed)
         words = "The newest first" + (f"; {left:,} older ones are not listed" if left else "")
         table = _file_table(words, lines)
         opens = "<code>panel.recording.open()</code> reads them as one, "
     else:
-        head, table, opens = f"Committed: {_link(recording.path)}", "", ""
+        head, table, opens = f"Committed: {_link(recording.path, 0)}", "", ""
     return (
         f'<div class="recordkit-note" data-kind="good" role="status">{head}</div>{table}'
         + recording._repr_html_()
@@ -171,11 +189,12 @@ def _near(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _link(path: Path) -> str:
+def _link(path: Path, number: int) -> str:
     # Resolved by the front end against the notebook, in whose folder its kernel runs. Without "download"
-    # JupyterLab opens it as text, which it is not.
+    # JupyterLab opens it as text, which it is not. By its number the page asks for it where nothing serves it.
     near = _near(path)
-    return f'<a href="{quote(near.as_posix())}" download="{for_page(path.name)}">{for_page(str(near))}</a>'
+    place = f'href="{quote(near.as_posix())}" data-file="{number}"'
+    return f'<a {place} download="{for_page(path.name)}">{for_page(str(near))}</a>'
 
 
 def leftover(name: str, words: str) -> str:

@@ -1,6 +1,6 @@
 // Says in the panel that a click waits for a busy kernel, and that the kernel is gone; and what its charts show, in words.
 
-const PATIENCE_MS = 500;
+const BUSY_MS = 500;
 const TYPED = "input:not([type=checkbox]),select,textarea,[contenteditable=true]";
 const WAITING = "The kernel is busy with a cell. Your click is not lost: it is done when that has ended.";
 const ALONE =
@@ -21,16 +21,29 @@ export default {
       said.textContent = words;
       el.className = words ? "recordkit-note" : "";
     };
+    const kernel = new Kernel(model, () => {
+      clearTimeout(timer);
+      document.removeEventListener("click", clicked);
+      window.removeEventListener("keydown", pressed, true);
+      line.lose();
+      say(ALONE);
+    });
+    const line = new Line(model, kernel, (isWaiting) => kernel.isGone || say(isWaiting ? WAITING : ""));
     const clicked = (event) => {
-      const button = event.target instanceof Element && event.target.closest(".recordkit-panel button");
-      if (!button || button.closest(".recordkit-camera") || button.closest(".recordkit-panel") !== el.closest(".recordkit-panel")) return;
-      last = button;
+      const on = event.target instanceof Element && event.target.closest(".recordkit-panel button,.recordkit-panel a[data-file]");
+      if (!on || on.closest(".recordkit-camera") || on.closest(".recordkit-panel") !== el.closest(".recordkit-panel")) return;
+      if (on.matches("a")) {
+        event.preventDefault();
+        new Download(on, line).begin();
+        return;
+      }
+      last = on;
       // After the click's own message: it is answered when that has been taken in.
       kernel.send({ ask: ++asked });
-      timer ??= setTimeout(() => say(WAITING), PATIENCE_MS);
+      timer ??= setTimeout(() => say(WAITING), BUSY_MS);
     };
-    const answered = ({ answer }) => {
-      if (answer !== asked) return;
+    const answered = ({ answer, view }) => {
+      if (view || answer !== asked) return;
       clearTimeout(timer);
       timer = null;
       say("");
@@ -51,10 +64,10 @@ export default {
       if (!panel || panel !== el.closest(".recordkit-panel") || target.closest(".recordkit-player")) return;
       const mark = () => panel.querySelector("button.recordkit-mark")?.click();
       if (target.closest(TYPED)) {
-        if (key === "Enter" && target.closest(".recordkit-mark-name")) mark();
+        if (isEnter(event) && target.closest(".recordkit-mark-name")) mark();
         return;
       }
-      if (key.length > 1 || key === " " || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (key.length > 1 || key === " " || isCommand(event)) return;
       event.stopPropagation();
       if (key.toLowerCase() === "m" && !event.repeat) mark();
     };
@@ -62,18 +75,13 @@ export default {
     window.addEventListener("keydown", pressed, true); // before JupyterLab, and the field, which keeps it to itself
     model.on("msg:custom", answered);
     model.on("change:charts", tellCharts);
-    const kernel = new Kernel(model, () => {
-      clearTimeout(timer);
-      document.removeEventListener("click", clicked);
-      window.removeEventListener("keydown", pressed, true);
-      say(ALONE);
-    });
     return () => {
       clearTimeout(timer);
       document.removeEventListener("click", clicked);
       window.removeEventListener("keydown", pressed, true);
       model.off("msg:custom", answered);
       model.off("change:charts", tellCharts);
+      line.close();
       kernel.close();
     };
   },

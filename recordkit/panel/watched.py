@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..background.figures import Figures
@@ -81,7 +81,9 @@ class Watched:
     @property
     def tiles(self) -> list[Tile]:
         """The newest figures: name, figure, whether it deserves a look."""
-        return tiles(self._session.figures, self._full_in_s)
+        figures = self._session.figures
+        is_silent = self.is_paused and not self._session.has_ended
+        return tiles(replace(figures, bit_rate=None) if is_silent else figures, self._full_in_s)
 
     def _take(self, event: Event) -> None:
         rule = event.fields.get("rule")

@@ -149,7 +149,7 @@ class Film:
             "height": height,
             "video": "" if reader is None else reader.video_codec,
             "audio": "" if reader is None else reader.audio_codec,
-            "audio_name": "" if reader is None else reader.audio_name.upper(),
+            "audio_name": "" if reader is None else reader.audio_name,
             "refusal": "" if reader is not None else self._refusal,
             "words": self.amiss(),
         }

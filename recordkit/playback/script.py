@@ -6,6 +6,7 @@ from pathlib import Path
 
 _PAGE = Path(__file__).parent / "page"
 _KERNEL = _PAGE / "kernel.js"
+LINE = _PAGE / "line.js"
 _PARTS = ("elements", "line", "frames", "feed", "images", "film", "tools", "meter", "controls", "view")
 STYLE = _PAGE / "player.css"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..model import EventKind, FlushRecord, Sample, StreamFormat
 from ..printable import for_page
 from ..telemetry.frames import Log
-from ..telemetry.words import count_text, size_text, span_text, time_text
+from ..telemetry.words import codec_text, count_text, size_text, span_text, time_text
 
 if TYPE_CHECKING:
     import av
@@ -320,7 +320,7 @@ def _streams_text(recording: Ended) -> str:
 
 
 def _stream_text(stream: StreamFormat) -> str:
-    name = {"h264": "H.264", "hevc": "H.265"}.get(stream.codec.value, stream.codec.value.upper())
+    name = codec_text(stream.codec)
     if stream.codec.is_video:
         return f"{name} {stream.width}x{stream.height}" if stream.width else name
     language = f" ({stream.language})" if stream.language else ""

@@ -23,6 +23,7 @@ from ..mp4.codecs import codec_string
 from ..mp4.nal import cuts, parameter_sets
 from ..mp4.packager import Packager
 from ..telemetry.table import HIDDEN
+from ..telemetry.words import codec_text
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .sound import Heard
 from .track import TableMisfitError
@@ -84,7 +85,7 @@ class ChunkReader:
         decoder = self._track.decoder()
         name = decoder.codec.canonical_name
         if name not in (Codec.H264, Codec.H265):
-            raise MediaError(f"the video is in {name}, which is not carried to pages")
+            raise MediaError(f"the video is in {codec_text(name)}, which is not carried to pages")
         if not len(video):
             raise MediaError("there is no frame yet")
         codec = Codec(name)
@@ -99,7 +100,7 @@ class ChunkReader:
         self._sound = self._first_sound()
         self.video_codec = codec_string(self._format, self._first_sets())
         self.audio_codec = "" if self._sound is None else codec_string(self._sound)
-        self.audio_name = "" if self._sound is None else str(self._sound.codec)
+        self.audio_name = "" if self._sound is None else codec_text(self._sound.codec)
         self._next = 0
         self._is_fresh = True
         self._with_audio = True

@@ -7,6 +7,23 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+_CODECS = {
+    "h264": "H.264",
+    "hevc": "H.265",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "aac": "AAC",
+    "mp3": "MP3",
+    "mp2": "MP2",
+    "ac3": "AC-3",
+    "eac3": "E-AC-3",
+    "dts": "DTS",
+    "opus": "Opus",
+    "flac": "FLAC",
+    "pcm_s16le": "PCM",
+}
+
 
 def size_text(size: float) -> str:
     """A count of bytes, in units of 1,000: ``4.2 MB``, three digits that matter."""
@@ -43,6 +60,11 @@ def count_text(count: int, word: str, words: str | None = None) -> str:
 def times_text(count: int) -> str:
     """``once``, ``1,200 times``."""
     return "once" if count == 1 else f"{count:,} times"
+
+
+def codec_text(codec: str) -> str:
+    """What people call a coding that libavcodec calls ``codec``: ``H.264`` for ``h264``; others as they are."""
+    return _CODECS.get(codec, codec)
 
 
 def json_text(document: object, **options: Any) -> str:  # noqa: ANN401 - those of json.dumps

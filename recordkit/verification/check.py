@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..mpegts.pes import AUDIO, VIDEO
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, ScanReport, TablesEvent
 from ..mpegts.scanner import Scanner
-from ..telemetry.words import count_text
+from ..telemetry.words import codec_text, count_text
 from ..ticks import TICKS_PER_SECOND
 from .facts import StreamFacts
 
@@ -120,10 +120,10 @@ def problems_of(facts: dict[int, StreamFacts], name: str) -> list[Problem]:
     for pid, one in facts.items():
         where = f"({name.format(pid)})"
         if one.lost_bytes:
-            detail = f"{count_text(one.lost_bytes, 'byte')} of {one.codec} outside any frame {where}"
+            detail = f"{count_text(one.lost_bytes, 'byte')} of {codec_text(one.codec)} outside any frame {where}"
             problems.append(Problem("malformed audio", one.lost_places, one.lost_at, detail))
         if one.frames and not one.keyframes:
-            detail = f"no frame of {one.codec} that a decoder can start from {where}"
+            detail = f"no frame of {codec_text(one.codec)} that a decoder can start from {where}"
             problems.append(Problem("no keyframe", 1, one.first_offset, detail))
         if one.squeezed >= max(_FEW_SQUEEZED, one.frames * _SQUEEZED_SHARE):
             detail = (
@@ -132,7 +132,7 @@ def problems_of(facts: dict[int, StreamFacts], name: str) -> list[Problem]:
             )
             problems.append(Problem("squeezed times", one.squeezed, one.first_offset, detail))
         if one.frames and not one.sizes:
-            detail = f"no sequence parameter set of {one.codec} {where}"
+            detail = f"no sequence parameter set of {codec_text(one.codec)} {where}"
             problems.append(Problem("no parameter sets", 1, one.first_offset, detail))
     if not any(one.access_units for one in facts.values()):
         problems.append(Problem("no media", 1, None, "not one access unit was found"))
@@ -159,8 +159,9 @@ def _late(facts: list[StreamFacts]) -> list[Problem]:
             "late stream",
             1,
             one.first_offset,
-            f"{one.codec} begins {(pts - first) / TICKS_PER_SECOND:.1f} s after the others: programs that look at "
-            f"the beginning only do not find it; give FFmpeg -analyzeduration and -probesize (PID 0x{one.pid:04X})",
+            f"{codec_text(one.codec)} begins {(pts - first) / TICKS_PER_SECOND:.1f} s after the others: programs "
+            "that look at the beginning only do not find it; give FFmpeg -analyzeduration and -probesize "
+            f"(PID 0x{one.pid:04X})",
         )
         for pts, one in begun
         if pts - first > _LATE_S * TICKS_PER_SECOND

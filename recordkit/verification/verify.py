@@ -16,7 +16,7 @@ from ..names import SUFFIXES
 from ..plots.cards import Tone, card
 from ..signatures import named
 from ..system import hold_shared
-from ..telemetry.words import count_text, size_text, time_text
+from ..telemetry.words import codec_text, count_text, size_text, time_text
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
 from ..values import path as read_path
@@ -126,16 +126,20 @@ class Verification:
     programs: tuple[ProgramVerification, ...] = ()
 
     def __repr__(self) -> str:
-        streams = " and ".join(one.codec for one in self.streams) or "no streams"
+        streams = self._streams_text or "no streams"
         kinds = ", ".join(one.kind for one in self.problems[:3]) + (", …" if len(self.problems) > 3 else "")
         verdict = "ok" if self.ok else f"{kinds_text(len(self.problems))}: {kinds}"
         figures = f"{time_text(self.duration_s)}, {size_text(self.bytes)}"
         return f"<Verification {self.path}, {streams}, {figures}, {verdict}>"
 
+    @property
+    def _streams_text(self) -> str:
+        return " + ".join(codec_text(one.codec) for one in self.streams)
+
     def _repr_html_(self) -> str:
         verdict = "valid" if self.ok else kinds_text(len(self.problems))
         rows = [
-            ("streams", " and ".join(one.codec for one in self.streams) or "none"),
+            ("streams", self._streams_text or "none"),
             ("length", f"{time_text(self.duration_s)}, {size_text(self.bytes)}, {self.bit_rate / 1e6:.2f} Mbit/s"),
             ("read", "every frame was decoded" if self.decoded else "headers and times; nothing was decoded"),
             *(("problem", _problem_text(one)) for one in self.problems[:_MOST_SHOWN]),

@@ -18,6 +18,8 @@ from ..judges import judge
 from ..steering import GUARD_S
 
 ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PANEL = "import recordkit as rk\npanel = rk.RecordingPanel({sources!r}, {folder!r})\npanel"
 
 
 @dataclass
@@ -51,6 +53,7 @@ def running_lab(folder: Path, home: Path) -> Iterator[Lab]:
         "IdentityProvider.token": "",
         "ServerApp.password": "",
         "LabApp.expose_app_in_browser": "True",
+        "JupyterNotebookApp.expose_app_in_browser": "True",
         "LabApp.news_url": "",
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "FileContentsManager.delete_to_trash": "False",
@@ -94,15 +97,17 @@ def running_browser(profile: Path, *, width: int = 1280, height: int = 1000) -> 
 
 
 class Notebook:
-    """One notebook open in a page: one of its own, or ``page``, where JupyterLab is loaded already."""
+    """One notebook open in a page: one of its own, by ``face``, or ``page``, where JupyterLab is loaded already."""
 
-    def __init__(self, context: BrowserContext, lab: Lab, name: str, page: Page | None = None) -> None:
+    def __init__(
+        self, context: BrowserContext, lab: Lab, name: str, page: Page | None = None, face: str = "lab/tree"
+    ) -> None:
         self.page: Page = page or context.new_page()
         self.page.set_default_timeout(1000 * GUARD_S)
         self.faults: list[str] = []
         self.page.on("pageerror", self._fault)
         if page is None:
-            self.page.goto(f"{lab.url}lab/tree/{name}?reset", wait_until="domcontentloaded")
+            self.page.goto(f"{lab.url}{face}/{name}?reset", wait_until="domcontentloaded")
         else:
             script = "path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => null)"
             self.page.evaluate(script, name)

@@ -103,3 +103,14 @@ def test_whether_it_pauses(session):
         tell(session, event(kind, gap="mark"))
         watched.update()
         assert watched.is_paused is (kind is EventKind.PAUSE)
+
+
+def test_in_a_pause_there_is_no_bit_rate(session):
+    tell(session, flush(0))
+    watched = Watched(session)
+    shown = []
+    for kind in (EventKind.RESUME, EventKind.PAUSE):
+        tell(session, event(kind, gap="mark"))
+        watched.update()
+        shown += [value for name, value, _ in watched.tiles if name == "bit rate"]
+    assert shown[0] != "—" == shown[1]

@@ -419,6 +419,6 @@ def test_a_stream_that_begins_late_is_noted(tmp_path):
     found = checked(tmp_path, two_programs(1.5))
     assert found.ok, found.problems
     assert [(one.kind, one.detail.split(":")[0]) for one in found.notes] == [
-        ("late stream", "aac begins 1.5 s after the others")
+        ("late stream", "AAC begins 1.5 s after the others")
     ] * 2
     assert [one.offset is not None for one in found.notes] == [True, True]

@@ -19,7 +19,7 @@ class Controls {
     const steps = [button("One frame back (comma)", "back", () => view.stepBy(-1)), button("One frame on (full stop)", "forth", () => view.stepBy(1))];
     this.time = made("span", "recordkit-player-time");
     this.frame = made("span", "recordkit-player-frame", { title: "The number of the frame that is shown" });
-    this.when = made("span", "recordkit-player-when", { title: "When it was taken (UTC)" });
+    this.when = made("span", "recordkit-player-when", { title: "When it was taken" });
     const places = made("span", "recordkit-player-places", {}, this.time, this.frame, this.when);
     const speed = made("select", "", { title: "Speed" }, ...SPEEDS.map((one) => new Option(`${one}×`, one, one === 1, one === 1)));
     speed.setAttribute("aria-label", "Speed");
@@ -68,7 +68,7 @@ class Controls {
     const { tools } = this.view;
     this.markName = made("input", "", { type: "text", placeholder: "mark", maxLength: 200 });
     this.markName.setAttribute("aria-label", "Name of the mark");
-    this.markName.addEventListener("keydown", (event) => event.key === "Enter" && tools.mark());
+    this.markName.addEventListener("keydown", (event) => isEnter(event) && tools.mark());
     const marking = made("span", "recordkit-player-marking", {}, button("Mark this frame (m)", "flag", () => tools.mark()), this.markName);
     this.clipButton = button("A clip from here on", "clip", () => tools.clip());
     const image = button("This frame as an image", "image", () => tools.saveImage());
@@ -77,7 +77,7 @@ class Controls {
 
   // The keys that people know from other players.
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (isCommand(event)) return;
     // What has the focus keeps the keys that it knows itself.
     const { target } = event;
     if (target.closest("input[type=text],select")) return event.stopPropagation();
@@ -112,7 +112,7 @@ class Controls {
     const now = lead.media_s + view.shift(lead.of);
     this.time.textContent = `${clock(now)} / ${clock(duration, 1)}`;
     this.frame.textContent = first.number < 0 ? "" : `frame ${first.number.toLocaleString("en")}`;
-    this.when.textContent = Number.isFinite(first.when) ? new Date(first.when).toISOString().replace("T", " ").replace("Z", "") : "";
+    this.when.textContent = Number.isFinite(first.when) ? new Date(first.when).toISOString().replace("T", " ").replace("Z", " UTC") : "";
     this.place.max = duration || 1;
     if (!this.place.matches(":active")) this.place.value = now;
     this.place.setAttribute("aria-valuetext", `${clock(now)} of ${clock(duration, 1)}`);

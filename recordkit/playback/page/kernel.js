@@ -2,6 +2,16 @@
 
 const GONE = ["restarting", "autorestarting", "terminating", "dead"];
 
+// A key of the browser's or of Jupyter's, which no widget may take.
+function isCommand({ ctrlKey, metaKey, altKey }) {
+  return ctrlKey || metaKey || altKey;
+}
+
+// Enter alone, as it ends what is typed in a field; one that chooses a word of an input method does not.
+function isEnter(event) {
+  return event.key === "Enter" && !isCommand(event) && !event.shiftKey && !event.isComposing;
+}
+
 // The kernel that made a model, as long as it is there: a page side outlives it, and nobody else tells it so.
 // `gone` is called once, when it has gone; what is sent after that would raise in the page, and is left out.
 class Kernel {

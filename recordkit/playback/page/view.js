@@ -40,7 +40,9 @@ class View {
     el.tabIndex = 0;
     el.setAttribute("role", "region");
     el.setAttribute("aria-label", `Player: ${titles.join(", ")}`);
-    el.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the keys
+    // JupyterLab would take a letter for a command to the cell; what comes with Ctrl, Alt or Meta is its own.
+    this.leave = (event) => el.toggleAttribute("data-lm-suppress-shortcuts", !isCommand(event));
+    window.addEventListener("keydown", this.leave, true);
     const stage = made("div", "recordkit-player-stage", {}, ...films.map((film) => film.box));
     stage.style.setProperty("--films", Math.min(films.length, 3));
     this.notice = made("div", "recordkit-player-notice", { hidden: true });
@@ -284,6 +286,7 @@ class View {
   close() {
     this.isClosed = true;
     clearInterval(this.timer);
+    window.removeEventListener("keydown", this.leave, true);
     this.model.off("msg:custom", this.heard);
     this.model.off("change:marks_shown", this.marksChanged);
     this.model.off("change:mode", this.modeChanged);
