@@ -54,19 +54,21 @@ class Batch:
         self.offset, self.rows, self.stride = offset, rows, stride
         self._found: list[tuple[int, int, Event]] = []
         self._raw: RawBytes | None = None
-        columns = np.ascontiguousarray(rows[:, :_HEADER_BYTES].T)
-        self.pid = (columns[1] & 0x1F).astype(np.uint16) << 8 | columns[2]
-        self.unit_start = columns[1] & 0x40 != 0
-        self.scrambled = columns[3] & 0xC0 != 0
-        self.counter = columns[3] & 15
-        self.has_payload = columns[3] >> 4 & 1
+        # One number a header: to take each of its bytes from where it lies costs three times as much.
+        headers = rows[:, :_HEADER_BYTES].view("<u4")[:, 0].copy()
+        second, third, fourth = ((headers >> shift).astype(np.uint8) for shift in (8, 16, 24))
+        self.pid = (second & 0x1F).astype(np.uint16) << 8 | third
+        self.unit_start = second & 0x40 != 0
+        self.scrambled = fourth & 0xC0 != 0
+        self.counter = fourth & 15
+        self.has_payload = fourth >> 4 & 1
         self.flags = np.zeros(len(rows), np.uint8)
         self.start = np.full(len(rows), _HEADER_BYTES, np.int16)
         self.size = self.has_payload * np.int16(PACKET_BYTES - _HEADER_BYTES)
         null = self.pid == NULL_PID
-        error = columns[1] & 0x80 != 0
-        malformed = columns[3] & 0x30 == 0
-        having = np.flatnonzero(columns[3] & 0x20)  # an adaptation field, as few packets do
+        error = second & 0x80 != 0
+        malformed = fourth & 0x30 == 0
+        having = np.flatnonzero(fourth & 0x20)  # an adaptation field, as few packets do
         field, has_payload = rows[having, _HEADER_BYTES], self.has_payload[having]
         self.flags[having] = np.where(field > 0, rows[having, _HEADER_BYTES + 1], 0)
         self.start[having] += 1 + field.astype(np.int16)

@@ -12,6 +12,7 @@ Words = npt.NDArray[np.uint64]
 
 _WORD_BYTES = 8
 _BLOCK_PAIRS = 1 << 16  # what a core keeps close at hand while it is looked at three times
+_MOST_SOUGHT = 64
 
 
 class RawBytes:
@@ -32,11 +33,19 @@ class RawBytes:
         # two operations on half as many numbers find both.
         data = self.data
         pairs = np.ndarray((len(data) // 2,), "<u2", data)
-        masked, found = np.empty(_BLOCK_PAIRS, np.uint16), []
+        masked, flags, found = np.empty(_BLOCK_PAIRS, np.uint16), bytearray(_BLOCK_PAIRS), []
+        here = np.frombuffer(flags, np.bool_)
         for begin in range(0, len(pairs), _BLOCK_PAIRS):
             block = pairs[begin : begin + _BLOCK_PAIRS]
-            here = np.equal(np.bitwise_or(block, 0x0100, out=masked[: len(block)]), 0x0100)
-            found.append(here.nonzero()[0] + begin)
+            size = len(block)
+            np.equal(np.bitwise_or(block, 0x0100, out=masked[:size]), 0x0100, out=here[:size])
+            # A search passes over what there is none in three times as fast as numpy does; mostly there are few.
+            places: list[int] = []
+            at = flags.find(1, 0, size)
+            while at >= 0 and len(places) < _MOST_SOUGHT:
+                places.append(at)
+                at = flags.find(1, at + 1, size)
+            found.append((here[:size].nonzero()[0] if at >= 0 else np.array(places, np.int64)) + begin)
         pair = np.concatenate([np.empty(0, np.int64), *found])
         at = 2 * pair - (pairs[pair] != 0)
         at = at[(at >= 0) & (at + 2 < len(data))]

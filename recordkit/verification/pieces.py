@@ -26,7 +26,7 @@ from .joining import (
     told,
 )
 
-_CHUNK_BYTES = 54 * 153_408
+_CHUNK_BYTES = 108 * 153_408
 _MAY_FOLLOW = frozenset({ProblemKind.TIMESTAMP_JUMP, ProblemKind.DTS_NOT_INCREASING})
 """What is said of a stream unless its clock has jumped before."""
 
