@@ -35,8 +35,8 @@ def fraction(ratio: Ratio | None) -> Fraction | None:
 
 def to_ticks(value: int, time_base: Ratio) -> int:
     """``value`` units of ``time_base`` seconds as ticks, exactly, halves rounded up."""
-    numerator = value * time_base.numerator * TICKS_PER_SECOND * 2 + time_base.denominator
-    return numerator // (2 * time_base.denominator)
+    denominator = time_base.denominator
+    return (value * time_base.numerator * TICKS_PER_SECOND * 2 + denominator) // (2 * denominator)
 
 
 def signed_difference(value: int, base: int, bits: int) -> int:

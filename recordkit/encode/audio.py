@@ -50,6 +50,7 @@ class AudioEncoder:
         self._stream = stream
         self._blocks: BlockEncoder | None = None
         self._rate = 0
+        self._base = Fraction(1)  # how long a sample is, in seconds
         self._resampler: Resampler | None = None
         self._input: tuple[str, str, int] | None = None
         self._anchor = 0  # ticks at which sample 0 stands
@@ -63,7 +64,7 @@ class AudioEncoder:
     @property
     def begun(self) -> int:
         """Where what goes on without a step up to ``end`` began, in ticks."""
-        return self._anchor + to_ticks(self._run, Fraction(1, self._rate)) if self._rate else 0
+        return self._anchor + to_ticks(self._run, self._base) if self._rate else 0
 
     @property
     def filled_s(self) -> float:
@@ -89,7 +90,7 @@ class AudioEncoder:
     @property
     def end(self) -> int | None:
         """Up to where there is audio, in ticks; None before the first."""
-        return None if self._blocks is None else self._anchor + to_ticks(self._received, Fraction(1, self._rate))
+        return None if self._blocks is None else self._anchor + to_ticks(self._received, self._base)
 
     def rest(self) -> list[Coded]:
         """Let out what is held, as nothing is given for long; the next frame starts a new encoder.
@@ -132,22 +133,22 @@ class AudioEncoder:
                 self._resampler = Resampler(blocks.layout.name, self._rate)
                 self._input = kind
             blocks.discontinuity |= discontinuity
-            cut = 0
+            length, cut = _nearest(frame.samples * self._rate, frame.sample_rate), 0
             if ticks is not None:
-                away = round(Fraction((ticks - self._anchor) * self._rate, TICKS_PER_SECOND)) - self._received
+                away = _nearest((ticks - self._anchor) * self._rate, TICKS_PER_SECOND) - self._received
                 tolerance = 0.0 if exact else self._settings.gap_tolerance * self._rate
                 if away > tolerance:
                     coded += self._gap(blocks, away, is_pause=is_pause)
                 elif self._filled:
                     self._end_gap(is_pause=is_pause)
-                    cut = max(0, min(-away, round(frame.samples * self._rate / frame.sample_rate)))
+                    cut = max(0, min(-away, length))
                 elif away < (0 if self._cutting else -tolerance):
-                    cut = min(-away, round(frame.samples * self._rate / frame.sample_rate))
+                    cut = min(-away, length)
                 # Once begun the cut goes on to where the audio belongs, not just to the tolerance.
                 self._cutting = cut > 0
             self._rests = self.leaves_gap = False
             sound = self._resampler.put(frame) if self._resampler is not None else []
-            self._received += round(frame.samples * self._rate / frame.sample_rate) - cut
+            self._received += length - cut
             self.cut_samples += cut
             blocks.put(sound, skip=cut)
             return coded + blocks.drain()
@@ -177,7 +178,7 @@ class AudioEncoder:
             rate = self._settings.sample_rate or frame.sample_rate
             rate = rate if not self._coder.rates or rate in self._coder.rates else OPUS_RATE
             self._blocks = BlockEncoder(self._settings, self._stream, rate, ticks, layout)
-            self._rate, self._anchor = rate, ticks
+            self._rate, self._base, self._anchor = rate, Fraction(1, rate), ticks
             return self._blocks, []
         self._take_rest(self._blocks)
         if layout.channels <= self._blocks.layout.channels or not self._coder.widens:
@@ -225,3 +226,8 @@ class AudioEncoder:
         self._take_rest(blocks)
         if self._input is not None:
             self._resampler = Resampler(blocks.layout.name, self._rate)
+
+
+def _nearest(part: int, whole: int) -> int:
+    """``part / whole``, rounded."""
+    return (2 * part + whole) // (2 * whole)

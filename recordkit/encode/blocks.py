@@ -38,6 +38,7 @@ class BlockEncoder:
         self._is_opus = self._coder.codec is Codec.OPUS
         self._stream = stream
         self._rate = rate
+        self._base = Fraction(1, rate)
         self._anchor = anchor
         self._size = self._coder.block
         self._position = 0  # where the next block to be encoded stands, in samples
@@ -64,12 +65,11 @@ class BlockEncoder:
         """Encode the whole blocks that wait: 1024 samples of AAC, 20 ms of Opus."""
         if self._waiting < self._size:
             return []
-        sound = np.concatenate(self._blocks, axis=1)
+        sound = np.concatenate(self._blocks, axis=1) if len(self._blocks) > 1 else self._blocks[0]
         coded = []
         whole = sound.shape[1] // self._size * self._size
         for at in range(0, whole, self._size):
-            block = np.ascontiguousarray(sound[:, at : at + self._size])
-            frame = self._coder.frame(block, self._rate, self.layout, self._position)
+            frame = self._coder.frame(sound[:, at : at + self._size], self._base, self.layout, self._position)
             self._position += self._size
             coded += self._units(self._context.encode(frame))
         self._blocks = [sound[:, whole:]] if whole < sound.shape[1] else []
@@ -150,8 +150,7 @@ class BlockEncoder:
                 continue
             if self._begin is not None and packet.pts < self._begin:
                 continue
-            base = Fraction(1, self._rate)
-            time = to_ticks(packet.pts, base)
+            time = to_ticks(packet.pts, self._base)
             start_trim, end_trim = self._trims(packet.pts)
             if end_trim >= self._size:
                 continue
@@ -161,7 +160,7 @@ class BlockEncoder:
                 dts=self._anchor + time,
                 data=bytes(packet),
                 discontinuity=self.discontinuity,
-                duration=to_ticks(packet.pts + self._size, base) - time,
+                duration=to_ticks(packet.pts + self._size, self._base) - time,
                 start_trim=start_trim,
                 end_trim=end_trim,
             )

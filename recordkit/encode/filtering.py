@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import cast
 
 import av
 import av.filter
@@ -28,20 +29,31 @@ class FrameFilter:
         frames: list[VideoFrame] = []
         if kind != self._kind or self._graph is None:
             frames = self.flush()
-            self._graph, self._kind = av.filter.Graph(), kind
-            base = frame.time_base
-            self._graph.link_nodes(
-                self._graph.add_buffer(
-                    width=frame.width,
-                    height=frame.height,
-                    format=frame.format,
-                    time_base=Fraction(base.numerator, base.denominator) if base else _TIME_BASE,
-                ),
-                self._graph.add(self._name, self._options),
-                self._graph.add("buffersink"),
-            ).configure()
+            self._graph, self._kind = self._made(frame), kind
         self._graph.push(frame)
         return frames + self._pulled(self._graph)
+
+    def put_one(self, frame: VideoFrame) -> VideoFrame:
+        """The frame that comes of ``frame``, of a filter that gives one for each; nobody asks for another."""
+        kind = (frame.width, frame.height, frame.format.name)
+        if kind != self._kind or self._graph is None:
+            self._graph, self._kind = self._made(frame), kind
+        self._graph.push(frame)
+        return cast(VideoFrame, self._graph.pull())
+
+    def _made(self, frame: VideoFrame) -> av.filter.Graph:
+        graph, base = av.filter.Graph(), frame.time_base
+        graph.link_nodes(
+            graph.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=Fraction(base.numerator, base.denominator) if base else _TIME_BASE,
+            ),
+            graph.add(self._name, self._options),
+            graph.add("buffersink"),
+        ).configure()
+        return graph
 
     def flush(self) -> list[VideoFrame]:
         """The frames that are due until the end of the last one."""

@@ -36,6 +36,7 @@ class Routing:
         self._has_audio = has_audio
         self._video_stream: tuple[object, int] | None = None
         self._audio_streams: dict[int, int] = {}
+        self._pictures: tuple[tuple[str, int, int], int] = (("", 0, 0), 0)
 
     def frame(self, frame: VideoFrame | AudioFrame, stream: int) -> Route:
         """The way of a frame; ``stream`` numbers its audio stream.
@@ -43,19 +44,21 @@ class Routing:
         Raises MediaError where the recording has no stream for it, SettingsError for the number.
         """
         if isinstance(frame, VideoFrame):
-            index = self._video_index()
+            index, size = self._video_index(), self._size(frame)
         elif isinstance(frame, AudioFrame):
             if not _LOWEST_RATE <= frame.sample_rate <= _HIGHEST_RATE or frame.samples <= 0:
                 raise MediaError(
                     f"a frame of {frame.samples} samples at {frame.sample_rate} Hz: set sample_rate and samples"
                 )
             index = self._audio_index(stream)
+            # PyAV miscounts the planes of audio of eight channels.
+            size = frame.samples * frame.layout.nb_channels * frame.format.bytes
         else:
             raise MediaError(
                 f"write() takes av.VideoFrame or av.AudioFrame, not {type(frame).__name__}: "
                 "av.VideoFrame.from_ndarray(image, format='bgr24') makes one of an image of OpenCV's"
             )
-        return Route(index, _ticks(frame.pts, frame.time_base), _size(frame), entry=True)
+        return Route(index, _ticks(frame.pts, frame.time_base), size, entry=True)
 
     def packet(self, packet: CodedPacket, stream: int | None) -> Route:
         """The way of a packet; ``stream`` numbers its audio stream, None in the order they appear.
@@ -93,6 +96,15 @@ class Routing:
         index = self._video_index() if unit.is_video else self._audio_index(stream)
         return Route(index, unit.ticks, len(unit.data), entry=unit.is_entry or index != VIDEO)
 
+    def _size(self, frame: VideoFrame) -> int:
+        """Bytes of the media in ``frame``: of frames that are alike the planes are looked at once."""
+        kind = frame.format.name, frame.width, frame.height
+        known, size = self._pictures
+        if kind != known:
+            size = sum(plane.buffer_size for plane in frame.planes)
+            self._pictures = kind, size
+        return size
+
     def _video_index(self) -> int:
         if not self._has_video:
             raise MediaError("a video frame, but the recorder was made without video")
@@ -104,13 +116,6 @@ class Routing:
         if not 0 <= stream < MOST_AUDIO:
             raise SettingsError("stream", stream, f"audio streams are numbered from 0 to {MOST_AUDIO - 1}")
         return FIRST_AUDIO + stream
-
-
-def _size(frame: VideoFrame | AudioFrame) -> int:
-    """Bytes of the media in ``frame``; PyAV miscounts the planes of audio of eight channels."""
-    if isinstance(frame, AudioFrame):
-        return frame.samples * frame.layout.nb_channels * frame.format.bytes
-    return sum(plane.buffer_size for plane in frame.planes)
 
 
 def _ticks(time: int | None, time_base: Ratio | None) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 import av
@@ -139,7 +138,7 @@ class Streams:
                 placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, AudioFrame):
                 self.ways.audio(index)
-                duration = to_ticks(media.samples, Fraction(1, media.sample_rate))
+                duration = round(media.samples * TICKS_PER_SECOND / media.sample_rate)
                 placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, EncodedUnit):
                 placed = self._unit(media, given, index, ticks)

@@ -217,7 +217,7 @@ class VideoEncoder:
             return _evened(picture)
         # The caller's frame stays as it is: it may be written again, with another time. A filter gives another
         # frame of the same samples, which costs a hundredth of a copy; what stands beside them goes its own way.
-        return self._own.put(frame)[-1] if picture is frame else picture
+        return self._own.put_one(frame) if picture is frame else picture
 
     def _tell_depth(self, frame: VideoFrame) -> None:
         bits = max((component.bits for component in frame.format.components), default=8)

@@ -366,8 +366,10 @@ class Recorder(Fed):
         self._parts.abandon()
 
     def _refuse_writer_thread(self) -> None:
-        if any(file.writer.is_own_thread for file in self._parts.files.open):
-            raise StateError(self.state, "another thread", "on_flush must not wait for the recorder that called it")
+        for file in self._parts.files.open:
+            if file.writer.is_own_thread:
+                words = "on_flush must not wait for the recorder that called it"
+                raise StateError(self.state, "another thread", words)
 
     def _check(self, *also: State) -> None:
         state = self.state

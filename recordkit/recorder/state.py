@@ -43,10 +43,12 @@ class State(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
 
-    @property
-    def is_recording(self) -> bool:
-        """Whether media is taken: all is well, or a part does not work and the rest goes on."""
-        return self in (State.RECORDING, State.DEGRADED)
+    is_recording: bool
+    """Whether media is taken: all is well, or a part does not work and the rest goes on."""
+
+    def __init__(self, name: str) -> None:
+        # No property: it is asked for with each frame.
+        self.is_recording = name in ("recording", "degraded")
 
 
 class Ending(Enum):

@@ -222,8 +222,11 @@ def files(name: str, folder: Path) -> tuple[Path, tuple[Path, ...]]:
     return path, ((partial, path) if name.startswith("recordkit") else (path,))
 
 
-async def record(way: Way, told: np.ndarray[Any, Any]) -> None:
-    """Hand the source's frames over in real time, and say what that cost."""
+async def record(way: Way, told: np.ndarray[Any, Any], *, tells: bool) -> None:
+    """Hand the source's frames over in real time, and say what that cost.
+
+    ``tells`` asks after each how many have been packetised: ours alone can say it, which has its cost.
+    """
     frames = way.work.source.frames()
     first = next(frames)
     worst_s = 0.0
@@ -239,7 +242,8 @@ async def record(way: Way, told: np.ndarray[Any, Any]) -> None:
             worst_s = max(worst_s, -wait_s)
             way.write(frame)
             told[0] += isinstance(frame, av.VideoFrame)
-            told[1] = way.packetised()
+            if tells:
+                told[1] = way.packetised()
 
     way.load()
     gc.collect()
@@ -268,7 +272,7 @@ def main() -> None:
         options.told.write_bytes(bytes(16))
         told = np.memmap(options.told, np.int64, "r+", shape=(2,))
     work = Work(options.out, width, height, options.seconds, options.bit_rate)
-    asyncio.run(record(WAYS[options.way](work), told))
+    asyncio.run(record(WAYS[options.way](work), told, tells=options.told is not None))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What each coder takes: its sample format, its rates, the bit rate of its channels."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ def test_a_frame_is_as_its_encoder_takes_it(name):
     rate = 48_000
     context = coder.open(rate, STEREO, 64_000)
     block = np.stack([np.full(coder.block, 0.5, np.float32), np.full(coder.block, -0.25, np.float32)])
-    frame = coder.frame(block, rate, STEREO, 960)
+    frame = coder.frame(block, Fraction(1, rate), STEREO, 960)
     assert (frame.format.name, frame.samples, frame.pts, frame.sample_rate) == (
         coder.samples,
         coder.block,
@@ -32,7 +34,9 @@ def test_a_frame_is_as_its_encoder_takes_it(name):
 
 def test_pcm_that_is_too_loud_is_clipped_and_does_not_wrap():
     block = np.array([[1.5, -1.5, 1.0, -1.0]], np.float32)
-    assert CODERS["pcm"].frame(block, 8_000, MONO, 0).to_ndarray().tolist() == [[32_767, -32_768, 32_767, -32_768]]
+    assert CODERS["pcm"].frame(block, Fraction(1, 8_000), MONO, 0).to_ndarray().tolist() == [
+        [32_767, -32_768, 32_767, -32_768]
+    ]
 
 
 def test_the_bit_rate_is_that_of_two_channels():
