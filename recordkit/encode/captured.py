@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +73,7 @@ class CaptureTimes:
             inside = captured_in(unit.prefix + unit.data[:HEAD_BYTES], codec)
             self._says_when |= inside is not None
         if inside is not None and (beside is None or RANKS[inside.by] <= RANKS[beside.by]):
-            return coded._replace(unit=replace(unit, captured=inside))
+            return coded._replace(unit=unit.altered(captured=inside))
         if beside is None or beside.by is CapturedBy.SOURCE or not self._embeds:
             return coded
         message = _START_CODE + captured_nal(beside, codec)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 import av
@@ -28,13 +27,13 @@ def without_head(unit: AccessUnit, size: int) -> AccessUnit:
     if not size:
         return unit
     starts = tuple(start - size for start in unit.nal_starts if start > size)
-    return replace(unit, data=unit.data[size:], nal_starts=starts)
+    return unit.altered(data=unit.data[size:], nal_starts=starts)
 
 
 def with_message(unit: AccessUnit, message: bytes, at: int) -> AccessUnit:
     """``unit`` with the NAL units ``message`` (Annex B) at ``at`` in its data, where its first slice begins."""
     if not at:
-        return replace(unit, prefix=unit.prefix + message)
+        return unit.altered(prefix=unit.prefix + message)
     # At once: this is done for each frame.
     starts = tuple(start - at for start in unit.nal_starts if start > at)
-    return replace(unit, data=unit.data[at:], nal_starts=starts, prefix=unit.prefix + unit.data[:at] + message)
+    return unit.altered(data=unit.data[at:], nal_starts=starts, prefix=unit.prefix + unit.data[:at] + message)

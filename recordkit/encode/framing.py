@@ -103,7 +103,7 @@ class PictureFramer:
         has_begun = bool(self._format.width)
         delimiter = 0 if unit.header else delimiter_bytes(unit.data, self._codec)
         if delimiter:
-            unit = replace(without_head(unit, delimiter), header=unit.data[:delimiter])
+            unit = without_head(unit, delimiter).altered(header=unit.data[:delimiter])
         # If nothing else is there to begin with, any intra frame does.
         framed = self._framer.frame(unit.data, is_key_picture or not has_begun)
         size = (self._framer.width, self._framer.height)
@@ -125,9 +125,9 @@ class PictureFramer:
         elif self._leading:
             self._tell_leading()
         if framed.prefix != unit.prefix or framed.random_access is not unit.random_access:
-            unit = replace(unit, prefix=framed.prefix, random_access=framed.random_access)
+            unit = unit.altered(prefix=framed.prefix, random_access=framed.random_access)
         if framed.is_second_field:
-            unit = replace(unit, is_second_field=True)
+            unit = unit.altered(is_second_field=True)
         return Coded(self._format, self._beside.told(unit))
 
     def _leads(self, framed: FramedUnit, unit: AccessUnit) -> bool:
@@ -191,7 +191,7 @@ class SoundFramer:
     def _bare(self, unit: AccessUnit, new_extradata: bytes) -> AccessUnit:
         data = unit.data
         if self._codec in (Codec.OPUS, Codec.FLAC):
-            return replace(unit, duration=self.length(data) or unit.duration)
+            return unit.altered(duration=self.length(data) or unit.duration)
         if self._codec is Codec.AAC and new_extradata:
             self._config = parse_audio_specific_config(new_extradata)
             if self._config is not None:
@@ -207,7 +207,7 @@ class SoundFramer:
         self._follow(header.sample_rate, header.channels, data)
         if isinstance(header, AdtsHeader):
             size = header.header_length
-            return replace(unit, data=data[size:], header=data[:size])
+            return unit.altered(data=data[size:], header=data[:size])
         return unit
 
     def _follow(self, rate: int, channels: int, data: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -133,7 +132,7 @@ class LivePictures:
     def _repeated(self, place: int, shown_after: int) -> list[Coded]:
         if self._framer is None:
             coded = [] if self._encoder is None else self._encoder.fill(place)
-            return [one._replace(unit=replace(one.unit, duration=min(one.unit.duration, STEP))) for one in coded]
+            return [one._replace(unit=one.unit.altered(duration=min(one.unit.duration, STEP))) for one in coded]
         again = None if self._standing is None else self._standing.again(self._index, place, shown_after)
         framed = None if again is None else self._framer.framed(again, is_key_picture=False)
         return [] if framed is None else [framed]

@@ -57,7 +57,7 @@ class WholeFrames:
             data = av1_stored(unit.data)
             if not data:
                 return None
-            unit = unit if data is unit.data else replace(unit, data=data)
+            unit = unit if data is unit.data else unit.altered(data=data)
         has_begun = bool(self._format.width)
         if is_key_picture:
             size = self._size_of(unit.data)
@@ -71,7 +71,7 @@ class WholeFrames:
             return None
         if not has_begun and self.skipped_units and self._on_altered is not None:
             self._on_altered(skipped_text(self.skipped_units))
-        return Coded(self._format, replace(unit, random_access=is_key_picture))
+        return Coded(self._format, unit.altered(random_access=is_key_picture))
 
     def _size_of(self, data: bytes) -> tuple[int, int]:
         header = vp9_keyframe(data) if self._codec is Codec.VP9 else parse_av1_sequence(av1_sequence(data))

@@ -166,13 +166,27 @@ class PictureAssembly:
 
     def add(self, packet: MediaPacket, lost_before: int) -> list[Unit]:
         """See Assembly."""
+        begun = self._begun
+        if (
+            begun is not None
+            and packet.timestamp == begun.timestamp
+            and not (lost_before or self._is_marked or packet.marker or packet.data.startswith(b"\0\0"))
+            and packet.data
+            and packet.ssrc == begun.ssrc
+            and packet.codec == begun.codec
+            and self._size < _LARGEST_UNIT
+        ):  # the next part of a frame, as it mostly is
+            self._newest_s = packet.arrival_s
+            self._pieces.append(packet.data)
+            self._size += len(packet.data) + _PIECE_BYTES
+            return []
         units: list[Unit] = []
         if lost_before:
             if self._is_marked and not self._marks_others:
                 units = self._end()
             self.interrupt()
             self._after_loss = True
-        begun = self._begun
+            begun = self._begun
         if begun is not None and (
             packet.timestamp != begun.timestamp or packet.ssrc != begun.ssrc or packet.codec != begun.codec
         ):

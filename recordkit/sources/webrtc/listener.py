@@ -25,7 +25,8 @@ from .tap import Tap, is_remote
 
 log = logging.getLogger("recordkit")
 
-_POLL_INTERVAL_S = 0.05
+_POLL_INTERVAL_S = 0.12
+"""What flows is read somewhat more often, and looked at with that: no wake-up is for this alone."""
 _LATE_S = 0.25
 """Whoever looks so late has not listened meanwhile: what has come waits to be read."""
 _OVERFLOW_INTERVAL_S = 0.5
@@ -297,10 +298,9 @@ class Listener:
     def _tell_sync(self) -> None:
         """Note when the basis of a stream's place changes: by arrival first, by reports once they come."""
         for stream in self._reception.streams:
-            sync = stream.sync
             known = self._last_sync.get(stream.index)
-            if stream.end_ticks is not None and (known is None or known.basis != sync.basis):
-                self._note(stream, sync)
+            if stream.end_ticks is not None and (known is None or known.basis != stream.clock.basis):
+                self._note(stream, stream.sync)
 
     def _tell_end(self, stream: StreamReception) -> None:
         self._note(stream, stream.sync, **asdict(stream.counters))

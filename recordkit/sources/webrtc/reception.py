@@ -95,7 +95,7 @@ class Reception:
         return stream
 
     def poll(self) -> None:
-        """To be called some twenty times a second, for what happens while nothing comes."""
+        """To be called several times a second, for what happens while nothing comes."""
         now_s = self._clock.monotonic()
         for stream in self.streams:
             stream.poll(now_s)

@@ -69,15 +69,21 @@ class Reorder(Generic[T]):
         """Whether nothing is missing between the newest packet and this one."""
         return self._next is not None and signed_difference(sequence, self._highest, _SEQUENCE_BITS) <= 1
 
+    def is_next(self, sequence: int) -> bool:
+        """Take the packet of this number if it is in order, as it mostly is; False leaves it to ``put``."""
+        expected = self._next
+        if expected is None or self._waiting or sequence != expected & _LAST_SEQUENCE:
+            return False
+        self._suspect, self._next, self._highest = None, expected + 1, expected
+        self.packets += 1
+        return True
+
     def put(self, sequence: int, packet: T, now_s: float) -> list[InOrder[T]]:
         """Take a packet that came at ``now_s``; gives what is in order now."""
-        expected = self._next
-        if expected is None:
-            self._next = self._highest = sequence
-        elif sequence == expected & _LAST_SEQUENCE and not self._waiting:  # as it mostly is
-            self._suspect, self._next, self._highest = None, expected + 1, expected
-            self.packets += 1
+        if self.is_next(sequence):
             return [InOrder(packet, 0)]
+        if self._next is None:
+            self._next = self._highest = sequence
         step = signed_difference(sequence, self._highest, _SEQUENCE_BITS)
         if not -_MOST_MISORDERED <= step <= _LONGEST_DROPOUT:
             return self._far_off(sequence, step, packet, now_s)

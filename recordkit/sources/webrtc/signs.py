@@ -32,8 +32,11 @@ class Signs:
         was one if others are missing before the packet, or nothing lived (``was_lifeless``).
         """
         heard_s, self.heard_s = self.heard_s, now_s
+        if heard_s is not None and now_s - heard_s < OUTAGE_S:  # as it mostly is
+            self.sign_s, self._in_outage = now_s, False
+            return 0.0
         self.lives(now_s)
-        return now_s - heard_s if heard_s is not None and now_s - heard_s >= OUTAGE_S else 0.0
+        return 0.0 if heard_s is None else now_s - heard_s
 
     def lives(self, now_s: float) -> None:
         """The sender lives, though it may have nothing to show."""

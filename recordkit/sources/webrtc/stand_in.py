@@ -165,9 +165,10 @@ class StandIn:
 
     def drain(self) -> None:
         """Throw away frames that nobody reads, and end the track where its end is among them."""
-        if self._is_paused and self._frames.qsize() > _MOST_FRAMES:
+        waiting = self._frames.qsize()
+        if self._is_paused and waiting > _MOST_FRAMES:
             self.is_read = False  # nobody does any more
-        if not self.is_read:
+        if waiting and not self.is_read:
             drain(self._track)
 
     def _sign(self, packet: object) -> None:

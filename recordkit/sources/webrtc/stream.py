@@ -15,7 +15,7 @@ from .choice import SourceChoice
 from .clock import JointClock, Sync
 from .fruitless import Fruitless, reason
 from .keyframes import KeyframeRequests
-from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, InOrder, Reorder
+from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, Reorder
 from .sent import SentPackets
 from .signs import OUTAGE_S, Signs
 from .sink import Sink
@@ -259,23 +259,26 @@ class StreamReception:
         """Take packets of the sources that are recorded, in the order in which they came."""
         if not packets:
             return
-        shared, order = self._shared, self._reorder
+        shared, signs, order = self._shared, self._shared.signs, self._reorder
         # What is missing can be asked for only now, however long ago these came.
         now_s = shared.clock.monotonic()
-        ready: list[InOrder[MediaPacket]] = []
+        ready: list[tuple[MediaPacket, int]] = []
         for packet in packets:
-            arrival_s, timestamp = packet.arrival_s, packet.timestamp
+            arrival_s, timestamp, sequence = packet.arrival_s, packet.timestamp, packet.sequence
             if packet.ssrc != self._ssrc:
                 self._hand_on(ready)
                 self._take_over(packet)
                 ready, order = [], self._reorder
-            pause_s = shared.signs.heard(arrival_s)
-            if pause_s and (not order.follows(packet.sequence) or shared.signs.was_lifeless(arrival_s - pause_s)):
+            pause_s = signs.heard(arrival_s)
+            if pause_s and (not order.follows(sequence) or signs.was_lifeless(arrival_s - pause_s)):
                 shared.sink.note(EventKind.RECONNECT, seconds=pause_s)
             self._fruitless.packet(arrival_s, is_padding=not packet.data)
             if timestamp != self._newest and signed_difference(timestamp, self._newest, _TIMESTAMP_BITS) > 0:
                 self._newest = timestamp
-            ready += order.put(packet.sequence, packet, now_s)
+            if order.is_next(sequence):
+                ready.append((packet, 0))
+            else:
+                ready += order.put(sequence, packet, now_s)
         self.last_arrival_s = packets[-1].arrival_s
         self._lag_s = now_s - self.last_arrival_s
         self._is_over = False
@@ -330,9 +333,10 @@ class StreamReception:
         if missing:
             self._shared.sink.note(EventKind.GAP, stream=self.index, packets=missing, filled=False)
 
-    def _hand_on(self, packets: list[InOrder[MediaPacket]]) -> None:
+    def _hand_on(self, packets: Sequence[tuple[MediaPacket, int]]) -> None:
+        add = self._assembly.add
         for packet, lost_before in packets:
-            if units := self._assembly.add(packet, lost_before):
+            if units := add(packet, lost_before):
                 self._take_units(units)
 
     def _look_whether_fruitless(self, now_s: float) -> None:
