@@ -44,6 +44,16 @@ def scaled(value: int, rate: int, to: int) -> int:
     return value if rate == to else (value * to * 2 + rate) // (2 * rate)
 
 
+def first_shown(track: TrackHead, origin: int) -> int:
+    """The media time of a track's fragments that is shown at 0, where those of video show the tick ``origin``.
+
+    Of audio only its priming lies before that: FFmpeg 9 leaves out as many samples as an edit list of a fragmented
+    file says, wherever the first fragment begins.
+    """
+    shown = scaled(origin, MOVIE_RATE, track.rate)
+    return shown if track.is_video else min(shown, track.priming)
+
+
 def fragmented_movie(tracks: Sequence[TrackHead], origin: int, spare: Sequence[int] = ()) -> bytes:
     """The movie in front of fragments; ``origin`` is the tick that is shown first.
 
@@ -52,7 +62,7 @@ def fragmented_movie(tracks: Sequence[TrackHead], origin: int, spare: Sequence[i
     """
     parts = [full_box("mvhd", timescale=MOVIE_RATE)]
     for track in tracks:
-        edit = 0, scaled(origin, MOVIE_RATE, track.rate), _WHOLE
+        edit = 0, first_shown(track, origin), _WHOLE
         made = _track(track, 0, 0, [edit] if edit[1] else [], SampleTable())
         parts.append(b"".join(made.pieces()))
     extends = (

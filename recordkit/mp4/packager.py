@@ -38,7 +38,7 @@ MOST_STREAMS = 32
 CARRIED = frozenset(Codec) - {Codec.PCM}
 _NO_CUTS: tuple[Cut, ...] = ()
 _MARGIN = MOVIE_RATE // 2
-"""Where the first unit's time is put. tfdt has no sign: other streams may begin so much earlier.
+"""Where the first unit's time is put. tfdt has no sign: video may begin so much earlier than what is shown first.
 
 It counts as part of the duration in FFmpeg's programs, until the file is finished; see ``decode_from``.
 """
@@ -172,6 +172,8 @@ class Packager:
             raise _refusal(unit, track)
         if not self._laid_bytes:
             self._shift, self._origin = self._begun(unit)
+        if track.laid < 0:
+            track.show_from(self._origin)
         if plan.entry is not None:
             track.sets = plan.sets
             track.enter(plan.entry)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,27 @@ def read_movie(data: bytes, offset: int) -> MovieEvent:
         _read_track(data, one, defaults) for one in boxes(data, movie.start, movie.end) if one.kind == "trak"
     )
     samples = sum(len(track.table) for track in tracks if track.table is not None)
+    if extends is not None and not samples:
+        tracks = _aligned(tracks)
     return MovieEvent(offset, offset + movie.end, head["timescale"], tracks, extends is not None, samples)
+
+
+def _aligned(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
+    """Tracks whose edit lists show one media time first: so times of fragments compare as what is shown does.
+
+    Tracks with other edits than one, from a media time on, are left as they are, and so are all beside them.
+    """
+    if not all(len(track.edits) < 2 and all(edit[1] >= 0 for edit in track.edits) for track in tracks):
+        return tracks
+    begins = [track.edits[0][1] if track.edits else 0 for track in tracks]
+    latest = max((Fraction(begin, track.rate) for begin, track in zip(begins, tracks, strict=True)), default=0)
+    aligned = []
+    for begin, track in zip(begins, tracks, strict=True):
+        ahead = round(latest * track.rate) - begin
+        lasts, _, rate = track.edits[0] if track.edits else (0, 0, 1 << 16)
+        edits = ((lasts, begin + ahead, rate),) if ahead else track.edits
+        aligned.append(replace(track, edits=edits, ahead=ahead))
+    return tuple(aligned)
 
 
 def _read_track(data: bytes, track: Box, defaults: Mapping[int, Defaults]) -> Track:
@@ -195,7 +216,7 @@ def read_fragment(
         base = offset if stated.flags & 0x2_0000 or not samples else behind
         base = fields["base_offset"] + origin if "base_offset" in fields else base
         time = _full(data, one, "tfdt")
-        at_time = ends.get(track.number, 0) if time is None else time["time"]
+        at_time = ends.get(track.number, track.ahead) if time is None else time["time"] + track.ahead
         description = fields.get("description", usual.description)
         duration, size = fields.get("duration", usual.duration), fields.get("size", usual.size)
         flags = fields.get("sample_flags", usual.flags)

@@ -87,7 +87,8 @@ class Table:
 class Track:
     """One ``trak``: ``edits`` are (duration in the movie's units, media time, rate).
 
-    ``entries`` are its sample entries as they are, ``described`` what they say.
+    ``entries`` are its sample entries as they are, ``described`` what they say. Times of its fragments are
+    told ``ahead`` later than they are written, and so are its edits: as those of the other tracks.
     """
 
     number: int
@@ -100,6 +101,7 @@ class Track:
     defaults: Defaults | None = None
     duration: int = 0
     table: Table | None = None
+    ahead: int = 0
 
     @property
     def is_video(self) -> bool:

@@ -6,7 +6,7 @@ from ..bitstream.audio import AAC_SAMPLES
 from ..bitstream.flac import flac_block, parse_flac
 from ..model import AccessUnit, Codec, StreamFormat
 from .entries import Entry, media_rate, priming, sample_entry
-from .movie import MOVIE_RATE, TrackHead, scaled
+from .movie import MOVIE_RATE, TrackHead, first_shown, scaled
 from .records import sets_in
 from .samples import SampleTable
 
@@ -42,6 +42,7 @@ class StreamTrack:
         self.least_dts = _NEVER
         self.time = self.expected = _NEVER
         self.laid = -1
+        self._ahead = 0
         self.usual_duration = _usual_duration(stream_format, self.rate)
         self.last_duration = self.usual_duration or _USUAL_VIDEO_DURATION
         self._twice_rate = 2 * self.rate
@@ -61,6 +62,10 @@ class StreamTrack:
         elif entry not in self.entries:
             self.entries.append(entry)
         self.description = self.entries.index(entry) + 1
+
+    def show_from(self, origin: int) -> None:
+        """Its chunks count from where its edit list has the tick ``origin``, which is shown first."""
+        self._ahead = scaled(origin, MOVIE_RATE, self.rate) - first_shown(self.head([]), origin)
 
     def head(self, entries: list[Entry]) -> TrackHead:
         """What its ``trak`` says."""
@@ -95,7 +100,7 @@ class StreamTrack:
                 self._told_duration = duration
                 self._duration = self._exact(duration)
             duration = self._duration
-        self.laid = time if time > self.laid else self.laid + 1
+        self.laid = max(time - self._ahead, self.laid + 1)
         self.time, self.expected, self.last_duration = time, time + duration, duration
         return time, unit.pts - unit.dts if self.is_video else 0, duration
 

@@ -182,8 +182,10 @@ class Layer:
         for index in sorted(first):
             self._declare(first[index].format, first[index].unit)
         packager, units = self._files.in_hand.packager, [coded.unit for coded in first.values()]
-        self.tally.begin(min(map(packager.heard, units)))
+        begins = min(map(packager.heard, units))
+        self.tally.begin(begins)
         if self._opening.has_all(first):
+            packager.begin_at(begins)
             packager.decode_from(min(unit.dts for unit in units))
         return True
 

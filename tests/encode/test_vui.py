@@ -71,7 +71,10 @@ def test_colours_that_only_a_container_names_are_named_in_the_recording(
 ) -> None:
     flat = make_clip(tmp_path / "flat.mp4", video=coder, audio=[], seconds=1, options=OPTIONS[coder])
     film = tmp_path / f"film.{suffix}"
-    named = ["-color_primaries", "bt2020", "-color_trc", "arib-std-b67", "-colorspace", "bt2020nc"]
+    # FFmpeg 9 heeds what the frames say, those before it what the command does.
+    told = {"color_primaries": "bt2020", "color_trc": "arib-std-b67", "colorspace": "bt2020nc"}
+    named = [word for name, value in told.items() for word in (f"-{name}", value)]
+    named += ["-vf", "setparams=" + ":".join(f"{name}={value}" for name, value in told.items())]
     coding = ["-c:v", coder, "-color_range", "pc", *(["-x265-params", "log-level=none"] if "265" in coder else [])]
     filters = {"libx264": "h264_metadata", "libx265": "hevc_metadata"}
     bare = "colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2:video_full_range_flag=0"

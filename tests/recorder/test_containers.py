@@ -15,6 +15,7 @@ from recordkit.system import System
 from recordkit.telemetry.watch import WatchedState, WatchState, scan
 
 from ..judges import assert_decodes_in_silence
+from ..media import make_clip
 
 WITH_VIDEO = [one for one in SUFFIXES if one not in AUDIO_ALONE]
 """Those for audio alone have tests of their own."""
@@ -139,3 +140,23 @@ def test_nothing_is_kept_free_in_fragments_for_what_cannot_come(tmp_path):
             recorder.write(frame)
     with av.open(str(path)) as container:
         assert container.duration / av.time_base == pytest.approx(2, abs=0.05)
+
+
+def decoded(path: Path) -> tuple[int, float]:
+    """How many samples of audio libavformat gives, and how long after the first frame they end."""
+    with av.open(str(path)) as container:
+        heard = list(container.decode(audio=0))
+    with av.open(str(path)) as container:
+        shown = next(container.decode(video=0))
+    return sum(frame.samples for frame in heard), heard[-1].time + heard[-1].samples / 48_000 - shown.time
+
+
+def test_all_audio_of_fragments_is_heard_beside_frames_that_are_reordered(tmp_path):
+    """FFmpeg 9 leaves out as many samples as the edit list says, wherever the first fragment begins."""
+    options = {"bf": "3", "g": "30", "x264-params": "scenecut=0"}
+    film, path = make_clip(tmp_path / "film.ts", seconds=2, options=options), tmp_path / "talk.mp4"
+    rk.record(film, path, finish="fragmented", flush_log=False)
+    (given, its_end), (samples, end) = decoded(film), decoded(path)
+    assert samples == given
+    assert end == pytest.approx(its_end, abs=0.0001)
+    assert rk.verify(path).ok
