@@ -86,7 +86,8 @@ def test_a_killed_recording_is_recovered(tmp_path, suffix):
                 process.send_signal(signal.SIGKILL)
                 break
     assert not path.exists()
-    assert [one.final_path for one in rk.recover(tmp_path)] == [path]
+    found = rk.recover(tmp_path)
+    assert [one.final_path for one in found] == [path], found
     assert rk.verify(path, decode=True).ok
     # Whether it had a table depends on whether anything had been flushed.
     names = {one.name for one in tmp_path.iterdir()} - {"talk.frames"}
