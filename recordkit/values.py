@@ -11,7 +11,7 @@ import numbers
 import operator
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
@@ -265,3 +265,14 @@ def maybe(read: Callable[[str, Any], T]) -> Reader[T | None]:
 
 
 EVENT = maybe(instance(Event, "give a threading.Event, or None"))
+
+
+def named_values(name: str, texts: Sequence[str]) -> dict[str, str]:
+    """Each ``NAME=VALUE`` of ``texts`` as one entry; ``name`` is that of the option."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise SettingsError(name, text, "give NAME=VALUE, such as framerate=30")
+        found[key] = value
+    return found

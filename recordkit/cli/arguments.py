@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..errors import SettingsError
 from ..values import size
 
@@ -16,14 +14,3 @@ def exactly(paths: list[str], number: int, form: str) -> list[str]:
     if len(paths) != number:
         raise SettingsError("paths", " ".join(paths), f"give {form}")
     return paths
-
-
-def named_values(name: str, texts: Sequence[str]) -> dict[str, str]:
-    """Each ``NAME=VALUE`` of ``texts`` as one entry; ``name`` is that of the option."""
-    found = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise SettingsError(name, text, "give NAME=VALUE, such as framerate=30")
-        found[key] = value
-    return found

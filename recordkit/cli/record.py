@@ -24,7 +24,8 @@ from ..sources.reconnect import Reconnect
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from ..system import give_back_freed_memory
-from .arguments import exactly, frame_size, named_values
+from ..values import named_values
+from .arguments import exactly, frame_size
 from .filing import (
     Asks,
     AtClockOption,

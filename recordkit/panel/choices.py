@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -12,16 +11,13 @@ import ipywidgets as widgets
 from ..background.sessions import StandIn
 from ..errors import SettingsError
 from ..sources.given import SourceLike, source_of
-from ..sources.media_file import MediaFile
-from ..sources.protocols import protocol_of
 from ..sources.source import Source
 from ..sources.synthetic import Synthetic
 from .camera import Camera
 from .endless import comes_back
+from .file_choice import FOLLOWED, FileChoice
 from .parts import LABELLED, row, small, wide
 
-FOLLOWED = ("rtsp", "http", "https", "hls", "udp", "srt")
-"""The protocols of URLs that may be typed into a panel: it may be shown to strangers (Voila)."""
 SIZES = ("640x360", "1280x720", "1920x1080")
 
 
@@ -79,50 +75,6 @@ class LoopbackChoice:
         width, height = _size(self.size.value)
         loss, delay_s = self.loss.value / 100, self.delay.value / 1000
         return Loopback(width=width, height=height, codec=self.codec.value, loss=loss, delay_s=delay_s)
-
-
-class FileChoice:
-    """A file below ``folder`` or a URL, by ``protocols``; where those are None, anything, a device as well."""
-
-    label = "File or URL"
-    returns = True
-
-    def __init__(self, folder: Path = Path(), protocols: tuple[str, ...] | None = FOLLOWED) -> None:
-        self._folder = folder
-        self._protocols = protocols
-        self.url = widgets.Text(
-            placeholder="clip.mp4, https://…, rtsp://…", description="Address", style=LABELLED, layout=wide()
-        )
-        self.transcode = widgets.Checkbox(
-            description="Re-encode", indent=False, layout=widgets.Layout(width="130px")
-        )
-        self.box = row(self.url, self.transcode)
-
-    def source(self) -> Source:
-        """See Choice."""
-        url = self.url.value.strip()
-        if not url:
-            raise SettingsError("address", "", "give the path or URL of what is to be recorded")
-        allowed = self._protocols
-        if allowed is not None and protocol_of(url) == "file" and "file" not in allowed:
-            url, allowed = self._below_folder(url), ("file",)
-        return MediaFile(
-            url=url, transcode=self.transcode.value, transcode_audio=self.transcode.value, protocols=allowed
-        )
-
-    def _below_folder(self, url: str) -> str:
-        """The path, from here or from the panel's folder, whose files alone may be chosen from."""
-        folder = self._folder.resolve()
-        given = Path(url.removeprefix("file:"))
-        with suppress(OSError, ValueError):  # a name that no file can have
-            for path in (given.resolve(), (folder / given).resolve()):
-                if path.is_relative_to(folder) and path.exists():
-                    return str(path)
-        raise SettingsError(
-            "address",
-            url,
-            f"no file below {self._folder}: others are for who made the panel, RecordingPanel(protocols=None)",
-        )
 
 
 class WhipChoice:

@@ -85,8 +85,9 @@ class Face:
 
     def show_start(self) -> None:
         """That a recording is on its way; nothing of the last one stands there any more."""
-        self.message.value = self.address.value = self.files.value = ""
+        self.message.value = self.address.value = self.files.value = self.tiles.value = ""
         self.finished.outputs = ()
+        self._hide_charts()
         put(self.head, page.head(SessionState.STARTING.value, "the recording's process starts", None))
         self._allow(SessionState.STARTING.value, is_closed=False)
 
@@ -110,6 +111,10 @@ class Face:
         files = page.files(watched.files, watched.committed, watched.number) if watched.is_several else ""
         put(self.files, files)
 
+    def _hide_charts(self) -> None:
+        for image in self.images:
+            image.layout.display = "none"
+
     def say(self, words: str, *, good: bool = False) -> None:
         """A line below the head."""
         self.message.value = page.notes([words], good=good)
@@ -123,8 +128,7 @@ class Face:
         """What was recorded: it is what a saved notebook shows of this panel, too."""
         self.presence.offered = page.linked(recording)
         if recording.path is not None:
-            for image in self.images:  # they stand in its card
-                image.layout.display = "none"
+            self._hide_charts()  # they stand in its card
         self.finished.append_display_data(_html(page.finished(recording)))
         try:
             film = Film(recording)

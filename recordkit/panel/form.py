@@ -16,8 +16,9 @@ from ..errors import SettingsError
 from ..names import PARTIAL_SUFFIXES, SUFFIXES, TAIL_SUFFIX, stem_of, suffix_of
 from ..settings import VideoSettings
 from ..sources.source import Source
-from .choices import FOLLOWED, Choice, GivenChoice, Sources, choices
+from .choices import Choice, GivenChoice, Sources, choices
 from .endless import Again, Bounds, Several, group, tick
+from .file_choice import FOLLOWED
 from .parts import LABELLED, close_all, row, small, wide
 
 
@@ -55,7 +56,7 @@ class Form:
             style=LABELLED,
             layout=widgets.Layout(width="260px"),
         )
-        self.overwrite = tick("Replace what has this name", "Else a name that is taken is an error")
+        self.overwrite = tick("Replace what has this name", "Else it counts on: talk-1.ts")
         self.gap = widgets.Dropdown(
             options=[("stays as a gap", "mark"), ("is closed up", "close")],
             description="A pause",
@@ -115,7 +116,7 @@ class Form:
         return given | {name: value for name, value in several.items() if value is not None}
 
     def next_name(self) -> None:
-        """Offer a free name if the one in the form has been taken."""
+        """Count on to a free name if the one in the form has been taken, and is not to be replaced."""
         name = self.name.value.strip()
         stem = stem_of(name)
         if not self.overwrite.value and stem in _taken(self._folder):

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from ..playback.titles import near
 from ..printable import for_page
 from ..recorder.result import Recording, SegmentFile
 from ..telemetry.words import count_text, size_text, time_text
@@ -45,7 +46,7 @@ overflow-wrap:anywhere}
 .recordkit-panel .recordkit-group{gap:4px 16px;padding:0 0 6px;
 border-bottom:1px solid var(--jp-border-color2,#8883)}
 .recordkit-panel .recordkit-group:last-child{border-bottom:0}
-.recordkit-panel .recordkit-group .widget-checkbox input{margin:0 4px 0 0;align-self:center}
+.recordkit-panel .widget-checkbox input{margin:0 4px 0 0;align-self:center}
 .recordkit-legend{display:inline-block;width:76px;font-weight:600;font-size:12px;opacity:.75}
 .recordkit-hint{font-size:12px;opacity:.8;overflow-wrap:anywhere}
 .recordkit-hint code,.recordkit-files code{background:transparent;color:inherit}
@@ -162,11 +163,11 @@ def finished(recording: Recording) -> str:
     """The finished recording: thumbnails, figures, plots, and what to do next; its links are relative."""
     if recording.path is None:
         return notes(["No media came, so that no file was made."])
-    near = _near(recording.path)
-    judged = repr(str(near))
+    shown = near(recording.path)
+    judged = repr(str(shown))
     committed = [one for one in recording.segments if one.committed]
     if recording.segments:
-        where = for_page(str(near.parent))
+        where = for_page(str(shown.parent))
         head = f"Committed: {count_text(len(committed), 'file')} in <code>{where}</code>"
         listed = _listed(recording)
         lines = [_file_row(_link(one.path, number), one.duration_s, one.bytes) for number, one in enumerate(listed)]
@@ -185,16 +186,12 @@ def finished(recording: Recording) -> str:
     )
 
 
-def _near(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 def _link(path: Path, number: int) -> str:
     # Resolved by the front end against the notebook, in whose folder its kernel runs. Without "download"
     # JupyterLab opens it as text, which it is not. By its number the page asks for it where nothing serves it.
-    near = _near(path)
-    place = f'href="{quote(near.as_posix())}" data-file="{number}"'
-    return f'<a {place} download="{for_page(path.name)}">{for_page(str(near))}</a>'
+    shown = near(path)
+    place = f'href="{quote(shown.as_posix())}" data-file="{number}"'
+    return f'<a {place} download="{for_page(path.name)}">{for_page(str(shown))}</a>'
 
 
 def leftover(name: str, words: str) -> str:

@@ -23,8 +23,9 @@ from ..system import Clock
 from ..values import PathLike
 from ..values import path as read_path
 from .cells import predecessor
-from .choices import FOLLOWED, Sources
+from .choices import Sources
 from .face import RUNNING, Face
+from .file_choice import FOLLOWED
 from .form import Form
 from .leftovers import Leftovers, recording_now
 from .parts import close_all
@@ -110,8 +111,10 @@ class RecordingPanel:
             self._refuse_closed()
             if self.is_running:
                 raise StateError("recording", "stopped", "this panel is recording: stop that first")
-            self.session = self.recording = self.error = None
+            self._form.next_name()  # another panel may have taken the one that was offered
+            # As long as the form is wrong, what was recorded last stands there.
             path, source, settings = self._form.path, self._form.source(), self._form.settings()
+            self.session = self.recording = self.error = None
             self._form.lock(locked=True)
             self._face.show_start()
             try:

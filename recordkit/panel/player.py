@@ -20,6 +20,7 @@ from ..names import final_of, stem_of
 from ..playback.answers import Answer, answer
 from ..playback.film import Film
 from ..playback.script import STYLE, player_script
+from ..playback.titles import near
 from ..reading.export import export
 from ..reading.marking import Mark
 from .form import free_name
@@ -196,7 +197,7 @@ class Player(anywidget.AnyWidget):
         if ask == "clip":
             start, end = float(message["start"]), film.end_of(float(message["end"]))
             made = export(film.file, _clip_path(film), start=start, end=end)
-            return {"path": _shown_path(made.path), "length": made.duration_s}, []
+            return {"path": str(near(made.path)), "length": made.duration_s}, []
         if ask == "mark":
             self.mark(str(message.get("name") or "mark"))
             return {}, []
@@ -279,8 +280,3 @@ def _clip_path(film: Film) -> Path:
     """A free name beside the recording for a clip of it."""
     folder, name = film.path.parent, final_of(film.path.name)
     return folder / free_name(folder, f"{stem_of(name)}-clip-1", ".mp4")
-
-
-def _shown_path(path: Path) -> str:
-    """A path as a notebook's reader knows it: from the kernel's folder on, if it lies in there."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

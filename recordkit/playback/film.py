@@ -6,6 +6,7 @@ import io
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,8 @@ from ..reading.located import named
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.opening import open as open_video
 from ..reading.video import Video
-from .titles import name_of_several, name_of_url
+from ..system import System
+from .titles import name_of_several, name_of_url, near
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,7 @@ MOST_READERS = 8
 _LEAST_CHUNK, _MOST_CHUNK = 64 << 10, 1 << 20
 _JPEG_QUALITY = 82
 WAITING = "Nothing can be shown yet: the first frame has not come."
+_LEFT = "Nobody records this any more. What is there can be seen; rk.recover({name!r}) brings it to its end."
 _DELETED = "This recording was deleted meanwhile. What was open can still be seen."
 
 
@@ -171,7 +174,18 @@ class Film:
         is_there = self._is_there
         self._was_there |= is_there  # what is read by a URL never is
         self._is_deleted |= self._was_there and not is_there
-        return _DELETED if self._is_deleted else ""
+        if self._is_deleted:
+            return _DELETED
+        return _LEFT.format(name=str(near(self._final))) if self._is_left else ""
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether what recorded it is gone without an end: then nobody holds its lock."""
+        if self._video is None or not self._video.is_growing:
+            return False
+        with suppress(OSError):  # its name has just changed, or this disk knows no locks
+            return not System().is_locked(self._final.with_name(partial_of(self._final.name)))
+        return False
 
     @property
     def _is_there(self) -> bool:

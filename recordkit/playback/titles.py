@@ -1,4 +1,4 @@
-"""What recordings are called that have no one file here: those at a URL, and those in several files."""
+"""What recordings and files are called on a page: those at a URL, those in several files, and those near by."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def name_of_several(source: Any) -> str | None:  # noqa: ANN401 - as recordkit.o
         return f"{Path(source[0]).name} and {len(source) - 1:,} more" if len(source) > 1 else None
     path = several(source)
     return None if path is None else shown_name(path.name)
+
+
+def near(path: Path) -> Path:
+    """A path as a notebook's reader knows it: from the kernel's folder on, if it lies in there."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

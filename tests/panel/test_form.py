@@ -7,7 +7,8 @@ import pytest
 
 import recordkit as rk
 from recordkit.errors import SettingsError
-from recordkit.panel.choices import FOLLOWED, KINDS
+from recordkit.panel.choices import KINDS
+from recordkit.panel.file_choice import FOLLOWED
 from recordkit.panel.form import Form, free_name
 
 
@@ -61,7 +62,7 @@ def test_who_sees_a_panel_reads_files_below_its_folder_alone(address, tmp_path):
     (folder / "other" / "link.ts").symlink_to(tmp_path / "other.ts")
     form = Form(["file"], folder)
     form.choices[0].url.value = address
-    with pytest.raises(SettingsError, match=r"no file below|is not allowed"):
+    with pytest.raises(SettingsError, match=r"no such file below|is not allowed"):
         form.source()
     form = Form(["file"], folder, None)
     form.choices[0].url.value = address
@@ -73,6 +74,32 @@ def test_a_url_in_a_panel_leads_to_no_file(tmp_path):
     form.choices[0].url.value = "https://example.org/live.m3u8"
     assert form.source().protocols == FOLLOWED
     assert "file" not in FOLLOWED
+
+
+def test_an_input_format_and_its_options(tmp_path):
+    form = Form(["file"], tmp_path, None)
+    chosen = form.choices[0]
+    chosen.url.value, chosen.options.value = "/dev/video0", "framerate=30 'pixel_format=yuyv422'"
+    assert form.source().format == "v4l2"
+    assert form.source().options == {"framerate": "30", "pixel_format": "yuyv422"}
+    chosen.url.value, chosen.format.value = "testsrc2", " lavfi "
+    assert form.source().format == "lavfi"
+    for wrong in ("framerate", "framerate='30"):
+        chosen.options.value = wrong
+        with pytest.raises(SettingsError, match="options"):
+            form.source()
+
+
+def test_strangers_choose_among_files_and_give_options_that_open_nothing(tmp_path):
+    for name in ("clip.mp4", "talk.ts", "left.recording.ts", "notes.txt"):
+        (tmp_path / name).touch()
+    chosen = Form(["file"], tmp_path).choices[0]
+    assert chosen.url.options == ("clip.mp4", "talk.ts")
+    chosen.url.value, chosen.options.value = "rtsp://camera/live", "rtsp_transport=tcp"
+    assert chosen.source().options == {"rtsp_transport": "tcp"}
+    chosen.options.value = "rtsp_transport=tcp listen=1"
+    with pytest.raises(SettingsError, match=r"options='listen': here only rtsp_transport, .*protocols=None"):
+        chosen.source()
 
 
 def test_an_endpoint(tmp_path):

@@ -17,7 +17,7 @@ from ipywidgets.widgets.widget import _instances
 import recordkit as rk
 from recordkit.background.account import SessionState
 from recordkit.background.session import Session
-from recordkit.errors import OutputExistsError, SettingsError, StateError
+from recordkit.errors import SettingsError, SourceError, StateError
 from recordkit.model import EventKind
 from recordkit.panel import cells
 from recordkit.panel.parts import close_all
@@ -100,14 +100,17 @@ def test_what_goes_wrong_is_said_where_one_looks(panel):
     assert "give a file&#x27;s name" in panel._face.message.value
     assert not panel.is_running
     assert not panel._face.start.disabled
-    (panel.folder).mkdir()
-    (panel.folder / "talk.ts").touch()
-    panel._form.name.value = "talk.ts"
-    click(panel._face.start)
-    assert "exists already" in panel._face.message.value
-    with pytest.raises(OutputExistsError):
+    with pytest.raises(SettingsError):
         panel.start()
     assert not panel._form.name.disabled
+
+
+def test_a_name_that_is_taken_counts_on(panel):
+    panel.folder.mkdir()
+    (panel.folder / "talk.ts").touch()
+    panel._form.name.value = "talk.ts"
+    begun(panel.start())
+    assert panel.stop().path == panel.folder / "talk-1.ts"
 
 
 def test_calls_that_make_no_sense(panel):
@@ -333,13 +336,25 @@ def test_a_folder_that_cannot_be_made_is_said(name, tmp_path):
     panel.close()
 
 
-def test_after_a_start_that_failed_nothing_of_the_one_before_is_shown_as_new(panel):
+def test_after_a_start_that_failed_nothing_of_the_one_before_is_shown_as_new(panel, monkeypatch):
     begun(panel.start())
-    panel.stop()
-    panel._form.name.value = "recording-1.ts"
+    recording = panel.stop()
+    # What is typed in is wrong: nothing was begun, and the last one stands.
+    panel._form.name.value = "../elsewhere.ts"
     click(panel._face.start)
-    assert "exists already" in panel._face.message.value
+    assert "give a file&#x27;s name" in panel._face.message.value
+    assert panel.recording is recording
+    panel._form.name.value = "recording-1.ts"
+
+    def refused(*_, **__):
+        raise SourceError("camera", "is not there")
+
+    monkeypatch.setattr("recordkit.panel.panel.start", refused)
+    click(panel._face.start)
+    assert "is not there" in panel._face.message.value
     assert "ready" in panel._face.head.value
+    assert panel._face.tiles.value == ""
+    assert panel._face.finished.outputs == ()
     with pytest.raises(StateError, match="nothing is being recorded"):
         panel.stop()
 
@@ -350,8 +365,8 @@ def test_an_unfinished_recording_of_this_name_is_left_alone(panel):
     os.kill(session.worker_pid, signal.SIGKILL)
     panel._until_shown(GUARD_S)
     panel._form.name.value = "recording-1.ts"
-    click(panel._face.start)
-    assert "an unfinished recording lies in the way" in panel._face.message.value
+    begun(panel.start())
+    assert panel.stop().path.name == "recording-2.ts"
     assert "recording-1.recording.ts" in panel._leftovers.box.children[0].children[0].value
 
 

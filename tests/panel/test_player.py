@@ -1,6 +1,8 @@
 """The player's side in the kernel: what pages ask for, and what code does with it."""
 
+import os
 import shutil
+import signal
 from types import SimpleNamespace
 
 import fsspec
@@ -277,6 +279,24 @@ def test_a_recording_of_a_session_is_shown_from_its_first_frame_on(made, tmp_pat
     card = cards(player._films)
     assert ">valid<" in card  # the file has another name by now
     assert "not judged" not in card
+
+
+def test_a_recording_that_is_broken_off_while_it_is_watched_says_how_to_go_on(made, tmp_path):
+    session = rk.start(rk.Synthetic(width=160, height=90), tmp_path / "live.ts")
+    player = made(session)
+    while not ask(player, "open")[0]["count"]:
+        assert not session.wait(0.1)
+    assert ask(player, "look")[0]["words"] == ""
+    os.kill(session.worker_pid, signal.SIGKILL)
+    while not session.has_ended:
+        session.wait(0.1)
+    content, _ = ask(player, "look")
+    assert f"rk.recover({str(session.path)!r})" in content["words"]
+    rk.recover(session.path)
+    content, _ = ask(player, "look")
+    assert (content["words"], content["growing"]) == ("", False)
+    with rk.open(session.path) as video:
+        assert content["count"] == len(video)
 
 
 def test_a_page_that_opens_later_begins_where_code_has_sent_the_video(recording, made):

@@ -70,7 +70,9 @@ class Feed {
 
   finish() {
     try {
-      if (this.source?.readyState === "open" && !this.buffer.updating) this.source.endOfStream();
+      if (this.source?.readyState !== "open") return;
+      if (this.buffer.updating) this.updated().then(() => this.finish());
+      else this.source.endOfStream();
     } catch {
       // It is being opened anew.
     }

@@ -227,8 +227,13 @@ class Film {
     return !this.isImages && this.player.mode === "full";
   }
 
+  // Of a kernel that is gone only what has been loaded can be shown: the nearest place to `wanted` in there.
+  nearest(wanted, loaded) {
+    return this.player.isOver && this.playsVideo && loaded.length ? Math.min(Math.max(wanted, loaded[0]), loaded.at(-1)) : wanted;
+  }
+
   goNumber(number, media_s) {
-    const wanted = Math.min(Math.max(number, 0), Math.max(this.status.count - 1, 0));
+    const wanted = this.nearest(Math.min(Math.max(number, 0), Math.max(this.status.count - 1, 0)), this.frames.numbers);
     const at = this.frames.place(wanted);
     this.target = wanted;
     if (this.playsVideo && at >= 0 && this.feed.has(this.frames.times[at])) {
@@ -242,7 +247,7 @@ class Film {
   }
 
   goTime(time) {
-    const media_s = Math.min(Math.max(time, 0), this.status.duration);
+    const media_s = this.nearest(Math.min(Math.max(time, 0), this.status.duration), this.frames.times);
     this.target = null;
     if (this.playsVideo && this.feed.has(media_s)) {
       this.wanted = this.goal = null;

@@ -108,7 +108,11 @@ class View {
     this.notice.hidden = false;
     this.notice.textContent = ALONE;
     this.line.lose();
-    for (const film of this.films) film.feed.finish();
+    for (const film of this.films) {
+      film.status.growing = false; // nothing more of it comes to this page
+      film.feed.finish();
+    }
+    this.finished();
     this.wake();
   }
 
