@@ -47,8 +47,8 @@ def scaled(value: int, rate: int, to: int) -> int:
 def first_shown(track: TrackHead, origin: int) -> int:
     """The media time of a track's fragments that is shown at 0, where those of video show the tick ``origin``.
 
-    Of audio only its priming lies before that: FFmpeg 9 leaves out as many samples as an edit list of a fragmented
-    file says, wherever the first fragment begins.
+    Of audio only its priming lies before that: libavformat leaves out as many samples as the edit list of a
+    fragmented file passes over, wherever the first fragment begins (findings/edit_list_of_fragments_skips_audio.sh).
     """
     shown = scaled(origin, MOVIE_RATE, track.rate)
     return shown if track.is_video else min(shown, track.priming)

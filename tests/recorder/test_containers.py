@@ -153,7 +153,7 @@ def decoded(path: Path) -> tuple[int, float]:
 
 
 def test_all_audio_of_fragments_is_heard_beside_frames_that_are_reordered(tmp_path):
-    """FFmpeg 9 leaves out as many samples as the edit list says, wherever the first fragment begins."""
+    """libavformat leaves out as many samples as the edit list says, wherever the first fragment begins."""
     options = {"bf": "3", "g": "30", "x264-params": "scenecut=0"}
     film, path = make_clip(tmp_path / "film.ts", seconds=2, options=options), tmp_path / "talk.mp4"
     rk.record(film, path, finish="fragmented", flush_log=False)
