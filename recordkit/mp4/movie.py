@@ -48,7 +48,7 @@ def first_shown(track: TrackHead, origin: int) -> int:
     """The media time of a track's fragments that is shown at 0, where those of video show the tick ``origin``.
 
     Of audio only its priming lies before that: libavformat leaves out as many samples as the edit list of a
-    fragmented file passes over, wherever the first fragment begins (findings/edit_list_of_fragments_skips_audio.sh).
+    fragmented file passes over, wherever the first fragment begins (see findings/).
     """
     shown = scaled(origin, MOVIE_RATE, track.rate)
     return shown if track.is_video else min(shown, track.priming)
