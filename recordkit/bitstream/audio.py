@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..errors import MediaError
 
@@ -182,6 +183,7 @@ def adts_config(data: bytes) -> bytes:
     return (profile + 1 << 11 | rate_index << 7 | channels << 3).to_bytes(2) if channels else b""
 
 
+@lru_cache(maxsize=1024)
 def opus_control_header(payload_length: int, start_trim: int = 0, end_trim: int = 0) -> bytes:
     """The header before an Opus packet in a transport stream, for one packet to an access unit.
 

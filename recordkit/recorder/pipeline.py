@@ -32,7 +32,7 @@ log = logging.getLogger("recordkit")
 LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
-_MOST_TOGETHER = 8
+_MOST_TOGETHER = 32
 """So many units that have come coded are made ready before the first of them is laid."""
 
 

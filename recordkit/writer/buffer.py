@@ -16,8 +16,6 @@ from ..model import AccessUnit, FlushReason
 from ..system import Clock
 from .slot import Slot
 
-_SCRATCH_BYTES = 256 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -79,7 +77,6 @@ class Buffer:
         self.flush_wanted: FlushReason | None = None
         self._packager = packager
         self._packet_bytes = packager.packet_bytes
-        self._scratch_packets = _SCRATCH_BYTES // packager.packet_bytes
         self._threshold = threshold
         self._clock = clock
         self._wait = wait
@@ -87,11 +84,12 @@ class Buffer:
         self._filling: Slot | None = None
         self._free: Slot | None = None
         self._last_flush_s = 0.0
-        self._lend(self._scratch_packets)
 
     def open(self, slots: tuple[Slot, ...], now_s: float) -> None:
         """Fill these two slots; the first interval counts from ``now_s``."""
         self._filling, self._free = slots
+        for slot in slots:
+            slot.lend(self._packager)
         self._last_flush_s = now_s
 
     def begin(self) -> None:
@@ -178,16 +176,11 @@ class Buffer:
             self.is_full = True
             return NotLaid.FULL
         offset = self.laid_bytes
-        # Not straight into the slot: a unit may be larger than what is left of it.
-        if packets > self._scratch.capacity:
-            self._lend(packets)
-        self._scratch.used = 0
-        self._packager.lay(unit, self._scratch)
-        if not self._put(unit, slot):
+        if slot.buffer.used + packets <= slot.buffer.capacity:
+            self._lay_into(slot, unit)
+        elif not self._lay_in_parts(slot, unit, packets):
             return NotLaid.ENDED
         self.whole_bytes = self.laid_bytes
-        if self._scratch.capacity > self._scratch_packets:
-            self._lend(self._scratch_packets)
         if self._filling is not None and self._filling.buffer.used_bytes >= self._threshold:
             self.swap(FlushReason.THRESHOLD)
         elif self._filling is not None and not self.flush_wanted and self._filling.units == 1:
@@ -231,28 +224,36 @@ class Buffer:
             return None
         return self._filling
 
-    def _lend(self, packets: int) -> None:
-        """Make the private memory that a unit is packetised into."""
-        self._scratch = self._packager.lend(np.empty((packets, self._packet_bytes), np.uint8))
+    def _lay_into(self, slot: Slot, unit: AccessUnit) -> None:
+        """Packetise a unit that ``slot`` has room for."""
+        memory = slot.buffer
+        before = memory.used
+        self._packager.lay(unit, memory)
+        self.laid_bytes += (memory.used - before) * self._packet_bytes
+        if not self.defers:
+            slot.publish()
+        slot.count(unit, is_video=self._packager.is_video(unit.stream))
 
-    def _put(self, unit: AccessUnit, slot: Slot) -> bool:
-        """Copy what was packetised into ``slot``; a unit larger than that goes through the slots in turn.
+    def _lay_in_parts(self, slot: Slot, unit: AccessUnit, packets: int) -> bool:
+        """Packetise a unit larger than a slot into memory of its own, and copy it through the slots in turn.
 
         Then the caller waits, since a unit half laid cannot be refused; False if the recording
         ended meanwhile, so that the unit will not be in the file.
         """
-        packets, done = self._scratch.bytes, 0
+        whole = self._packager.lend(np.empty((packets, self._packet_bytes), np.uint8))
+        self._packager.lay(unit, whole)
+        done = 0
         room: Slot | None = slot
         while True:
             if room is not None:
-                count = min(self._scratch.used - done, room.buffer.capacity - room.buffer.used)
+                count = min(whole.used - done, room.buffer.capacity - room.buffer.used)
                 end = done + count
-                room.append(packets[done * self._packet_bytes : end * self._packet_bytes])
+                room.append(whole.bytes[done * self._packet_bytes : end * self._packet_bytes])
                 self.laid_bytes += count * self._packet_bytes
                 done = end
                 if not self.defers:
                     room.publish()
-                if done == self._scratch.used:
+                if done == whole.used:
                     room.count(unit, is_video=self._packager.is_video(unit.stream))
                     return True
             elif not self._wait():

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..container import Lent, Packager
 from ..model import AccessUnit
 from .header import (
     EARLY,
@@ -62,6 +63,8 @@ class Slot:
 
     __slots__ = (
         "_on_loss",
+        "_packet_bytes",
+        "_rows",
         "_store_at",
         "audio_units",
         "buffer",
@@ -82,7 +85,8 @@ class Slot:
         self.number = number
         self.is_storing = False
         self._store_at, self._on_loss = store, on_loss
-        self.buffer = Filled(rows)
+        self._rows, self._packet_bytes = rows, int(rows.shape[1])
+        self.buffer: Lent = Filled(rows)
         self.open(0)
 
     def open(self, offset: int, before: memoryview | None = None) -> None:
@@ -99,6 +103,10 @@ class Slot:
         self.moved_bytes = 0
         self.video_units = self.audio_units = 0
         self.first_dts = self.end_dts = 0
+
+    def lend(self, packager: Packager) -> None:
+        """Let ``packager`` lay straight into it, from its beginning."""
+        self.buffer = packager.lend(self._rows)
 
     @property
     def units(self) -> int:
@@ -124,7 +132,7 @@ class Slot:
         buffer = self.buffer
         begin, size = buffer.used_bytes, len(packets)
         buffer.bytes[begin : begin + size] = packets
-        buffer.used += size // buffer.packet_bytes
+        buffer.used += size // self._packet_bytes
 
     def publish(self) -> None:
         """Let what has been laid count as valid: from here on a kill cannot lose it."""
@@ -154,7 +162,7 @@ class Slot:
     @property
     def start(self) -> int:
         """Where in the tail's file its first byte lies."""
-        return HEADER_BYTES + self.number * slot_bytes(self.buffer.capacity * self.buffer.packet_bytes)
+        return HEADER_BYTES + self.number * slot_bytes(self.buffer.capacity * self._packet_bytes)
 
     def _store(self, word: int, value: int) -> None:
         place = (word + self.number * WORDS_PER_SLOT) * WORD_BYTES

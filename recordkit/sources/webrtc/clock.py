@@ -299,8 +299,10 @@ class JointClock:
         return True
 
     def _settle(self) -> None:
+        if self._reference is not None:
+            return
         begun = [stream for stream in self._streams if stream.has_begun]
-        if self._reference is None and begun:
+        if begun:
             self._reference = next((stream for stream in begun if stream.is_audio), begun[0])
             self._reference.basis = "reference"
             self._origin = self._reference.transit  # its first packet may have come late
