@@ -159,7 +159,10 @@ class AccessUnit:
             raise MediaError("an access unit without bytes", self.stream)
 
     def altered(self, **changes: Unpack[_Changes]) -> AccessUnit:
-        """Another one that differs in what is given (``dataclasses.replace`` takes several times as long)."""
+        """Another one that differs in what is given (``dataclasses.replace`` takes several times as long).
+
+        Raises MediaError as a new one does.
+        """
         made = AccessUnit(
             self.stream,
             self.pts,
@@ -178,6 +181,7 @@ class AccessUnit:
         )
         for name, value in changes.items():
             setattr(made, name, value)
+        made.__post_init__()
         return made
 
 
