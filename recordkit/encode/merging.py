@@ -42,6 +42,12 @@ class Merger(Generic[T]):
         """Whether items wait."""
         return bool(self._waiting)
 
+    def passes(self, stream: int, place: int) -> bool:
+        """Whether an item that belongs at ``place`` (ticks) need not wait, as mostly none does; else ``put`` it."""
+        newest = self._newest
+        newest[stream] = max(place, newest.get(stream, place))
+        return not self._waiting and place <= max(min(newest.values()) + LAG, self._released)
+
     def put(self, stream: int, place: int, item: T, size: int) -> None:
         """Take an item of ``size`` bytes that belongs at ``place`` (ticks)."""
         self._number += 1

@@ -36,6 +36,8 @@ _MOST_UNDECIDED = 17
 """A frame is reordered by 16 at the most (H.264, A.3.1)."""
 _FURTHEST_REORDER = 20 * TICKS_PER_SECOND
 
+_FRAMES = (VideoFrame, AudioFrame)
+
 Media: TypeAlias = "VideoFrame | AudioFrame | CodedPacket | EncodedUnit"
 
 
@@ -153,7 +155,11 @@ class Streams:
     def _merged(self, placed: Placed[_Given]) -> list[Coded]:
         """Code it, once other streams that are to be encoded and are behind it have come near."""
         given = placed.item
-        if given.is_live or not isinstance(given.media, VideoFrame | AudioFrame):
+        if (
+            given.is_live
+            or not isinstance(given.media, _FRAMES)
+            or self._merger.passes(placed.stream, placed.place)
+        ):
             return self._coded(placed)
         self._merger.put(placed.stream, placed.place, placed, given.size)
         return self._ready()

@@ -59,6 +59,7 @@ class VideoEncoder:
         self._is_mastering_told = False
         self._reformatter = VideoReformatter()
         self._kind: tuple[object, ...] = ()
+        self._is_as_it_is = False
         self._progressive = Deinterlacer(on_altered)
         self._own = FrameFilter("sidedata", "mode=delete")
         self._frame_rate = settings.frame_rate or Fraction(30)
@@ -193,13 +194,15 @@ class VideoEncoder:
     def _converted(self, frame: VideoFrame) -> VideoFrame:
         """A new frame: ``frame`` as 4:2:0 of 8 bits and even size; of the same samples if it is that already."""
         width, height = self._settings.size or (frame.width, frame.height)
+        kind = (frame.format.name, *_look(frame))
+        if kind == self._kind and self._is_as_it_is:
+            return self._own.put_one(frame)
         # Not tagged: a frame of RGB has no matrix of its own, so it gets the one that players
         # assume for its size; a frame of YUV keeps what it has.
         matrix = None
         is_rgb = frame.format.is_rgb or frame.format.has_palette or frame.colorspace == _RGB
         if is_rgb:
             matrix = _assumed_matrix(height)
-        kind = (frame.format.name, *_look(frame))
         if kind != self._kind:
             # One reformatter keeps the range and matrix that it began with.
             self._reformatter, self._kind = VideoReformatter(), kind
@@ -213,6 +216,7 @@ class VideoEncoder:
             dst_colorspace=matrix,
             dst_color_range=ColorRange.MPEG if is_rgb else None,
         )
+        self._is_as_it_is = picture is frame and not (width % 2 or height % 2)
         if width % 2 or height % 2:
             return _evened(picture)
         # The caller's frame stays as it is: it may be written again, with another time. A filter gives another

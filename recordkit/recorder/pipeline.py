@@ -167,10 +167,7 @@ class Pipeline:
         if self.layer.writer.ended_because is not None:
             return False
         with self._intake.changed:
-            # What is coded already, as it comes live, is taken and laid together.
-            self._in_hand.extend(self._intake.take_run(EncodedUnit, _MOST_TOGETHER))
-            self._came_together = len(self._in_hand) > 1
-            if not self._in_hand:
+            if not self._take():
                 if self.early.is_waiting:
                     return True
                 if self._intake.is_closed:
@@ -186,7 +183,9 @@ class Pipeline:
                 if doubt_s is None or doubt_s > 0:
                     waits_s = min((one for one in (waits_s, doubt_s) if one is not None), default=None)
                     self._clock.wait(self._intake.changed, waits_s)
-                    return True
+                    # What has come is coded at once, unless something else is to be done.
+                    if not self.layer.is_empty or self.early.is_waiting or not self._take():
+                        return True
         if not self._in_hand:
             self.layer.add(self._streams.settle())
         while self._in_hand:
@@ -197,6 +196,12 @@ class Pipeline:
             else:
                 self._code(item, item.payload)
         return True
+
+    def _take(self) -> bool:
+        """Take what has come; what is coded already, as it comes live, together. The caller holds ``changed``."""
+        self._in_hand.extend(self._intake.take_run(EncodedUnit, _MOST_TOGETHER))
+        self._came_together = len(self._in_hand) > 1
+        return bool(self._in_hand)
 
     def _code(self, item: Item[Any], media: Media) -> None:
         """Code an item, the first of those in hand, and let what comes of it wait to be laid."""
