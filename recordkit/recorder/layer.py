@@ -25,7 +25,7 @@ from .tally import Tally
 log = logging.getLogger("recordkit")
 
 _CODED = (EncodedUnit, AllPlaced)
-_LONGEST_DEFERRED_S = 0.02
+LONGEST_DEFERRED_S = 0.02
 """So long what is laid may wait for the next units, which are in the queue already, to be made safe with them."""
 
 
@@ -104,7 +104,7 @@ class Layer:
             self._deferred_s = None
             return
         now_s = self._clock.monotonic()
-        if now_s - self._deferred_s >= _LONGEST_DEFERRED_S:
+        if now_s - self._deferred_s >= LONGEST_DEFERRED_S:
             self.writer.defer(on=True)
             self._deferred_s = now_s
 

@@ -19,7 +19,7 @@ from .cutting import CutHere, Cutting
 from .early import Early
 from .files import Files
 from .lack import Lack
-from .layer import Layer
+from .layer import LONGEST_DEFERRED_S, Layer
 from .opening import Opening
 from .pausing import Break
 from .prelude import AllPlaced, Prelude
@@ -33,7 +33,7 @@ LONGEST_DOUBT_S = 2.0
 """So long an item waits for the next one to tell whether its time is true, if nothing comes."""
 JOIN_SLICE_S = 0.1
 _MOST_TOGETHER = 32
-"""So many units that have come coded are made ready before the first of them is laid."""
+"""So many units that have come coded are made ready before the first of them is laid, if that is quickly done."""
 
 
 class Pipeline:
@@ -188,6 +188,7 @@ class Pipeline:
                         return True
         if not self._in_hand:
             self.layer.add(self._streams.settle())
+        until_s = self._clock.monotonic() + LONGEST_DEFERRED_S
         while self._in_hand:
             item = self._in_hand[0]
             if isinstance(item.payload, threading.Event | AllPlaced | CutHere):
@@ -195,6 +196,8 @@ class Pipeline:
                 self._in_hand.popleft()
             else:
                 self._code(item, item.payload)
+            if self._clock.monotonic() >= until_s:
+                break  # what is coded anew takes its time, and is not to wait for what comes behind it
         return True
 
     def _take(self) -> bool:

@@ -228,7 +228,11 @@ class Buffer:
         """Packetise a unit that ``slot`` has room for."""
         memory = slot.buffer
         before = memory.used
-        self._packager.lay(unit, memory)
+        try:
+            self._packager.lay(unit, memory)
+        except BaseException:
+            memory.used = before  # nothing of a unit that is not whole
+            raise
         self.laid_bytes += (memory.used - before) * self._packet_bytes
         if not self.defers:
             slot.publish()

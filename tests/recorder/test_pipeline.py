@@ -16,6 +16,7 @@ from recordkit.mpegts.packetiser import Packetiser
 from recordkit.mpegts.report import TablesEvent
 from recordkit.mpegts.scanner import Scanner
 from recordkit.recorder.files import Files
+from recordkit.recorder.layer import LONGEST_DEFERRED_S
 from recordkit.recorder.opening import LONGEST_HOLD_S
 from recordkit.recorder.pipeline import Pipeline
 from recordkit.recorder.segment import SegmentObserver
@@ -211,6 +212,25 @@ def test_coded_units_that_come_together_are_made_safe_by_one_pair_of_writes(tmp_
         assert rig.system.count("store") - before == 2
         tail = read_tail(rig.partial.with_suffix(".tail"))
         assert sum(len(data) for _, data in tail.slots) == rig.writer.laid_bytes
+
+
+def test_coded_units_that_take_long_are_laid_before_those_behind_them_are_coded(tmp_path):
+    with rigged(tmp_path / "talk.ts") as rig:
+        rig.put_coded(0)
+        rig.idle()
+        coded, laid, code = rig.streams.coded, [], rig.streams.code
+
+        def slowly(*args, **fields):
+            laid.append(rig.writer.laid_bytes)
+            rig.clock.advance(LONGEST_DEFERRED_S)
+            return code(*args, **fields)
+
+        rig.streams.code = slowly
+        with rig.intake.changed:
+            for number in range(1, 5):
+                rig.put_coded(number)
+        rig.streams.until_coded(coded + 4)
+        assert laid == sorted(set(laid))
 
 
 def test_coded_bytes_take_the_place_of_raw_ones_in_the_bound(tmp_path):
