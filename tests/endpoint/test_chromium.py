@@ -21,6 +21,7 @@ from tests.judges import (
     assert_tstools_are_content,
     frame_counts,
 )
+from tests.lab.looking import amiss
 from tests.steering import GUARD_S
 
 from .browser import GUARD_MS, Served, chromium, publishing, serving
@@ -224,6 +225,10 @@ def test_closing_the_page_commits_and_the_list_tells(browser: Browser, served: S
     watching.get_by_text("committed").first.wait_for(timeout=GUARD_MS)
     watching.get_by_role("button", name="Play closed-1.ts").press("Enter")
     until(lambda: (watching.evaluate(SHOWN, "closed-1.ts") or [0])[0] > 5)
+    for width in (1900, 900, 400):
+        watching.set_viewport_size({"width": width, "height": 1000})
+        assert watching.evaluate("() => document.documentElement.scrollWidth") <= width
+        assert amiss(watching) == []
     with watching.expect_download() as download:
         watching.get_by_role("link", name="Download closed-1.ts").click()
     assert download.value.suggested_filename == "closed-1.ts"
