@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SourceError
 from ..mpegts.report import ProblemKind
@@ -21,10 +21,12 @@ from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
 from ..values import path as read_path
 from .check import Check, Problem, duration
-from .chunk_check import ChunkCheck, begins_an_mp4
 from .facts import StreamFacts
 from .room import Room
-from .sound_check import SoundCheck, SoundFacts, begins_audio
+
+if TYPE_CHECKING:
+    from .chunk_check import ChunkCheck
+    from .sound_check import SoundCheck, SoundFacts
 
 _CHUNK_BYTES = 108 * 153_408
 """Some 17 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied.
@@ -206,11 +208,9 @@ def verify_stored(name: str, size: int, read: Callable[[int, int], bytes]) -> Ve
 
     ``read`` returns those from one place to another. Raises SourceError for audio alone, and what ``read`` raises.
     """
-    head = read(0, _HEAD_BYTES)
-    if begins_audio(head):
+    check = _check_of(read(0, _HEAD_BYTES), Path(name))
+    if check is None:
         raise SourceError(name, "is audio alone: copy it to a file here to have it checked")
-    is_mp4 = begins_an_mp4(head) or (name.endswith(MP4_SUFFIX) and head[:1] != b"G")
-    check: Check | ChunkCheck = ChunkCheck() if is_mp4 else Check()
     for begin in range(0, size, _CHUNK_BYTES):
         check.feed(read(begin, min(begin + _CHUNK_BYTES, size)))
     check.close(lambda at, count: read(at, at + count))
@@ -269,8 +269,25 @@ def check_for(path: Path) -> Check | ChunkCheck | SoundCheck:
             head = file.read(_HEAD_BYTES)
     except OSError:
         head = b""  # whoever reads all of it says why that cannot be done
-    if begins_audio(head):
+    found = _check_of(head, path)
+    if found is None:
+        from .sound_check import SoundCheck
+
         return SoundCheck(path)
+    return found
+
+
+def _check_of(head: bytes, path: Path) -> Check | ChunkCheck | None:
+    """What reads a file that begins with ``head``; None if it is audio alone."""
+    # The names of an MP4's boxes are letters, and one whose first box is of a gigabyte begins with a G, too.
+    if head[:1] == b"G" and not head[4:8].isalpha():
+        return Check()
+    # For a transport stream none of this is loaded: that takes as long as to check 40 MB.
+    from .chunk_check import ChunkCheck, begins_an_mp4
+    from .sound_check import begins_audio
+
+    if begins_audio(head):
+        return None
     return ChunkCheck() if begins_an_mp4(head) or (path.suffix == MP4_SUFFIX and head[:1] != b"G") else Check()
 
 

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 
@@ -422,3 +424,29 @@ def test_a_stream_that_begins_late_is_noted(tmp_path):
         ("late stream", "AAC begins 1.5 s after the others")
     ] * 2
     assert [one.offset is not None for one in found.notes] == [True, True]
+
+
+def test_for_a_transport_stream_nothing_else_is_loaded(tmp_path):
+    path = tmp_path / "talk.ts"
+    path.write_bytes(laid(pictures(20)))
+    code = "import json, sys, recordkit; recordkit.verify(sys.argv[1]); print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert not [
+        name for name in json.loads(done.stdout) if name.startswith(("recordkit.mp4", "recordkit.sound", "av"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"G\x01\x00\x10mdat" + bytes(8), "ChunkCheck"),  # a box of 1.2 GB
+        (b"G@\x00\x10abcd" + bytes(8), "Check"),
+        (b"G@\x00\x10\x00\x00\xb0\x0d" + bytes(8), "Check"),
+        (b"RIFF\0\0\0\0WAVE" + bytes(4), "SoundCheck"),
+        (b"\0\0\0\x18ftypisom" + bytes(4), "ChunkCheck"),
+    ],
+)
+def test_what_reads_a_file_is_told_by_its_first_bytes(tmp_path, head, kind):
+    path = tmp_path / "talk.bin"
+    path.write_bytes(head)
+    assert type(module.check_for(path)).__name__ == kind
