@@ -163,7 +163,7 @@ class Pipeline:
         self.early.lay()
         self.layer.drain()
         self.layer.make_safe()
-        self.early.look(all_laid=self.layer.is_empty and self._opening.is_over)
+        self.early.look(all_laid=self.layer.is_empty and not self._in_hand and self._opening.is_over)
         if self.layer.writer.ended_because is not None:
             return False
         with self._intake.changed:
@@ -202,7 +202,8 @@ class Pipeline:
 
     def _take(self) -> bool:
         """Take what has come; what is coded already, as it comes live, together. The caller holds ``changed``."""
-        self._in_hand.extend(self._intake.take_run(EncodedUnit, _MOST_TOGETHER))
+        if not self._in_hand:
+            self._in_hand.extend(self._intake.take_run(EncodedUnit, _MOST_TOGETHER))
         self._came_together = len(self._in_hand) > 1
         return bool(self._in_hand)
 

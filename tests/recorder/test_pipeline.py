@@ -218,7 +218,7 @@ def test_coded_units_that_take_long_are_laid_before_those_behind_them_are_coded(
     with rigged(tmp_path / "talk.ts") as rig:
         rig.put_coded(0)
         rig.idle()
-        coded, laid, code = rig.streams.coded, [], rig.streams.code
+        coded, laid, done, code = rig.streams.coded, [], [], rig.streams.code
 
         def slowly(*args, **fields):
             laid.append(rig.writer.laid_bytes)
@@ -226,11 +226,15 @@ def test_coded_units_that_take_long_are_laid_before_those_behind_them_are_coded(
             return code(*args, **fields)
 
         rig.streams.code = slowly
+        rig.pipeline.early.look = lambda *, all_laid: done.append((all_laid, len(laid)))
         with rig.intake.changed:
             for number in range(1, 5):
                 rig.put_coded(number)
         rig.streams.until_coded(coded + 4)
+        rig.idle()
         assert laid == sorted(set(laid))
+        # What is in hand and not coded yet is not laid: a prelude that has it must not be given up.
+        assert {count for all_laid, count in done if all_laid and count} == {4}
 
 
 def test_coded_bytes_take_the_place_of_raw_ones_in_the_bound(tmp_path):
