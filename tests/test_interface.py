@@ -54,7 +54,7 @@ def test_a_recorder_says_how_it_stands(tmp_path):
         recording = recorder.stop()
     assert repr(recorder).startswith(f"<Recorder {path}, stopped, 0:01, {recording.bytes / 1000:.1f} kB")
     assert repr(recording.log).startswith(f"<Log {path}, 1 flush, ")
-    assert repr(rk.verify(path)).startswith(f"<Verification {path}, h264, 0:01, ")
+    assert repr(rk.verify(path)).startswith(f"<Verification {path}, H.264, 0:01, ")
     assert repr(rk.verify(path)).endswith(", ok>")
     assert repr(rk.MediaRecorder(tmp_path / "other.ts")).endswith("other.ts, new, 0:00, 0 B, no tracks>")
     panel = rk.RecordingPanel(folder=tmp_path)

@@ -72,7 +72,7 @@ def serve(
     bit_rate: Annotated[str | None, typer.Option(help="Re-encode all video at this bit rate, such as 4M.")] = None,
     max_publishers: Annotated[int, typer.Option(help="Most publishers at the same time.")] = Whip.max_publishers,
     workers: Annotated[int, typer.Option(help="Processes that share the publishers, to use as many cores.")] = 1,
-    max_seconds: Annotated[str | None, typer.Option(help="Time after which a new file begins, such as 1h.")] = None,
+    max_seconds: Annotated[str | None, typer.Option(help="Length at which a new file begins, such as 1h.")] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Bytes after which a new file begins, such as 4G.")] = None,
     max_silence: MaxSilenceOption = None,
     on_partial: Annotated[

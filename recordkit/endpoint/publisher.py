@@ -57,7 +57,7 @@ class Publisher:
         self._tracks: list[MediaStreamTrack] = []
         self._connection: Connection | None = None
         self._live_s = self._answered_s = self.began_s
-        self._file_began_s, self._file_began_bytes = self.began_s, 0
+        self._file_begins_s, self._file_begins_bytes = 0.0, 0
         self._renewing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._answering = asyncio.Lock()
@@ -220,10 +220,10 @@ class Publisher:
     def _limit_reached(self) -> str:
         """The limit that its file has reached, in words; empty if there is none."""
         settings = self._settings
-        age_s = self._clock.monotonic() - self._file_began_s
-        if settings.max_seconds is not None and age_s > settings.max_seconds:
+        # Of media: a file of a busy machine would end before the video that is on its way is in it.
+        if settings.max_seconds is not None and self.sink.duration_s - self._file_begins_s > settings.max_seconds:
             return f"max_seconds={settings.max_seconds:g}"
-        if settings.max_bytes is not None and self.sink.file_bytes - self._file_began_bytes >= settings.max_bytes:
+        if settings.max_bytes is not None and self.sink.file_bytes - self._file_begins_bytes >= settings.max_bytes:
             return f"max_bytes={settings.max_bytes:,}"
         return ""
 
@@ -240,4 +240,4 @@ class Publisher:
             else:
                 self.begin_end(f"it reached {limit}")
         self._live_s = self.began_s
-        self._file_began_s, self._file_began_bytes = self._clock.monotonic(), self.sink.file_bytes
+        self._file_begins_s, self._file_begins_bytes = self.sink.duration_s, self.sink.file_bytes

@@ -34,7 +34,7 @@ class WhipSettings:
     serves a page for publishing a camera or a screen. ``name_template`` names the files, where
     each publisher has its own.
 
-    Limits: ``max_publishers`` at once, ``max_sdp_bytes`` of an offer, ``max_seconds`` and
+    Limits: ``max_publishers`` at once, ``max_sdp_bytes`` of an offer, ``max_seconds`` of media and
     ``max_bytes`` of a file, after which a new one begins (None: none), ``min_free_bytes`` on the disk,
     below which nobody is taken and what is recorded is committed; ``connect_timeout`` is how many seconds
     a publisher has to connect, ``max_silence`` how many a connected one may send neither video nor audio before

@@ -364,17 +364,15 @@ def test_a_limit_begins_a_new_file_or_ends_who_can_have_none(
     monkeypatch.setattr(face, "LOOK_INTERVAL_S", 0.05)
 
     async def scene() -> None:
-        desk, clock = CountingDesk(), FakeClock()
-        async with running(desk, clock=clock, **limit) as (endpoint, client):
+        desk = CountingDesk()
+        async with running(desk, **limit) as (endpoint, client):
             peer = new_peer()
             await publish(endpoint, client, peer)
             sink = desk.sinks[0]
-            sink.has_files, sink.file_bytes = has_files, 1000
-            clock.advance(0.4)
+            sink.has_files, sink.file_bytes, sink.duration_s = has_files, 1000, 0.4
             await until(lambda: sink.renewals)
             if has_files:
-                sink.file_bytes = 2000
-                clock.advance(0.4)
+                sink.file_bytes, sink.duration_s = 2000, 0.8
                 await until(lambda: sink.renewals == 2)
                 assert (sink.stops, peer.connectionState) == (0, "connected")
             else:

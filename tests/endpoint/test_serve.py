@@ -161,9 +161,8 @@ def test_a_file_that_reaches_its_limit_is_followed_by_the_next_with_nothing_betw
         assert found.ok, found.problems
         back = read_back(path)
         assert (back.lost, back.repeated, back.out_of_order, back.unreadable) == (0, 0, 0, 0)
-        if back.first_number is None or back.last_number is None:
-            assert path == files[0]  # the limit counts from the answer: a busy machine has no video by then
-            continue
+        assert back.first_number is not None
+        assert back.last_number is not None
         assert back.first_number == reached + 1
         reached = back.last_number
     assert reached == 179

@@ -107,7 +107,8 @@ def test_what_a_cut_leaves_is_finished_and_plays(small, tmp_path):
     for cut in [*range(small.ends[-2] + 1, small.ends[-1], 60), small.ends[6] + 50, small.ends[3] + 111]:
         report, _, rebuilder = scan(small.partial[:cut])
         path.write_bytes(applied(small.partial[: report.usable_end], rebuilder, report.front))
-        assert_decodes_in_silence(path)
+        # FFmpeg 9 warns of audio that is nothing but what is hidden.
+        assert_decodes_in_silence(path, allowed="No filtered frames for output stream")
 
 
 def test_a_kill_at_each_byte_of_the_finish(small):
