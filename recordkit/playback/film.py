@@ -6,19 +6,17 @@ import io
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import MediaError, RecordkitError, SourceError
-from ..names import final_of, is_partial, partial_of
 from ..reading.chunks import ChunkReader, Piece
 from ..reading.located import named
 from ..reading.marking import Mark, MarksRead, mark_of
 from ..reading.opening import open as open_video
 from ..reading.video import Video
-from ..system import System
-from .titles import name_of_several, name_of_url, near
+from .fate import Fate
+from .titles import name_of_several, name_of_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +31,6 @@ MOST_READERS = 8
 _LEAST_CHUNK, _MOST_CHUNK = 64 << 10, 1 << 20
 _JPEG_QUALITY = 82
 WAITING = "Nothing can be shown yet: the first frame has not come."
-_LEFT = "Nobody records this any more. What is there can be seen; rk.recover({name!r}) brings it to its end."
-_DELETED = "This recording was deleted meanwhile. What was open can still be seen."
 
 
 class Running(Protocol):
@@ -79,7 +75,7 @@ class Film:
         self._readers: OrderedDict[str, ChunkReader] = OrderedDict()
         self._refusal = ""
         self.marks: list[Mark] = []
-        self._is_deleted = self._is_complete = False
+        self._is_complete = False
         self.was_growing = False
         try:
             self._open()
@@ -87,7 +83,7 @@ class Film:
             if session is None or session.has_ended:
                 raise
         self.path = self._video.path if self._video is not None else Path(given)
-        self._was_there = self._is_there
+        self._fate = Fate(self.path)
         # Those of several files are told by the session, or have all been made.
         self._log = MarksRead(self.path) if self._joined is None else None
         self.read_marks()
@@ -95,11 +91,7 @@ class Film:
     @property
     def title(self) -> str:
         """The recording's name, as it is or will be."""
-        return self._joined or self._elsewhere or self._final.name
-
-    @property
-    def _final(self) -> Path:
-        return self.path.with_name(final_of(self.path.name)) if is_partial(self.path.name) else self.path
+        return self._joined or self._elsewhere or self._fate.final.name
 
     @property
     def video(self) -> Video:
@@ -171,26 +163,7 @@ class Film:
         """What a page is to say of the file, in words; mostly nothing."""
         if self._joined is not None:
             return ""  # the older ones of several may well be deleted
-        is_there = self._is_there
-        self._was_there |= is_there  # what is read by a URL never is
-        self._is_deleted |= self._was_there and not is_there
-        if self._is_deleted:
-            return _DELETED
-        return _LEFT.format(name=str(near(self._final))) if self._is_left else ""
-
-    @property
-    def _is_left(self) -> bool:
-        """Whether what recorded it is gone without an end: then nobody holds its lock."""
-        if self._video is None or not self._video.is_growing:
-            return False
-        with suppress(OSError):  # its name has just changed, or this disk knows no locks
-            return not System().is_locked(self._final.with_name(partial_of(self._final.name)))
-        return False
-
-    @property
-    def _is_there(self) -> bool:
-        final = self._final
-        return any(one.exists() for one in (self.path, final, final.with_name(partial_of(final.name))))
+        return self._fate.words(is_growing=self._video is not None and self._video.is_growing)
 
     @property
     def is_one_file(self) -> bool:
@@ -200,7 +173,7 @@ class Film:
     @property
     def file(self) -> Path:
         """Its file as it is called now: a recording that has ended has another name than while it was opened."""
-        return self.path if self.path.exists() else self._final
+        return self.path if self.path.exists() else self._fate.final
 
     @property
     def size_bytes(self) -> int:
