@@ -183,9 +183,7 @@ class Pipeline:
                 if doubt_s is None or doubt_s > 0:
                     waits_s = min((one for one in (waits_s, doubt_s) if one is not None), default=None)
                     self._clock.wait(self._intake.changed, waits_s)
-                    # What has come is coded at once, unless something else is to be done.
-                    if not self.layer.is_empty or self.early.is_waiting or not self._take():
-                        return True
+                    return True
         if not self._in_hand:
             self.layer.add(self._streams.settle())
         until_s = self._clock.monotonic() + LONGEST_DEFERRED_S
