@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import gc
+import os
 import signal
 import sys
 import threading
@@ -21,6 +22,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_runtest_teardown() -> None:
+    # An AV1 encoder makes root's process real-time: busy children of a later test would stop all beside it.
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

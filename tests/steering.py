@@ -24,6 +24,8 @@ from recordkit.system import Clock, System
 
 GUARD_S = 120.0
 """No test waits that long, on no busy machine: what has not come by then hangs, and the test fails."""
+BUSY = "import os; os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))\nwhile True: pass"
+"""A program that keeps one processor busy, and leaves some of it to others, whatever priority it was given."""
 PACKET = 188
 VIDEO = StreamFormat(Codec.H264, width=320, height=180)
 AUDIO = StreamFormat(Codec.AAC, sample_rate=48_000, channels=2)

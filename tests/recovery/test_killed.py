@@ -13,6 +13,7 @@ import recordkit as rk
 from recordkit.recovery.outcome import Outcome
 
 from .. import judges
+from ..steering import BUSY
 from ..test_kill import SMALL, WHOLE, child, published
 from .material import Lying, lay_awkwardly
 
@@ -28,7 +29,7 @@ def test_all_that_was_published_is_recovered(tmp_path, durability, loaded):
         lying = Lying(tmp_path, f"talk{number}")
         with ExitStack() as stack:
             for _ in range(2 * (os.cpu_count() or 1) if loaded else 0):
-                busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+                busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", BUSY]))
                 stack.callback(busy.kill)
             process = stack.enter_context(child(lying.final, durability, SMALL, WHOLE))
             lines = b"".join(process.stdout.readline() for _ in range(chance.randrange(5, 400)))

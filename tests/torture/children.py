@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ..steering import BUSY
+
 GUARD_S = 120.0
 ROOT = Path(__file__).parents[2]
 
@@ -104,7 +106,7 @@ class Child:
 @contextmanager
 def load(processes: int) -> Iterator[None]:
     """So many processes that do nothing but keep the processors busy."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(processes)]
     try:
         yield
     finally:
