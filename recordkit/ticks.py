@@ -33,10 +33,14 @@ def fraction(ratio: Ratio | None) -> Fraction | None:
     return Fraction(ratio.numerator, ratio.denominator) if ratio is not None and ratio.numerator else None
 
 
+def nearest(part: int, whole: int) -> int:
+    """``part / whole``, exactly, halves rounded up."""
+    return (2 * part + whole) // (2 * whole)
+
+
 def to_ticks(value: int, time_base: Ratio) -> int:
     """``value`` units of ``time_base`` seconds as ticks, exactly, halves rounded up."""
-    denominator = time_base.denominator
-    return (value * time_base.numerator * TICKS_PER_SECOND * 2 + denominator) // (2 * denominator)
+    return nearest(value * time_base.numerator * TICKS_PER_SECOND, time_base.denominator)
 
 
 def signed_difference(value: int, base: int, bits: int) -> int:

@@ -11,7 +11,7 @@ from av.audio.frame import AudioFrame
 from ..bitstream.audio import OPUS_RATE
 from ..errors import MediaError
 from ..settings import AudioSettings
-from ..ticks import TICKS_PER_SECOND, to_ticks
+from ..ticks import TICKS_PER_SECOND, nearest, to_ticks
 from .blocks import BlockEncoder
 from .coded import Coded
 from .coders import CODERS
@@ -133,9 +133,9 @@ class AudioEncoder:
                 self._resampler = Resampler(blocks.layout.name, self._rate)
                 self._input = kind
             blocks.discontinuity |= discontinuity
-            length, cut = _nearest(frame.samples * self._rate, frame.sample_rate), 0
+            length, cut = nearest(frame.samples * self._rate, frame.sample_rate), 0
             if ticks is not None:
-                away = _nearest((ticks - self._anchor) * self._rate, TICKS_PER_SECOND) - self._received
+                away = nearest((ticks - self._anchor) * self._rate, TICKS_PER_SECOND) - self._received
                 tolerance = 0.0 if exact else self._settings.gap_tolerance * self._rate
                 if away > tolerance:
                     coded += self._gap(blocks, away, is_pause=is_pause)
@@ -226,8 +226,3 @@ class AudioEncoder:
         self._take_rest(blocks)
         if self._input is not None:
             self._resampler = Resampler(blocks.layout.name, self._rate)
-
-
-def _nearest(part: int, whole: int) -> int:
-    """``part / whole``, rounded."""
-    return (2 * part + whole) // (2 * whole)

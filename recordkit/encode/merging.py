@@ -42,11 +42,15 @@ class Merger(Generic[T]):
         """Whether items wait."""
         return bool(self._waiting)
 
+    @property
+    def _reached(self) -> int:
+        """Up to where nothing has to wait any more."""
+        return max(min(self._newest.values(), default=0) + LAG, self._released)
+
     def passes(self, stream: int, place: int) -> bool:
         """Whether an item that belongs at ``place`` (ticks) need not wait, as mostly none does; else ``put`` it."""
-        newest = self._newest
-        newest[stream] = max(place, newest.get(stream, place))
-        return not self._waiting and place <= max(min(newest.values()) + LAG, self._released)
+        self._newest[stream] = max(place, self._newest.get(stream, place))
+        return not self._waiting and place <= self._reached
 
     def put(self, stream: int, place: int, item: T, size: int) -> None:
         """Take an item of ``size`` bytes that belongs at ``place`` (ticks)."""
@@ -59,10 +63,7 @@ class Merger(Generic[T]):
 
     def take(self) -> T | None:
         """The first item if it need not wait any more: all streams have come near to it, or it was released."""
-        if not self._waiting:
-            return None
-        reached = min(self._newest.values(), default=0) + LAG
-        if self._waiting[0].place > max(reached, self._released):
+        if not self._waiting or self._waiting[0].place > self._reached:
             return None
         first = self._waiting.pop(0)
         self._bytes -= first.size

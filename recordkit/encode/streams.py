@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from ..errors import MediaError
 from ..model import Captured, Codec, EncodedUnit
 from ..settings import AudioSettings, VideoSettings
-from ..ticks import TICKS_PER_SECOND, to_ticks
+from ..ticks import TICKS_PER_SECOND, nearest, to_ticks
 from .bridge import Bridge
 from .captured import CaptureTimes
 from .coded import Coded, CodedPacket
@@ -140,7 +140,7 @@ class Streams:
                 placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, AudioFrame):
                 self.ways.audio(index)
-                duration = round(media.samples * TICKS_PER_SECOND / media.sample_rate)
+                duration = nearest(media.samples * TICKS_PER_SECOND, media.sample_rate)
                 placed = self.timeline.put(index, given, ticks, duration, arrival=arrival, size=size)
             elif isinstance(media, EncodedUnit):
                 placed = self._unit(media, given, index, ticks)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..container import Finish
+from ..ticks import nearest
 from .boxes import box, code, full_box
 from .entries import Entry, description_box
 from .samples import Lazy, SampleTable, lazy_box
@@ -41,7 +42,7 @@ class TrackHead:
 
 def scaled(value: int, rate: int, to: int) -> int:
     """``value`` in units of 1/``rate`` s as units of 1/``to`` s, rounded."""
-    return value if rate == to else (value * to * 2 + rate) // (2 * rate)
+    return value if rate == to else nearest(value * to, rate)
 
 
 def first_shown(track: TrackHead, origin: int) -> int:

@@ -12,6 +12,11 @@ from ..telemetry.words import codec_text, count_text
 from ..ticks import TICKS_PER_SECOND
 from .facts import StreamFacts
 
+CHUNK_BYTES = 108 * 153_408
+"""So much is best fed at once: some 17 MB of whole packets of each of the sizes 188, 192 and 204.
+
+What is cut has to be copied, and each piece costs a millisecond before its first byte is looked at.
+"""
 _FEW_SQUEEZED = 3
 _SQUEEZED_SHARE = 0.05
 """A frame that came late is laid right behind the one before; many are a fault of the times."""

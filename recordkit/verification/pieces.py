@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ..mpegts.pcr import ProgramClock
 from ..mpegts.pes_columns import ColumnPesStream
 from ..mpegts.report import PROBLEMS_KEPT, ProblemKind, ProblemLog
-from .check import Check
+from .check import CHUNK_BYTES, Check
 from .joining import (
     MisfitError,
     Piece,
@@ -26,7 +26,6 @@ from .joining import (
     told,
 )
 
-_CHUNK_BYTES = 108 * 153_408
 _MAY_FOLLOW = frozenset({ProblemKind.TIMESTAMP_JUMP, ProblemKind.DTS_NOT_INCREASING})
 """What is said of a stream unless its clock has jumped before."""
 
@@ -47,8 +46,8 @@ def check_piece(read: Read, begin: int, end: int, early_bytes: int) -> Piece:
 
 def walk(check: Check, read: Read, begin: int, end: int) -> None:
     """Let ``check`` go on from ``begin`` to ``end``."""
-    for at in range(begin, end, _CHUNK_BYTES):
-        check.feed(read(at, min(at + _CHUNK_BYTES, end)))
+    for at in range(begin, end, CHUNK_BYTES):
+        check.feed(read(at, min(at + CHUNK_BYTES, end)))
     for clock in check._scanner._clocks.values():
         clock.forget()
 

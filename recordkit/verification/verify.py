@@ -20,19 +20,13 @@ from ..telemetry.words import codec_text, count_text, size_text, time_text
 from ..ticks import TICKS_PER_SECOND
 from ..values import PathLike
 from ..values import path as read_path
-from .check import Check, Problem, duration
+from .check import CHUNK_BYTES, Check, Problem, duration
 from .facts import StreamFacts
 from .room import Room
 
 if TYPE_CHECKING:
     from .chunk_check import ChunkCheck
     from .sound_check import SoundCheck, SoundFacts
-
-_CHUNK_BYTES = 108 * 153_408
-"""Some 17 MB of whole packets of each of the sizes 188, 192 and 204: what is cut has to be copied.
-
-Each piece costs a millisecond before its first byte is looked at.
-"""
 
 _SMALLEST_BYTES = 1 << 16
 _HEAD_BYTES = 16
@@ -211,8 +205,8 @@ def verify_stored(name: str, size: int, read: Callable[[int, int], bytes]) -> Ve
     check = _check_of(read(0, _HEAD_BYTES), Path(name))
     if check is None:
         raise SourceError(name, "is audio alone: copy it to a file here to have it checked")
-    for begin in range(0, size, _CHUNK_BYTES):
-        check.feed(read(begin, min(begin + _CHUNK_BYTES, size)))
+    for begin in range(0, size, CHUNK_BYTES):
+        check.feed(read(begin, min(begin + CHUNK_BYTES, size)))
     check.close(lambda at, count: read(at, at + count))
     return _verification(name, check, list(check.problems), None)
 
@@ -309,7 +303,7 @@ def _read(
         with path.open("rb", buffering=0) as file:
             hold_shared(file.fileno())
             # Of a small file no more than it needs: to have pages of zeros made costs as much as to check them.
-            memory = room(min(_CHUNK_BYTES, max(status.st_size, _SMALLEST_BYTES)))
+            memory = room(min(CHUNK_BYTES, max(status.st_size, _SMALLEST_BYTES)))
             while count := file.readinto(memory):
                 check.feed(memory[:count])
                 done += count

@@ -111,7 +111,7 @@ def test_pieces_that_began_early_enough_are_not_walked_again(tmp_path: Path) -> 
 
 
 def test_what_is_read_at_once_makes_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 10_000)
     data = case("damaged 3")
     path = tmp_path / "talk.ts"
     path.write_bytes(data)

@@ -312,7 +312,7 @@ def test_random_damage_never_raises(tmp_path, recording, seed, decode):
 
 def both_ways(tmp_path, data: bytes, monkeypatch, chunk: int):
     """What verify says with many PES packets at once; one by one it has to be the same."""
-    monkeypatch.setattr(module, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(module, "CHUNK_BYTES", chunk)
     found = checked(tmp_path, data)
     with monkeypatch.context() as patch:
         patch.setattr(check_module, "Scanner", lambda **_: Scanner())
