@@ -19,7 +19,7 @@ class Controls {
     const steps = [button("One frame back (comma)", "back", () => view.stepBy(-1)), button("One frame on (full stop)", "forth", () => view.stepBy(1))];
     this.time = made("span", "recordkit-player-time");
     this.frame = made("span", "recordkit-player-frame", { title: "The number of the frame that is shown" });
-    this.when = made("span", "recordkit-player-when", { title: "When it was taken" });
+    this.when = made("span", "recordkit-player-when", { title: "When it was taken (Z: UTC)" });
     const places = made("span", "recordkit-player-places", {}, this.time, this.frame, this.when);
     const speed = made("select", "", { title: "Speed" }, ...SPEEDS.map((one) => new Option(`${one}×`, one, one === 1, one === 1)));
     speed.setAttribute("aria-label", "Speed");
@@ -112,7 +112,7 @@ class Controls {
     const now = lead.media_s + view.shift(lead.of);
     this.time.textContent = `${clock(now)} / ${clock(duration, 1)}`;
     this.frame.textContent = first.number < 0 ? "" : `frame ${first.number.toLocaleString("en")}`;
-    this.when.textContent = Number.isFinite(first.when) ? new Date(first.when).toISOString().replace("T", " ").replace("Z", " UTC") : "";
+    this.when.textContent = Number.isFinite(first.when) ? new Date(first.when).toISOString().replace("T", " ") : "";
     this.place.max = duration || 1;
     if (!this.place.matches(":active")) this.place.value = now;
     this.place.setAttribute("aria-valuetext", `${clock(now)} of ${clock(duration, 1)}`);
