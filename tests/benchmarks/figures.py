@@ -21,13 +21,21 @@ def spread(values: Sequence[float], digits: int = 6) -> dict[str, float]:
     }
 
 
+_LEAST_BETWEEN = 8
+
+
 def doubled(measure: Callable[[int], Figures], most: int) -> tuple[list[Figures], list[Figures]]:
-    """What ``measure`` finds for 1, 2, 4 … until that is not ``carried``, ``most`` at most; and those that were."""
+    """What ``measure`` finds for 1, 2, 4 … until that is not ``carried``, ``most`` at most; and those that were.
+
+    From eight on the number half way to the first that is not carried is measured, too.
+    """
     rows: list[Figures] = []
     count = 1
     while count <= most and (not rows or rows[-1]["carried"]):
         rows.append(measure(count))
         count *= 2
+    if len(rows) > 1 and not rows[-1]["carried"] and (last := count // 4) >= _LEAST_BETWEEN:
+        rows.insert(-1, measure(last + last // 2))
     return rows, [row for row in rows if row["carried"]]
 
 

@@ -3,12 +3,12 @@
     python tests/benchmarks/publishers.py [--quick] [--seconds N] [--json PATH]
 
 Real publishers in other processes (``rtp_sender.py``) come by WHIP: H.264 of 2.5 Mbit/s and Opus. One, two, four,
-until a picture is lost or the 99th percentile of the event loop's delay is over 20 ms. ``serve`` is recordkit's
-endpoint in one process, ``serve, earlier build`` that of ``earlier.py``, ``serve, two workers`` the same with
-``workers=2``; ``aiortc MediaRecorder`` is aiortc's as it comes, behind a page that takes offers. It is not asked
-for the pictures of its first second, in which it waits for a keyframe. The delay of the workers' own loops is what
-their recordings have noted of it once a second. CPU is that of all receiving processes while media comes; the
-senders' stands beside it, since they share the processors.
+until a picture is lost or the 99th percentile of the event loop's delay is over 20 ms, then half way back.
+``serve`` is recordkit's endpoint in one process, ``serve, earlier build`` that of ``earlier.py``, ``serve, two
+workers`` the same with ``workers=2``; ``aiortc MediaRecorder`` is aiortc's as it comes, behind a page that takes
+offers. It is not asked for the pictures of its first second, in which it waits for a keyframe. The delay of the
+workers' own loops is what their recordings have noted of it once a second. CPU is that of all receiving processes
+while media comes; the senders' stands beside it, since they share the processors.
 """
 
 from __future__ import annotations
