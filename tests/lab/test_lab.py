@@ -95,6 +95,12 @@ def test_start_watch_and_stop_by_the_buttons(lab, cells):
     badge.filter(has_text="stopped").wait_for()
     seen(notebook, "panel.recording is not None")
     assert (lab.folder / "buttons" / "recording-2.ts").exists()
+    # A third one breaks off: its player says so, and shows nothing as live that nobody records.
+    button(notebook, "Start").click()
+    until_view(notebook, "view.isFollowing && view.first.number > 0 && !view.controls.liveButton.hidden")
+    os.kill(int(notebook.ask("print(panel.session.worker_pid)")), signal.SIGKILL)
+    notebook.find(".recordkit-player-words").get_by_text("Nobody records this any more").wait_for()
+    until_view(notebook, "view.controls.liveButton.hidden")
     assert notebook.faults == []
 
 

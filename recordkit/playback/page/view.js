@@ -143,6 +143,11 @@ class View {
     return this.films.some((film) => film.status.growing);
   }
 
+  // Somebody records it: of a file that was left or deleted there are words, and of one that has not begun, too.
+  isLive() {
+    return this.films.some(({ status }) => status.growing && !(status.words && status.count));
+  }
+
   // Playing, and not off.
   get isShowing() {
     return this.isPlaying && this.mode !== "off";
