@@ -280,6 +280,11 @@ class Scanner:
                 return
 
     @property
+    def packet_bytes(self) -> int:
+        """The distance of two packets, 188, 192 or 204; 0 as long as none was found."""
+        return self._framer.stride
+
+    @property
     def report(self) -> ScanReport:
         """A snapshot of everything scanned until now."""
         clock = next(iter(self._clocks.values()), None)
@@ -287,7 +292,7 @@ class Scanner:
             bytes=self._framer.bytes_fed,
             packets=self._packets,
             null_packets=self._null_packets,
-            packet_bytes=self._framer.stride,
+            packet_bytes=self.packet_bytes,
             first_pcr=None if clock is None else clock.first_ticks,
             last_pcr=None if clock is None else clock.last_ticks,
             pcr_interval_s=0.0 if clock is None else clock.largest_interval / PCR_UNITS_PER_SECOND,

@@ -206,8 +206,8 @@ class TransportTrack:
             return
         start, stop = places
         streams = self._scan.streams
-        head = self._store.read(0, streams.head_bytes)
-        media = StoredFile(self._store, max(start, streams.head_bytes), stop, head=head)
+        head, named = streams.head(self._store)
+        media = StoredFile(self._store, max(start, named), stop, head=head)
         with open_media(cast("BinaryIO", media), kind="mpegts") as container:
             found = [one for one in container.streams.audio if one.id == streams.audio_pid]
             for packet in demux(container, found):

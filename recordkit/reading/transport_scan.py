@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -22,7 +23,6 @@ from .store import Store
 
 MOST_HEAD_BYTES = 1 << 20
 _HEAD_PIECE_BYTES = 64 * 1024
-_LARGEST_PACKET_BYTES = 204
 _VIDEO = (Codec.H264, Codec.H265)
 _AUDIO = ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm")
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
@@ -36,8 +36,7 @@ class Streams:
         self.audio_codec: Codec | None = None
         """None, too, for audio of which frames cannot be cut out."""
         self.pid = self.audio_pid = -1
-        self.head_bytes = 0
-        """How far into the file the tables reach."""
+        self._video_named, self._audio_named = 0, (0, 0)
         self._starts: dict[int, int] = {}
         self.start_s = Fraction(0)
         """The first time of any of them."""
@@ -53,18 +52,28 @@ class Streams:
             self._starts[pid] = pts
             self.start_s = min(self._starts.values()) * TICK
 
-    def take(self, streams: tuple[MappedStream, ...] | list[MappedStream], offset: int, *, audio: bool) -> None:
-        """The table at byte ``offset`` names these; ``audio`` says whether audio that is new counts."""
-        end = min(offset + _LARGEST_PACKET_BYTES, MOST_HEAD_BYTES)
+    def head(self, store: Store) -> tuple[bytes, int]:
+        """What of a file names its streams, and where that ends: of whole packets, whatever is read behind it."""
+        begin, end = self._audio_named
+        if end <= MOST_HEAD_BYTES:
+            end = max(self._video_named, end)
+            return store.read(0, end), end
+        return store.read(0, self._video_named) + store.read(begin, end), end
+
+    def take(self, streams: Sequence[MappedStream], begin: int, end: int, *, audio: bool) -> None:
+        """A table whose last packet lies from byte ``begin`` to ``end`` names these.
+
+        ``audio`` says whether audio that is new counts.
+        """
         if self.codec is None:
             video = next((one for one in streams if one.codec in _VIDEO), None)
             if video is None:
                 return
-            self.codec, self.pid, self.head_bytes = Codec(video.codec), video.pid, end
+            self.codec, self.pid, self._video_named = Codec(video.codec), video.pid, min(end, MOST_HEAD_BYTES)
         if audio and self.audio_pid < 0 and self.pid in [one.pid for one in streams]:
             sound = next((one for one in streams if one.codec in _AUDIO), None)
             if sound is not None:
-                self.audio_pid, self.head_bytes = sound.pid, end
+                self.audio_pid, self._audio_named = sound.pid, (begin, end)
                 self.audio_codec = Codec(sound.codec) if sound.codec in set(Codec) else None
 
 
@@ -161,7 +170,8 @@ class TransportScan:
         streams = self.streams
         for event in events:
             if isinstance(event, TablesEvent):
-                streams.take(event.program.streams, event.offset, audio=self._finds_audio)
+                end = event.offset + self._scanner.packet_bytes
+                streams.take(event.program.streams, event.offset, end, audio=self._finds_audio)
                 if self._counter is None and streams.codec is not None:
                     self._counter = PictureCounter(streams.codec)
             elif isinstance(event, PesColumns):

@@ -56,20 +56,46 @@ def test_a_recording_without_audio_is_not_read_whole_to_know_that(
     assert sum(read) < 2_000_000
 
 
-def test_audio_that_begins_late_is_found_by_the_tables_before_the_end(tmp_path: Path) -> None:
-    path = tmp_path / "talk.ts"
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording in which audio begins three seconds before the end."""
+    path = tmp_path_factory.mktemp("late") / "talk.ts"
     record(path, audio_from_s=SECONDS - 3)
-    with rk.open(path) as video:
+    return path
+
+
+def test_audio_that_begins_late_is_found_by_the_tables_before_the_end(late: Path) -> None:
+    with rk.open(late) as video:
         samples, rate = video.audio(SECONDS - 2, SECONDS - 1)
         assert rate == 48_000
         assert np.abs(samples).mean() == pytest.approx(0.25, abs=0.02)
 
 
-def test_a_file_that_grows_is_looked_through_once_for_audio_that_begins(tmp_path: Path) -> None:
-    whole = tmp_path / "talk.ts"
-    record(whole, audio_from_s=SECONDS - 3)
-    with rk.open(whole) as video:
-        rows, data = video._track.index.units.copy(), whole.read_bytes()
+@pytest.mark.parametrize(("before", "behind"), [(0, 0), (4, 0), (0, 16)], ids=["188", "192", "204"])
+@pytest.mark.parametrize("is_far", [False, True], ids=["named soon", "named far into the file"])
+def test_nothing_of_audio_that_begins_late_is_left_out(
+    is_far: bool, before: int, behind: int, late: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_far:
+        monkeypatch.setattr("recordkit.reading.transport_scan.MOST_HEAD_BYTES", 1 << 16)
+    packets = np.frombuffer(late.read_bytes(), np.uint8).reshape(-1, 188)
+    path = tmp_path / "foreign.ts"
+    path.write_bytes(np.pad(packets, ((0, 0), (before, behind))).tobytes())
+    with av.open(str(late)) as container:
+        whole = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    with rk.open(path) as video:
+        samples, rate = video.audio()
+    begin = int(np.flatnonzero(samples)[0])
+    assert begin / rate == pytest.approx(SECONDS - 3, abs=0.03)
+    length = min(len(whole), len(samples) - begin)
+    first = int(np.flatnonzero(whole)[0])
+    np.testing.assert_allclose(samples[begin : begin + length - first, 0], whole[first:length], atol=1e-6)
+    assert length > 2.9 * rate
+
+
+def test_a_file_that_grows_is_looked_through_once_for_audio_that_begins(late: Path) -> None:
+    with rk.open(late) as video:
+        rows, data = video._track.index.units.copy(), late.read_bytes()
 
     class Growing:
         name, size, read_bytes = "talk.ts", len(data) // 4 // 188 * 188, 0
