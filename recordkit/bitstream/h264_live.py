@@ -65,13 +65,14 @@ class LiveUnits:
         is_recovery = False
         first_slice = b""
         for number, (kind, start, end) in enumerate(nal_units(data)):
-            nal = data[start:end]
             starts.append(start)
             if kind in _SLICES:
-                first_slice = first_slice or nal[:_SLICE_HEAD_BYTES]
+                first_slice = first_slice or data[start : min(end, start + _SLICE_HEAD_BYTES)]
                 types.add(kind)
-                pictures.append(nal)
-            elif kind == _DELIMITER:
+                pictures.append((start, end))
+                continue
+            nal = data[start:end]
+            if kind == _DELIMITER:
                 if number:
                     is_changed = True
                 else:
@@ -85,7 +86,7 @@ class LiveUnits:
             elif kind == _SEI and pictures:
                 is_changed = True
             elif pictures:
-                pictures.append(nal)
+                pictures.append((start, end))
             else:
                 is_recovery |= kind == _SEI and recovery_point(nal) is not None
                 head.append(nal)
@@ -95,14 +96,15 @@ class LiveUnits:
             return LiveUnit(data, False, False, False, False)
         if is_changed:
             head.sort(key=lambda nal: _ORDER.get(nal[0] & 0x1F, len(_ORDER)))
-            data = delimiter + b"".join(_LONG_START_CODE + nal for nal in head + pictures)
+            behind = [data[start:end] for start, end in pictures]
+            data = delimiter + b"".join(_LONG_START_CODE + nal for nal in head + behind)
             starts.clear()
         if is_cut and not (starts_with_code(data) and unsigned_exp_golomb(first_slice[1:], 0) == 0):
             return LiveUnit(data, True, False, False, False)
         is_idr = _IDR in types
         can_start = is_idr or is_recovery
         own = types >= {_SPS, _PPS}
-        known = own or (self._sets.ready and not (after_loss and self._brings_sets))
+        known = own or (can_start and self._sets.ready and not (after_loss and self._brings_sets))
         if can_start and not (after_loss and not known):
             self._brings_sets = own
         if can_start and known and not own:

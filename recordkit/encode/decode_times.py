@@ -95,6 +95,10 @@ class DecodeTimes(Generic[T]):
     def _timed(self, item: T, pts: int) -> Timed[T]:
         newest = max(self._newest, default=pts)
         usual = _USUAL_STEPS * self._step
+        if not self._depth and newest < pts < newest + max(_APART, usual):  # as it mostly is
+            self._newest.append(pts)
+            self._last = dts = pts if self._last is None else max(pts, self._last + 1)
+            return Timed(item, dts, dts, pts < dts)
         if not newest - max(_RESTART, usual) < pts < newest + max(_APART, usual):
             # A gap, or a source that counts anew: what was before says nothing.
             if pts < newest:

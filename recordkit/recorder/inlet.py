@@ -104,7 +104,9 @@ class Inlet:
 
     def put(self, unit: EncodedUnit, stream: int) -> bool:
         """See Sink."""
-        recorder = self._recorder_of((unit.is_video, stream), unit.ticks, is_entry=unit.is_entry)
+        recorder = self._recorder
+        if self._change is not None:
+            recorder = self._recorder_of((unit.is_video, stream), unit.ticks, is_entry=unit.is_entry)
         if recorder is not self._gathering:
             self._gather(recorder)
         try:

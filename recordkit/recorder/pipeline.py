@@ -187,15 +187,19 @@ class Pipeline:
         if not self._in_hand:
             self.layer.add(self._streams.settle())
         until_s = self._clock.monotonic() + LONGEST_DEFERRED_S
-        while self._in_hand:
-            item = self._in_hand[0]
-            if isinstance(item.payload, threading.Event | AllPlaced | CutHere):
-                self._obey(item.payload)
-                self._in_hand.popleft()
-            else:
-                self._code(item, item.payload)
-            if self._clock.monotonic() >= until_s:
-                break  # what is coded anew takes its time, and is not to wait for what comes behind it
+        freed = 0
+        try:
+            while self._in_hand:
+                item = self._in_hand[0]
+                if isinstance(item.payload, threading.Event | AllPlaced | CutHere):
+                    self._obey(item.payload)
+                    self._in_hand.popleft()
+                else:
+                    freed += self._code(item, item.payload)
+                if self._clock.monotonic() >= until_s:
+                    break  # what is coded anew takes its time, and is not to wait for what comes behind it
+        finally:
+            self._intake.release(freed)
         return True
 
     def _take(self) -> bool:
@@ -205,8 +209,11 @@ class Pipeline:
         self._came_together = len(self._in_hand) > 1
         return bool(self._in_hand)
 
-    def _code(self, item: Item[Any], media: Media) -> None:
-        """Code an item, the first of those in hand, and let what comes of it wait to be laid."""
+    def _code(self, item: Item[Any], media: Media) -> int:
+        """Code an item, the first of those in hand, and let what comes of it wait to be laid.
+
+        Returns how many bytes less are held by that: from here on the coded bytes count in place of the raw ones.
+        """
         if item.dropped:
             self._on_event(EventKind.DROP, stream=item.index, items=item.dropped)
         if self._cutting is not None:
@@ -231,9 +238,8 @@ class Pipeline:
         self.layer.add(coded, sizes)
         if item.index == VIDEO:
             self._lack.look(None if coded else self._streams.ways.lacking)
-        # From here on the coded bytes count in place of the raw ones.
         self._in_hand.popleft()
-        self._intake.release(item.size - sum(sizes))
+        return item.size - sum(sizes)
 
     def _obey(self, marker: threading.Event | AllPlaced | CutHere) -> None:
         """What stands in the queue between items says what is to be done there."""

@@ -220,11 +220,13 @@ class Recorder(Fed):
         """
         self._check()
         route = self._routing.unit(unit, stream)
-        if unit.is_video and unit.captured is None and unit.data:
+        is_video = route.stream == VIDEO
+        if is_video and unit.captured is None and unit.data:
             unit = replace(unit, captured=Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL))
         taken = self._put(unit, route, live=live)
-        needs_entry = self._parts.needs_entry(route.stream) or (unit.is_video and self._pausing.wants_entry)
-        return taken and (route.entry or not needs_entry)
+        if route.entry or not taken:
+            return taken
+        return not (self._parts.needs_entry(route.stream) or (is_video and self._pausing.wants_entry))
 
     def mark(self, name: str) -> None:
         """Note a MARK event of this name at this place of the recording (``media_s``), for its events and log.
@@ -396,7 +398,7 @@ class Recorder(Fed):
         if self._settings.overflow == "block":
             self._refuse_writer_thread()
         taken_at = None if captured is None else captured_of(captured)
-        if live and taken_at is None and route.stream == VIDEO:
+        if live and taken_at is None and route.stream == VIDEO and not isinstance(media, EncodedUnit):
             taken_at = Captured(self._settings.clock.time_ns(), CapturedBy.ARRIVAL)
         if not self._pausing.takes(route.stream, route.ticks, _shown_at(media, route), entry=route.entry):
             return True

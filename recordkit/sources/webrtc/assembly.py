@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -79,6 +80,10 @@ class Assembly(Protocol):
         """Take the next packet in order, before which ``lost_before`` are missing; gives what is whole."""
         ...
 
+    def add_run(self, packets: Sequence[MediaPacket]) -> list[Unit]:
+        """Take the next packets in order, before and between which none is missing; gives what is whole."""
+        ...
+
     def poll(self, now_s: float) -> list[Unit]:
         """What has waited for its end long enough, at ``now_s`` on the arrivals' clock."""
         ...
@@ -122,6 +127,10 @@ class SoundAssembly:
             return []
         broken, self._broken = self._broken, False
         return [Unit(packet, packet.data, is_entry=True, discontinuity=broken, duration=_length(packet))]
+
+    def add_run(self, packets: Sequence[MediaPacket]) -> list[Unit]:
+        """See Assembly."""
+        return [unit for packet in packets for unit in self.add(packet, 0)]
 
 
 class PictureAssembly:
@@ -167,19 +176,6 @@ class PictureAssembly:
     def add(self, packet: MediaPacket, lost_before: int) -> list[Unit]:
         """See Assembly."""
         begun = self._begun
-        if (
-            begun is not None
-            and packet.timestamp == begun.timestamp
-            and not (lost_before or self._is_marked or packet.marker or packet.data.startswith(b"\0\0"))
-            and packet.data
-            and packet.ssrc == begun.ssrc
-            and packet.codec == begun.codec
-            and self._size < _LARGEST_UNIT
-        ):  # the next part of a frame, as it mostly is
-            self._newest_s = packet.arrival_s
-            self._pieces.append(packet.data)
-            self._size += len(packet.data) + _PIECE_BYTES
-            return []
         units: list[Unit] = []
         if lost_before:
             if self._is_marked and not self._marks_others:
@@ -222,6 +218,32 @@ class PictureAssembly:
         elif packet.timestamp == self._parted and packet.marker:
             units += self._end()
             self._done = self._dropped = None
+        return units
+
+    def add_run(self, packets: Sequence[MediaPacket]) -> list[Unit]:
+        """See Assembly."""
+        units: list[Unit] = []
+        pieces, begun, size = self._pieces, self._begun, self._size
+        for packet in packets:
+            data = packet.data
+            if (
+                begun is not None
+                and packet.timestamp == begun.timestamp
+                and not (packet.marker or self._is_marked or data.startswith(b"\0\0"))
+                and data
+                and packet.ssrc == begun.ssrc
+                and packet.codec == begun.codec
+                and size < _LARGEST_UNIT
+            ):  # the next part of a frame, as it mostly is
+                pieces.append(data)
+                size += len(data) + _PIECE_BYTES
+                continue
+            self._size = size
+            units += self.add(packet, 0)
+            begun, size = self._begun, self._size
+        self._size = size
+        if packets and begun is not None:
+            self._newest_s = packets[-1].arrival_s
         return units
 
     def poll(self, now_s: float) -> list[Unit]:

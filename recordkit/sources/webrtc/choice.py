@@ -33,9 +33,14 @@ class SourceChoice:
 
     def put(self, packets: Sequence[MediaPacket]) -> Sequence[MediaPacket]:
         """Take the next packets; returns those to be taken now, in order of arrival."""
-        if self._candidate is None and {packet.ssrc for packet in packets} == {self.ssrc}:
-            self._newest_s = packets[-1].arrival_s
-            return packets
+        if self._candidate is None:
+            ssrc = self.ssrc
+            for packet in packets:
+                if packet.ssrc != ssrc:
+                    break
+            else:
+                self._newest_s = packets[-1].arrival_s
+                return packets
         return [one for packet in packets for one in self._put(packet)]
 
     def _put(self, packet: MediaPacket) -> list[MediaPacket]:

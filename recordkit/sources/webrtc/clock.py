@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from statistics import median_low
 from typing import Literal
 
 from ...ticks import TICKS_PER_SECOND, signed_difference
 from .pace import Pace
 from .quickest import Quickest
+from .told import ToldOffsets
 
 LONGEST_HOLD_S = 3.0
 """So long, at the most, the first units wait for the reports of all streams."""
 KNOWN_HOLD_S = 0.3
 """So long they wait for the quickest packets, if it is known from before how far the streams lie from these."""
 _RTP_BITS = 32
-_REPORTS = 9
 _OUTLIER = TICKS_PER_SECOND // 2
 _FIRM_REPORTS = 3
 _SLEW = 0.02
@@ -80,7 +79,7 @@ class StreamClock:
         self._base_ticks = 0
         self._newest = 0  # the newest time, in ticks, as the stream counts
         self._placed: int | None = None
-        self._samples: deque[int] = deque(maxlen=_REPORTS)
+        self._samples = ToldOffsets()
         self._doubtful: deque[int] = deque(maxlen=_FIRM_REPORTS)
         self._early: tuple[int, int, int] | None = None
         self.transit = 0
@@ -110,12 +109,12 @@ class StreamClock:
     @property
     def ntp_offset(self) -> int:
         """What makes the stream's times NTP times, in ticks."""
-        return median_low(self._samples)
+        return self._samples.median
 
     @property
     def earliest_ntp_offset(self) -> int:
         """The same by the report that came soonest behind what it tells of."""
-        return min(self._samples)
+        return self._samples.earliest
 
     def time(self, timestamp: int, rate: int, ssrc: int, arrival_s: float) -> int:
         """The time of a unit as the stream counts, in ticks, unwrapped (see ``place``).
@@ -131,18 +130,19 @@ class StreamClock:
             return self._by_arrival(arrival)
         if self._counts_down(timestamp):
             self._pace.is_lost = True
-            self._samples.clear()
+            self._samples.begin_anew()
             return self._by_arrival(arrival)
-        ticks = self._ticks(timestamp)
+        rtp = self._unwrapped(timestamp)
+        ticks = self._ticks(rtp)
         if self._transit is not None and (arrival - ticks < self.transit - _JUMP or ticks < self._newest - _JUMP):
             self.jumps += 1
             self._begin(timestamp, rate, ssrc, arrival)
-            ticks = self._ticks(timestamp)
+            rtp = self._unwrapped(timestamp)
+            ticks = self._ticks(rtp)
         if ticks > self._newest or self._transit is None:
-            self._newest = ticks
-            self._rtp += signed_difference(timestamp, self._rtp, _RTP_BITS)
+            self._newest, self._rtp = ticks, rtp
         if self._pace.put(ticks, arrival_s):
-            self._samples.clear()
+            self._samples.begin_anew()
             return self._by_arrival(arrival)
         self._arrived(arrival - ticks, arrival_s)
         return ticks
@@ -175,12 +175,12 @@ class StreamClock:
             # Before the first packet, or of a source that has just taken over.
             self._early = (ntp, timestamp, ssrc)
             return
-        sample = (ntp * TICKS_PER_SECOND >> 32) - self._ticks(timestamp)
+        sample = (ntp * TICKS_PER_SECOND >> 32) - self._ticks(self._unwrapped(timestamp))
         if self._samples and abs(sample - self.ntp_offset) > _OUTLIER:
             self._doubt(sample)
             return
         self._doubtful.clear()
-        self._samples.append(sample)
+        self._samples.add(sample)
         self.reports += 1
 
     def place(self, ticks: int) -> int:
@@ -210,15 +210,17 @@ class StreamClock:
         self._base_rtp = self._rtp = timestamp
         self._newest = self._base_ticks
         self._pace = Pace()
-        self._samples.clear()
+        self._samples.begin_anew()
         self._doubtful.clear()
         self._drift_from = None
         early, self._early = self._early, None
         if early is not None and early[2] == ssrc:
             self.report(*early)
 
-    def _ticks(self, timestamp: int) -> int:
-        rtp = self._rtp + signed_difference(timestamp, self._rtp, _RTP_BITS)
+    def _unwrapped(self, timestamp: int) -> int:
+        return self._rtp + signed_difference(timestamp, self._rtp, _RTP_BITS)
+
+    def _ticks(self, rtp: int) -> int:
         return self._base_ticks + (rtp - self._base_rtp) * TICKS_PER_SECOND // self._rate
 
     def _arrived(self, transit: int, arrival_s: float) -> None:
@@ -236,8 +238,7 @@ class StreamClock:
         self.outliers += 1
         self._doubtful.append(sample)
         if len(self._doubtful) == _FIRM_REPORTS and max(self._doubtful) - min(self._doubtful) < _OUTLIER:
-            self._samples.clear()
-            self._samples.extend(self._doubtful)
+            self._samples.begin_anew(self._doubtful)
             self._doubtful.clear()
             self._drift_from = None
 

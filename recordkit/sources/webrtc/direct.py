@@ -28,6 +28,7 @@ log = logging.getLogger("recordkit")
 SWITCH = "RECORDKIT_WEBRTC_TAP"
 """Set in the environment, aiortc receives by itself: to find out whether a fault lies here."""
 _HERE = "_recordkit_direct"
+_HEADER_BYTES = FIXED.size
 _COMPONENT = 1
 """Of media and RTCP together (RFC 8445, 4; RFC 5761): aiortc has no other."""
 _LEAST_MEDIA, _MOST_MEDIA = 128, 191
@@ -74,36 +75,36 @@ class DirectTransport:
         self._parts = parts
         self._wall = wall
         self._srtp = Srtp(LARGEST_DATAGRAM)
+        self.buffer = self._srtp.buffer
+        """Where a datagram lies that ``take`` is told of."""
         self._routes: dict[int, Route] = {}
         self._drains: dict[Any, Drain | None] = {}
         parts.connection.data_received = self._data_received
-
-    @property
-    def buffer(self) -> memoryview:
-        """Where a datagram lies that ``take`` is told of."""
-        return self._srtp.buffer
 
     def take(self, size: int, age_s: float, now_s: float) -> bool:
         """Take the datagram of ``size`` bytes in ``buffer`` if it is media that belongs here; False if it is not.
 
         It came ``age_s`` ago; ``now_s`` is now, in Unix time. It is changed only if it is taken.
         """
-        buffer = self._srtp.buffer
-        if size < FIXED.size or not _LEAST_MEDIA <= buffer[0] <= _MOST_MEDIA:
+        buffer, parts = self.buffer, self._parts
+        if size < _HEADER_BYTES:
             return False
         header: Header = FIXED.unpack_from(buffer)
-        kind, ssrc = header[1], header[4]
-        if _LEAST_RTCP <= kind <= _MOST_RTCP:
+        first, kind, _, _, ssrc = header
+        if not _LEAST_MEDIA <= first <= _MOST_MEDIA or _LEAST_RTCP <= kind <= _MOST_RTCP:
             return False
         key = ssrc << 7 | kind & 0x7F
         route = self._routes.get(key)
-        if route is None or self._parts.receiver_by_ssrc.get(ssrc) is not route.receiver:
+        if route is None or parts.receiver_by_ssrc.get(ssrc) is not route.receiver:
             route = self._find(key)
-        if route is None or not route.owner.is_direct:
+            if route is None:
+                return False
+        owner = route.owner
+        if not (owner.waiting or owner.is_direct):
             return False
-        plain = self._srtp.unprotect(self._parts.session, size)
-        if plain >= FIXED.size and (found := body(buffer, plain, route.numbers)) is not None:
-            route.owner.take(route, header, found, buffer, now_s, age_s)
+        plain = self._srtp.unprotect(parts.session, size)
+        if plain >= _HEADER_BYTES and (found := body(buffer, plain, route.numbers)) is not None:
+            owner.take(route, header, found, buffer, now_s, age_s)
         return True
 
     @property
@@ -162,7 +163,7 @@ class DirectTransport:
         is_media = _LEAST_MEDIA <= data[0] <= _MOST_MEDIA and self._parts.session is not None
         if is_media and size <= LARGEST_DATAGRAM and not self.is_behind:
             self._drain_sockets()
-            self._srtp.buffer[:size] = data
+            self.buffer[:size] = data
             if self.take(size, 0.0, self._wall()):
                 self.hand_on(1, size)
                 return

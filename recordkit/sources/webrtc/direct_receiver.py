@@ -77,7 +77,8 @@ class DirectReceiver:
     def __init__(self, parts: ReceiverParts, stand_in: StandIn) -> None:
         self.parts = parts
         self._stand_in = stand_in
-        self._waiting: list[MediaPacket] = []
+        self.waiting: list[MediaPacket] = []
+        """What was taken and is to be handed on."""
         self._taken_s = 0.0  # when the first of them was taken
         self._missed_s = stand_in.clock.monotonic()  # when a packet was missed last; at first nothing is known
         self._sending: set[asyncio.Future[None]] = set()
@@ -90,7 +91,7 @@ class DirectReceiver:
 
         That does not change while packets wait to be handed on.
         """
-        return bool(self._waiting) or (self.parts.takes_media and not self._stand_in.is_read)
+        return bool(self.waiting) or (self.parts.takes_media and not self._stand_in.is_read)
 
     @property
     def is_calm(self) -> bool:
@@ -143,7 +144,7 @@ class DirectReceiver:
             payload = added(route.codec, route.name, data[start:end])
         except ValueError:
             return
-        if not self._waiting:
+        if not self.waiting:
             self._taken_s = self._stand_in.clock.monotonic()
         packet = MediaPacket(
             route.name,
@@ -157,11 +158,11 @@ class DirectReceiver:
             capture_ntp,
             route.payload_type,
         )
-        self._waiting.append(packet)
+        self.waiting.append(packet)
 
     def hand_on(self) -> None:
         """Hand on what was taken since the last call; to be called in the same turn of the loop."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         if waiting and self._stand_in.hand_on(waiting):
             self._send(self.parts.send_pli(waiting[-1].ssrc))
 

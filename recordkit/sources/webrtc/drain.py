@@ -31,6 +31,7 @@ _MOST_BETWEEN = 100
 _STAMPS = 35
 """SO_TIMESTAMPNS of Linux, which Python does not name: with each datagram comes when it was taken in."""
 _STAMP = struct.Struct("@qq")
+_STAMP_BYTES = _STAMP.size
 _ROOM = 64
 _OLDEST_S = 10.0
 """What seems to have waited for longer was stamped by a clock that has been set since."""
@@ -39,10 +40,8 @@ _OLDEST_S = 10.0
 class Taker(Protocol):
     """Who takes media; see DirectTransport."""
 
-    @property
-    def buffer(self) -> memoryview:
-        """Where datagrams are read to."""
-        ...
+    buffer: memoryview
+    """Where datagrams are read to."""
 
     @property
     def is_behind(self) -> bool:
@@ -128,6 +127,7 @@ class Drain:
     def _take_all(self, now_s: float) -> bool:
         """Take datagrams until there are none, as many as may be at once; returns whether there are none."""
         taker, receive, into = self._taker, self._parts.socket.recvmsg_into, self._into
+        take = taker.take
         packets = size_of_all = 0
         try:
             for _ in range(_MOST_AT_ONCE):
@@ -138,8 +138,11 @@ class Drain:
                 except OSError as error:
                     self._parts.failed(error)
                     return True
-                age_s = now_s - _seconds(beside[0][2]) if beside else 0.0
-                if taker.take(size, age_s if 0.0 < age_s < _OLDEST_S else 0.0, now_s):
+                age_s = 0.0
+                if beside and len(stamp := beside[0][2]) == _STAMP_BYTES:
+                    seconds, nanoseconds = _STAMP.unpack(stamp)
+                    age_s = now_s - seconds - nanoseconds * 1e-9
+                if take(size, age_s if 0.0 < age_s < _OLDEST_S else 0.0, now_s):
                     packets += 1
                     size_of_all += size
                 elif size:
@@ -189,10 +192,3 @@ class Fullness:
         if self._most_before is not None and max(self._most, self._most_before) * _MARGIN <= self._room:
             return longest_s
         return min(longest_s, self._room / _BURST_BYTES)
-
-
-def _seconds(stamp: bytes) -> float:
-    if len(stamp) != _STAMP.size:
-        return float("inf")
-    seconds, nanoseconds = _STAMP.unpack(stamp)
-    return float(seconds + nanoseconds * 1e-9)

@@ -140,6 +140,8 @@ class Srtp:
             raise changed("pylibsrtp's srtp_unprotect") from error
         self._bytes = ffi.new("char[]", size)
         self._size = ffi.new("int *")
+        self._session: Any = None
+        self._context: Any = None
         self.buffer = memoryview(ffi.buffer(self._bytes)).cast("B")
 
     @staticmethod
@@ -149,8 +151,11 @@ class Srtp:
 
     def unprotect(self, session: Any, size: int) -> int:  # noqa: ANN401 - pylibsrtp's
         """Decrypt the packet of ``size`` bytes in ``buffer``; returns its size then, 0 if it is not authentic."""
-        self._size[0] = size
-        return int(self._size[0]) if not self._unprotect(session._srtp[0], self._bytes, self._size) else 0
+        if session is not self._session:
+            self._session, self._context = session, session._srtp[0]
+        length = self._size
+        length[0] = size
+        return 0 if self._unprotect(self._context, self._bytes, length) else int(length[0])
 
 
 class SocketParts:

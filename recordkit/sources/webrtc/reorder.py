@@ -69,18 +69,21 @@ class Reorder(Generic[T]):
         """Whether nothing is missing between the newest packet and this one."""
         return self._next is not None and signed_difference(sequence, self._highest, _SEQUENCE_BITS) <= 1
 
-    def is_next(self, sequence: int) -> bool:
-        """Take the packet of this number if it is in order, as it mostly is; False leaves it to ``put``."""
-        expected = self._next
-        if expected is None or self._waiting or sequence != expected & _LAST_SEQUENCE:
+    def takes(self, sequences: list[int]) -> bool:
+        """Take the packets of these numbers if all are in order, as they mostly are; False leaves them to ``put``."""
+        first = self._next
+        if first is None or self._waiting:
             return False
-        self._suspect, self._next, self._highest = None, expected + 1, expected
-        self.packets += 1
+        end = first + len(sequences)
+        if sequences != [number & _LAST_SEQUENCE for number in range(first, end)]:
+            return False
+        self._suspect, self._next, self._highest = None, end, end - 1
+        self.packets += len(sequences)
         return True
 
     def put(self, sequence: int, packet: T, now_s: float) -> list[InOrder[T]]:
         """Take a packet that came at ``now_s``; gives what is in order now."""
-        if self.is_next(sequence):
+        if self.takes([sequence]):
             return [InOrder(packet, 0)]
         if self._next is None:
             self._next = self._highest = sequence

@@ -10,7 +10,12 @@ FIXED = struct.Struct("!BBHLL")
 Header = tuple[int, int, int, int, int]
 """As FIXED unpacks it."""
 _EXTENDED = struct.Struct("!HH")
+_ONE_WORD = struct.Struct("!LL")
+_ONE_BYTE_WORD = 0xBEDE_0001
+"""Extensions with heads of one byte (RFC 8285, 4.2), of one word in all."""
 _PADDED, _HAS_EXTENSION, _SOURCES = 0x20, 0x10, 0x0F
+_ANYTHING = _PADDED | _HAS_EXTENSION | _SOURCES
+_WITH_WORD = FIXED.size + _ONE_WORD.size
 _ONE_BYTE, _TWO_BYTES = 0xBEDE, 0x1000
 _PROFILES = (_ONE_BYTE, _TWO_BYTES)
 _SEND_TIME_BYTES, _NTP_BYTES = 3, 8
@@ -33,6 +38,12 @@ def body(data: memoryview, size: int, numbers: Numbers) -> Body | None:
     None for a packet that is cut off.
     """
     first = data[0]
+    if not first & _ANYTHING:
+        return FIXED.size, size, 0, None, None
+    if first & _ANYTHING == _HAS_EXTENSION and size >= _WITH_WORD and numbers.send_time is not None:
+        lead, word = _ONE_WORD.unpack_from(data, FIXED.size)
+        if lead == _ONE_BYTE_WORD and word >> 24 == numbers.send_time << 4 | _SEND_TIME_BYTES - 1:  # as it mostly is
+            return _WITH_WORD, size, 0, word & 0xFF_FFFF, None
     start, end = FIXED.size + 4 * (first & _SOURCES), size
     send_time = capture_ntp = None
     if first & _HAS_EXTENSION:

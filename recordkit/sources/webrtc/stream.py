@@ -259,30 +259,50 @@ class StreamReception:
         """Take packets of the sources that are recorded, in the order in which they came."""
         if not packets:
             return
-        shared, signs, order = self._shared, self._shared.signs, self._reorder
         # What is missing can be asked for only now, however long ago these came.
-        now_s = shared.clock.monotonic()
-        ready: list[tuple[MediaPacket, int]] = []
-        for packet in packets:
-            arrival_s, timestamp, sequence = packet.arrival_s, packet.timestamp, packet.sequence
-            if packet.ssrc != self._ssrc:
-                self._hand_on(ready)
-                self._take_over(packet)
-                ready, order = [], self._reorder
-            pause_s = signs.heard(arrival_s)
-            if pause_s and (not order.follows(sequence) or signs.was_lifeless(arrival_s - pause_s)):
-                shared.sink.note(EventKind.RECONNECT, seconds=pause_s)
-            self._fruitless.packet(arrival_s, is_padding=not packet.data)
-            if timestamp != self._newest and signed_difference(timestamp, self._newest, _TIMESTAMP_BITS) > 0:
-                self._newest = timestamp
-            if order.is_next(sequence):
-                ready.append((packet, 0))
-            else:
-                ready += order.put(sequence, packet, now_s)
+        now_s = self._shared.clock.monotonic()
         self.last_arrival_s = packets[-1].arrival_s
         self._lag_s = now_s - self.last_arrival_s
         self._is_over = False
+        if self._is_run(packets):
+            self._heard(packets[0])
+            self._heard(packets[-1])
+            self._take_units(self._assembly.add_run(packets))
+            return
+        ready: list[tuple[MediaPacket, int]] = []
+        for packet in packets:
+            if packet.ssrc != self._ssrc:
+                self._hand_on(ready)
+                self._take_over(packet)
+                ready = []
+            self._heard(packet)
+            if signed_difference(packet.timestamp, self._newest, _TIMESTAMP_BITS) > 0:
+                self._newest = packet.timestamp
+            ready += self._reorder.put(packet.sequence, packet, now_s)
         self._hand_on(ready)
+
+    def _is_run(self, packets: Sequence[MediaPacket]) -> bool:
+        """Whether packets are those that come next, as they mostly are; then they count as come."""
+        ssrc, newest, numbers = self._ssrc, self._newest, []
+        for packet in packets:
+            if packet.ssrc != ssrc or not packet.data:
+                return False
+            numbers.append(packet.sequence)
+            timestamp = packet.timestamp
+            if timestamp != newest and signed_difference(timestamp, newest, _TIMESTAMP_BITS) > 0:
+                newest = timestamp
+        if not 0 <= packets[-1].arrival_s - packets[0].arrival_s < OUTAGE_S or not self._reorder.takes(numbers):
+            return False
+        self._newest = newest
+        return True
+
+    def _heard(self, packet: MediaPacket) -> None:
+        """Something came: a pause of the sender may be over, and frames are to come of it."""
+        signs, arrival_s = self._shared.signs, packet.arrival_s
+        pause_s = signs.heard(arrival_s)
+        if pause_s and (not self._reorder.follows(packet.sequence) or signs.was_lifeless(arrival_s - pause_s)):
+            self._shared.sink.note(EventKind.RECONNECT, seconds=pause_s)
+        self._fruitless.packet(arrival_s, is_padding=not packet.data)
 
     def _take_over(self, packet: MediaPacket) -> None:
         """Begin with another source."""
