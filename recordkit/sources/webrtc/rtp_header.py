@@ -42,7 +42,8 @@ def body(data: memoryview, size: int, numbers: Numbers) -> Body | None:
         return FIXED.size, size, 0, None, None
     if first & _ANYTHING == _HAS_EXTENSION and size >= _WITH_WORD and numbers.send_time is not None:
         lead, word = _ONE_WORD.unpack_from(data, FIXED.size)
-        if lead == _ONE_BYTE_WORD and word >> 24 == numbers.send_time << 4 | _SEND_TIME_BYTES - 1:  # as it mostly is
+        if lead == _ONE_BYTE_WORD and word >> 24 == numbers.send_time << 4 | _SEND_TIME_BYTES - 1:
+            # As it mostly is.
             return _WITH_WORD, size, 0, word & 0xFF_FFFF, None
     start, end = FIXED.size + 4 * (first & _SOURCES), size
     send_time = capture_ntp = None
