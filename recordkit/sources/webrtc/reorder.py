@@ -70,7 +70,7 @@ class Reorder(Generic[T]):
         return self._next is not None and signed_difference(sequence, self._highest, _SEQUENCE_BITS) <= 1
 
     def takes(self, sequences: list[int]) -> bool:
-        """Take the packets of these numbers if all are in order, as they mostly are; False leaves them to ``put``."""
+        """Take the packets of these numbers if all are in order, as they mostly are; else ``put`` has to."""
         first = self._next
         if first is None or self._waiting:
             return False
