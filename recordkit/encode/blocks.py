@@ -35,7 +35,7 @@ class BlockEncoder:
         self.layout = layout
         self._settings = settings
         self._coder = CODERS[settings.codec]
-        self._is_opus = self._coder.codec is Codec.OPUS
+        self._is_opus, self._is_pcm = (self._coder.codec is one for one in (Codec.OPUS, Codec.PCM))
         self._stream = stream
         self._rate = rate
         self._base = Fraction(1, rate)
@@ -154,13 +154,17 @@ class BlockEncoder:
             start_trim, end_trim = self._trims(packet.pts)
             if end_trim >= self._size:
                 continue
+            data, size = bytes(packet), self._size
+            if self._is_pcm:  # which ends with any sample
+                size, end_trim = size - end_trim, 0
+                data = data[: len(data) * size // self._size]
             unit = AccessUnit(
                 stream=self._stream,
                 pts=self._anchor + time,
                 dts=self._anchor + time,
-                data=bytes(packet),
+                data=data,
                 discontinuity=self.discontinuity,
-                duration=to_ticks(packet.pts + self._size, self._base) - time,
+                duration=to_ticks(packet.pts + size, self._base) - time,
                 start_trim=start_trim,
                 end_trim=end_trim,
             )
@@ -169,11 +173,11 @@ class BlockEncoder:
         return coded
 
     def _trims(self, begin: int) -> tuple[int, int]:
-        """The samples of the block at ``begin`` that are not heard; Opus alone has a place for them.
+        """The samples of the block at ``begin`` that are not heard; AAC and MP3 have no place for them.
 
         The coder's own come first (pre-skip, RFC 7845, 4.2), silence that fills the last block up comes last.
         """
-        if not self._is_opus:
+        if not self._is_opus and not self._is_pcm:
             return 0, 0
         start_trim = max(0, -begin)
         end_trim = max(0, begin + self._size - self._end) if self._end is not None else 0
