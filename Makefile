@@ -5,7 +5,7 @@
 # make lab        open the notebooks in JupyterLab
 # make docs       HTML from docstrings, pages and notebooks, in docs/_build
 # make gallery    the notebooks, run, as pages in which the recordings play, in docs/_build/html/gallery
-# make bench      run all benchmarks: three quarters of an hour
+# make bench      run all benchmarks: an hour, since each waits for a calm machine
 # make torture    kills, power cuts, full disks, hostile files: hours; KIND=hostile, KIND=disks or KIND=MP4: those only
 # make fuzz       random bytes for all readers, FUZZ_SECONDS for each
 # make corpus     record, verify and recover against ffprobe: all that ffmpeg can make, or CORPUS=folder

@@ -4,8 +4,8 @@
     python -m tests.benchmarks --readme README.md [--results FILE.json]
 
 All pieces run by default. Results are kept after each, and those of pieces that did not run stay; the Markdown
-lies beside the JSON. The second form runs nothing: it puts the ratios into a document, between the comments that
-mark their place.
+lies beside the JSON. Before each the load has to be below 1, which is waited for. The second form runs nothing:
+it puts the ratios into a document, between the comments that mark their place.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ QUICK_RESULTS = Path("recordings/benchmarks-quick.json")
 COMMAND = "make bench"
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 """With this set each process compiles recordkit anew, which an installed package never does."""
+_CALM, _LONGEST_WAIT_S, _LOOK_S = 1.0, 300.0, 5.0
+
+
+def settle() -> None:
+    """Wait until the machine has nothing else to do: what ran before counts in its load for minutes."""
+    end_s = time.monotonic() + _LONGEST_WAIT_S
+    while os.getloadavg()[0] >= _CALM and time.monotonic() < end_s:
+        time.sleep(_LOOK_S)
 
 
 def run(name: str, quick: bool, seconds: int | None = None) -> dict[str, Any]:
@@ -80,6 +88,8 @@ def main(arguments: list[str]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     for name in chosen.piece or PIECES:
         print(f"\n{name}: {PIECES[name]}", flush=True)
+        if not chosen.quick:
+            settle()
         try:
             results["pieces"][name] = run(name, chosen.quick, chosen.seconds)
         except subprocess.CalledProcessError as error:
