@@ -15,6 +15,9 @@ from .system import Clock
 Overflow = Literal["block", "drop"]
 T = TypeVar("T")
 _NO_STREAM = -1
+NAP_S = 0.04
+"""So long an item that is in no hurry may wait for others with which the thread that takes it wakes up anyway."""
+_MOST_PATIENT = 4
 
 
 @dataclass(slots=True)
@@ -74,7 +77,8 @@ class Intake(Generic[T]):
         self._items: deque[Item[T]] = deque()
         self._bytes = 0
         self._dropping: dict[int, int] = {}
-        self._closed = self._gathers = False
+        self._closed = self._gathers = self._naps = False
+        self._seen = 0
         self._dropped_s: float | None = None
         self.newest: Newest | None = None
         self._share = share
@@ -107,10 +111,12 @@ class Intake(Generic[T]):
         arrival: int | None = None,
         captured: Captured | None = None,
         discontinuity: bool = False,
+        patient: bool = False,
     ) -> bool:
         """Queue an item; False if it was dropped, or the queue is closed.
 
-        ``entry`` says that a decoder can start from it, ``discontinuity`` that media is missing before it.
+        ``entry`` says that a decoder can start from it, ``discontinuity`` that media is missing before it. A
+        ``patient`` one does not wake who takes items up, if that will look by itself within ``NAP_S``.
         """
         with self.changed:
             if self._overflow == "block":
@@ -126,9 +132,21 @@ class Intake(Generic[T]):
             self.taken += 1
             if ticks is not None:
                 self.newest = Newest(index, ticks if self.newest is None else self.newest.first, ticks)
-            if not self._gathers:
+            is_left = patient and self._naps and len(self._items) < _MOST_PATIENT
+            if not (self._gathers or is_left):
                 self.changed.notify_all()
             return True
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Wait for the next item or another change, ``timeout_s`` at the most; the caller holds ``changed``.
+
+        While items come it is a short nap, from which what is patient need not be woken: each time a thread wakes
+        up costs more than what it then does with 20 ms of audio.
+        """
+        self._naps = self.taken != self._seen and (timeout_s is None or timeout_s > NAP_S)
+        self._seen = self.taken
+        self._clock.wait(self.changed, NAP_S if self._naps else timeout_s)
+        self._naps = False
 
     def gather(self) -> None:
         """Whoever takes is told of what is put from now on at ``hand_over``.

@@ -6,7 +6,7 @@ import pytest
 
 from recordkit.budget import Budget
 from recordkit.errors import SettingsError
-from recordkit.intake import Intake
+from recordkit.intake import NAP_S, Intake
 
 from .steering import GUARD_S, FakeClock
 
@@ -72,6 +72,58 @@ def test_who_takes_is_told_of_what_is_gathered_when_it_is_handed_over(monkeypatc
     queue.put("alone again", 0, 3, 1, entry=True)
     assert told == [1, 3, 4]
     assert [taken(queue).payload for _ in range(4)] == ["alone", "a", "b", "alone again"]
+
+
+def waits(monkeypatch, queue, put=lambda: None):
+    """Waits once, with ``put`` called meanwhile; how long it would have waited, and how often it was told."""
+    lengths, told = [], []
+    monkeypatch.setattr(queue.changed, "notify_all", lambda: told.append(queue.taken))
+
+    def wait(_, timeout_s):
+        lengths.append(timeout_s)
+        put()
+
+    monkeypatch.setattr(queue._clock, "wait", wait)
+    with queue.changed:
+        queue.wait(None)
+    return lengths[0], len(told)
+
+
+def test_while_items_come_a_patient_one_wakes_nobody(monkeypatch):
+    queue, _ = intake()
+
+    def put(patient):
+        return lambda: queue.put("a", 1, 0, 1, entry=True, patient=patient)
+
+    # Nothing has come yet: nobody would look for it.
+    assert waits(monkeypatch, queue, put(True)) == (None, 1)
+    assert waits(monkeypatch, queue, put(True)) == (NAP_S, 0)
+    assert waits(monkeypatch, queue, put(False)) == (NAP_S, 1)
+    assert waits(monkeypatch, queue) == (NAP_S, 0)
+    # Nothing came in a whole nap: no more of them.
+    assert waits(monkeypatch, queue, put(True)) == (None, 1)
+
+
+def test_of_patient_items_no_more_than_a_few_wait(monkeypatch):
+    queue, _ = intake()
+    queue.put("a", 1, 0, 1, entry=True)
+    taken(queue)
+
+    def put():
+        for number in range(6):
+            queue.put(number, 1, 0, 1, entry=True, patient=True)
+
+    assert waits(monkeypatch, queue, put) == (NAP_S, 3)
+
+
+def test_a_shorter_wait_is_no_nap(monkeypatch):
+    queue, _ = intake()
+    queue.put("a", 1, 0, 1, entry=True)
+    lengths = []
+    monkeypatch.setattr(queue._clock, "wait", lambda _, timeout_s: lengths.append(timeout_s))
+    with queue.changed:
+        queue.wait(0.01)
+    assert lengths == [0.01]
 
 
 def test_who_waits_for_room_has_handed_over_what_was_gathered():

@@ -182,7 +182,7 @@ class Pipeline:
                 doubt_s = self._doubt_left_s()
                 if doubt_s is None or doubt_s > 0:
                     waits_s = min((one for one in (waits_s, doubt_s) if one is not None), default=None)
-                    self._clock.wait(self._intake.changed, waits_s)
+                    self._intake.wait(waits_s)
                     return True
         if not self._in_hand:
             self.layer.add(self._streams.settle())

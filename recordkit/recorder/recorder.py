@@ -412,6 +412,7 @@ class Recorder(Fed):
             arrival=arrival,
             captured=taken_at if route.stream == VIDEO else None,
             discontinuity=discontinuity,
+            patient=isinstance(media, AudioFrame),
         )
         if not taken:
             self._check(State.STOPPING, State.STOPPED)
