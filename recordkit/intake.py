@@ -132,7 +132,7 @@ class Intake(Generic[T]):
             self.taken += 1
             if ticks is not None:
                 self.newest = Newest(index, ticks if self.newest is None else self.newest.first, ticks)
-            is_left = patient and self._naps and len(self._items) < _MOST_PATIENT
+            is_left = patient and self._naps and len(self._items) < _MOST_PATIENT and self._bytes <= self.low_mark
             if not (self._gathers or is_left):
                 self.changed.notify_all()
             return True

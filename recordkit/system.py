@@ -63,6 +63,10 @@ class Clock:
         suspended_s = 0.0 if boottime is None else time.clock_gettime(boottime) - time.monotonic()
         return self.monotonic() + suspended_s
 
+    def thread_s(self) -> float:
+        """Seconds of processor time that the calling thread has taken."""
+        return time.thread_time()
+
     def wait(self, condition: Condition, timeout_s: float | None) -> None:
         """Wait on ``condition``, which the caller holds, until it is notified or ``timeout_s`` is over."""
         condition.wait(timeout_s)

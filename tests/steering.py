@@ -57,6 +57,9 @@ class FakeClock(Clock):
     def boottime(self) -> float:
         return self.monotonic()
 
+    def thread_s(self) -> float:
+        return self.monotonic()
+
     def time_ns(self) -> int:
         return 1_700_000_000_000_000_000 + round(self.monotonic() * 1e9)
 

@@ -14,6 +14,7 @@ from ..demux import MOST_PIXELS, decoder_name
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec, EncodedUnit
 from ..settings import VideoSettings
+from ..system import Clock
 from ..ticks import TICKS_PER_SECOND
 from .coded import Coded
 from .decode_times import DecodeTimes
@@ -38,13 +39,18 @@ class LivePictures:
     """
 
     def __init__(
-        self, settings: VideoSettings, index: int, on_altered: Callable[[str], None] | None = None
+        self,
+        settings: VideoSettings,
+        index: int,
+        on_altered: Callable[[str], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.failed = False
         self.times: DecodeTimes[Any] = DecodeTimes()
         self.end: int | None = None
         self._waits = True
         self._on_altered = on_altered
+        self._clock = clock
         self._settings = settings
         self._index = index
         self._codec = ""
@@ -163,7 +169,7 @@ class LivePictures:
         kept = "only H.264 and H.265 are kept as they come"
         reason = "a size, a bit rate or transcoding was asked for" if asked else kept
         log.info("stream %d: %s is decoded and encoded as H.264: %s", self._index, name, reason)
-        self._encoder = VideoEncoder(self._settings, self._index, self._on_altered)
+        self._encoder = VideoEncoder(self._settings, self._index, self._on_altered, self._clock)
         return coded
 
     def _decoded(self, unit: EncodedUnit, place: int, shown_after: int) -> list[VideoFrame]:

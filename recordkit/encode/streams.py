@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from ..errors import MediaError
 from ..model import Captured, Codec, EncodedUnit
 from ..settings import AudioSettings, VideoSettings
+from ..system import Clock
 from ..ticks import TICKS_PER_SECOND, nearest, to_ticks
 from .bridge import Bridge
 from .captured import CaptureTimes
@@ -61,7 +62,7 @@ class Streams:
     seconds, and whether silence fills it; ``on_given_up`` of each stream that is given up while others go on,
     and why; ``on_altered`` of what will not be as in the source: the stream, and a sentence. With
     ``embeds_times`` frames that are encoded, or come live, carry in themselves when they were taken. ``carried``
-    are the codings that the file has a place for.
+    are the codings that the file has a place for; by ``clock`` encoders see how busy they are.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class Streams:
         *,
         embeds_times: bool = True,
         carried: Collection[Codec] = frozenset(Codec),
+        clock: Clock | None = None,
     ) -> None:
-        self.ways = Ways(video, audio, on_gap, on_altered, carried)
+        self.ways = Ways(video, audio, on_gap, on_altered, carried, clock)
         self._taken = CaptureTimes(embeds=embeds_times)
         self.timeline: Timeline[_Given] = Timeline()
         self._merger: Merger[Placed[_Given]] = Merger()

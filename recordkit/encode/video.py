@@ -18,10 +18,12 @@ from ..bitstream.lengths import lay_start_codes
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec, StreamFormat
 from ..settings import VideoSettings
+from ..system import Clock
 from ..ticks import TICKS_PER_SECOND
 from .beside import Beside
 from .coded import Coded, CodedPacket
 from .deinterlace import Deinterlacer, Shown
+from .effort import Effort
 from .filtering import FrameFilter
 from .mastering import Mastering, is_hdr, mastering_of
 from .orientation import Turned
@@ -41,14 +43,20 @@ class VideoEncoder:
     No frame is held back, but for one of interlaced frames: each unit comes out of the call that its frame
     went into, so that a crash finds nothing half encoded. A new size or look of the frames (range, matrix,
     primaries, transfer) starts a new encoder, and with it an IDR picture, from which on its parameter set holds.
+    So does a keyframe before which one thread of libx264 was busy for half of the time (see ``Effort``).
     Interlaced frames are made progressive, which ``on_altered`` is told of. ``key_from``, in ticks, makes the first
     frame from then on a keyframe.
     """
 
     def __init__(
-        self, settings: VideoSettings, stream: int, on_altered: Callable[[str], None] | None = None
+        self,
+        settings: VideoSettings,
+        stream: int,
+        on_altered: Callable[[str], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
+        self._size, self._interval = settings.size, settings.keyframe_interval * TICKS_PER_SECOND
         self._stream = stream
         self._context: av.VideoCodecContext | None = None
         self._format: StreamFormat | None = None
@@ -61,7 +69,7 @@ class VideoEncoder:
         self._kind: tuple[object, ...] = ()
         self._is_as_it_is = False
         self._progressive = Deinterlacer(on_altered)
-        self._own = FrameFilter("sidedata", "mode=delete")
+        self._own = FrameFilter("sidedata", "mode=delete", threads=1)
         self._frame_rate = settings.frame_rate or Fraction(30)
         self.key_from: int | None = None
         self._group_start: int | None = None
@@ -69,6 +77,7 @@ class VideoEncoder:
         self._last_ticks: int | None = None
         self._turned = Turned()
         self._beside = Beside(Codec.H264)
+        self._effort = Effort(settings.preset, clock or Clock())
         self._step = round(TICKS_PER_SECOND / self._frame_rate)
         self._newest: VideoFrame | None = None
         self._given_ticks: int | None = None
@@ -141,7 +150,8 @@ class VideoEncoder:
             coded = self._ended()
         self._coded_look = look
         if self._wants_key_picture(ticks) or discontinuity:
-            if self._frame_rate_is_off(ticks):
+            is_too_busy = self._effort.begin_group()
+            if self._frame_rate_is_off(ticks) or is_too_busy:
                 coded += self._ended()
             self._group_start, self._group_frames = ticks, 0
             if self.key_from is not None and ticks >= self.key_from:
@@ -159,7 +169,7 @@ class VideoEncoder:
         picture.pts, picture.time_base = ticks, _TIME_BASE
         if captured is not None:
             self._captured[ticks] = captured
-        return coded + self._units(context.encode(picture), stream_format, discontinuity)
+        return coded + self._units(self._effort.encode(context, picture), stream_format, discontinuity)
 
     def _ended(self) -> list[Coded]:
         """What the encoder still holds; the next frame starts a new one."""
@@ -175,7 +185,7 @@ class VideoEncoder:
             return True
         if self.key_from is not None and ticks >= self.key_from:
             return True
-        return ticks - self._group_start >= self._settings.keyframe_interval * TICKS_PER_SECOND
+        return ticks - self._group_start >= self._interval
 
     def _frame_rate_is_off(self, ticks: int) -> bool:
         """Whether the rate control believes in a wrong frame rate, and so would miss the bit rate.
@@ -193,10 +203,10 @@ class VideoEncoder:
 
     def _converted(self, frame: VideoFrame) -> VideoFrame:
         """A new frame: ``frame`` as 4:2:0 of 8 bits and even size; of the same samples if it is that already."""
-        width, height = self._settings.size or (frame.width, frame.height)
         kind = (frame.format.name, *_look(frame))
         if kind == self._kind and self._is_as_it_is:
             return self._own.put_one(frame)
+        width, height = self._size or (frame.width, frame.height)
         # Not tagged: a frame of RGB has no matrix of its own, so it gets the one that players
         # assume for its size; a frame of YUV keeps what it has.
         matrix = None
@@ -252,6 +262,7 @@ class VideoEncoder:
         context = av.VideoCodecContext.create("libx264", "w")
         context.width, context.height, context.pix_fmt = picture.width, picture.height, "yuv420p"
         context.time_base, context.framerate = _TIME_BASE, self._frame_rate
+        context.thread_count = self._effort.threads(picture.width, picture.height, self._frame_rate)
         # Keyframes are asked for by time (see encode); by count they never come.
         context.gop_size = 1 << 30
         context.color_range, context.colorspace = int(picture.color_range), int(picture.colorspace)

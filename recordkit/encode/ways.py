@@ -12,6 +12,7 @@ from av.container import InputContainer
 from ..errors import MediaError
 from ..model import Codec, EncodedUnit
 from ..settings import AudioSettings, VideoSettings
+from ..system import Clock
 from .audio import AudioEncoder
 from .coded import CodedPacket
 from .live import LivePictures
@@ -30,7 +31,8 @@ _MIXED = "frames and packets cannot be mixed in one stream"
 class Ways:
     """The way of each stream, which the first that comes of it decides; ``of`` has them by their numbers.
 
-    ``on_gap``, ``on_altered`` and ``carried`` are as for ``Streams``. The figures may be asked for from any thread.
+    ``on_gap``, ``on_altered``, ``carried`` and ``clock`` are as for ``Streams``. The figures may be asked for from
+    any thread.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Ways:
         on_gap: Callable[[int, float, bool], None] | None,
         on_altered: Callable[[int, str], None] | None,
         carried: Collection[Codec] = frozenset(Codec),
+        clock: Clock | None = None,
     ) -> None:
         self.of: dict[int, Way] = {}
         self._video = video
@@ -47,6 +50,7 @@ class Ways:
         self._on_gap = on_gap
         self._on_altered = on_altered
         self._carried = carried
+        self._clock = clock
         self._past_gaps, self._past_gap_s, self._past_skipped = 0, 0.0, 0
         self._past_lacking: str | None = None
 
@@ -118,7 +122,7 @@ class Ways:
         """The way of stream ``index`` of raw frames. Raises MediaError if packets were given before."""
         way = self.of.get(index)
         if way is None:
-            way = self.of[index] = VideoEncoder(self._video, index, self._altered(index))
+            way = self.of[index] = VideoEncoder(self._video, index, self._altered(index), self._clock)
         if not isinstance(way, VideoEncoder):
             raise MediaError(_MIXED, index)
         return way
@@ -138,7 +142,7 @@ class Ways:
         way, is_video = self.of.get(index), unit.is_video
         if way is None:
             if is_video:
-                way = LivePictures(self._video, index, self._altered(index))
+                way = LivePictures(self._video, index, self._altered(index), self._clock)
             else:
                 way = LiveSound(self._audio_settings(index), index, self._on_gap, self._altered(index))
             self.of[index] = way

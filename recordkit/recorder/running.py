@@ -76,6 +76,7 @@ class RunningRecording(SegmentObserver):
             self.note.altered,
             embeds_times=settings.embed_times,
             carried=self._container.carries,
+            clock=clock,
         )
         self.files = Files(settings, self._own_packager, self, commits=given.ring is None)
         self.keepings: Keepings | None = None

@@ -159,6 +159,14 @@ class PyAV(InThread):
         self._container.close()
 
 
+class PyAVInOneThread(PyAV):
+    """Ours gives libx264 one thread where that is enough; the others leave it as many as there are processors."""
+
+    def open(self) -> None:
+        super().open()
+        self._video.codec_context.thread_count = 1
+
+
 class HybridMp4(PyAV):
     """Fragments that become a plain MP4 at the end, which libavformat has known since 7.1."""
 
@@ -192,6 +200,7 @@ class GStreamerFragments(PyAV):
             raise RuntimeError(f"gst-launch-1.0 ended with status {self._process.returncode}")
 
 
+PYAV_IN_ONE_THREAD = "PyAV container.mux, libx264 in one thread"
 WAYS: dict[str, type[Way]] = {
     "the source alone": Way,
     "recordkit Recorder": OurRecorder,
@@ -201,6 +210,7 @@ WAYS: dict[str, type[Way]] = {
     "aiortc MediaRecorder, mp4": AiortcToMp4,
     "aiortc MediaRecorder, mkv": AiortcToMkv,
     "PyAV container.mux": PyAV,
+    PYAV_IN_ONE_THREAD: PyAVInOneThread,
     "ffmpeg": Ffmpeg,
     "GStreamer": GStreamer,
     "libavformat hybrid_fragmented, mp4": HybridMp4,
