@@ -64,6 +64,8 @@ _REGISTERED = {
     b"DTS1": Codec.DTS,
     b"DTS2": Codec.DTS,
     b"DTS3": Codec.DTS,
+    b"BSSD": "s302m",
+    b"KLVA": "klv",
 }
 
 
@@ -182,6 +184,11 @@ class MappedStream:
     codec: str
     language: str | None
     channels: int
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the table tells what it is coded in; if not, only a look at its bytes does."""
+        return not self.codec.startswith(("private", "type "))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ SMALLEST_BYTES = 16 * 1024 * 1024
 MOST_BYTES = 256 * 1024 * 1024
 TRANSPORT, CONTAINER = "transport", "container"
 """The readers whose scans are kept."""
-_VERSION = 3
+_VERSION = 4
 _LONGEST_HEAD_BYTES = 4096
 
 

@@ -24,7 +24,7 @@ from .store import Store
 MOST_HEAD_BYTES = 1 << 20
 _HEAD_PIECE_BYTES = 64 * 1024
 _VIDEO = (Codec.H264, Codec.H265)
-_AUDIO = ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm")
+_AUDIO = ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm", "s302m")
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
 
 
@@ -36,27 +36,33 @@ class Streams:
         self.audio_codec: Codec | None = None
         """None, too, for audio of which frames cannot be cut out."""
         self.pid = self.audio_pid = -1
-        self._video_named, self._audio_named = 0, (0, 0)
+        self.is_told = True
+        """Whether the tables tell of all that is beside the video what it is coded in."""
+        self._video_named, self._audio_named = 0, dict[int, tuple[int, int]]()
         self._starts: dict[int, int] = {}
-        self.start_s = Fraction(0)
-        """The first time of any of them."""
 
     @property
     def is_known(self) -> bool:
         """Whether each of them has a first time."""
-        return self.codec is not None and len(self._starts) == 1 + (self.audio_pid >= 0)
+        return self.pid in self._starts and (self.audio_pid < 0 or self.audio_pid in self._starts)
+
+    @property
+    def start_s(self) -> Fraction:
+        """The first time of any of them."""
+        return min((self._starts[pid] for pid in (self.pid, self.audio_pid) if pid in self._starts), default=0) * TICK
 
     def note_start(self, pid: int, pts: int) -> None:
-        """A frame of one of them is shown at ``pts``."""
-        if (pid == self.pid or pid == self.audio_pid) and pts < self._starts.get(pid, pts + 1):
-            self._starts[pid] = pts
-            self.start_s = min(self._starts.values()) * TICK
+        """A frame of a stream is shown at ``pts``."""
+        self._starts[pid] = min(pts, self._starts.get(pid, pts))
+
+    def may_hear(self, pid: int) -> bool:
+        """Whether it is the audio, or may turn out to be: that is known once the tables name the video beside it."""
+        return pid == self.audio_pid or (self.audio_pid < 0 and pid in self._audio_named)
 
     def head(self, store: Store) -> tuple[bytes, int]:
         """What of a file names its streams, and where that ends: of whole packets, whatever is read behind it."""
-        begin, end = self._audio_named
+        begin, end = self._audio_named[self.audio_pid]
         if end <= MOST_HEAD_BYTES:
-            end = max(self._video_named, end)
             return store.read(0, end), end
         return store.read(0, self._video_named) + store.read(begin, end), end
 
@@ -67,14 +73,20 @@ class Streams:
         """
         if self.codec is None:
             video = next((one for one in streams if one.codec in _VIDEO), None)
-            if video is None:
-                return
-            self.codec, self.pid, self._video_named = Codec(video.codec), video.pid, min(end, MOST_HEAD_BYTES)
-        if audio and self.audio_pid < 0 and self.pid in [one.pid for one in streams]:
-            sound = next((one for one in streams if one.codec in _AUDIO), None)
-            if sound is not None:
-                self.audio_pid, self._audio_named = sound.pid, (begin, end)
-                self.audio_codec = Codec(sound.codec) if sound.codec in set(Codec) else None
+            if video is not None:
+                self.codec, self.pid = Codec(video.codec), video.pid
+                # Of whole packets, too.
+                self._video_named = end - max(0, -(-(end - MOST_HEAD_BYTES) // (end - begin))) * (end - begin)
+        if not audio or self.audio_pid >= 0:
+            return
+        sounds = [one for one in streams if one.codec in _AUDIO]
+        for one in sounds:
+            self._audio_named.setdefault(one.pid, (begin, end))
+        if self.pid in [one.pid for one in streams]:
+            self.is_told = all(one.is_told for one in streams)
+            if sounds:
+                self.audio_pid = sounds[0].pid
+                self.audio_codec = Codec(sounds[0].codec) if sounds[0].codec in set(Codec) else None
 
 
 class AudioPlaces:
@@ -127,7 +139,7 @@ class TransportScan:
         self.is_simple = True
         self.streams = streams
         self.units = Growing(TICK) if units is None else units
-        self.audio = AudioPlaces()
+        self._heard: dict[int, AudioPlaces] = {}
         self.has_keyframe = units is not None
         self._store = store
         self._finds_audio = units is None
@@ -138,6 +150,11 @@ class TransportScan:
         self._beside = beside or {}
         self._lost_at: int | None = None
         self._says_when: bool | None = None
+
+    @property
+    def audio(self) -> AudioPlaces:
+        """Where the audio lies."""
+        return self._heard.get(self.streams.audio_pid, AudioPlaces())
 
     def recall(self, event: PesEvent | None) -> None:
         """Take what came before the scan and is known already."""
@@ -178,17 +195,20 @@ class TransportScan:
                 streams.note_start(event.pid, int(event.pts.min()) + self._epoch)
                 if event.pid == streams.pid:
                     self._take_columns(event)
-                elif event.pid == streams.audio_pid:
-                    self.audio.add(event.pts.tolist(), event.offset.tolist())
+                elif streams.may_hear(event.pid):
+                    self._hear(event.pid, event.pts.tolist(), event.offset.tolist())
             elif isinstance(event, PesEvent):
                 if event.pts is not None:
                     streams.note_start(event.pid, event.pts + self._epoch)
                 if event.pid == streams.pid and self._counter is not None:
                     self._take_one(event, self._counter.feed(event.data))
-                elif event.pid == streams.audio_pid and event.pts is not None:
-                    self.audio.add([event.pts], [event.offset])
+                elif event.pts is not None and streams.may_hear(event.pid):
+                    self._hear(event.pid, [event.pts], [event.offset])
             elif event.pid in (streams.pid, None) and event.kind in _LOSSES:
                 self._lost_at = event.offset
+
+    def _hear(self, pid: int, times: list[int], offsets: list[int]) -> None:
+        self._heard.setdefault(pid, AudioPlaces()).add(times, offsets)
 
     def _take_columns(self, columns: PesColumns) -> None:
         found = None

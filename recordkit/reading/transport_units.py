@@ -6,7 +6,7 @@ that jump: so it is in what recordkit records, and in most other files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ _SYNC_BYTE, _PACKET_SIZES = 0x47, (188, 192, 204)
 _HARMLESS = frozenset(
     {ProblemKind.PCR_GAP, ProblemKind.PCR_BACK, ProblemKind.DTS_BEHIND_PCR, ProblemKind.DTS_FAR_BEHIND_PCR}
 )
-_OTHER_MEDIA = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "aac_latm", "vvc", "dts", "ac4"})
+_OTHER_MEDIA = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "aac_latm", "vvc", "dts", "ac4", "s302m"})
 _HEAD_BYTES = 32
 _CODECS = {str(codec): codec for codec in Codec}
 
@@ -98,8 +98,7 @@ class TransportUnits:
         rows: list[_Row] = []
         for event in events:
             if isinstance(event, TablesEvent):
-                for mapped in event.program.streams:
-                    self._map(mapped)
+                self._map_all(event.program.streams)
             elif isinstance(event, ProblemEvent):
                 if event.kind not in _HARMLESS:
                     raise NotSimpleError(f"{event.kind} at byte {event.offset:,}")
@@ -108,6 +107,13 @@ class TransportUnits:
         rows.sort()
         for row in rows:
             yield from self._streams[row.pid].units(row)
+
+    def _map_all(self, streams: Sequence[MappedStream]) -> None:
+        for mapped in streams:
+            self._map(mapped)
+        has_audio = any(mapped.codec in _CODECS and not _CODECS[mapped.codec].is_video for mapped in streams)
+        if not has_audio and not all(mapped.is_told for mapped in streams):
+            raise NotSimpleError("its tables do not tell what may be its audio")
 
     def _map(self, mapped: MappedStream) -> None:
         codec = _CODECS.get(mapped.codec)

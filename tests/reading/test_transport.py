@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import recordkit as rk
+from recordkit.mpegts.tables import crc32
 from recordkit.reading.store import FileStore
 from recordkit.reading.transport import TransportTrack
 from tests.steering import GUARD_S
@@ -91,6 +92,63 @@ def test_nothing_of_audio_that_begins_late_is_left_out(
     first = int(np.flatnonzero(whole)[0])
     np.testing.assert_allclose(samples[begin : begin + length - first, 0], whole[first:length], atol=1e-6)
     assert length > 2.9 * rate
+
+
+def tone(number: int) -> av.AudioFrame:
+    """A tenth of a second, all of one value."""
+    sound = av.AudioFrame.from_ndarray(np.full((1, 4800), 0.25, np.float32), "fltp", "mono")
+    sound.sample_rate, sound.pts, sound.time_base = 48_000, number * 4800, Fraction(1, 48_000)
+    return sound
+
+
+def picture(number: int) -> av.VideoFrame:
+    """A tenth of a second."""
+    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number, np.uint8), "rgb24")
+    frame.pts, frame.time_base = number, Fraction(1, 10)
+    return frame
+
+
+@pytest.mark.parametrize("has_table", [True, False], ids=["with its frame table", "without"])
+def test_audio_that_tables_name_before_the_video_is_heard(tmp_path: Path, has_table: bool) -> None:
+    path = tmp_path / "talk.ts"
+    with rk.Recorder(path) as recorder:
+        for number in range(40):
+            recorder.write(tone(number))
+            if number >= 20:
+                recorder.write(picture(number))
+    if not has_table:
+        path.with_suffix(".frames").unlink()
+    with rk.open(path) as video:
+        assert video[0].media_s == pytest.approx(2, abs=0.03)
+        assert video.duration_s == pytest.approx(4, abs=0.03)
+        samples, rate = video.audio(0.5, 1.5)
+    assert rate == 48_000
+    assert np.abs(samples).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_audio_of_which_the_tables_do_not_tell_the_coding_is_found(tmp_path: Path) -> None:
+    path, copy = tmp_path / "talk.ts", tmp_path / "copy.mp4"
+    with rk.Recorder(path) as recorder:
+        for number in range(20):
+            recorder.write(tone(number))
+            recorder.write(picture(number))
+    path.with_suffix(".frames").unlink()
+    packets = bytearray(path.read_bytes())
+    for at in range(0, len(packets), 188):
+        if packets[at + 1 : at + 3] != b"\x50\x00":
+            continue  # no PMT
+        section = packets[at + 5 : at + 188]
+        end = 3 + (int.from_bytes(section[1:3]) & 0xFFF) - 4
+        kind = section.index(b"\x0f\xe1", 12)
+        packets[at + 5 + kind] = 0x06  # private data, as FFmpeg calls AAC in an .m2ts
+        packets[at + 5 + end : at + 9 + end] = crc32(bytes(packets[at + 5 : at + 5 + end])).to_bytes(4)
+    path.write_bytes(packets)
+    rk.export(path, copy)
+    for one in (path, copy):
+        with rk.open(one) as video:
+            samples, rate = video.audio(0.5, 1.5)
+        assert rate == 48_000
+        assert np.abs(samples).mean() == pytest.approx(0.25, abs=0.02)
 
 
 def test_a_file_that_grows_is_looked_through_once_for_audio_that_begins(late: Path) -> None:
