@@ -24,26 +24,81 @@ from .track import Track
 Reopen = Callable[[str], AbstractContextManager[Sequence[Frame]]]
 Samples = npt.NDArray[np.float32]
 
+_CLOSE_S = Fraction(1, 500)
+"""What comes over RTMP has whole milliseconds in every container."""
+_SETTLED = 64
+"""So many frames tell where a run of them begins."""
+
 
 def audio_between(track: Track, begin: float, end: float) -> tuple[Samples, int]:
     """Audio from ``begin`` to ``end`` seconds of media, and its rate, as ``Video.audio`` says."""
     start = track.start_s
     result: Samples | None = None
     rate = 0
+    laid = None
     for one in track.audio(Fraction(begin) + start, Fraction(end) + start):
         base = fraction(one.time_base)
         if one.pts is None or base is None:
             continue
         samples = _samples(one)
-        if result is None:
+        if result is None or laid is None:
             rate = one.sample_rate
             result = np.zeros((max(round((end - begin) * rate), 0), samples.shape[1]), np.float32)
+            laid = _Laid(result, round(rate * _CLOSE_S))
         if one.sample_rate == rate and samples.shape[1] == result.shape[1]:
-            place = round((one.pts * base - start - Fraction(begin)) * rate)
-            first, last = max(place, 0), min(place + len(samples), len(result))
+            laid.put(samples, (one.pts * base - start - Fraction(begin)) * rate, base * rate)
+    if result is None or laid is None:
+        return np.zeros((0, 0), np.float32), 0
+    laid.end()
+    return result, rate
+
+
+class _Laid:
+    """Audio frames that follow each other, without a gap or an overlap where their times are only rounded.
+
+    Matroska has them in milliseconds, MPEG-TS in ticks that are no whole samples: the first ones together tell
+    where they belong; the very first counts less, of which a decoder may have cut off its lead. Times further apart
+    than ``close`` samples, or than one unit of theirs, are a gap.
+    """
+
+    def __init__(self, result: Samples, close: int) -> None:
+        self._result, self._close = result, close
+        self._waiting: list[Samples] = []
+        self._length = self._written = 0
+        self._begin: int | None = None
+        self._low = self._high = Fraction(0)
+
+    def put(self, samples: Samples, at: Fraction, unit: Fraction) -> None:
+        """Samples that begin ``at`` some sample of the result, in times of whole ``unit`` samples."""
+        begin = at - self._length
+        low, high = min(self._low, begin), max(self._high, begin)
+        if not self._length or high - low > max(unit, self._close):
+            self.end()
+            low = high = at
+        elif self._begin is None and len(self._waiting) == 1:
+            low = high = begin
+        self._low, self._high = low, high
+        self._waiting.append(samples)
+        self._length += len(samples)
+        if self._begin is not None or len(self._waiting) >= _SETTLED:
+            self._write()
+
+    def end(self) -> None:
+        """Nothing follows what has come."""
+        self._write()
+        self._length = self._written = 0
+        self._begin = None
+
+    def _write(self) -> None:
+        if self._begin is None:
+            self._begin = round((self._low + self._high) / 2)
+        for samples in self._waiting:
+            place = self._begin + self._written
+            first, last = max(place, 0), min(place + len(samples), len(self._result))
             if first < last:
-                result[first:last] = samples[first - place : last - place]
-    return (np.zeros((0, 0), np.float32), 0) if result is None else (result, rate)
+                self._result[first:last] = samples[first - place : last - place]
+            self._written += len(samples)
+        self._waiting.clear()
 
 
 def _samples(frame: Any) -> Samples:  # noqa: ANN401 - an av.AudioFrame, whose format varies

@@ -49,14 +49,15 @@ class Streams:
     @property
     def start_s(self) -> Fraction:
         """The first time of any of them."""
-        return min((self._starts[pid] for pid in (self.pid, self.audio_pid) if pid in self._starts), default=0) * TICK
+        known = [self._starts[pid] for pid in (self.pid, self.audio_pid) if pid in self._starts]
+        return min(known, default=0) * TICK
 
     def note_start(self, pid: int, pts: int) -> None:
         """A frame of a stream is shown at ``pts``."""
         self._starts[pid] = min(pts, self._starts.get(pid, pts))
 
     def may_hear(self, pid: int) -> bool:
-        """Whether it is the audio, or may turn out to be: that is known once the tables name the video beside it."""
+        """Whether it is the audio, or may be: that is known once the tables name the video beside it."""
         return pid == self.audio_pid or (self.audio_pid < 0 and pid in self._audio_named)
 
     def head(self, store: Store) -> tuple[bytes, int]:

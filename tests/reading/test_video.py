@@ -3,8 +3,10 @@
 import json
 import random
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -120,6 +122,43 @@ def test_audio_lies_where_it_is_heard(video):
     beyond, _ = video.audio(5.9, 7.9)
     assert beyond.shape == (96_000, 2)
     assert not beyond[24_000:].any()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate"), [(".mkv", 48_000), (".mkv", 44_100), (".ts", 44_100), (".mp4", 44_100)]
+)
+def test_audio_whose_times_are_rounded_has_no_gaps(suffix, rate, tmp_path):
+    path = tmp_path / f"talk{suffix}"
+    tone = np.sin(np.arange(3 * rate // 1024 * 1024) / 7).astype(np.float32) / 2 + 0.1
+    with av.open(str(path), "w") as container:
+        pictures, sound = container.add_stream("libx264", 10), container.add_stream("aac", rate)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound.layout = "mono"
+        for number in range(30):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(pictures.encode(frame))
+        for at in range(0, len(tone), 1024):
+            frame = av.AudioFrame.from_ndarray(tone[None, at : at + 1024], "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+            container.mux(sound.encode(frame))
+        container.mux(pictures.encode(None))
+        container.mux(sound.encode(None))
+    with av.open(str(path)) as container:
+        plain = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    with rk.open(path) as video:
+        whole, begins = video.audio(), (0.5, 1.234, 2.0)
+        assert whole[1] == rate
+        heard = whole[0][rate // 10 : rate * 2, 0]
+        shifts = [np.abs(heard - plain[at : at + len(heard)]).max() for at in range(rate // 5)]
+        assert min(shifts) < 1e-3
+        for begin in begins:
+            at = round(begin * rate)
+            window = video.audio(at / rate, at / rate + 0.5)[0][:, 0]
+            apart = [
+                np.abs(window[2:-2] - whole[0][at + 2 + by :, 0][: len(window) - 4]).max() for by in (-1, 0, 1)
+            ]
+            assert min(apart) < 1e-2
 
 
 def test_no_more_of_a_file_is_read_for_audio_than_there_may_be(recorded, tmp_path, monkeypatch):
