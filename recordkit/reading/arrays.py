@@ -72,7 +72,8 @@ class _Laid:
         """Samples that begin ``at`` some sample of the result, in times of whole ``unit`` samples."""
         begin = at - self._length
         low, high = min(self._low, begin), max(self._high, begin)
-        if not self._length or high - low > max(unit, self._close):
+        apart = high - low
+        if not self._length or (apart > unit and apart > self._close):
             self.end()
             low = high = at
         elif self._begin is None and len(self._waiting) == 1:
