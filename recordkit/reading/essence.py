@@ -151,6 +151,7 @@ def of_sound(file: WholeFile, codecs: Mapping[int, Codec]) -> dict[int, Essence]
     essence, scanner = Essence(codec), SoundScanner(lambda unit: essence.digests.append(crc32(unit)))
     for begin in range(0, file.size, _PIECE_BYTES):
         scanner.feed(file.read(begin, min(begin + _PIECE_BYTES, file.size)))
+    scanner.finish()
     return {index: essence}
 
 

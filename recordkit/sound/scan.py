@@ -113,7 +113,12 @@ class SoundScanner:
         self.is_over = self._is_finished or len(self._rest) > 1 << 17
 
     def finish(self) -> Finish:
-        """What makes the whole units the final file."""
+        """What makes the whole units the final file. Nothing follows: of a WAV the last may have fewer samples."""
+        if self.kind == "WAV" and self._block and self._on_unit is not None:
+            last = self._rest[: len(self._rest) // self._block * self._block]
+            self._rest = b""
+            if last:
+                self._on_unit(last)
         if self.kind == "Ogg" and not self._is_finished and self.end:
             return Finish((last_page(self._granule, self._number + 1),))
         found = read_head(self._head)

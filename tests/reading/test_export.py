@@ -228,8 +228,8 @@ def test_the_audio_as_samples_and_in_other_codings(film: Path, talk: Path, tmp_p
     found = samples(tmp_path / "film.wav").astype(int)
     assert np.abs(found[:48_000] - expected[:48_000]).max() <= 1
     clip = samples(rk.export(film, tmp_path / "clip.wav", start=1, end=1.5).path).astype(int)
-    assert np.abs(clip[:24_000] - expected[48_000:72_000]).max() <= 16  # AAC has noise of its own
-    assert not clip[24_000:].any()
+    assert len(clip) == 24_000
+    assert np.abs(clip - expected[48_000:72_000]).max() <= 16  # AAC has noise of its own
     again = rk.export(talk, tmp_path / "talk.mp3", start=1, end=2)
     assert again.duration_s == pytest.approx(1, abs=0.05)
 
