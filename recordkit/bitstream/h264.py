@@ -74,12 +74,14 @@ def nal_units(data: bytes, codec: Codec = Codec.H264) -> Iterator[tuple[int, int
 
     Reads lazily: a caller that stops early spares the search through the rest.
     """
-    starts = nal_starts(data)
+    starts, is_h265 = nal_starts(data), codec is Codec.H265
     start = next(starts, 0)
     while start:
         following = next(starts, 0)
         end = following - 3 if following else len(data) - 3 * data.endswith(_START_CODE)
-        yield _nal_type(data[start], codec), start, _trimmed(data, start, end)
+        if not data[end - 1]:
+            end = _trimmed(data, start, end)
+        yield data[start] >> 1 & 0x3F if is_h265 else data[start] & 0x1F, start, end
         start = following
 
 

@@ -50,7 +50,7 @@ class LiveUnits:
     def learn(self, data: bytes) -> None:
         """Take parameter sets that begin ``data`` (Annex B): of a packet, or of a session description."""
         if starts_with_code(data) and nal_type(data) in _HEADERS:
-            self._sets.frame(data, random_access=False)
+            self._sets.learn(data)
 
     def in_order(self, data: bytes, *, is_cut: bool, after_loss: bool) -> LiveUnit:
         """One access unit (Annex B) as a file needs it.

@@ -43,7 +43,8 @@ def sei_messages(nal: bytes, codec: Codec = Codec.H264) -> Iterator[tuple[int, b
 
 def recovery_point(nal: bytes) -> int | None:
     """The recovery_frame_cnt of an SEI NAL unit of H.264 (D.1.8); None when it has no recovery point."""
-    for what, payload in sei_messages(nal):
+    # Many senders put an SEI NAL unit before each frame: most need not be read for this.
+    for what, payload in sei_messages(nal) if _RECOVERY_POINT in nal[1:] else ():
         if what == _RECOVERY_POINT:
             return unsigned_exp_golomb(payload, 0)
     return None

@@ -178,7 +178,7 @@ class _Tails:
     """The tails in a folder: listed when the folder has changed, since it may have many files."""
 
     def __init__(self) -> None:
-        self._paths: list[Path] = []
+        self._paths: list[str] = []
         self._seen: tuple[Path, int] | None = None
         self._listings = 0
         self._listed_s = 0.0
@@ -192,14 +192,14 @@ class _Tails:
             # Twice: the clock of a file system may stand still for two seconds. And some never tell of a change.
             if self._listings < _LISTINGS or now_s - self._listed_s >= _RATE_WINDOW_S:
                 with os.scandir(folder) as entries:
-                    self._paths = [folder / one.name for one in entries if one.name.endswith(TAIL_SUFFIX)]
+                    self._paths = [one.path for one in entries if one.name.endswith(TAIL_SUFFIX)]
                 self._listings, self._listed_s = self._listings + 1, now_s
         except OSError:
             return 0
         taken = 0
         for path in self._paths:
             with contextlib.suppress(OSError):  # gone meanwhile
-                taken += path.lstat().st_blocks * _BLOCK_BYTES
+                taken += os.lstat(path).st_blocks * _BLOCK_BYTES
         return taken
 
 

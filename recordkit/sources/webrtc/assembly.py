@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ...bitstream.audio import OPUS_RATE, opus_samples
 from ...bitstream.h264_live import LiveUnits, is_picture_data
-from ...ticks import signed_difference, to_ticks
+from ...ticks import TICKS_PER_SECOND, signed_difference, to_ticks
 
 MARKED_PATIENCE_S = 0.2
 """So long after its marker the last frame waits for more packets of its timestamp."""
@@ -343,6 +343,6 @@ def _picture_of(packet: MediaPacket) -> tuple[int, int, str]:
 
 def _length(packet: MediaPacket) -> int:
     if packet.codec == "opus":
-        return to_ticks(opus_samples(packet.data), Fraction(1, OPUS_RATE))
+        return opus_samples(packet.data) * TICKS_PER_SECOND // OPUS_RATE  # packets are multiples of 2.5 ms
     # Octets of telephony are counted at 8 kHz, G.722 too (RFC 3551, 4.5).
     return to_ticks(len(packet.data), Fraction(1, packet.rate))
