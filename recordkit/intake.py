@@ -69,7 +69,8 @@ class Intake(Generic[T]):
             raise SettingsError("overflow", overflow, "give 'block' or 'drop'")
         self.bound = bound
         self.low_mark = bound // 2
-        self.changed = threading.Condition()
+        self._lock = threading.RLock()  # to enter the condition costs twice as much
+        self.changed = threading.Condition(self._lock)
         self.taken = 0
         self.dropped = 0
         self._overflow = overflow
@@ -118,7 +119,7 @@ class Intake(Generic[T]):
         ``entry`` says that a decoder can start from it, ``discontinuity`` that media is missing before it. A
         ``patient`` one does not wake who takes items up, if that will look by itself within ``NAP_S``.
         """
-        with self.changed:
+        with self._lock:
             if self._overflow == "block":
                 while not self._closed and not self._takes(size):
                     self._tell()
@@ -153,12 +154,12 @@ class Intake(Generic[T]):
 
         For who puts several items at a time, and would have to wait for the thread that it wakes with the first.
         """
-        with self.changed:
+        with self._lock:
             self._gathers = True
 
     def hand_over(self) -> None:
         """Tell of what was put since ``gather``."""
-        with self.changed:
+        with self._lock:
             self._tell()
 
     def _tell(self) -> None:
@@ -167,7 +168,7 @@ class Intake(Generic[T]):
 
     def put_marker(self, payload: T) -> bool:
         """Queue something of no stream and size behind what is queued, whatever the bound; False if closed."""
-        with self.changed:
+        with self._lock:
             if self._closed:
                 return False
             self._items.append(Item(payload, _NO_STREAM, None, 0))
@@ -192,7 +193,7 @@ class Intake(Generic[T]):
         return self._share is None or self._share.take(size, must=not self._bytes)
 
     def _wake(self) -> None:
-        with self.changed:
+        with self._lock:
             self.changed.notify_all()
 
     @property
@@ -226,7 +227,7 @@ class Intake(Generic[T]):
         """Give back ``size`` bytes: what they held has been written or thrown away."""
         if not size:
             return
-        with self.changed:
+        with self._lock:
             self._bytes -= size
             self.changed.notify_all()
         if self._share is not None:
@@ -234,6 +235,6 @@ class Intake(Generic[T]):
 
     def close(self) -> None:
         """Take nothing more; callers that wait go on."""
-        with self.changed:
+        with self._lock:
             self._closed = True
             self.changed.notify_all()

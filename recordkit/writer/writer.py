@@ -50,7 +50,8 @@ class Writer:
         self.temp_output_path = self._output.partial_path
         self._clock = settings.clock
         self._observer = Guarded(observer or Observer(), self.final_output_path)
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # to enter the condition costs twice as much
+        self._changed = threading.Condition(self._lock)
         self._closing = Closing(self._changed, self._observer)
         self._buffer = Buffer(
             packager,
@@ -170,7 +171,7 @@ class Writer:
         Raises MediaError if the unit cannot be carried, StateError if the writer has not begun or is
         closing, WriteError if it has failed.
         """
-        with self._changed:
+        with self._lock:
             self.check()
             if self._closing.because is not None:
                 return NotLaid.ENDED

@@ -26,7 +26,10 @@ from .tap import Tap, is_remote
 log = logging.getLogger("recordkit")
 
 _POLL_INTERVAL_S = 0.12
-"""What flows is read somewhat more often, and looked at with that: no wake-up is for this alone."""
+_FLOWING_INTERVAL_S = 0.24
+"""What flows is read more often, and looked at with every second reading: no wake-up is for this alone."""
+_EARLY = 0.6
+"""From this part of the time on it is done with what is read."""
 _LATE_S = 0.25
 """Whoever looks so late has not listened meanwhile: what has come waits to be read."""
 _OVERFLOW_INTERVAL_S = 0.5
@@ -79,6 +82,8 @@ class Listener:
         self._ways: dict[MediaStreamTrack, _Way] = {}
         self._timer: asyncio.Handle | None = None
         self._due_s = float("-inf")
+        self._interval_s = _POLL_INTERVAL_S
+        self._flows = False
         self._looked_s: float | None = None
         self._last_sync: dict[int, Sync] = {}
         self._has_begun = False
@@ -255,23 +260,28 @@ class Listener:
 
     def _has_come(self) -> None:
         """A unit has come: what is looked at now and then is looked at with it, and needs no wake-up of its own."""
+        self._flows = True
         if self._timer is not None and self._clock.monotonic() >= self._due_s:
             self._due_s = float("inf")
             self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_soon(self._poll)
 
     def _poll(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_POLL_INTERVAL_S, self._poll)
-        self._due_s = self._clock.monotonic() + _POLL_INTERVAL_S / 2
+        late_s = self._interval_s + _LATE_S
+        self._interval_s = _FLOWING_INTERVAL_S if self._flows else _POLL_INTERVAL_S
+        self._flows = False
+        self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._poll)
+        self._due_s = self._clock.monotonic() + self._interval_s * _EARLY
         try:
-            self._look()
+            self._look(late_s)
         except Exception as error:  # noqa: BLE001 - here nobody hears of it: it is handed on
             for track in self.tracks:
                 self._ended(track, error)
 
-    def _look(self) -> None:
+    def _look(self, late_s: float = _POLL_INTERVAL_S + _LATE_S) -> None:
+        """See what there is to be seen to. If the last time is longer ago than ``late_s`` the loop was held up."""
         now_s = self._clock.monotonic()
-        if self._looked_s is not None and now_s - self._looked_s > _POLL_INTERVAL_S + _LATE_S:
+        if self._looked_s is not None and now_s - self._looked_s > late_s:
             # The loop was held up. To conclude now that nothing came would be wrong: that is read first.
             self._looked_s = None
             return

@@ -238,8 +238,9 @@ def test_media_that_comes_brings_the_next_look_with_it(monkeypatch):
         async with a_peer() as peer:
             looks, clock, interval_s = [], FakeClock(), listening._POLL_INTERVAL_S
             # At first no timer brings a look, however long this takes.
-            monkeypatch.setattr(listening, "_POLL_INTERVAL_S", GUARD_S)
-            monkeypatch.setattr(Listener, "_look", lambda listener: looks.append(clock.monotonic()))
+            for name in ("_POLL_INTERVAL_S", "_FLOWING_INTERVAL_S"):
+                monkeypatch.setattr(listening, name, GUARD_S)
+            monkeypatch.setattr(Listener, "_look", lambda listener, late_s: looks.append(clock.monotonic()))
             listener = Listener(Taker(), lambda track, error: None, clock=clock)
             audio = Remote(peer, "audio")
             listener.add(audio.track, receiver=audio.receiver)
@@ -252,10 +253,35 @@ def test_media_that_comes_brings_the_next_look_with_it(monkeypatch):
             audio.give(talk(4)[2:], sequence=65_002)
             await asyncio.sleep(0)
             assert len(looks) == 2
-            monkeypatch.setattr(listening, "_POLL_INTERVAL_S", interval_s)
+            for name in ("_POLL_INTERVAL_S", "_FLOWING_INTERVAL_S"):
+                monkeypatch.setattr(listening, name, interval_s)
             clock.advance(GUARD_S)
             audio.give(talk(6)[4:], sequence=65_004)
             await until(lambda: len(looks) > 3)  # without media it goes on by the clock
+            listener.close()
+
+    asyncio.run(run())
+
+
+def test_what_flows_is_looked_at_with_every_second_reading(monkeypatch):
+    async def run():
+        async with a_peer() as peer:
+            looks, clock, loop = [], FakeClock(), asyncio.get_running_loop()
+            # No timer brings a look, however long this takes.
+            later = loop.call_later
+            monkeypatch.setattr(loop, "call_later", lambda _, call, *arguments: later(GUARD_S, call, *arguments))
+            monkeypatch.setattr(Listener, "_look", lambda listener, late_s: looks.append(clock.monotonic()))
+            listener = Listener(Taker(), lambda track, error: None, clock=clock)
+            audio = Remote(peer, "audio")
+            listener.add(audio.track, receiver=audio.receiver)
+            listener.begin()
+            begun_s, given = clock.monotonic(), talk(20)
+            for number in range(20):
+                clock.advance(0.1)
+                audio.give(given[number : number + 1], sequence=65_000 + number)
+                await asyncio.sleep(0)
+            steps = [round((at_s - begun_s) * 10) for at_s in looks]
+            assert steps == [0, 1, *range(3, 21, 2)]
             listener.close()
 
     asyncio.run(run())
