@@ -263,8 +263,8 @@ class StreamReception:
         now_s = self._shared.clock.monotonic()
         self.last_arrival_s = packets[-1].arrival_s
         self._lag_s = now_s - self.last_arrival_s
-        self._is_over = False
         if self._is_run(packets):
+            self._is_over = False
             self._heard(packets[0])
             self._heard(packets[-1])
             self._take_units(self._assembly.add_run(packets))
@@ -279,6 +279,7 @@ class StreamReception:
             if signed_difference(packet.timestamp, self._newest, _TIMESTAMP_BITS) > 0:
                 self._newest = packet.timestamp
             ready += self._reorder.put(packet.sequence, packet, now_s)
+        self._is_over = False  # only now: what a source that has said goodbye lacks was counted as it was taken over
         self._hand_on(ready)
 
     def _is_run(self, packets: Sequence[MediaPacket]) -> bool:

@@ -408,6 +408,44 @@ def test_a_source_that_says_goodbye_lets_know_at_once_what_is_missing():
     assert rig.reception.counters.lost_packets == 3
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_packets_that_are_taken_together_are_as_if_they_came_one_by_one(seed):
+    def taken(*, together):
+        rig, chance = Rig(audio=False), random.Random(seed)
+        sent = [packet for _, packet in of(rig.video, film(150, keys=(0, 60, 100)), sequence=65_400)]
+        for _ in range(seed):  # none at first
+            at = chance.randrange(30, len(sent) - 10)
+            lost = sent.pop(at)
+            if chance.random() < 0.5:
+                sent.insert(at + 5, replace(lost, arrival_s=sent[at + 4].arrival_s))
+        while sent:
+            count = chance.randrange(1, 40)
+            come, sent = sent[:count], sent[count:]
+            rig.until(come[-1].arrival_s)
+            for some in [come] if together else [[packet] for packet in come]:
+                rig.video.take(some)
+        rig.until(rig.clock.monotonic() + 1)
+        units = [(one.data, one.ticks, one.is_entry, one.discontinuity) for one in rig.end().pictures]
+        # They may ask for a keyframe once for all of them.
+        return units, replace(rig.reception.counters, keyframe_requests=0), [kind for kind, _ in rig.taker.events]
+
+    one_by_one = taken(together=False)
+    assert taken(together=True) == one_by_one
+    assert len(one_by_one[0]) == 150 if not seed else len(one_by_one[0]) > 60
+
+
+def test_what_a_source_lacked_that_said_goodbye_is_counted_though_another_takes_over_at_once():
+    rig = Rig(audio=False)
+    pairs = of(rig.video, film(120))
+    for pair in with_reports(rig.video, [*pairs, None, None, None]):
+        rig.run([pair])
+    rig.video.goodbye([1])
+    later = [picture(number, key=number == 120) for number in range(120, 150)]
+    rig.run(of(rig.video, later, ssrc=5, sequence=7, timestamp=123))
+    rig.end()
+    assert rig.reception.counters.lost_packets == 3
+
+
 def test_another_source_takes_over_without_mixing():
     rig = Rig(audio=False)
     rig.run(of(rig.video, film(30)))
