@@ -279,7 +279,7 @@ class StreamReception:
             if signed_difference(packet.timestamp, self._newest, _TIMESTAMP_BITS) > 0:
                 self._newest = packet.timestamp
             ready += self._reorder.put(packet.sequence, packet, now_s)
-        self._is_over = False  # only now: what a source that has said goodbye lacks was counted as it was taken over
+        self._is_over = False  # not before: what a source that said goodbye lacks is counted as it is taken over
         self._hand_on(ready)
 
     def _is_run(self, packets: Sequence[MediaPacket]) -> bool:
