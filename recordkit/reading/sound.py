@@ -15,7 +15,7 @@ from ..bitstream.audio import (
 )
 from ..errors import MediaError
 from ..model import Codec, StreamFormat
-from ..ticks import TICKS_PER_SECOND, to_ticks
+from ..ticks import TICKS_PER_SECOND, nearest, to_ticks
 
 if TYPE_CHECKING:
     import av
@@ -41,7 +41,8 @@ class SoundCutter:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._carried = b""
-        self._next = 0
+        self._begin = self._heard = 0
+        """When the first frame was heard of which a packet told that, and how many samples have come since."""
 
     def feed(self, data: bytes, pts: int) -> list[Heard]:
         """The frames that ``data`` completes; the first that begins in it is heard at ``pts``."""
@@ -57,11 +58,14 @@ class SoundCutter:
             if end > len(data):
                 break
             if at >= new and not is_placed:
-                self._next, is_placed = pts, True
-            duration = samples * TICKS_PER_SECOND // stream.sample_rate
+                self._begin, self._heard, is_placed = pts, 0, True
+            heard, until = (
+                nearest(count * TICKS_PER_SECOND, stream.sample_rate)
+                for count in (self._heard, self._heard + samples)
+            )
             if samples:
-                found.append(Heard(stream, self._next, duration, data[begin:end]))
-            self._next += duration
+                found.append(Heard(stream, self._begin + heard, until - heard, data[begin:end]))
+            self._heard += samples
             at = end
         self._carried = data[at : at + 0x4000]
         return found

@@ -25,7 +25,7 @@ from ..mpegts.report import Event, PesColumns, PesEvent, ProblemEvent, ProblemKi
 from ..mpegts.scanner import Scanner
 from ..mpegts.sync import PIECE_BYTES
 from ..mpegts.tables import MappedStream
-from ..ticks import TICKS_PER_SECOND
+from ..ticks import TICKS_PER_SECOND, nearest
 from .store import Store
 
 _SYNC_BYTE, _PACKET_SIZES = 0x47, (188, 192, 204)
@@ -211,7 +211,7 @@ class _Stream:
         yield from self._sound(row)
 
     def _sound(self, row: _Row) -> Iterator[Coded]:
-        at, pts, dts = 0, row.pts, row.dts
+        at, heard, later = 0, 0, 0  # of this packet, in bytes, samples and ticks
         while at < len(row.data):
             begin, end, samples, rate, channels = self._frame(row, at)
             if begin >= end or end > len(row.data) or not samples:
@@ -219,19 +219,21 @@ class _Stream:
             data = row.data[begin:end]
             if self._format is None or self._stated != (rate, channels):
                 self._follow(rate, channels, row.data[at:end])
-            ticks = samples * TICKS_PER_SECOND // rate
+            heard += samples
+            until = nearest(heard * TICKS_PER_SECOND, rate)
             header = row.data[at:begin]
             unit = AccessUnit(
                 self._index,
-                pts,
-                dts,
+                row.pts + later,
+                row.dts + later,
                 data,
                 random_access=True,
                 discontinuity=row.breaks and not at,
-                duration=ticks,
+                duration=until - later,
                 header=header,
             )
-            at, pts, dts, self._last = end, pts + ticks, dts + ticks, dts
+            self._last = row.dts + later
+            at, later = end, until
             if self._format is not None:
                 yield Coded(self._format, unit)
 

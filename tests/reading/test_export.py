@@ -13,6 +13,7 @@ import recordkit as rk
 from recordkit.errors import MediaError
 from recordkit.reading.essence import Essence
 from recordkit.reading.marking import MarksRead
+from recordkit.reading.units import Source
 from recordkit.sources.marks import read_frame_number
 from recordkit.writer.whole import SUFFIX, WholeFile
 from tests.judges import assert_decodes_in_silence, run
@@ -350,3 +351,25 @@ def test_a_long_time_scale_of_audio_stays_exact(tmp_path: Path) -> None:
         times = [[packet.pts for packet in each.demux() if packet.size] for each in (one, two)]
         assert times[0] == times[1]
         assert one.streams.audio[0].time_base == two.streams.audio[0].time_base
+
+
+def test_audio_frames_of_one_packet_are_at_their_times_where_they_are_no_whole_ticks(tmp_path: Path) -> None:
+    film, source, clip = (
+        make_clip(tmp_path / "a.mp4", seconds=4, sample_rate=44_100),
+        tmp_path / "a.ts",
+        tmp_path / "b.mp4",
+    )
+    with av.open(film) as old, av.open(source, "w", options={"max_delay": "700000"}) as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    with rk.open(source) as video:
+        coded = [one.pts for one in video._track.coded_audio(0, 1 << 33)]
+    units = [coded.unit for coded in Source(source).units() if not coded.format.codec.is_video]
+    step = units[0].duration
+    for times in (coded, [unit.pts for unit in units]):
+        assert len(times) > 100
+        assert max(np.abs(np.diff(times) - step)) <= 1
+    assert rk.export(source, clip, start=1.1).begins_s == pytest.approx(1.1, abs=0.04)
