@@ -115,10 +115,12 @@ class Passthrough:
             self._sound = SoundFramer(codec, stream.codec_context, three_letters(language), index)
 
     def step(self, packet: CodedPacket) -> int:
-        """How long ``packet`` lasts, in ticks; 0 where that is not known."""
-        if packet.duration and packet.time_base:
-            return to_ticks(packet.duration, packet.time_base)
-        return self._duration if self._sound is None else self._sound.length(bytes(packet))
+        """How long ``packet`` lasts, in ticks; 0 where that is not known. A gap behind audio is no part of it."""
+        stated = to_ticks(packet.duration, packet.time_base) if packet.duration and packet.time_base else 0
+        if self._sound is None:
+            return stated or self._duration
+        length = self._sound.length(bytes(packet))
+        return min(stated, length) if stated and length else stated or length
 
     def _write_vui(self, stream: av.VideoStream, options: dict[str, str]) -> None:
         if options:

@@ -70,7 +70,7 @@ def carry_marks(original: Path, copy: Path, moved_s: float, lasts_s: float) -> N
     ]
     usual = log_path(copy)
     is_told = not known or (len(marks) == len(known) and abs(moved_s) < _ROUNDED_S)
-    if is_told and usual == log_of(original):
+    if is_told and log_of(copy) == log_of(original):
         return  # the log beside it tells them
     if marks or usual.exists():
         write_log_of_copy(copy, {"copy_of": str(original)}, marks)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import LogError
-from ..names import LOG_SUFFIX, MARKS_SUFFIX, OLD_LOG_SUFFIX, stem_of
+from ..names import LOG_SUFFIX, MARKS_SUFFIX, OLD_LOG_SUFFIX, final_of, stem_of
 from ..system import FULL
 from .schema import RECORDS, TYPE_NAMES, Record, sane
 from .words import json_text
@@ -38,16 +38,31 @@ def log_path(recording: Path) -> Path:
 
 
 def log_of(recording: Path) -> Path:
-    """The log that tells of ``recording``: a copy's own, if there is one of this very file, else ``log_path``."""
+    """The log that tells of ``recording``: a copy's own, if there is one of this very file, else ``log_path``.
+
+    If that tells of a later recording, of the same stem and another suffix, it is the one that this has put aside.
+    """
     own = recording.with_name(recording.name + MARKS_SUFFIX)
     try:
-        with os.fdopen(os.open(own, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            header = parse_line(file.readline(LONGEST_LINE_BYTES))
-        if isinstance(header, dict) and header.get("bytes") == recording.stat().st_size:
+        if _header(own).get("bytes") == recording.stat().st_size:
             return own
     except OSError:
         pass
-    return log_path(recording)
+    usual, name = log_path(recording), final_of(recording.name)
+    older = usual.with_name(usual.name + OLD_SUFFIX)
+    if _header(usual).get("recording", name) != name and _header(older).get("recording") == name:
+        return older
+    return usual
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The first line of a log; empty if there is none."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            header = parse_line(file.readline(LONGEST_LINE_BYTES))
+    except OSError:
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 def write_log_of_copy(copy: Path, facts: Mapping[str, Any], records: Iterable[Record]) -> None:

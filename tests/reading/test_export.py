@@ -373,3 +373,19 @@ def test_audio_frames_of_one_packet_are_at_their_times_where_they_are_no_whole_t
         assert len(times) > 100
         assert max(np.abs(np.diff(times) - step)) <= 1
     assert rk.export(source, clip, start=1.1).begins_s == pytest.approx(1.1, abs=0.04)
+
+
+def test_a_clip_that_begins_in_a_gap_of_audio_has_what_follows_at_its_time(tmp_path: Path) -> None:
+    whole, film, clip = make_clip(tmp_path / "a.mp4", seconds=5), tmp_path / "film.mp4", tmp_path / "clip.mp4"
+    with av.open(whole) as old, av.open(film, "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size and (packet.stream.type == "video" or not 1.5 <= packet.pts * packet.time_base < 3):
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    begins_s = rk.export(film, clip, start=2.0).begins_s
+    with rk.open(film) as video, rk.open(clip) as cut:
+        (heard, _), (samples, rate) = video.audio(begins_s), cut.audio()
+    first, wanted = (int(np.flatnonzero(np.abs(one[:, 0]) > 0.05)[0]) for one in (samples, heard))
+    assert wanted > rate * 0.9
+    assert first == pytest.approx(wanted, abs=rate / 100)

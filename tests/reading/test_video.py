@@ -124,6 +124,24 @@ def test_audio_lies_where_it_is_heard(video):
     assert not beyond[24_000:].any()
 
 
+def test_marks_are_not_those_of_another_recording_of_the_same_stem(tmp_path):
+    for suffix in (".ts", ".mp4"):
+        with rk.Recorder(tmp_path / f"talk{suffix}") as recorder:
+            for at, frame in enumerate(rk.Synthetic(**SMALL, audio=False, seconds=2).frames()):
+                recorder.write(frame)
+                if at == 30:
+                    recorder.flush()
+                    recorder.mark(f"of {suffix}")
+    copied = rk.export(tmp_path / "talk.ts", tmp_path / "copy.mp4").path
+    for name, mark in (("talk.ts", "of .ts"), ("talk.mp4", "of .mp4"), (copied, "of .ts")):
+        with rk.open(tmp_path / name) as video:
+            assert video.marks["name"].tolist() == [mark]
+    (tmp_path / "talk.ts").unlink()
+    rk.export(tmp_path / "talk.mp4", tmp_path / "talk.ts")
+    with rk.open(tmp_path / "talk.ts") as video:
+        assert video.marks["name"].tolist() == ["of .mp4"]
+
+
 @pytest.mark.parametrize(
     ("suffix", "rate"), [(".mkv", 48_000), (".mkv", 44_100), (".ts", 44_100), (".mp4", 44_100)]
 )
