@@ -127,9 +127,9 @@ class AccessUnit:
     temporal unit without its delimiter, AAC is raw, Opus the bare packet.
     ``prefix`` stands before the ``data`` of video (parameter sets and other NAL units); it is kept apart so that
     a large frame is not copied to put a few bytes before it. ``pts``, ``dts`` and ``duration`` are ticks.
-    ``discontinuity`` says that media is missing before this unit. ``start_trim`` and ``end_trim`` are samples at
-    48 kHz at the beginning and end of an Opus unit that are decoded and not heard. ``captured`` is when a frame
-    was taken, as far as anybody says.
+    ``discontinuity`` says that media is missing before this unit. ``start_trim`` and ``end_trim`` are samples
+    at the beginning and end of a unit that are decoded and not heard, where a container has a place for that.
+    ``captured`` is when a frame was taken, as far as anybody says.
 
     ``header`` is what a transport stream puts before the unit, and no other container does, as the source had
     it (delimiter, ADTS header); if it is empty, a transport stream makes its own. ``nal_starts`` are the offsets

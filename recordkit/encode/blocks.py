@@ -173,12 +173,11 @@ class BlockEncoder:
         return coded
 
     def _trims(self, begin: int) -> tuple[int, int]:
-        """The samples of the block at ``begin`` that are not heard; AAC and MP3 have no place for them.
+        """The samples of the block at ``begin`` that are not heard.
 
-        The coder's own come first (pre-skip, RFC 7845, 4.2), silence that fills the last block up comes last.
+        The coder's own come first (of Opus the pre-skip, RFC 7845, 4.2; of AAC a whole block, see ``priming``),
+        silence that fills the last block up comes last.
         """
-        if not self._is_opus and not self._is_pcm:
-            return 0, 0
-        start_trim = max(0, -begin)
+        start_trim = max(0, -begin) if self._is_opus else 0
         end_trim = max(0, begin + self._size - self._end) if self._end is not None else 0
         return start_trim, end_trim

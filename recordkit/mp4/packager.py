@@ -244,6 +244,11 @@ class Packager:
         track = self._tracks.get(unit.stream)
         return unit.pts if track is None else unit.pts + scaled(priming(track.format), track.rate, MOVIE_RATE)
 
+    def unheard(self, unit: AccessUnit) -> int:
+        """The ticks of a unit's end that its time in the file leaves out."""
+        track = self._tracks.get(unit.stream)
+        return 0 if track is None else scaled(unit.end_trim, track.rate, MOVIE_RATE)
+
     def _lay_head(
         self, plan: _Plan, track: StreamTrack, at: int, times: tuple[int, int, int], memory: memoryview
     ) -> int:

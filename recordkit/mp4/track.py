@@ -99,7 +99,8 @@ class StreamTrack:
             elif duration != self._told_duration:
                 self._told_duration = duration
                 self._duration = self._exact(duration)
-            duration = self._duration
+            # What fills up the last unit is not heard: its time ends before it (ISO/IEC 14496-12, 8.6.1.2).
+            duration = max(1, self._duration - unit.end_trim)
         self.laid = max(time - self._ahead, self.laid + 1)
         self.time, self.expected, self.last_duration = time, time + duration, duration
         return time, unit.pts - unit.dts if self.is_video else 0, duration

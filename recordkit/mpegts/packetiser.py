@@ -133,6 +133,10 @@ class Packetiser:
         """A transport stream hides nothing."""
         return unit.pts
 
+    def unheard(self, unit: AccessUnit) -> int:
+        """Players show a transport stream to the end of its last unit."""
+        return 0
+
     def lend(self, rows: NDArray[np.uint8]) -> PacketBuffer:
         """Memory to lay into: ``rows`` is uint8, shape (packets, 188), C-contiguous."""
         return PacketBuffer(rows)

@@ -137,8 +137,11 @@ class Layer:
                     self.abandon()
                     return True
                 if laid is not None:
-                    self.tally.add(unit, laid.offset, heard=file.packager.heard, is_filler=is_filler)
-                    file.laid(unit, laid)
+                    unheard = file.packager.unheard(unit) if unit.end_trim else 0
+                    self.tally.add(
+                        unit, laid.offset, heard=file.packager.heard, unheard=unheard, is_filler=is_filler
+                    )
+                    file.laid(unit, laid, unheard)
                     self._on_laid(file, unit)
                 self._pending.popleft()
                 freed += size

@@ -72,11 +72,13 @@ class Tally:
         offset: int,
         *,
         heard: Callable[[AccessUnit], int] = attrgetter("pts"),
+        unheard: int = 0,
         is_filler: bool = False,
     ) -> None:
         """Count a unit that was laid at byte ``offset`` of the recording; ``is_filler`` is that of ``Coded``.
 
-        ``heard`` is that of the packager: the media begins with what is seen or heard first.
+        ``heard`` is that of the packager: the media begins with what is seen or heard first. ``unheard`` are the
+        ticks at the unit's end that are not.
         """
         if not is_filler:
             self._laid_s[unit.stream] = self._clock.monotonic()
@@ -85,7 +87,7 @@ class Tally:
             self.first_pts = begins if self.first_pts is None else min(begins, self.first_pts)
         if unit.pts > self._newest_pts:
             self._newest_pts = unit.pts
-        end = self._ends[unit.stream] = unit.pts + unit.duration
+        end = self._ends[unit.stream] = unit.pts + unit.duration - unheard
         if end > self.end_pts:
             self.end_pts = end
         if unit.stream == VIDEO:

@@ -50,11 +50,13 @@ def decoded(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_suffix_chooses_what_is_recorded(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"talk{suffix}"
-    recorded(path)
+    recorder = recorded(path)
     with av.open(str(path)) as container:
         (stream,) = container.streams
         assert stream.codec_context.codec.canonical_name == SUFFIXES[suffix]
         assert stream.rate == 48_000
+        if suffix in (".wav", ".m4a"):
+            assert stream.duration * stream.time_base == recorder.stop().duration_s == 2
     assert len(decoded(path)) == pytest.approx(len(TONE), abs=1152 * 3)
     assert_decodes_in_silence(path, "warning" if SUFFIXES[suffix] in ("opus", "aac") else "error")
 
