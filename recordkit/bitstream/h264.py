@@ -53,7 +53,12 @@ _LONGEST_DELIMITER = 16
 
 def nal_starts(data: bytes) -> Iterator[int]:
     """Where each NAL unit's first byte lies; looks no further than its caller does."""
-    for found in _START_CODES.finditer(data, 0, len(data) - 1):  # half as long as by data.find
+    at = data.find(_START_CODE)
+    if not 0 <= at < len(data) - 3:
+        return
+    yield at + 3
+    # Many ask for no more. Through a whole frame a search by find takes twice as long as this.
+    for found in _START_CODES.finditer(data, at + 3, len(data) - 1):
         yield found.end()
 
 
