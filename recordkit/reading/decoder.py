@@ -71,6 +71,10 @@ class FrameDecoder:
         while entry is not None:
             self._begin(entry)
             found = self._go_on(number, unit)
+            if found is None and self._beside:
+                # One that cannot be decoded costs those beside it, and at the end of the file all that are left.
+                self._begin(entry, beside=False)
+                found = self._go_on(number, unit)
             if found is not None:
                 return found
             # A gradual refresh (recovery point) needs as many frames before the first one is right.
@@ -103,10 +107,10 @@ class FrameDecoder:
                 return found
         return None
 
-    def _begin(self, entry: int) -> None:
+    def _begin(self, entry: int, *, beside: bool = True) -> None:
         # A new one each time: what is left in an old one may be wrong without its references.
         self._decoder = self._track.decoder()
-        self._decoder.thread_type = "AUTO" if self._beside else "SLICE"
+        self._decoder.thread_type = "AUTO" if self._beside and beside else "SLICE"
         if self._is_in_order:
             # While one waits for what this thread does with a frame.
             self._decoder.thread_count += 1

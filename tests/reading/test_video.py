@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import recordkit as rk
-from recordkit.errors import SourceError
+from recordkit.errors import MediaError, SourceError
 from recordkit.mpegts.laying import PacketBuffer
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.reading.store import FileStore
@@ -122,6 +122,23 @@ def test_audio_lies_where_it_is_heard(video):
     beyond, _ = video.audio(5.9, 7.9)
     assert beyond.shape == (96_000, 2)
     assert not beyond[24_000:].any()
+
+
+def test_a_frame_that_cannot_be_decoded_costs_no_other(tmp_path):
+    path = make_clip(tmp_path / "talk.mp4", audio=(), seconds=1, options={"bf": "2"})
+    with rk.open(path) as video:
+        frames, images = video.frames, [frame.image for frame in video]
+    last = frames.loc[frames["dts"].idxmax()]
+    data = bytearray(path.read_bytes())
+    data[last["offset"] : last["offset"] + last["bytes"]] = b"\xff" * last["bytes"]
+    path.write_bytes(data)
+    with rk.open(path) as video:
+        for number in reversed(range(len(images))):
+            if number == last.name:
+                with pytest.raises(MediaError, match="cannot be decoded"):
+                    video[number]
+            else:
+                assert (video[number].image == images[number]).all()
 
 
 def test_marks_are_not_those_of_another_recording_of_the_same_stem(tmp_path):
