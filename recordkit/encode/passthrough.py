@@ -30,6 +30,8 @@ _HEAD_BYTES = 32
 """A delimiter and the start code behind it are in so many bytes."""
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _LONGEST_PRIMING = TICKS_PER_SECOND // 10
+_MOST_PRIMING = 3
+"""Or so many packets: of AAC at 8 kHz one lasts longer."""
 _LONGEST_STEP = TICKS_PER_SECOND // 2
 """Audio that goes on after more has begun anew."""
 _NEW_CLOCK = 10 * TICKS_PER_SECOND
@@ -252,7 +254,7 @@ class Passthrough:
             # What an encoder puts before the first sample is no audio, but its decoder needs it.
             if self._is_primed is None:
                 ticks = to_ticks(packet.pts, packet.time_base) if packet.pts is not None else 0
-                self._is_primed = -_LONGEST_PRIMING <= ticks < 0
+                self._is_primed = -max(_LONGEST_PRIMING, _MOST_PRIMING * self.step(packet)) <= ticks < 0
             return not self._is_primed
         if not self._are_hidden_told and self._on_altered is not None:
             self._on_altered("its edit list hides frames that others refer to: the recording shows them")

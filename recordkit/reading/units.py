@@ -188,7 +188,8 @@ class ContainerUnits:
                     coded = coded._replace(format=replace(coded.format, config=config))
                 yield coded
         if hidden and end is not None:
-            self.shown = begin, end
+            # Of the first packet of audio a part may be hidden.
+            self.shown = begin if self.zero is None else max(begin, self.zero), end
 
     def _times(
         self, packet: DemuxedPacket, last: dict[int, int], number: int, way: Passthrough

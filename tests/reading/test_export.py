@@ -389,3 +389,17 @@ def test_a_clip_that_begins_in_a_gap_of_audio_has_what_follows_at_its_time(tmp_p
     first, wanted = (int(np.flatnonzero(np.abs(one[:, 0]) > 0.05)[0]) for one in (samples, heard))
     assert wanted > rate * 0.9
     assert first == pytest.approx(wanted, abs=rate / 100)
+
+
+def test_in_the_copy_of_a_clip_audio_is_where_the_clip_has_it(film: Path, tmp_path: Path) -> None:
+    clip = rk.export(film, tmp_path / "clip.mp4", start=1).path
+    with rk.open(clip) as one, rk.open(rk.export(clip, tmp_path / "copy.mp4").path) as other:
+        (mine, rate), (its, _) = one.audio(), other.audio()
+        assert one[0].media_s == other[0].media_s
+        np.testing.assert_allclose(its[rate // 10 : rate * 2], mine[rate // 10 : rate * 2], atol=0.01)
+
+
+def test_of_audio_at_a_low_rate_the_first_frame_is_whole(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", seconds=1, sample_rate=8000)
+    with rk.open(source) as one, rk.open(rk.export(source, tmp_path / "b.mp4").path) as other:
+        np.testing.assert_allclose(other.audio()[0][:1024], one.audio()[0][:1024], atol=0.01)
