@@ -196,13 +196,11 @@ class ContainerTrack:
 
     def audio(self, begin: Fraction, end: Fraction) -> Iterator[av.AudioFrame]:
         """Decoded audio around the times from ``begin`` to ``end``, in seconds of the file's clock."""
-        with self._file.media() as container:
-            streams: list[AudioStream] = [one for one in container.streams.audio if is_decodable(one)][:1]
+        with self._sound_at(begin) as container:
+            streams = _first_audio(container)
             if not streams:
                 return
             base = fraction(streams[0].time_base) or Fraction(1)
-            if begin - _AUDIO_LEAD_S > self.start_s:
-                container.seek(int((begin - _AUDIO_LEAD_S) / base), stream=streams[0])
             for packet in demux(container, streams):
                 try:
                     frames = packet.decode()
@@ -217,8 +215,8 @@ class ContainerTrack:
         """Coded audio that is heard from ``begin`` on and before ``end``; reads on if that follows."""
         if self._sound is None or not self._sound[2] <= begin <= self._sound[2] + TICKS_PER_SECOND:
             self._close_sound()
-            container = self._file.media()
-            self._sound = container, self._from_time(container, begin), begin
+            container = self._sound_at(Fraction(begin, TICKS_PER_SECOND))
+            self._sound = container, self._packets_of_sound(container), begin
         container, following, _ = self._sound
         for one in following:
             self._sound = container, following, one.pts
@@ -229,16 +227,24 @@ class ContainerTrack:
             if one.pts >= begin:
                 yield one
 
+    def _sound_at(self, begin: Fraction) -> InputContainer:
+        """The file, opened once more, a little before ``begin``, or at its beginning if it cannot be sought."""
+        container, place = self._file.media(), begin - _AUDIO_LEAD_S
+        streams = _first_audio(container)
+        if streams and place > self.start_s:
+            try:
+                container.seek(int(place / (fraction(streams[0].time_base) or 1)), stream=streams[0])
+            except av.FFmpegError:
+                container.close()
+                return self._file.media()
+        return container
+
     @staticmethod
-    def _from_time(container: InputContainer, begin: int) -> Iterator[Heard]:
-        streams: list[AudioStream] = [one for one in container.streams.audio if is_decodable(one)][:1]
+    def _packets_of_sound(container: InputContainer) -> Iterator[Heard]:
+        streams = _first_audio(container)
         carried = format_of(streams[0]) if streams else None
         if carried is None:
             return
-        base = fraction(streams[0].time_base) or Fraction(1)
-        place = Fraction(begin, TICKS_PER_SECOND) - _AUDIO_LEAD_S
-        if container.start_time is not None and place > container.start_time * _MICROSECONDS:
-            container.seek(int(place / base), stream=streams[0])
         for packet in demux(container, streams):
             one = heard(packet, carried)
             if one is not None:
@@ -264,6 +270,11 @@ class ContainerTrack:
         """Close the file."""
         self._close_sound()
         self._file.close()
+
+
+def _first_audio(container: InputContainer) -> list[AudioStream]:
+    """The first stream of audio that can be decoded, if there is one."""
+    return [one for one in container.streams.audio if is_decodable(one)][:1]
 
 
 def _says_nothing(opened: OpenVideo) -> bool:

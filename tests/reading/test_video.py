@@ -124,6 +124,23 @@ def test_audio_lies_where_it_is_heard(video):
     assert not beyond[24_000:].any()
 
 
+def test_audio_is_found_where_libavformat_cannot_seek(tmp_path):
+    film, path = make_clip(tmp_path / "a.mp4", seconds=3), tmp_path / "a.mkv"
+    with av.open(film) as old, av.open(path, "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size:
+                # So GStreamer's matroskamux has it: no audio frame is a keyframe.
+                packet.is_keyframe = packet.is_keyframe and packet.stream.type == "video"
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    with rk.open(path) as video:
+        whole, rate = video.audio()
+        assert np.abs(video.audio(2, 2.5)[0] - whole[2 * rate : 5 * rate // 2]).max() < 0.01
+        heard = [one.pts for one in video._track.coded_audio(180_000, 225_000)]
+    assert 180_000 <= heard[0] < heard[-1] < 225_000
+
+
 def test_a_frame_that_cannot_be_decoded_costs_no_other(tmp_path):
     path = make_clip(tmp_path / "talk.mp4", audio=(), seconds=1, options={"bf": "2"})
     with rk.open(path) as video:
