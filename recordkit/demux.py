@@ -275,6 +275,16 @@ def _is_shown_in_order(stream: av.stream.Stream) -> bool:
     )
 
 
+def settle(decoder: av.CodecContext | None) -> None:
+    """Wait for what a decoder's threads still do: before it is let go, and its container closed.
+
+    PyAV frees it with the interpreter's lock held. A thread that meets a fault then logs that, and waits for the
+    lock, if the level of PyAV's log was ever set, as it is while a file is verified: for ever.
+    """
+    if decoder is not None:
+        decoder.flush_buffers()
+
+
 def is_decodable(stream: av.stream.Stream) -> bool:
     """Whether libavcodec knows the coding of ``stream``; it has no codec context otherwise."""
     return getattr(stream, "codec_context", None) is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
+from ..demux import settle
 from ..errors import MediaError
 from .track import Track
 
@@ -96,6 +97,14 @@ class FrameDecoder:
         """The track has other frames than before: forget all."""
         self._kept.clear()
         self._kept_bytes = 0
+        self._let_go()
+
+    def __del__(self) -> None:
+        """Wait for the threads."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        settle(self._decoder)
         self._decoder = None
 
     def _go_on(self, number: int, unit: int) -> VideoFrame | None:
@@ -109,6 +118,7 @@ class FrameDecoder:
 
     def _begin(self, entry: int, *, beside: bool = True) -> None:
         # A new one each time: what is left in an old one may be wrong without its references.
+        self._let_go()
         self._decoder = self._track.decoder()
         self._decoder.thread_type = "AUTO" if self._beside and beside else "SLICE"
         if self._is_in_order:
@@ -148,7 +158,7 @@ class FrameDecoder:
                 if frame.pts >= self._first_kept:
                     self._keep(frame.pts, frame)
         if packet is None:
-            self._decoder = None
+            self._let_go()
             self._waiting.clear()
         return packet is not None
 

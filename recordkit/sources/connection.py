@@ -15,7 +15,7 @@ from ..bitstream.audio import parse_adts
 from ..bitstream.dts import parse_dts
 from ..bitstream.language import three_letters
 from ..bitstream.sei import Orientation
-from ..demux import DemuxedPacket, demux
+from ..demux import DemuxedPacket, demux, is_decodable, settle
 from ..encode.beside import shown_beside
 from ..encode.filtering import FrameFilter
 from ..encode.orientation import orientation_of
@@ -89,11 +89,13 @@ class Connection:
             if not self._slots:
                 raise SourceError(file.url, "has none of the streams that it had")
         except BaseException:
-            self.container.close()
+            self.close()
             raise
 
     def close(self) -> None:
-        """Close it."""
+        """Close it, in the thread that decodes."""
+        for stream in self.container.streams.video:
+            settle(stream.codec_context if is_decodable(stream) else None)
         self.container.close()
 
     @property

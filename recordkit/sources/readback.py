@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import av
 
-from ..demux import demux, open_media
+from ..demux import demux, open_media, settle
 from ..errors import SourceError
 from ..ticks import WRAP, Unwrapper
 from .readings import Audio, Frames
@@ -83,18 +83,22 @@ def read_back(path: str | os.PathLike[str], fps: Fraction | float | str | None =
         # One unwrapper for both streams: they lie within a second of each other, so that
         # one that begins after the fold of the 33 bits still lands beside the other.
         clock = Unwrapper() if container.format.name == "mpegts" else None
-        for packet in demux(container, streams):
-            try:
-                frames: Sequence[av.VideoFrame | av.AudioFrame] = packet.decode()
-            except av.FFmpegError:
-                # Which error a decoder answers damage with differs from decoder to decoder.
-                damaged += 1
-                continue
-            for frame in frames:
-                if isinstance(frame, av.VideoFrame):
-                    shown.add(frame, _time(frame, clock))
-                else:
-                    heard.add(frame, _time(frame, clock))
+        try:
+            for packet in demux(container, streams):
+                try:
+                    frames: Sequence[av.VideoFrame | av.AudioFrame] = packet.decode()
+                except av.FFmpegError:
+                    # Which error a decoder answers damage with differs from decoder to decoder.
+                    damaged += 1
+                    continue
+                for frame in frames:
+                    if isinstance(frame, av.VideoFrame):
+                        shown.add(frame, _time(frame, clock))
+                    else:
+                        heard.add(frame, _time(frame, clock))
+        finally:
+            for one in streams:
+                settle(one.codec_context)
     shown.settle()
     heard.search(final=True)
     offsets = _sync_offsets(shown.flashes, sorted(heard.beeps))

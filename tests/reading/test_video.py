@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +22,7 @@ from recordkit.sources.marks import find_beeps, read_frame_number
 from recordkit.system import System
 from recordkit.telemetry.table import FrameTable, table_path
 from tests.media import make_clip
+from tests.steering import GUARD_S
 
 SMALL = {"width": 320, "height": 180, "realtime": False}
 FRAMES = 180
@@ -373,3 +376,30 @@ def test_frames_and_audio_go_on_where_the_clock_of_33_bits_wraps(recorded, tmp_p
             heard, expected = video.audio(begin, begin + 1)[0], plain.audio(begin, begin + 1)[0]
             assert np.abs(expected).max() > 0.1
             assert np.abs(heard - expected).max() < 0.05
+
+
+LOOKING_ABOUT = """
+import sys
+import av.logging
+import recordkit as rk
+av.logging.set_level(av.logging.PANIC)
+for _ in range(20):
+    with rk.open(sys.argv[1]) as video:
+        for number in (170, 20, 100, 60, 150, 5, 90, 179, 33):
+            try:
+                video[number % len(video)].image
+            except rk.MediaError:
+                pass
+"""
+
+
+def test_a_damaged_file_is_let_go_while_others_have_the_log_of_pyav(recorded, tmp_path):
+    """While a file is verified, say: a thread of the decoder logs, and needs the lock that its end is held by."""
+    data, chance = bytearray(recorded.read_bytes()), random.Random(1)
+    for _ in range(2_000):
+        at = chance.randrange(20_000, len(data))
+        if at % 188 > 20:
+            data[at] ^= 0xFF
+    path = tmp_path / "damaged.ts"
+    path.write_bytes(data)
+    subprocess.run([sys.executable, "-c", LOOKING_ABOUT, path], check=True, timeout=GUARD_S)
