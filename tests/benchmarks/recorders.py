@@ -4,8 +4,9 @@
 
 Each way records the synthetic source in real time, in a process of its own, one after the other: see ways.py.
 CPU is that of the process and all that it started, memory is theirs together; ``the source alone`` is what
-painting and measuring take, and is in all others too. Calls that write are counted in a further run under
-strace. ``lost`` are pictures handed over that cannot be decoded from the finished file.
+painting and measuring take, and is in all others too. That is measured once more ``in turns``: short recordings
+of each way, round by round, since a machine may be twice as fast a minute later. Calls that write are counted in a
+further run under strace. ``lost`` are pictures handed over that cannot be decoded from the finished file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from figures import Figures, command_line
+from figures import Figures, command_line, spread
 from judging import pictures_in
 from observing import Observation, Watched, script
 from ways import WAYS as EVERY_WAY
@@ -35,6 +36,7 @@ WAYS = tuple(name for name in EVERY_WAY if name not in IN_FRAGMENTS)
 OTHER_CONTAINERS = ("aiortc MediaRecorder, mp4", "aiortc MediaRecorder, mkv")
 ALONE = "the source alone"
 SECONDS, QUICK_SECONDS, ALONE_SECONDS, TRACED_SECONDS = 60, 1.5, 15, 10
+ROUNDS, TURN_SECONDS = 5, 6
 CALLS = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 SYNCS = ("fsync", "fdatasync", "msync", "sync_file_range")
 
@@ -87,6 +89,24 @@ def figures_of(name: str, size: str, bit_rate: int, seconds: float, traced_s: fl
         return row
 
 
+def in_turns(size: str, bit_rate: int) -> dict[str, Figures]:
+    """CPU seconds per second of media of each way, the cost of the source in the same round taken off."""
+    over: dict[str, list[float]] = {}
+    names = [name for name in WAYS if name not in OTHER_CONTAINERS and missing(name) is None]
+    for _ in range(ROUNDS):
+        spent = {name: turn_of(name, size, bit_rate) for name in names}
+        alone = spent.pop(ALONE)
+        for name, cpu_s in spent.items():
+            over.setdefault(name, []).append(cpu_s - alone)
+    return {name: {"over": spread(rounds, 4), "rounds": rounds} for name, rounds in over.items()}
+
+
+def turn_of(name: str, size: str, bit_rate: int) -> float:
+    with tempfile.TemporaryDirectory() as work:
+        seen, _ = recorded(name, Path(work), size, bit_rate, TURN_SECONDS)
+        return float(seen.cpu_figures()["cpu_s_per_media_s"])
+
+
 def run(quick: bool, seconds: int | None = None) -> Figures:
     """For each size, each way's figures; those of the source alone first."""
     long = seconds or (QUICK_SECONDS if quick else SECONDS)
@@ -101,6 +121,8 @@ def run(quick: bool, seconds: int | None = None) -> Figures:
         with ThreadPoolExecutor(len(names) if quick else 1) as several:
             rows = several.map(lambda name: figures_of(name, size, bit_rate, long, traced_s), names)  # noqa: B023
             found["sizes"][label] = {"bit_rate": bit_rate, "rows": dict(zip(names, rows, strict=True))}
+        if not quick:
+            found["sizes"][label]["turns"] = in_turns(size, bit_rate)
     return found
 
 
@@ -126,6 +148,9 @@ def table(figures: Figures) -> str:
                 f"{row['lag_ms_p50']:>8.1f}{row['lag_ms_p99']:>7.1f}{row['lag_ms_max']:>7.0f}"
                 f"{row.get('lost', '-'):>6}"
             )
+        for name, turns in size.get("turns", {}).items():
+            low, median, high = (turns["over"][key] for key in ("low", "median", "high"))
+            lines.append(f"{name:<42} in turns, source taken off: {median:.3f} ({low:.3f} to {high:.3f})")
     return "\n".join(lines)
 
 

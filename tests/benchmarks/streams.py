@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -78,7 +79,11 @@ def timed(container: Any, frames: bool) -> list[tuple[float, Any]]:
 
 
 def memory_of(pids: Iterable[int]) -> Figures:
-    full = [psutil.Process(pid).memory_full_info() for pid in pids]
+    """What processes hold together; those that have just ended hold nothing."""
+    full = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            full.append(psutil.Process(pid).memory_full_info())
     return {f"{kind}_mb": round(sum(getattr(one, kind) for one in full) / 1e6, 1) for kind in ("rss", "uss", "pss")}
 
 

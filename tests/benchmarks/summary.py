@@ -53,6 +53,8 @@ def _recorders(figures: dict[str, Any]) -> Iterator[Row]:
         rows = {name: row for name, row in size["rows"].items() if "missing" not in row}
         alone = rows.pop("the source alone")["cpu_s_per_media_s"]
         cpu = {name: row["cpu_s_per_media_s"] - alone for name, row in rows.items()}
+        if "turns" in size:
+            cpu = {name: turns["over"]["median"] for name, turns in size["turns"].items()}
         ours, theirs = rows[_OUR_TRACKS], rows[_THEIRS]
         yield f"frames, {label}: CPU s per second of media", *_beside(cpu, _OURS, "{:.3f}")
         for key, words in (
