@@ -95,8 +95,8 @@ class Packager(Protocol):
     def heard(self, unit: AccessUnit) -> int:
         """When a stream that begins with ``unit`` is first seen or heard: behind its priming, if that is hidden."""
 
-    def unheard(self, unit: AccessUnit) -> int:
-        """How many ticks at the end of ``unit`` only fill it up, and are not heard in this kind of file."""
+    def until(self, unit: AccessUnit) -> int:
+        """When ``unit`` is over: before what only fills it up, if this kind of file has a place to tell that."""
 
     def lend(self, rows: NDArray[np.uint8]) -> Lent:
         """Memory to lay into: ``rows`` is uint8, shape (packets, bytes of a packet), C-contiguous."""

@@ -244,10 +244,10 @@ class Packager:
         track = self._tracks.get(unit.stream)
         return unit.pts if track is None else unit.pts + scaled(priming(track.format), track.rate, MOVIE_RATE)
 
-    def unheard(self, unit: AccessUnit) -> int:
-        """The ticks of a unit's end that its time in the file leaves out."""
-        track = self._tracks.get(unit.stream)
-        return 0 if track is None else scaled(unit.end_trim, track.rate, MOVIE_RATE)
+    def until(self, unit: AccessUnit) -> int:
+        """The tick at which the unit's time in the file ends; see ``StreamTrack.place``."""
+        end, track = unit.pts + unit.duration, self._tracks.get(unit.stream)
+        return end - scaled(unit.end_trim, track.rate, MOVIE_RATE) if unit.end_trim and track is not None else end
 
     def _lay_head(
         self, plan: _Plan, track: StreamTrack, at: int, times: tuple[int, int, int], memory: memoryview

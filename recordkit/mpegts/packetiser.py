@@ -133,9 +133,9 @@ class Packetiser:
         """A transport stream hides nothing."""
         return unit.pts
 
-    def unheard(self, unit: AccessUnit) -> int:
+    def until(self, unit: AccessUnit) -> int:
         """Players show a transport stream to the end of its last unit."""
-        return 0
+        return unit.pts + unit.duration
 
     def lend(self, rows: NDArray[np.uint8]) -> PacketBuffer:
         """Memory to lay into: ``rows`` is uint8, shape (packets, 188), C-contiguous."""

@@ -137,11 +137,11 @@ class Layer:
                     self.abandon()
                     return True
                 if laid is not None:
-                    unheard = file.packager.unheard(unit) if unit.end_trim else 0
+                    packager = file.packager
                     self.tally.add(
-                        unit, laid.offset, heard=file.packager.heard, unheard=unheard, is_filler=is_filler
+                        unit, laid.offset, heard=packager.heard, until=packager.until, is_filler=is_filler
                     )
-                    file.laid(unit, laid, unheard)
+                    file.laid(unit, laid)
                     self._on_laid(file, unit)
                 self._pending.popleft()
                 freed += size

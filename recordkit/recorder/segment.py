@@ -122,12 +122,12 @@ class Segment(Observer):
         for index in sorted(formats):
             self.declare(index, formats[index])
 
-    def laid(self, unit: AccessUnit, laid: Laid, unheard: int = 0) -> None:
-        """A unit was laid into it, of which the last ``unheard`` ticks are not heard."""
+    def laid(self, unit: AccessUnit, laid: Laid) -> None:
+        """A unit was laid into it."""
         if self.first_pts is None or unit.pts < self.first_pts:
             begins = self.packager.heard(unit)
             self.first_pts = begins if self.first_pts is None else min(begins, self.first_pts)
-        end = self.ends[unit.stream] = unit.pts + unit.duration - unheard
+        end = self.ends[unit.stream] = self.packager.until(unit)
         if end > self.end_pts:
             self.end_pts = end
         if unit.stream == VIDEO:

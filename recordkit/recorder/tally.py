@@ -17,6 +17,10 @@ EARLY_END_S = 2.0
 """A stream that ends so long before the others is told."""
 
 
+def _end_of(unit: AccessUnit) -> int:
+    return unit.pts + unit.duration
+
+
 class Tally:
     """Counts the units of one recording. ``on_event`` is called with an EventKind and its fields by name.
 
@@ -72,13 +76,12 @@ class Tally:
         offset: int,
         *,
         heard: Callable[[AccessUnit], int] = attrgetter("pts"),
-        unheard: int = 0,
+        until: Callable[[AccessUnit], int] = _end_of,
         is_filler: bool = False,
     ) -> None:
         """Count a unit that was laid at byte ``offset`` of the recording; ``is_filler`` is that of ``Coded``.
 
-        ``heard`` is that of the packager: the media begins with what is seen or heard first. ``unheard`` are the
-        ticks at the unit's end that are not.
+        ``heard`` and ``until`` are those of the packager: the media begins with what is seen or heard first.
         """
         if not is_filler:
             self._laid_s[unit.stream] = self._clock.monotonic()
@@ -87,7 +90,7 @@ class Tally:
             self.first_pts = begins if self.first_pts is None else min(begins, self.first_pts)
         if unit.pts > self._newest_pts:
             self._newest_pts = unit.pts
-        end = self._ends[unit.stream] = unit.pts + unit.duration - unheard
+        end = self._ends[unit.stream] = until(unit)
         if end > self.end_pts:
             self.end_pts = end
         if unit.stream == VIDEO:

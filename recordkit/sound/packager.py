@@ -72,9 +72,9 @@ class SoundPackager:
         """There is nothing to hide it by."""
         return unit.pts
 
-    def unheard(self, unit: AccessUnit) -> int:
+    def until(self, unit: AccessUnit) -> int:
         """See Packager: what is cut off is counted all the same, as a scan of the file does."""
-        return 0
+        return unit.pts + unit.duration
 
     def lend(self, rows: NDArray[np.uint8]) -> Memory:
         """Memory to lay into: a packet is a byte here."""

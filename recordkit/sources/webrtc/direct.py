@@ -97,14 +97,11 @@ class DirectTransport:
         route = self._routes.get(key)
         if route is None or parts.receiver_by_ssrc.get(ssrc) is not route.receiver:
             route = self._find(key)
-            if route is None:
-                return False
-        owner = route.owner
-        if not (owner.waiting or owner.is_direct):
+        if route is None or not route.owner.is_direct:
             return False
         plain = self._srtp.unprotect(parts.session, size)
         if plain >= _HEADER_BYTES and (found := body(buffer, plain, route.numbers)) is not None:
-            owner.take(route, header, found, buffer, now_s, age_s)
+            route.owner.take(route, header, found, buffer, now_s, age_s)
         return True
 
     @property

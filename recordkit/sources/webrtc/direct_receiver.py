@@ -77,8 +77,7 @@ class DirectReceiver:
     def __init__(self, parts: ReceiverParts, stand_in: StandIn) -> None:
         self.parts = parts
         self._stand_in = stand_in
-        self.waiting: list[MediaPacket] = []
-        """What was taken and is to be handed on."""
+        self._waiting: list[MediaPacket] = []
         self._taken_s = 0.0  # when the first of them was taken
         self._missed_s = stand_in.clock.monotonic()  # when a packet was missed last; at first nothing is known
         self._sending: set[asyncio.Future[None]] = set()
@@ -91,7 +90,7 @@ class DirectReceiver:
 
         That does not change while packets wait to be handed on.
         """
-        return bool(self.waiting) or (self.parts.takes_media and not self._stand_in.is_read)
+        return bool(self._waiting) or (self.parts.takes_media and not self._stand_in.is_read)
 
     @property
     def is_calm(self) -> bool:
@@ -144,7 +143,7 @@ class DirectReceiver:
             payload = added(route.codec, route.name, data[start:end])
         except ValueError:
             return
-        if not self.waiting:
+        if not self._waiting:
             self._taken_s = self._stand_in.clock.monotonic()
         packet = MediaPacket(
             route.name,
@@ -158,11 +157,11 @@ class DirectReceiver:
             capture_ntp,
             route.payload_type,
         )
-        self.waiting.append(packet)
+        self._waiting.append(packet)
 
     def hand_on(self) -> None:
         """Hand on what was taken since the last call; to be called in the same turn of the loop."""
-        waiting, self.waiting = self.waiting, []
+        waiting, self._waiting = self._waiting, []
         if waiting and self._stand_in.hand_on(waiting):
             self._send(self.parts.send_pli(waiting[-1].ssrc))
 
