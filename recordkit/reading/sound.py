@@ -130,6 +130,8 @@ def heard(packet: Packet, stream: StreamFormat) -> Heard | None:
     if packet.pts is None or packet.time_base is None or not packet.size:
         return None
     data = bytes(packet)
+    if stream.codec is Codec.AAC and not stream.config and (adts := parse_adts(data)) is not None:
+        data = data[adts.header_length : adts.frame_length]  # which libavformat leaves in a transport stream
     if stream.codec in (Codec.AC3, Codec.EAC3) and not stream.config:
         stream = StreamFormat(
             stream.codec, sample_rate=stream.sample_rate, channels=stream.channels, config=ac3_configuration(data)

@@ -66,8 +66,6 @@ def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) 
     assert because[-1] == silence
     assert len(told(events, "reconnect")) >= 2
     assert [one["part"] for one in told(events, "restored")].count("source") in (len(because), len(because) - 1)
-    # The last frame stands until the server is missed, but nothing came meanwhile.
-    assert told(events, "reconnect")[-1]["seconds"] >= 1
     found = verify(tmp_path / "talk.ts", decode=True)
     assert found.ok, found.problems
     assert recording.counters.received is not None

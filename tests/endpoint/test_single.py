@@ -13,13 +13,14 @@ import pytest
 from recordkit.endpoint import single
 from recordkit.endpoint.whip import Whip
 from recordkit.errors import SettingsError
+from recordkit.model import EncodedUnit, EventKind
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Recording
 from recordkit.sources.readback import read_back
 from recordkit.verification.verify import verify
 
-from ..steering import GUARD_S
+from ..steering import GUARD_S, FakeClock
 from .rig import SDP, an_offer, packets_sent, synthetic, until
 
 pytestmark = pytest.mark.usefixtures("no_frame_stands")
@@ -163,3 +164,34 @@ def test_a_port_that_is_taken_is_a_setting(tmp_path: Path, caplog: pytest.LogCap
         record(Whip(port=int(url.rpartition(":")[2])), tmp_path / "other.ts")
     recorded.end()
     assert list(tmp_path.iterdir()) == []
+
+
+class Noted:
+    """An outlet that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[EventKind, object]] = []
+
+    def put(self, unit: EncodedUnit, stream: int) -> bool:
+        return True
+
+    def note(self, kind: EventKind, **fields: object) -> None:
+        self.notes.append((kind, fields["seconds"]))
+
+
+def test_how_long_the_source_was_away_counts_from_what_came_last_not_from_where_that_stood() -> None:
+    outlet, clock = Noted(), FakeClock()
+
+    def sink(before: single.Last) -> single.TurnSink:
+        return single.TurnSink("talk", outlet, clock, before)  # type: ignore[arg-type]
+
+    def unit(ticks: int, data: bytes = b"\0\0\1\x65") -> EncodedUnit:
+        return EncodedUnit("h264", data, ticks=ticks, is_entry=True, duration=3000)
+
+    first = sink(single.Last())
+    for ticks in (0, 3000):
+        first.put(unit(ticks), 0)
+    first.put(unit(93_000, b""), 0)  # the last frame still stands
+    assert outlet.notes == []
+    sink(first.last).put(unit(3000 + 108_000), 0)
+    assert outlet.notes == [(EventKind.RECONNECT, 1.2), (EventKind.GAP, (108_000 - 3000) / 90_000)]

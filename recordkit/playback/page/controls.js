@@ -141,7 +141,7 @@ class Controls {
       this.playButton.dataset.face = face;
       relabel(this.playButton, view.isShowing ? "Pause (space)" : "Play (space)", face);
     }
-    this.liveButton.hidden = !view.isLive();
+    this.liveButton.hidden = !view.isGrowing();
     this.liveButton.setAttribute("aria-pressed", String(view.isFollowing));
     for (const one of this.modeButtons) one.setAttribute("aria-pressed", String(one.dataset.mode === view.mode));
   }

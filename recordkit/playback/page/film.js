@@ -37,7 +37,7 @@ class Film {
     this.box = made("div", "recordkit-player-film", {}, this.video, this.images.picture, this.words);
     this.video.addEventListener("error", () => this.broke());
     this.video.addEventListener("waiting", () => this.feed.jump());
-    this.video.addEventListener("ended", () => player.ended(this));
+    this.video.addEventListener("ended", () => player.ended());
     this.video.addEventListener("seeked", () => this.arrived());
     const shown = (_, data) => {
       if (player.isClosed) return;
@@ -158,8 +158,9 @@ class Film {
       if (how === "full") await player.rest(500);
       this.settle();
     }
-    if (this.isOver) this.feed.finish();
-    else if (!hasData || (this.status.growing && player.isFollowing && this.next >= answer.units)) await player.rest(POLL_MS);
+    // What was left is played to its end; what a recovery brings opens it again.
+    if (this.isOver || (this.isLeft() && !hasData)) this.feed.finish();
+    if (!this.isOver && (!hasData || (this.status.growing && player.isFollowing && this.next >= answer.units))) await player.rest(POLL_MS);
   }
 
   // Where decoding fails: once more behind the place, and at last as single images.
@@ -178,6 +179,15 @@ class Film {
   // Where it plays, or is about to: what is loaded for a goal that lies before must not be taken for what is past.
   here() {
     return this.goal ? this.goal.media_s : this.video.currentTime;
+  }
+
+  // What is shown is at this time.
+  time() {
+    return this.showsImages() ? this.media_s : this.video.currentTime;
+  }
+
+  showsImages() {
+    return this.isImages || this.player.mode === "small";
   }
 
   ahead() {
@@ -278,9 +288,16 @@ class Film {
     this.video.playbackRate = lag > 0.5 ? 1 + Math.min((lag - LIVE_LAG_S) * 0.3, 0.25) : lag < 0.14 ? 0.96 : 1;
   }
 
+  // Nobody records it any more, or it was deleted: there are words of that, as of one that has not begun.
+  isLeft() {
+    return Boolean(this.status.growing && this.status.words && this.status.count);
+  }
+
   // Whether all of it has been played; what ended is begun anew only by a seek.
   isDone() {
-    return !this.status.growing && this.video.ended && !this.wanted && !this.goal;
+    const isOver = !this.status.growing || this.isLeft();
+    const isAtEnd = this.showsImages() ? this.number >= this.status.count - 1 : this.video.ended;
+    return isOver && isAtEnd && !this.wanted && !this.goal;
   }
 
   async play() {

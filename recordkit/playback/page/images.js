@@ -63,7 +63,7 @@ class Images {
     }
     film.update(answer);
     this.put(answer);
-    if (player.isPlaying && !player.isFollowing && answer.number >= answer.count - 1) player.ended(film);
+    if (player.isPlaying && !player.isFollowing && answer.number >= answer.count - 1) player.ended();
     if (player.isPlaying) await player.rest(player.mode === "small" ? SMALL_MS - (performance.now() - now) : NEXT_MS);
   }
 }

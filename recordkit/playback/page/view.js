@@ -140,12 +140,7 @@ class View {
   }
 
   isGrowing() {
-    return this.films.some((film) => film.status.growing);
-  }
-
-  // Somebody records it: of a file that was left or deleted there are words, and of one that has not begun, too.
-  isLive() {
-    return this.films.some(({ status }) => status.growing && !(status.words && status.count));
+    return this.films.some((film) => film.status.growing && !film.isLeft());
   }
 
   // Playing, and not off.
@@ -175,9 +170,8 @@ class View {
     this.report();
   }
 
-  ended(film) {
-    if (film.status.growing || !this.isPlaying) return;
-    if (film.isImages ? film === this.first : this.films.every((one) => one.isDone())) this.pause();
+  ended() {
+    if (this.isPlaying && this.films.every((film) => film.isDone())) this.pause();
   }
 
   finished() {
@@ -247,6 +241,8 @@ class View {
   }
 
   tick() {
+    if (this.isFollowing) this.finished();
+    this.ended();
     if (this.isFollowing && this.isPlaying) for (const film of this.films) film.keepUp();
     else if (this.isPlaying && this.films.length > 1) this.together();
     const stands = (film) => film.video.paused && !film.isImages && !film.video.ended && !film.isEarly;
@@ -259,14 +255,14 @@ class View {
 
   together() {
     const { lead } = this;
-    const time = lead.video.currentTime + this.shift(lead.of);
+    const time = lead.time() + this.shift(lead.of);
     for (const film of this.films) {
       const at = time - this.shift(film.of);
       // It begins later than the others: until then its first frame stands.
       film.isEarly = at < 0;
       if (film.isEarly) film.video.pause();
       if (film === lead || film.isEarly || film.isDone() || (at >= film.status.duration && !film.status.growing)) continue;
-      const off = at - film.video.currentTime;
+      const off = at - film.time();
       if (Math.abs(off) > 0.5 && !film.wanted && !film.goal) film.goTime(time - this.shift(film.of));
       else film.video.playbackRate = this.speed * (1 + Math.min(Math.max(off, -0.1), 0.1));
     }
