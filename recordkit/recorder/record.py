@@ -27,6 +27,7 @@ from .shared import Shared
 log = logging.getLogger("recordkit")
 
 PROGRESS_INTERVAL_S = 0.25
+_FIRST_LOOK_S = 0.01
 
 
 @named_with(RecordingOptions, RecordingSettings)
@@ -44,9 +45,10 @@ def record(
     """Record ``source`` into ``path`` until it ends, ``seconds`` of its media are there, or ``stop`` is set.
 
     ``source`` is a source, or the path or URL of a file. ``on_start`` is called with the recorder once it
-    records, ``on_progress`` four times a second, and if it fails that is logged; in a notebook cell a line shows
-    the progress if there is none. ``settings`` are those of Recorder. An interrupt from the keyboard ends the
-    recording like ``stop`` and commits it; a second one is passed on and leaves the partial.
+    records, ``on_progress`` when its first bytes are there and four times a second, and if it fails that is
+    logged; in a notebook cell a line shows the progress if there is none. ``settings`` are those of Recorder.
+    An interrupt from the keyboard ends the recording like ``stop`` and commits it; a second one is passed on and
+    leaves the partial.
 
     Raises SourceError where the source cannot be opened, StateError where ``stop`` is set before
     it was, with nothing left behind; where it fails later what came before is committed first.
@@ -75,11 +77,11 @@ def record(
         if on_start is not None:
             on_start(recorder)
         feed.begin(recorder)
-        while recorder.state.is_recording and not feed.ended.wait(PROGRESS_INTERVAL_S):
-            if stop.is_set():
-                break
+        _await_first(feed, recorder)
+        while recorder.state.is_recording and not feed.ended.is_set() and not stop.is_set():
             if on_progress is not None:
                 progress.tell(on_progress, recorder)
+            feed.ended.wait(PROGRESS_INTERVAL_S)
     except KeyboardInterrupt:
         interrupted = True
     except BaseException:
@@ -107,6 +109,13 @@ def record(
             log.warning("%s: what came before the source failed is committed", recording.path)
         raise feed.error
     return recording
+
+
+def _await_first(feed: Feed, recorder: Recorder) -> None:
+    """Wait for the first bytes, so that they are told of at once, for as long as it is to the next progress."""
+    for _ in range(round(PROGRESS_INTERVAL_S / _FIRST_LOOK_S)):
+        if recorder.bytes_since_last_flush or feed.ended.wait(_FIRST_LOOK_S):
+            return
 
 
 def _stopped(feed: Feed, recorder: Recorder, interrupted: bool) -> Recording:

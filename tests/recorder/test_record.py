@@ -19,6 +19,7 @@ import pytest
 from recordkit.errors import OutputExistsError, SettingsError, SourceError, StateError
 from recordkit.model import EncodedUnit, EventKind, Received
 from recordkit.recorder import feed
+from recordkit.recorder import record as record_module
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
 from recordkit.recorder.result import Recording
@@ -217,6 +218,26 @@ def test_a_start_is_told_before_the_first_frame(tmp_path: Path) -> None:
         on_start=lambda recorder: told.append((recorder.state, recorder.counters.taken_items)),
     )
     assert told == [("recording", 0)]
+
+
+def test_its_first_bytes_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a file to look at does not wait for the next progress, which here never comes."""
+    monkeypatch.setattr(record_module, "PROGRESS_INTERVAL_S", 10 * GUARD_S)
+    told = threading.Event()
+
+    def items() -> Iterator[SourceItem]:
+        yield from (SourceItem(frame) for frame in Synthetic(width=64, height=48, seconds=0.5).frames())
+        assert told.wait(GUARD_S)
+
+    @contextmanager
+    def opened() -> Iterator[OpenSource]:
+        yield OpenSource(items(), has_video=True, has_audio=True)
+
+    def look(recorder: Recorder) -> None:
+        if recorder.bytes_since_last_flush:
+            told.set()
+
+    record(SimpleNamespace(name="short", open=opened), tmp_path / "out.ts", video=FAST, on_progress=look)
 
 
 @dataclass
