@@ -9,8 +9,7 @@ counters, their payloads one slice of the unit.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from struct import Struct, calcsize
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +34,15 @@ _STUFFING = tuple(
 )
 """A whole adaptation field that only stuffs, by its size in bytes (2.4.3.4)."""
 
-_PTS_ALONE, _PTS_AND_DTS = 0x8480, 0x84C0
-"""Flags of a PES header: data_alignment_indicator, and which times follow."""
-_FIELDS = ("", "H", "", "HIH")
-"""How adaptation fields are packed, by the number of values: length and flags, then the PCR."""
-_PES_HEADERS = {_PTS_ALONE: "IHHBBHH", _PTS_AND_DTS: "IHHBBHHBHH"}
-"""How PES headers are packed (2.4.3.6): stream_id, lengths and flags, then 3, 15 and 15 bits of each time."""
+_PTS_ALONE, _PTS_AND_DTS = 0x8480_0521, 0x84C0_0A31
+"""Of a PES header (2.4.3.6): its flags (data_alignment_indicator, and which times follow), the length of what
+follows, and the bits before the PTS."""
+_FIELDS = {0: "0s", 2: "H", 8: "Q"}
+"""How an adaptation field is packed, by its bytes: none, flags alone, and a PCR with them."""
+_PACK_PTS = {size: Struct(f">I{field}IHIHH").pack for size, field in _FIELDS.items()}
+_PACK_PTS_AND_DTS = {size: Struct(f">I{field}IHIHHBHH").pack for size, field in _FIELDS.items()}
+"""What packs the headers of a first packet: its own, the adaptation field, and that of the PES packet, with 3, 15
+and 15 bits of each time."""
 _LONGEST_FRONT = 128
 """A longer one is joined to the unit: the headers and what is put before the unit must fit into one packet."""
 _PAYLOADS = np.dtype((np.void, PAYLOAD_BYTES))
@@ -71,16 +73,13 @@ class PacketBuffer:
         return self.used * PACKET_BYTES
 
 
-_Layout = tuple[Callable[..., None], int, int]
-"""What packs a packet, the bytes before its PES header, and how many of the unit's bytes go into it."""
-
-
 class ElementaryStream:
     """What the packetiser keeps for one elementary stream: ready-made headers and where it stands."""
 
     __slots__ = (
         "_bodies",
-        "_layouts",
+        "_heads",
+        "_lasts",
         "_run",
         "_start_code",
         "continuity",
@@ -88,8 +87,7 @@ class ElementaryStream:
         "framed",
         "head",
         "is_video",
-        "jumps_after",
-        "least_dts",
+        "last_dts",
         "most_bytes",
         "pid",
     )
@@ -101,89 +99,84 @@ class ElementaryStream:
         self.most_bytes = sys.maxsize if self.is_video else 0xFFFF - 16
         self._start_code = 0x100 | stream_id
         self.continuity = 0
-        self.least_dts = NEVER
-        self.jumps_after = -NEVER
+        self.last_dts = NEVER
         self.head = 0x47 << 24 | self.pid << 8 | PAYLOAD
-        # Indexed by continuity counter; from 16 on with an adaptation field before the payload.
-        self._bodies = tuple((self.head | at & 15 | (FIELD if at > 15 else 0)).to_bytes(4) for at in range(32))
-        self._run: NDArray[np.uint32] = np.frombuffer(b"".join(self._bodies[:16]) * (_RUN // 16 + 1), np.uint32)
-        self._layouts: dict[tuple[int, int, int], _Layout] = {}
+        # Indexed by continuity counter, where it may not have been folded since the unit began: the header of a
+        # first packet, as a number, of those that follow, and of a last one, which has an adaptation field.
+        self._heads = tuple(self.head | UNIT_START | at for at in range(16))
+        self._bodies = tuple((self.head | at & 15).to_bytes(4) for at in range(32))
+        self._lasts = tuple((self.head | FIELD | at & 15).to_bytes(4) for at in range(32))
+        self._run: NDArray[np.uint32] = np.frombuffer(b"".join(self._bodies) * (_RUN // 32 + 1), np.uint32)
 
     def take(self, stream_format: StreamFormat) -> None:
         """From the next unit on the stream has this format."""
         self.format = stream_format
         self.framed = framing(stream_format)
 
-    def _layout(self, field: int, times: int, front: int) -> _Layout:
-        """How a first packet is packed.
+    def lay(
+        self, unit: AccessUnit, front: bytes, size: int, buffer: PacketBuffer, field: int, field_bytes: int
+    ) -> None:
+        """Lay the unit's packets, ``front`` before its data, ``size`` bytes together.
 
-        ``field`` is the number of values in its adaptation field, ``times`` the flags of its PES
-        header, ``front`` the bytes that are put before the unit.
+        ``field`` is its adaptation field, a number of 0, 2 or 8 bytes.
         """
-        before = f">I{_FIELDS[field]}"
-        headers = f"{before}{_PES_HEADERS[times]}{front}s"
-        room = PACKET_BYTES - calcsize(headers)
-        made = self._layouts[field, times, front] = Struct(f"{headers}{room}s").pack_into, calcsize(before), room
-        return made
-
-    def lay(self, unit: AccessUnit, front: bytes, buffer: PacketBuffer, field: tuple[int, ...]) -> None:
-        """Lay the unit's packets, ``front`` before its data; ``field`` are the values of its adaptation field."""
-        data, pts, dts = unit.data, unit.pts, unit.dts
-        size = len(data) + len(front)
+        data, pts, dts, counter, row = unit.data, unit.pts, unit.dts, self.continuity, buffer.used
         if len(front) > _LONGEST_FRONT:
             data, front = front + data, b""
-        laid, at, counter = buffer.bytes, buffer.used * PACKET_BYTES, self.continuity
-        head = self.head | UNIT_START | (FIELD if field else 0) | counter
-        times = _PTS_ALONE if pts == dts else _PTS_AND_DTS
-        key = len(field), times, len(front)
-        pack_into, before, room = self._layouts.get(key) or self._layout(*key)
-        # struct cuts off what of the data has no room. PES_packet_length is left open only where it must be.
+        head = self._heads[counter] | (FIELD if field else 0)
+        # PES_packet_length is left open only where it must be.
         if pts == dts:
-            pack_into(
-                laid, at, head, *field, self._start_code, size + 8 if size <= 0xFFFF - 8 else 0, times, 5,
-                0x21 | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE, front, data,
+            lead = _PACK_PTS[field_bytes](
+                head, field or b"", self._start_code, size + 8 if size <= 0xFFFF - 8 else 0,
+                _PTS_ALONE | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE,
             )  # fmt: skip
         else:
-            pack_into(
-                laid, at, head, *field, self._start_code, size + 13 if size <= 0xFFFF - 13 else 0, times, 10,
-                0x31 | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE,
-                0x11 | dts >> 29 & 14, 1 | dts >> 14 & 0xFFFE, 1 | dts << 1 & 0xFFFE, front, data,
+            lead = _PACK_PTS_AND_DTS[field_bytes](
+                head, field or b"", self._start_code, size + 13 if size <= 0xFFFF - 13 else 0,
+                _PTS_AND_DTS | pts >> 29 & 14, 1 | pts >> 14 & 0xFFFE, 1 | pts << 1 & 0xFFFE,
+                0x11 | dts >> 29 & 14, 1 | dts >> 14 & 0xFFFE, 1 | dts << 1 & 0xFFFE,
             )  # fmt: skip
-        row, left, counter = buffer.used + 1, len(data) - room, (counter + 1) & 15
+        room = PACKET_BYTES - len(lead) - len(front)
+        left = len(data) - room
+        at, number = row * PACKET_BYTES, counter + 1
         if left < 0:
-            _stuff(laid[at : at + PACKET_BYTES], before, -left)
-        while left >= _NUMPY_PAYS * PAYLOAD_BYTES:
-            run = min(left // PAYLOAD_BYTES, _RUN)
-            # The headers after the payloads: they fall into cache lines that are at hand by then.
-            buffer.payloads[row : row + run] = np.frombuffer(data, _PAYLOADS, run, room)
-            buffer.heads[row : row + run] = self._run[counter : counter + run]
-            row, counter = row + run, (counter + run) & 15
-            room += run * PAYLOAD_BYTES
-            left -= run * PAYLOAD_BYTES
-        at = row * PACKET_BYTES
-        while left > 0:
-            payload = data[room : room + PAYLOAD_BYTES]
-            if left < PAYLOAD_BYTES:
-                payload = _STUFFING[PAYLOAD_BYTES - left] + payload
-                counter += 16
-            laid[at : at + PACKET_BYTES] = self._bodies[counter] + payload
-            row, counter = row + 1, (counter + 1) & 15
-            at += PACKET_BYTES
-            room += PAYLOAD_BYTES
-            left -= PAYLOAD_BYTES
-        self.continuity = counter
+            buffer.bytes[at : at + PACKET_BYTES] = _stuffed(lead, 4 + field_bytes, -left) + front + data
+            row += 1
+        elif left < _NUMPY_PAYS * PAYLOAD_BYTES:
+            parts = [lead, front, data[:room]]
+            while left >= PAYLOAD_BYTES:
+                end = room + PAYLOAD_BYTES
+                parts += self._bodies[number], data[room:end]
+                room, left, number = end, left - PAYLOAD_BYTES, number + 1
+            if left:
+                parts += self._lasts[number], _STUFFING[PAYLOAD_BYTES - left], data[room:]
+                number += 1
+            row += number - counter
+            buffer.bytes[at : row * PACKET_BYTES] = b"".join(parts)
+        else:
+            buffer.bytes[at : at + PACKET_BYTES] = b"".join((lead, front, data[:room]))
+            row += 1
+            while left >= PAYLOAD_BYTES:
+                run, number = min(left // PAYLOAD_BYTES, _RUN), number & 15
+                # The headers after the payloads: they fall into cache lines that are at hand by then.
+                buffer.payloads[row : row + run] = np.frombuffer(data, _PAYLOADS, run, room)
+                buffer.heads[row : row + run] = self._run[number : number + run]
+                row, number = row + run, number + run
+                room += run * PAYLOAD_BYTES
+                left -= run * PAYLOAD_BYTES
+            if left:
+                at, last = row * PACKET_BYTES, self._lasts[number & 15]
+                buffer.bytes[at : at + PACKET_BYTES] = last + _STUFFING[PAYLOAD_BYTES - left] + data[room:]
+                row, number = row + 1, number + 1
+        self.continuity = number & 15
         buffer.used = row
 
 
-def _stuff(packet: memoryview, front: int, size: int) -> None:
-    """Move what stands behind the adaptation field to the packet's end, and stuff ``size`` bytes before it."""
-    packet[front + size :] = bytes(packet[front:-size])
+def _stuffed(lead: bytes, front: int, size: int) -> bytes:
+    """The headers ``lead`` with ``size`` bytes stuffed behind ``front``, where the adaptation field ends."""
     if front == 4:
-        packet[3] |= FIELD
-        packet[4 : 4 + size] = _STUFFING[size]
-    else:
-        packet[4] += size
-        packet[front : front + size] = b"\xff" * size
+        return lead[:3] + bytes((lead[3] | FIELD,)) + _STUFFING[size] + lead[4:]
+    return lead[:4] + bytes((lead[4] + size,)) + lead[5:front] + b"\xff" * size + lead[front:]
 
 
 def section_packets(pid: int, section: bytes, counter: int) -> bytearray:

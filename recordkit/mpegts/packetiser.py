@@ -8,15 +8,13 @@ the buffer.
 
 from __future__ import annotations
 
-from struct import Struct
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..container import Finish, listed
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
-from ..ticks import TICKS_PER_SECOND
+from ..ticks import TICKS_PER_SECOND, WRAP
 from .framing import most_framing
 from .laying import (
     FIELD,
@@ -46,7 +44,10 @@ _LEAST_PACKETS = 11
 NULL_PACKET = b"\x47\x1f\xff\x10" + b"\xff" * PAYLOAD_BYTES
 
 _DISCONTINUITY, _RANDOM_ACCESS, _PCR = 0x80, 0x40, 0x10
-_PACK_PCR_PACKET = Struct(">IHIH").pack
+_BASE = WRAP - 1
+"""The bits of a PCR in ticks."""
+_PCR_FIELD, _PCR_ALONE = (7 << 8 | _PCR) << 48 | 0x7E00, (183 << 8 | _PCR) << 48 | 0x7E00
+"""The first 8 bytes of an adaptation field with a PCR of 0 (2.4.3.5), with payload behind it, or none."""
 
 
 class Packetiser:
@@ -64,6 +65,7 @@ class Packetiser:
         self.order: tuple[int, ...] = ()
         self._streams: dict[int, ElementaryStream] = {}
         self._tables = bytearray()
+        self._counters = range(0)
         self._tables_version = 0
         self._tables_laid = False
         self._tables_due = NEVER
@@ -115,6 +117,8 @@ class Packetiser:
         pat_counter, pmt_counter = self._tables[3::PACKET_BYTES][:2] or (0, 0)
         self._tables = section_packets(PAT_PID, build_pat(), pat_counter)
         self._tables += section_packets(PMT_PID, pmt, pmt_counter)
+        # Where the continuity counters of the PMT's packets stand.
+        self._counters = range(PACKET_BYTES + 3, len(self._tables), PACKET_BYTES)
 
     def _stream_id(self, codec: Codec) -> int:
         """stream_id (table 2-22): 0xE0 and on for video, 0xC0 and on for audio, 0xBD for private data."""
@@ -166,45 +170,45 @@ class Packetiser:
         not increase, or an audio unit that its header or a PES packet cannot hold.
         """
         stream, dts = self._streams.get(unit.stream), unit.dts
-        if stream is None or dts < stream.least_dts:
+        if stream is None or dts <= (last := stream.last_dts):
             raise _refusal(unit, stream)
         front = stream.framed(unit)
-        if len(unit.data) + len(front) > stream.most_bytes:
+        size = len(unit.data) + len(front)
+        if size > stream.most_bytes:
             raise _refusal(unit, stream)
-        begin = buffer.used
-        time, new_base, jump = dts - LEAD, False, 0
+        begin, time, jump = buffer.used, dts - LEAD, 0
         if time < self._clock:
             time = self._clock
             self.late_units += dts - time < LEAST_LEAD
         elif time > self._pcr_due or time > self._tables_due:
-            new_base = time - self._clock > LONGEST_PACED_GAP
-            if not new_base:
+            if time - self._clock <= LONGEST_PACED_GAP:
                 self._pace(time, buffer)
-            elif self._clock != NEVER:
-                jump = _DISCONTINUITY
+            else:
+                self._tables_laid = False
+                if self._clock != NEVER:
+                    jump = _DISCONTINUITY
         self._clock = time
-        is_entry = unit.random_access and stream.is_video
-        if new_base or is_entry or not self._tables_laid:
+        is_entry = stream.is_video and unit.random_access
+        if is_entry or not self._tables_laid:
             self._lay_tables(time, buffer)
         flags = _RANDOM_ACCESS if is_entry else 0
         # A stream that was silent for long, while others went on, jumps as well: say so.
-        if unit.discontinuity or dts > stream.jumps_after:
+        if unit.discontinuity or (dts - last > LONGEST_PACED_GAP and last != NEVER):
             flags |= _DISCONTINUITY
-        stream.least_dts, stream.jumps_after = dts + 1, dts + LONGEST_PACED_GAP
-        field: tuple[int, ...] = (0x100 | flags,) if flags else ()
+        stream.last_dts = dts
+        field, field_bytes = (0x100 | flags, 2) if flags else (0, 0)
         if stream is self._pcr_stream:
             last_pcr = self._pcr_due - PCR_INTERVAL
             if flags or time > last_pcr:
                 if time <= last_pcr:
                     # Another stream has brought the clock here already; a PCR must not stand still.
                     time = self._clock = last_pcr + 1
-                field = 0x700 | flags | jump | _PCR, time >> 1 & 0xFFFF_FFFF, time << 15 & 0x8000 | 0x7E00
+                field, field_bytes = _PCR_FIELD | (flags | jump) << 48 | (time & _BASE) << 15, 8
                 self._pcr_due = time + PCR_INTERVAL
-        elif new_base:
+        elif time > self._pcr_due:  # not paced up to here: a new time base begins
             self._lay_pcr(time, buffer, jump)
-        self.lead_bytes = (buffer.used - begin) * PACKET_BYTES
-        self.unit_bytes = len(front) + len(unit.data)
-        stream.lay(unit, front, buffer, field)
+        self.lead_bytes, self.unit_bytes = (buffer.used - begin) * PACKET_BYTES, size
+        stream.lay(unit, front, size, buffer, field, field_bytes)
 
     def _pace(self, time: int, buffer: PacketBuffer) -> None:
         """Lay the PCRs and tables that fall due before ``time``, in the order of their times."""
@@ -222,22 +226,21 @@ class Packetiser:
         stream = self._pcr_stream
         if stream is not None:
             head = stream.head ^ PAYLOAD ^ FIELD | (stream.continuity - 1) & 15
-            field = 183 << 8 | flags | _PCR, time >> 1 & 0xFFFF_FFFF, time << 15 & 0x8000 | 0x7E00
+            packet = head << 64 | _PCR_ALONE | flags << 48 | (time & _BASE) << 15
             at = buffer.used * PACKET_BYTES
-            buffer.bytes[at : at + PACKET_BYTES] = _PACK_PCR_PACKET(head, *field).ljust(PACKET_BYTES, b"\xff")
+            buffer.bytes[at : at + PACKET_BYTES] = packet.to_bytes(12).ljust(PACKET_BYTES, b"\xff")
             buffer.used += 1
             self._pcr_due = time + PCR_INTERVAL
 
     def _lay_tables(self, time: int, buffer: PacketBuffer) -> None:
         """Lay PAT and PMT, and count on in the packets that are kept ready."""
-        tables = self._tables
-        at, size = buffer.used * PACKET_BYTES, len(tables)
-        buffer.bytes[at : at + size] = tables
-        buffer.used += size // PACKET_BYTES
-        pmt_packets = size // PACKET_BYTES - 1
+        tables, counters = self._tables, self._counters
+        at, packets = buffer.used * PACKET_BYTES, len(counters)
+        buffer.bytes[at : at + len(tables)] = tables
+        buffer.used += packets + 1
         tables[3] = 0x10 | (tables[3] + 1) & 15
-        for place in range(PACKET_BYTES + 3, size, PACKET_BYTES):
-            tables[place] = 0x10 | (tables[place] + pmt_packets) & 15
+        for place in counters:
+            tables[place] = 0x10 | (tables[place] + packets) & 15
         self._tables_due = time + _TABLES_PACE
         self._tables_laid = True
 
@@ -250,6 +253,6 @@ def padding(file_bytes: int) -> bytes:
 def _refusal(unit: AccessUnit, stream: ElementaryStream | None) -> MediaError:
     if stream is None:
         return MediaError("was never declared", unit.stream)
-    if unit.dts < stream.least_dts:
-        return MediaError(f"DTS {unit.dts} does not come after {stream.least_dts - 1}", unit.stream)
+    if unit.dts <= stream.last_dts:
+        return MediaError(f"DTS {unit.dts} does not come after {stream.last_dts}", unit.stream)
     return MediaError(f"an audio unit of {len(unit.data):,} bytes is too long", unit.stream)
