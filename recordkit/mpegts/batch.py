@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .payload import Payload, RawBytes
+from .payload import HEADER_BYTES, Payload, RawBytes
 from .report import Event, ProblemEvent, ProblemKind
-from .sync import PACKET_BYTES, Rows
+from .sync import PACKET_BYTES, Headers, Rows
 
 NULL_PID: Final = 0x1FFF
-_HEADER_BYTES = 4
+FULL_PAYLOAD: Final = PACKET_BYTES - HEADER_BYTES
 _FIELD_BYTES = 12
+_FEW = 16
 
 RANK_PACKET, RANK_CONTINUITY, RANK_TABLES, RANK_PCR, RANK_PES = range(5)
 """The order of what is found at one and the same packet."""
@@ -25,9 +26,30 @@ Index = npt.NDArray[np.intp]
 """Row numbers, ascending."""
 
 
+class _Marked:
+    """Some of the rows, which ``flags`` says of all of them."""
+
+    __slots__ = ("flags", "rows")
+
+    def __init__(self, flags: npt.NDArray[np.bool_]) -> None:
+        self.flags = flags
+        self.rows: Index = flags.nonzero()[0]
+
+    def places(self, index: Index) -> Index:
+        """The places in ``index`` of the rows that are among them."""
+        if len(self.rows) * _FEW > len(index):
+            return self.flags[index].nonzero()[0]
+        # So few are sooner looked for than all of the others are looked at.
+        place = np.searchsorted(index, self.rows)
+        place[place == len(index)] = 0
+        found: Index = place[index[place] == self.rows] if len(index) else index
+        return found
+
+
 class Batch:
     """Columns over the transport packets in ``rows``, which lie ``stride`` bytes apart from ``offset`` on.
 
+    ``control`` is the last byte of each header: whether it is scrambled, what follows, and its counter.
     ``usable`` leaves out null packets, and those with transport_error_indicator or with an
     adaptation field that is inconsistent: nothing in them can be trusted. What is found is
     collected with its row, so that it can be given out in the order of the file.
@@ -35,10 +57,16 @@ class Batch:
 
     __slots__ = (
         "_found",
+        "_having",
         "_raw",
+        "_starts",
+        "are_all_usable",
+        "control",
         "counter",
+        "do_all_carry",
         "flags",
         "has_payload",
+        "is_any_scrambled",
         "offset",
         "pid",
         "rows",
@@ -50,32 +78,37 @@ class Batch:
         "usable",
     )
 
-    def __init__(self, offset: int, rows: Rows, stride: int) -> None:
+    def __init__(self, offset: int, rows: Rows, headers: Headers, stride: int) -> None:
         self.offset, self.rows, self.stride = offset, rows, stride
         self._found: list[tuple[int, int, Event]] = []
         self._raw: RawBytes | None = None
-        # One number a header: to take each of its bytes from where it lies costs three times as much.
-        headers = rows[:, :_HEADER_BYTES].view("<u4")[:, 0].copy()
-        second, third, fourth = ((headers >> shift).astype(np.uint8) for shift in (8, 16, 24))
-        self.pid = (second & 0x1F).astype(np.uint16) << 8 | third
-        self.unit_start = second & 0x40 != 0
-        self.scrambled = fourth & 0xC0 != 0
-        self.counter = fourth & 15
-        self.has_payload = fourth >> 4 & 1
+        control = self.control = (headers >> 24).astype(np.uint8)
+        self.pid = (headers >> 8).astype(np.uint16).byteswap() & np.uint16(NULL_PID)
+        self.unit_start = headers & 0x4000 != 0
+        self._starts = _Marked(self.unit_start)
+        self.scrambled = control & 0xC0 != 0
+        self.counter = control & 15
+        self.has_payload = control >> 4 & 1
         self.flags = np.zeros(len(rows), np.uint8)
-        self.start = np.full(len(rows), _HEADER_BYTES, np.int16)
-        self.size = self.has_payload * np.int16(PACKET_BYTES - _HEADER_BYTES)
+        self.start = np.full(len(rows), HEADER_BYTES, np.uint8)
+        self.size = self.has_payload * np.uint8(FULL_PAYLOAD)
         null = self.pid == NULL_PID
-        error = second & 0x80 != 0
-        malformed = fourth & 0x30 == 0
-        having = np.flatnonzero(fourth & 0x20)  # an adaptation field, as few packets do
-        field, has_payload = rows[having, _HEADER_BYTES], self.has_payload[having]
-        self.flags[having] = np.where(field > 0, rows[having, _HEADER_BYTES + 1], 0)
-        self.start[having] += 1 + field.astype(np.int16)
-        self.size[having] -= has_payload * (1 + field.astype(np.int16))
-        malformed[having] = field > 183 - has_payload
+        error = headers & 0x8000 != 0
+        malformed = control & 0x30 == 0
+        # An adaptation field, as few packets have.
+        self._having = _Marked(control & 0x20 != 0)
+        having = self._having.rows
+        field, has_payload = rows[having, HEADER_BYTES], self.has_payload[having]
+        malformed[having] = is_too_long = field > 183 - has_payload
+        field = np.where(is_too_long, 183, field)
+        self.flags[having] = np.where(field > 0, rows[having, HEADER_BYTES + 1], 0)
+        self.start[having] += 1 + field
+        self.size[having] -= has_payload * (1 + field)
         self.usable = ~(null | error | malformed)
-        if not self.usable.all():
+        self.are_all_usable = bool(self.usable.all())
+        self.is_any_scrambled = bool(self.scrambled.any())
+        self.do_all_carry = not self.is_any_scrambled and bool(self.size[having].all())
+        if not self.are_all_usable:
             self._note_unusable(~null & error, ~null & ~error & malformed)
 
     def _note_unusable(self, error: npt.NDArray[np.bool_], malformed: npt.NDArray[np.bool_]) -> None:
@@ -100,13 +133,31 @@ class Batch:
         """The payloads of packets, none of them empty, as one run of bytes."""
         if self._raw is None:
             size = (len(self) - 1) * self.stride + PACKET_BYTES
-            self._raw = RawBytes(np.lib.stride_tricks.as_strided(self.rows, (size,), (1,)))
-        return Payload(self._raw, index * self.stride + self.start[index], self.size[index])
+            self._raw = RawBytes(
+                np.lib.stride_tricks.as_strided(self.rows, (size,), (1,)), self.stride, PACKET_BYTES
+            )
+        places = self._having.places(index)
+        return Payload(self._raw, index, places, self.size[index[places]].astype(np.int64))
+
+    def payload_bytes(self, index: Index) -> int:
+        """How many bytes packets carry together."""
+        having = index[self._having.places(index)]
+        lacking = FULL_PAYLOAD * len(having) - int(self.size[having].sum())
+        return FULL_PAYLOAD * len(index) - lacking
+
+    def starts(self, index: Index) -> Index:
+        """The places in ``index`` of those of the packets that a PES packet or a section begins in."""
+        return self._starts.places(index)
 
     def discontinuities(self, index: Index) -> list[int]:
         """Those of the packets that have discontinuity_indicator set."""
-        rows: list[int] = index[self.flags[index] & _DISCONTINUITY != 0].tolist()
+        rows: list[int] = self._flagged(index, _DISCONTINUITY).tolist()
         return rows
+
+    def _flagged(self, index: Index, flag: int) -> Index:
+        """Those of the packets that have a flag of the adaptation field set."""
+        found: Index = index[_Marked(self.flags & flag != 0).places(index)]
+        return found
 
     def is_discontinuity(self, row: int) -> bool:
         """Whether a packet has discontinuity_indicator set."""
@@ -118,7 +169,7 @@ class Batch:
 
     def pcrs(self, index: Index) -> tuple[Index, npt.NDArray[np.int64]]:
         """Those of the packets that carry a PCR, and the PCRs in units of 27 MHz as sent (2.4.3.5)."""
-        rows = index[self.flags[index] & _PCR != 0]
+        rows = self._flagged(index, _PCR)
         rows = rows[self.rows[rows, 4] >= _PCR_FIELD_BYTES]
         field = self.rows[rows, 6:_FIELD_BYTES].astype(np.int64)
         base = field[:, 0] << 25 | field[:, 1] << 17 | field[:, 2] << 9 | field[:, 3] << 1 | field[:, 4] >> 7

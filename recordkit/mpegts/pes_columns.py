@@ -32,7 +32,7 @@ class ColumnPesStream(PesStream):
 
     def _take_columns(self, batch: Batch, index: Index) -> Index:
         """Takes what can be taken at once; the packets that are left."""
-        starts = np.flatnonzero(batch.unit_start[index])
+        starts = batch.starts(index)
         apart = int(self.last_dts is None or self._discontinuity)
         if len(starts) <= _WORTH_IT + apart:
             return index
@@ -50,7 +50,7 @@ class ColumnPesStream(PesStream):
     def _columns(self, batch: Batch, index: Index, starts: Index, last_dts: int) -> PesColumns | None:
         """The PES packets that begin at ``starts``, but for the last one; None if anything is odd."""
         payload = batch.payloads(index)
-        rows, edges = index[starts[:-1]], payload.sums[starts]
+        rows, edges = index[starts[:-1]], payload.begin(starts)
         headers = parse_pes_headers(payload, starts[:-1])
         if headers is None or (headers.header_length > batch.size[rows]).any():
             return None

@@ -86,9 +86,7 @@ def parse_pes_headers(payload: Payload, packets: Positions) -> PesHeaders | None
 
     None unless each of them is in order, not encrypted, and has a PTS.
     """
-    positions = (payload.sums[packets] + _PLACES).ravel()
-    words = payload.words(positions, np.tile(packets, len(_PLACES))).astype(np.int64)
-    words = words.reshape(len(_PLACES), -1)
+    words = payload.words(payload.begin(packets) + _PLACES, packets).astype(np.int64)
     start, data_length = words[0], words[1] >> 56 & 0xFF
     pts, dts = words[2:] >> 24 & 0xFF_FFFF_FFFF
     stream_id, stated, length = start >> 32 & 0xFF, start >> 6 & 3, start >> 16 & 0xFFFF

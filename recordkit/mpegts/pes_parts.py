@@ -6,9 +6,7 @@ from bisect import bisect_left
 
 import numpy as np
 
-from .batch import Batch, Index
-
-_FULL_PAYLOAD = 184
+from .batch import FULL_PAYLOAD, Batch, Index
 
 
 class OpenPes:
@@ -53,7 +51,7 @@ class Run:
         sizes = batch.size[index]
         self.rows: list[int] = index.tolist()
         self.sums: list[int] = [0, *np.cumsum(sizes, dtype=np.int64).tolist()]
-        self.odd: list[int] = np.flatnonzero(sizes != _FULL_PAYLOAD).tolist()
+        self.odd: list[int] = np.flatnonzero(sizes != FULL_PAYLOAD).tolist()
 
     def payloads(self, batch: Batch, begin: int, end: int) -> list[bytes]:
         """The payloads of packets, in as few copies as can be: most packets are full."""

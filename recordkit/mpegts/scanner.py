@@ -20,7 +20,7 @@ from .pes_columns import ColumnPesStream
 from .report import Event, PidReport, ProblemEvent, ProblemKind, ProblemLog, ScanReport
 from .sections import TableReader
 from .side_tables import SideTables
-from .sync import PACKET_BYTES, PacketFramer, Rows
+from .sync import PACKET_BYTES, PacketFramer, Packets, headers_of
 from .tables import PAT_PID
 
 PES_LIMIT_BYTES = 32 * 1024 * 1024
@@ -85,7 +85,8 @@ class Scanner:
             return []
         self._closed = True
         events = self._take(self._framer.close())
-        end = Batch(self._framer.bytes_fed, np.empty((0, PACKET_BYTES), np.uint8), PACKET_BYTES)
+        none = np.empty((0, PACKET_BYTES), np.uint8)
+        end = Batch(self._framer.bytes_fed, none, headers_of(none), PACKET_BYTES)
         for stream in sorted(self._streams.values(), key=lambda stream: stream.open_since):
             stream.finish(end, 0)
         at_end = end.take_events(1)
@@ -108,7 +109,7 @@ class Scanner:
                 self._log.add(event)
         return events
 
-    def _take(self, items: Iterable[tuple[int, Rows] | ProblemEvent]) -> list[Event]:
+    def _take(self, items: Iterable[Packets | ProblemEvent]) -> list[Event]:
         events: list[Event] = []
         for item in items:
             if isinstance(item, ProblemEvent):
@@ -178,9 +179,14 @@ class Scanner:
 
     def _take_stretch(self, batch: Batch, begin: int, end: int) -> None:
         usable, pids = batch.usable[begin:end], batch.pid[begin:end]
+        if not batch.are_all_usable:
+            pids = np.where(usable, pids, NULL_PID)
+        is_there = np.zeros(NULL_PID + 1, np.bool_)
+        is_there[pids] = True
         groups: dict[int, tuple[Index, list[int]]] = {}
-        for pid in np.bincount(pids[usable]).nonzero()[0].tolist():
-            groups[pid] = self._take_pid(batch, np.flatnonzero((pids == pid) & usable) + begin)
+        for pid in is_there[:NULL_PID].nonzero()[0].tolist():
+            index = (pids == pid).nonzero()[0]
+            groups[pid] = self._take_pid(batch, index + begin if begin else index)
         for clock in dict.fromkeys(self._clocks.values()):
             clock.forget()
             if clock.pid in groups:
@@ -202,9 +208,9 @@ class Scanner:
         if pid is None:
             pid = self._pids[number] = _Pid()
         pid.packets += len(index)
-        pid.payload_bytes += int(batch.size[index].sum())
+        pid.payload_bytes += batch.payload_bytes(index)
         breaks, repeated = self._check_continuity(batch, index, pid)
-        scrambled = index[batch.scrambled[index]]
+        scrambled = index[batch.scrambled[index]] if batch.is_any_scrambled else index[:0]
         if len(scrambled):
             if not pid.scrambled:
                 detail = "packets are encrypted (transport_scrambling_control)"
@@ -215,8 +221,8 @@ class Scanner:
 
     def _check_continuity(self, batch: Batch, index: Index, pid: _Pid) -> tuple[list[int], list[int]]:
         """Rows before which packets are missing, and rows that repeat the packet before (2.4.3.3)."""
-        counters = batch.counter[index]
-        expected_steps = batch.has_payload[index]
+        control = batch.control[index]
+        counters, expected_steps = control & 15, control >> 4 & 1
         previous = np.empty_like(counters)
         previous[1:] = counters[:-1]
         first = (int(counters[0]) - int(expected_steps[0])) & 15
@@ -224,7 +230,7 @@ class Scanner:
         steps = (counters - previous) & 15
         breaks: list[int] = []
         repeated: list[int] = []
-        for place in np.flatnonzero(steps != expected_steps).tolist():
+        for place in (steps != expected_steps).nonzero()[0].tolist():
             row = int(index[place])
             if steps[place] == 0 and self._repeats(batch, index, place, pid, repeated):
                 repeated.append(row)
@@ -250,8 +256,8 @@ class Scanner:
 
     def _take_pes(self, batch: Batch, pid: int, index: Index, breaks: list[int]) -> None:
         discontinuities = batch.discontinuities(index)
-        wanted = (batch.size[index] > 0) & ~batch.scrambled[index]
-        index = index if wanted.all() else index[wanted]
+        if not batch.do_all_carry:
+            index = index[(batch.size[index] > 0) & ~batch.scrambled[index]]
         self._streams[pid].feed(batch, index, breaks, discontinuities)
 
     def _take_table_times(self, batch: Batch, pid: int, index: Index) -> None:

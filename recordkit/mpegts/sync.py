@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..telemetry.words import count_text
+from .payload import HEADER_BYTES
 from .report import ProblemEvent, ProblemKind
 
 PACKET_BYTES: Final = 188
@@ -17,6 +18,10 @@ SYNC_BYTE: Final = 0x47
 
 Rows = npt.NDArray[np.uint8]
 """Transport packets, one per row of 188 bytes."""
+Headers = npt.NDArray[np.uint32]
+"""The first four bytes of each packet as one number, the first byte lowest."""
+Packets = tuple[int, Rows, Headers]
+"""The offset of the first one, and all of them."""
 
 _STRIDES = (188, 192, 204)
 PIECE_BYTES: Final = 12 * lcm(*_STRIDES)
@@ -28,6 +33,12 @@ _IN_PHASE = 3
 _SEARCH_BYTES = 1 << 16
 _EXTRA_HEADER = 4
 """A packet of 192 bytes has its time stamp of four bytes in front."""
+
+
+def headers_of(rows: Rows) -> Headers:
+    """The headers: to take each of their bytes from where it lies costs three times as much."""
+    headers: Headers = rows[:, :HEADER_BYTES].view("<u4")[:, 0].copy()
+    return headers
 
 
 class PacketFramer:
@@ -48,14 +59,14 @@ class PacketFramer:
         """Bytes fed until now."""
         return self._offset + len(self._rest)
 
-    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, Rows] | ProblemEvent]:
-        """The packets in ``data`` as (offset of the first, rows), and where sync was lost.
+    def feed(self, data: bytes | memoryview) -> Iterator[Packets | ProblemEvent]:
+        """The packets in ``data`` and where sync was lost.
 
         The rows are views of ``data``: valid until the next item is asked for.
         """
         return self._cut(b"".join((self._rest, data)) if self._rest else data, final=False)
 
-    def close(self) -> Iterator[tuple[int, Rows] | ProblemEvent]:
+    def close(self) -> Iterator[Packets | ProblemEvent]:
         """What was held back in case more came, and how the stream ends."""
         yield from self._cut(self._rest, final=True)
         left, at = len(self._rest), self._offset
@@ -74,7 +85,7 @@ class PacketFramer:
             detail = f"no transport packets in {end} bytes" if end else "there are no bytes at all"
             yield ProblemEvent(ProblemKind.NOT_TRANSPORT_STREAM, 0, None, detail)
 
-    def _cut(self, data: bytes | memoryview, final: bool) -> Iterator[tuple[int, Rows] | ProblemEvent]:
+    def _cut(self, data: bytes | memoryview, final: bool) -> Iterator[Packets | ProblemEvent]:
         array = np.frombuffer(data, np.uint8)
         begin, at = self._offset, 0
         while True:
@@ -85,10 +96,10 @@ class PacketFramer:
                 problem = self._found(begin + at)
                 if problem is not None:
                     yield problem
-            count, stop = self._good_rows(array, at, final)
-            if count:
-                yield begin + at, np.ndarray((count, PACKET_BYTES), np.uint8, array, at, (self.stride, 1))
-                at = min(at + count * self.stride, len(array))
+            rows, headers, stop = self._good_rows(array, at, final)
+            if len(rows):
+                yield begin + at, rows, headers
+                at = min(at + len(rows) * self.stride, len(array))
             in_phase = self._still_in_phase(array, at, final) if stop else None
             if in_phase is None:
                 break
@@ -109,12 +120,16 @@ class PacketFramer:
         detail = f"{count_text(offset - lost_at, 'byte')} skipped"
         return ProblemEvent(ProblemKind.SYNC_LOST, lost_at, None, detail)
 
-    def _good_rows(self, array: Rows, at: int, final: bool) -> tuple[int, bool]:
-        """How many packets in sync lie from ``at`` on, and whether one out of sync follows."""
+    def _good_rows(self, array: Rows, at: int, final: bool) -> tuple[Rows, Headers, bool]:
+        """The packets in sync that lie from ``at`` on, and whether one out of sync follows."""
         needed = PACKET_BYTES if final else self.stride  # the last one may lack what surrounds it
         count = max((len(array) - at - needed) // self.stride + 1, 0)
-        bad = np.flatnonzero(array[at :: self.stride][:count] != SYNC_BYTE)
-        return (int(bad[0]), True) if len(bad) else (count, False)
+        place = min(at, len(array))
+        rows: Rows = np.ndarray((count, PACKET_BYTES), np.uint8, array, place, (self.stride, 1))
+        headers = headers_of(rows)
+        bad = np.flatnonzero(headers.view(np.uint8)[::HEADER_BYTES] != SYNC_BYTE)
+        stop = int(bad[0]) if len(bad) else count
+        return rows[:stop], headers[:stop], len(bad) > 0
 
     def _still_in_phase(self, array: Rows, at: int, final: bool) -> bool | None:
         """Whether only the packet at ``at`` is damaged; None if more bytes are needed to tell."""

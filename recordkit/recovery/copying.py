@@ -12,7 +12,7 @@ from ..mpegts.batch import NULL_PID, Batch
 from ..mpegts.pes_header import parse_pes_header
 from ..mpegts.report import Event, PesEvent, ProblemEvent, ProblemKind
 from ..mpegts.scanner import Scanner
-from ..mpegts.sync import PACKET_BYTES, PacketFramer, Rows
+from ..mpegts.sync import PACKET_BYTES, PacketFramer, Packets
 from .lost_tables import TableFinder, TablePackets
 from .outcome import Cut
 from .view import View
@@ -85,7 +85,7 @@ class Survey:
         self._take(events)
         self.ends.finish([event for event in events if isinstance(event, PesEvent)])
 
-    def _note(self, framer: PacketFramer, items: Iterator[tuple[int, Rows] | ProblemEvent]) -> None:
+    def _note(self, framer: PacketFramer, items: Iterator[Packets | ProblemEvent]) -> None:
         for batch in batches(framer, items):
             self.ends.note(batch)
             self.finder.note(batch)
@@ -216,7 +216,7 @@ class Copy:
             self.cuts[-1] = Cut("file", first, self.cuts[-1].bytes + cut.bytes, "many places from here on")
 
 
-def batches(framer: PacketFramer, items: Iterator[tuple[int, Rows] | ProblemEvent]) -> Iterator[Batch]:
+def batches(framer: PacketFramer, items: Iterator[Packets | ProblemEvent]) -> Iterator[Batch]:
     """The packets among what a framer found."""
     for item in items:
         if isinstance(item, tuple):

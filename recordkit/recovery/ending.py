@@ -13,7 +13,7 @@ import numpy as np
 from ..mpegts.batch import NULL_PID, Batch
 from ..mpegts.packetiser import NULL_PACKET, padding
 from ..mpegts.pes_header import parse_pes_header
-from ..mpegts.sync import PACKET_BYTES, SYNC_BYTE, PacketFramer
+from ..mpegts.sync import PACKET_BYTES, SYNC_BYTE, PacketFramer, headers_of
 from ..mpegts.tables import PAT_PID, PMT_PID
 from .view import View, is_zero
 
@@ -141,7 +141,7 @@ def _last_unit(
                 last -= PACKET_BYTES
             ends_a_unit = False
         rows = np.frombuffer(data, np.uint8)[first - begin : last - begin].reshape(-1, PACKET_BYTES)
-        end, is_whole = _walk_back(Batch(first, rows, PACKET_BYTES), ends_a_unit, pieces)
+        end, is_whole = _walk_back(Batch(first, rows, headers_of(rows), PACKET_BYTES), ends_a_unit, pieces)
         if is_whole:
             return end, True
         ends_a_unit = False

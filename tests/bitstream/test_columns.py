@@ -40,12 +40,14 @@ def pieces_of(made: list[bytes], packet: int) -> tuple[Payload, np.ndarray, np.n
     """Pieces behind one another with something between them, in packets of a few bytes."""
     between = b"\0\0\1\xe0\xff\xf1"
     data = b"".join(between + piece for piece in made)
-    sizes = np.array([len(data[at : at + packet]) for at in range(0, len(data), packet)], np.int64)
-    first = np.arange(len(sizes)) * (packet + 4) + 4
-    raw = b"".join(b"head" + data[at : at + packet] for at in range(0, len(data), packet)) + bytes(8)
+    parts = [data[at : at + packet] for at in range(0, len(data), packet)]
+    raw = b"".join(b"head" + part.rjust(packet, b"-") for part in parts) + bytes(8)
+    odd = np.flatnonzero([len(part) < packet for part in parts])
+    sizes = np.array([len(part) for part in parts])[odd]
+    lying = RawBytes(np.frombuffer(raw, np.uint8), packet + 4, packet + 4)
     end = np.cumsum([len(between) + len(piece) for piece in made])
     begin = end - [len(piece) for piece in made]
-    return Payload(RawBytes(np.frombuffer(raw, np.uint8)), first, sizes), begin, end
+    return Payload(lying, np.arange(len(parts)), odd, sizes), begin, end
 
 
 @pytest.mark.parametrize("codec", FRAMES)

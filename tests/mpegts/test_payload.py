@@ -16,4 +16,4 @@ def test_each_start_code_is_found(size, every):
     data[every::every] |= 1
     raw = data.tobytes()
     expected = [at for at in range(size - 2) if raw.startswith(b"\0\0\1", at)]
-    assert RawBytes(data).start_codes.tolist() == expected
+    assert RawBytes(data, 188, 188).start_codes.tolist() == expected
