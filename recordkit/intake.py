@@ -78,7 +78,7 @@ class Intake(Generic[T]):
         self._items: deque[Item[T]] = deque()
         self._bytes = 0
         self._dropping: dict[int, int] = {}
-        self._closed = self._gathers = self._naps = False
+        self._closed = self._gathers = self._naps = self._has_patient = False
         self._seen = 0
         self._dropped_s: float | None = None
         self.newest: Newest | None = None
@@ -133,6 +133,7 @@ class Intake(Generic[T]):
             self.taken += 1
             if ticks is not None:
                 self.newest = Newest(index, ticks if self.newest is None else self.newest.first, ticks)
+            self._has_patient |= patient
             is_left = patient and self._naps and len(self._items) < _MOST_PATIENT and self._bytes <= self.low_mark
             if not (self._gathers or is_left):
                 self.changed.notify_all()
@@ -141,10 +142,11 @@ class Intake(Generic[T]):
     def wait(self, timeout_s: float | None) -> None:
         """Wait for the next item or another change, ``timeout_s`` at the most; the caller holds ``changed``.
 
-        While items come it is a short nap, from which what is patient need not be woken: each time a thread wakes
-        up costs more than what it then does with 20 ms of audio.
+        While items come, some of them patient, it is a short nap, from which these need not be woken: each time a
+        thread wakes up costs more than what it then does with 20 ms of audio.
         """
-        self._naps = self.taken != self._seen and (timeout_s is None or timeout_s > NAP_S)
+        goes_on = self._has_patient and self.taken != self._seen
+        self._naps = goes_on and (timeout_s is None or timeout_s > NAP_S)
         self._seen = self.taken
         self._clock.wait(self.changed, NAP_S if self._naps else timeout_s)
         self._naps = False

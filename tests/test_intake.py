@@ -104,9 +104,15 @@ def test_while_items_come_a_patient_one_wakes_nobody(monkeypatch):
     assert waits(monkeypatch, queue, put(True)) == (None, 1)
 
 
-def test_of_patient_items_no_more_than_a_few_wait(monkeypatch):
+def test_where_all_are_in_a_hurry_nobody_wakes_up_in_vain(monkeypatch):
     queue, _ = intake()
     queue.put("a", 1, 0, 1, entry=True)
+    assert waits(monkeypatch, queue) == (None, 0)
+
+
+def test_of_patient_items_no_more_than_a_few_wait(monkeypatch):
+    queue, _ = intake()
+    queue.put("a", 1, 0, 1, entry=True, patient=True)
     taken(queue)
 
     def put():
