@@ -19,6 +19,7 @@ from ..telemetry.process import ProcessProbe
 from ..values import WholeLike, instance, maybe, whole
 from . import admission
 from .capacity import Capacity
+from .large_pages import LargePages
 
 _MOST_BYTES = 256 * 1024 * 1024
 _LEAST_BYTES = 32 * 1024 * 1024
@@ -54,7 +55,7 @@ class Shared:
                 _LEAST_BYTES, min(_MOST_BYTES, (self.capacity.total_memory_bytes() or 0) // _MEMORY_PART)
             )
         self.budget = Budget(_QUEUE_BYTES("queue_bytes", queue_bytes))
-        self.probe = ProcessProbe(_clock or Clock())
+        self.probe = ProcessProbe(Clock(), LargePages().look) if _clock is None else ProcessProbe(_clock)
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._running: list[Callable[[], admission.Load]] = []

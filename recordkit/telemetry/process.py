@@ -42,11 +42,12 @@ class ProcessProbe:
     """Measures this process; may be asked from any thread.
 
     ``uss_bytes`` is left out at times in a process so large that reading it each time would take
-    more than 0.03% of a core.
+    more than 0.03% of a core. ``on_measured`` is called with each new ``rss_bytes``, by one thread at a time.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_measured: Callable[[int | None], object] = lambda rss_bytes: None) -> None:
         self._clock = clock
+        self._on_measured = on_measured
         self._process = psutil.Process()
         self._measuring = threading.Lock()
         self._newest: ProcessFigures | None = None
@@ -63,6 +64,7 @@ class ProcessProbe:
         try:
             if is_mine or newest is None:
                 newest = self._newest = self._measure()
+                self._on_measured(newest.rss_bytes)
             return newest
         finally:
             if is_mine:
