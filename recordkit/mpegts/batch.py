@@ -99,8 +99,7 @@ class Batch:
         self._having = _Marked(control & 0x20 != 0)
         having = self._having.rows
         field, has_payload = rows[having, HEADER_BYTES], self.has_payload[having]
-        malformed[having] = is_too_long = field > 183 - has_payload
-        field = np.where(is_too_long, 183, field)
+        malformed[having] = field > 183 - has_payload
         self.flags[having] = np.where(field > 0, rows[having, HEADER_BYTES + 1], 0)
         self.start[having] += 1 + field
         self.size[having] -= has_payload * (1 + field)
