@@ -113,11 +113,13 @@ class Intake(Generic[T]):
         captured: Captured | None = None,
         discontinuity: bool = False,
         patient: bool = False,
+        newest: int | None = None,
     ) -> bool:
         """Queue an item; False if it was dropped, or the queue is closed.
 
         ``entry`` says that a decoder can start from it, ``discontinuity`` that media is missing before it. A
-        ``patient`` one does not wake who takes items up, if that will look by itself within ``NAP_S``.
+        ``patient`` one does not wake who takes items up, if that will look by itself within ``NAP_S``. Of one that
+        is several ``newest`` is the time of the last.
         """
         with self._lock:
             if self._overflow == "block":
@@ -132,7 +134,8 @@ class Intake(Generic[T]):
             self._bytes += size
             self.taken += 1
             if ticks is not None:
-                self.newest = Newest(index, ticks if self.newest is None else self.newest.first, ticks)
+                first = ticks if self.newest is None else self.newest.first
+                self.newest = Newest(index, first, ticks if newest is None else newest)
             self._has_patient |= patient
             is_left = patient and self._naps and len(self._items) < _MOST_PATIENT and self._bytes <= self.low_mark
             if not (self._gathers or is_left):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate
 from typing import TypedDict, Unpack
 
 from .errors import MediaError
@@ -195,7 +196,8 @@ class EncodedUnit:
     a decoder can start here, ``discontinuity`` that media is missing before it. ``duration`` is in
     ticks, 0 where it is not known. Video without ``data`` says that the last frame still stands at ``ticks``.
     ``captured`` is when a frame was taken, None if the source does not know. ``nal_starts`` are as those of an
-    AccessUnit.
+    AccessUnit. Of audio ``data`` may be several packets that follow each other without a gap: ``sizes`` are theirs
+    in bytes, empty if it is one.
     """
 
     codec: str
@@ -206,6 +208,7 @@ class EncodedUnit:
     duration: int = 0
     captured: Captured | None = None
     nal_starts: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.data and not (self.is_video and self.ticks is not None):
@@ -215,6 +218,14 @@ class EncodedUnit:
     def is_video(self) -> bool:
         """Whether it is video."""
         return self.codec in VIDEO_CODINGS
+
+    @property
+    def packets(self) -> list[bytes]:
+        """What ``data`` consists of."""
+        if not self.sizes:
+            return [self.data]
+        ends = [*accumulate(self.sizes)]
+        return [self.data[end - size : end] for end, size in zip(ends, self.sizes, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

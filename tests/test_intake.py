@@ -47,6 +47,14 @@ def test_items_come_out_in_order_and_count_until_released():
     assert queue.bytes == 500
 
 
+def test_the_newest_of_several_is_the_last():
+    queue, _ = intake()
+    queue.put("a", 1, 5, 1, entry=True)
+    queue.put("bcd", 1, 6, 3, entry=True, newest=8)
+    assert queue.newest == (1, 5, 8)
+    assert [taken(queue).ticks for _ in range(2)] == [5, 6]
+
+
 def test_what_is_of_one_kind_is_taken_in_one_run():
     queue, _ = intake()
     for payload in ("a", "b", "c", 1, 2, "d"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..bitstream.audio import OPUS_RATE, opus_samples
 from ..errors import MediaError
@@ -39,16 +39,24 @@ class KeptOpus:
         """Seconds of silence laid since the last packet that was given."""
         return self._filled / TICKS_PER_SECOND
 
-    def code(self, data: bytes, place: int, *, discontinuity: bool, is_pause: bool = False) -> list[Coded]:
-        """The access units for a packet heard from ``place`` (ticks) on.
+    def code(
+        self, packets: Sequence[bytes], place: int, *, discontinuity: bool, is_pause: bool = False
+    ) -> list[Coded]:
+        """The access units for packets heard from ``place`` (ticks) on, one behind the other.
 
-        ``is_pause`` says that nothing is missing before it, however long that is: the source had nothing to send.
+        ``is_pause`` says that nothing is missing before them, however long that is: the source had nothing to send.
         What comes so late that silence stands in its place is left out. Raises MediaError for what is no Opus.
         """
-        samples = opus_samples(data)
-        if not samples:
+        lengths = [opus_samples(data) * TICKS_PER_SECOND // OPUS_RATE for data in packets]  # multiples of 2.5 ms
+        if not all(lengths):
             raise MediaError("not an Opus packet", self._index)
-        duration = samples * TICKS_PER_SECOND // OPUS_RATE  # packets are multiples of 2.5 ms
+        coded: list[Coded] = []
+        for data, duration in zip(packets, lengths, strict=True):
+            coded += self._code(data, place, duration, discontinuity=discontinuity, is_pause=is_pause)
+            place, discontinuity = place + duration, False
+        return coded
+
+    def _code(self, data: bytes, place: int, duration: int, *, discontinuity: bool, is_pause: bool) -> list[Coded]:
         if self.end is None:
             self.begun = place
         elif self._filled and place <= self.end - _STEP:

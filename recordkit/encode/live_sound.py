@@ -81,7 +81,7 @@ class LiveSound:
             coded = self._choose(unit.codec)
         is_pause = is_live and not discontinuity
         if isinstance(self._way, KeptOpus):
-            return coded + self._way.code(unit.data, place, discontinuity=discontinuity, is_pause=is_pause)
+            return coded + self._way.code(unit.packets, place, discontinuity=discontinuity, is_pause=is_pause)
         for number, frame in enumerate(self._decoded(unit)):
             # Times of live audio count samples: behind a loss the smallest gap is a real one.
             time = place if number == 0 else None
@@ -137,7 +137,7 @@ class LiveSound:
                 rate = _TELEPHONE.get(unit.codec)
                 decoder.sample_rate = rate or OPUS_RATE
                 decoder.layout = "mono" if rate else "stereo"
-            return decoder.decode(av.Packet(unit.data))
+            return [frame for packet in unit.packets for frame in decoder.decode(av.Packet(packet))]
         except (av.FFmpegError, ValueError) as error:
             self._decoder = None
             raise MediaError(f"audio of {unit.codec} could not be decoded: {error}", self._index) from error

@@ -18,6 +18,7 @@ class Fed(Standing):
     _ours = frozenset(
         {
             "of",
+            "takes_together",
             "write_early",
             "gather",
             "hand_over",

@@ -102,6 +102,10 @@ class Inlet:
         if change is not None and change.begun.is_set():
             self._recorder, self._refused = change.following, None
 
+    def takes_together(self) -> bool:
+        """See Listener. While one file follows another each packet goes where it belongs."""
+        return self._change is None and self._recorder.takes_together
+
     def put(self, unit: EncodedUnit, stream: int) -> bool:
         """See Sink."""
         recorder = self._recorder

@@ -319,4 +319,5 @@ class _Tap:
             on_outage=lambda: self.owner._outage_began(),
             early=self.inlet.put_early,
             clock=clock,
+            takes_together=self.inlet.takes_together,
         )

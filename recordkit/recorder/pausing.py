@@ -62,6 +62,11 @@ class Pausing:
         """Whether a frame that a decoder can start from is waited for."""
         return self._is_resuming
 
+    @property
+    def judges_each(self) -> bool:
+        """Whether there is, or was, a pause: what is recorded begins with one item."""
+        return self._gap is not None or self._begin is not None
+
     def pause(self, gap: Gap) -> None:
         """Leave out what comes from now on; nothing if that is so already. Raises SettingsError."""
         GAP("gap", gap)

@@ -117,6 +117,7 @@ class Recorder(Fed):
         self._routing = Routing(has_video=settings.video is not None, has_audio=bool(settings.audio))
         self._starting = threading.Lock()
         self._is_untimed_told = False
+        self._keeps_opus = all(audio.codec == "opus" for audio in settings.audio)
         intake = self._parts.intake
         self._pausing = Pausing(intake.put_marker, self._parts.pipeline.tally.told)
 
@@ -291,6 +292,11 @@ class Recorder(Fed):
         """Whether what comes is left out."""
         return self._pausing.is_paused
 
+    @property
+    def takes_together(self) -> bool:
+        """Whether units may be of several packets (``sizes``): they are kept, and none is to be left out alone."""
+        return self._keeps_opus and not self._pausing.judges_each
+
     def flush(self, timeout: float | None = None) -> bool:
         """Bring everything written so far to the disk; True once it is there.
 
@@ -413,10 +419,17 @@ class Recorder(Fed):
             captured=taken_at if route.stream == VIDEO else None,
             discontinuity=discontinuity,
             patient=isinstance(media, AudioFrame),
+            newest=_newest_of(media) if isinstance(media, EncodedUnit) and media.sizes else None,
         )
         if not taken:
             self._check(State.STOPPING, State.STOPPED)
         return taken
+
+
+def _newest_of(unit: EncodedUnit) -> int | None:
+    """When the last of several packets begins, which last equally long."""
+    count = len(unit.sizes)
+    return None if unit.ticks is None else unit.ticks + unit.duration * (count - 1) // count
 
 
 def _shown_at(media: Media, route: Route) -> int | None:

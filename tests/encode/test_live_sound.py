@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,26 @@ def test_opus_is_kept_byte_for_byte_with_exact_durations():
     assert [one.unit.data for one in coded] == [unit.data for unit in units]
     assert {one.unit.duration for one in coded} == {TICKS_PER_SECOND // 50}
     assert not any(one.unit.discontinuity for one in coded)
+
+
+@pytest.mark.parametrize("codec", ["aac", "opus"])
+def test_packets_that_came_together_are_as_if_they_came_alone(codec):
+    def coded(units):
+        way = LiveSound(AudioSettings(codec=codec), 1)
+        made = [one for unit in units for one in way.code(unit, unit.ticks, discontinuity=False)] + way.flush()
+        return [one.unit for one in made]
+
+    units = list(sound("opus", 1.0))
+    runs = [
+        replace(
+            units[at],
+            data=b"".join(one.data for one in units[at : at + 5]),
+            duration=sum(one.duration for one in units[at : at + 5]),
+            sizes=tuple(len(one.data) for one in units[at : at + 5]),
+        )
+        for at in range(0, len(units), 5)
+    ]
+    assert coded(runs) == coded(units)
 
 
 @pytest.mark.parametrize("codec", ["aac", "opus"])

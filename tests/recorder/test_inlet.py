@@ -20,6 +20,7 @@ class Taker:
     def __init__(self, name="a.ts", fault=None):
         self.final_output_path = SimpleNamespace(name=name)
         self.units, self.events, self.fault = [], [], fault
+        self.takes_together = True
 
     def write_unit(self, unit, stream, *, live):
         assert live
@@ -85,6 +86,17 @@ def test_the_next_file_begins_with_a_keyframe_and_audio_goes_over_at_its_time():
     into.complete()
     into.put(audio(10), 1)
     assert new.units[-2:] == [("opus", 1, 201), ("opus", 1, 10)]
+
+
+def test_audio_is_not_taken_together_while_one_file_follows_another():
+    old, new, into, *_ = changing()
+    assert not into.takes_together()
+    into.put(video(200, entry=True), 0)
+    into.complete()
+    assert into.takes_together()
+    new.takes_together = False
+    assert not into.takes_together()
+    assert old.takes_together
 
 
 def test_without_video_any_unit_is_as_good():

@@ -43,8 +43,10 @@ def test_all_streams_are_cut_at_one_time_and_go_on_at_one():
     assert judge.takes(0, 0)
     assert judge.takes(0, STEP)
     assert judge.takes(1, 0)
+    assert not judge.pausing.judges_each
     judge.pausing.pause("close")
     assert judge.pausing.is_paused
+    assert judge.pausing.judges_each
     # Audio that comes later than video comes up to where that was cut.
     assert judge.takes(1, 2 * STEP - 1)
     assert not judge.takes(1, 2 * STEP)
@@ -55,6 +57,7 @@ def test_all_streams_are_cut_at_one_time_and_go_on_at_one():
     assert not judge.takes(0, 5 * STEP, entry=False)
     assert judge.takes(0, 6 * STEP)
     assert not judge.pausing.is_paused
+    assert judge.pausing.judges_each
     assert not judge.takes(1, 6 * STEP - 1)
     assert judge.takes(1, 6 * STEP)
     # A frame that is decoded behind the keyframe and shown before it refers to what was left out.
@@ -211,6 +214,15 @@ def test_a_live_source_is_asked_for_a_keyframe(tmp_path, gap, codec):
     assert made.duration_s == pytest.approx(3.0 if gap == "mark" else 3.0 - resumed["seconds"], abs=0.1)
     stands = times(made.path)
     assert abs(float(stands["video"][-1] - stands["audio"][-1])) < 0.05
+
+
+def test_only_what_is_kept_and_was_never_paused_takes_packets_together(tmp_path):
+    opus, aac = rk.AudioSettings(codec="opus"), rk.AudioSettings()
+    made = [rk.Recorder(tmp_path / "a.ts", audio=audio, **QUICK) for audio in (opus, aac, [opus, aac])]
+    assert [one.takes_together for one in made] == [True, False, False]
+    with made[0] as recorder:
+        recorder.pause()
+        assert not recorder.takes_together
 
 
 def test_only_what_records_pauses(tmp_path):

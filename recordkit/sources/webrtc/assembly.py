@@ -50,7 +50,7 @@ class Unit:
     """A whole unit: its first packet, its bytes, whether a decoder can start there, its length in ticks.
 
     Nobody changes it, as with MediaPacket.
-    ``nal_starts`` are as those of an AccessUnit.
+    ``nal_starts`` are as those of an AccessUnit, ``sizes`` as those of an EncodedUnit.
     """
 
     first: MediaPacket
@@ -59,6 +59,7 @@ class Unit:
     discontinuity: bool
     duration: int = 0
     nal_starts: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
 
 
 class Assembly(Protocol):

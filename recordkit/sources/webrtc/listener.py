@@ -57,7 +57,8 @@ class Listener:
     it cannot be listened to any longer; the others go on. ``on_outage`` is told when nothing has
     come of any tapped track for a second. ``early`` is as for Reception. ``beyond_s`` says by how much the
     streams lay beyond their arrival (``offset_s`` of ``sync``) when the same sender was heard before: then they
-    are not held back until it reports.
+    are not held back until it reports. ``takes_together`` says whether the sink takes audio that came together as
+    one unit of several packets at this moment.
 
     Not thread-safe: all calls come from the loop.
     """
@@ -71,11 +72,12 @@ class Listener:
         early: PutEarly | None = None,
         clock: Clock | None = None,
         beyond_s: Mapping[int, float] = MappingProxyType({}),
+        takes_together: Callable[[], bool] = lambda: False,
     ) -> None:
         self._sink = sink
         self._on_end = on_end
         self._clock = clock or Clock()
-        self._reception = Reception(sink, self._clock, on_outage, early, self._has_come, beyond_s)
+        self._reception = Reception(sink, self._clock, on_outage, early, self._has_come, beyond_s, takes_together)
         self._frame_clocks = FrameClocks()
         self._overflow = Overflow(sink)
         self._overflow_due_s = float("-inf")

@@ -28,8 +28,8 @@ class Reception:
     most. ``early`` is given each unit that is held, by its arrival, so that it is safe meanwhile, and None once all
     of them have gone to ``sink``; it returns False if what waits had better wait no longer. While it returns True
     after that it is given what comes then, too: ``sink`` has much to do before it gets there. An outage is noted
-    when it is over; ``on_outage`` is told when it begins. ``on_unit`` is told of each unit. ``beyond_s`` is as
-    for Listener.
+    when it is over; ``on_outage`` is told when it begins. ``on_unit`` is told of each unit. ``beyond_s`` and
+    ``takes_together`` are as for Listener.
     """
 
     def __init__(
@@ -40,11 +40,14 @@ class Reception:
         early: PutEarly | None = None,
         on_unit: Callable[[], None] = lambda: None,
         beyond_s: Mapping[int, float] = MappingProxyType({}),
+        takes_together: Callable[[], bool] = lambda: False,
     ) -> None:
         self._early = early
         self._on_unit = on_unit
         self._clock = clock or Clock()
+        self._sink_takes_together = takes_together
         self._shared = Shared(sink, self._clock, Signs(on_outage), self._take, self._remove, beyond_s)
+        self._shared.takes_together = self._takes_together
         self._streams: list[StreamReception] = []
         self._ended = Received()
         self._leaving: list[StreamReception] = []
@@ -118,6 +121,10 @@ class Reception:
         for stream in self.streams:
             stream.end()
         self.release()
+
+    def _takes_together(self) -> bool:
+        """Not while units are held, or kept safe one by one."""
+        return self._held is None and not self._is_behind and self._sink_takes_together()
 
     def _take(self, stream: StreamReception, unit: Unit, ticks: int) -> None:
         """A unit of one of the streams is whole."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...encode.routing import FIRST_AUDIO, VIDEO
@@ -19,6 +19,7 @@ from .reorder import AUDIO_WINDOW_S, VIDEO_WINDOW_S, Reorder
 from .sent import SentPackets
 from .signs import OUTAGE_S, Signs
 from .sink import Sink
+from .together import Timed, together
 
 STANDS_S = 4.0
 """So often a frame that stands is told again: before a stream counts as silent."""
@@ -35,7 +36,7 @@ _BEHIND_S = 0.4
 class Shared:
     """What the streams of one sender share; ``take`` is given each whole unit, with its stream's own time.
 
-    ``beyond_s`` is as for Listener.
+    ``takes_together`` says whether audio that came together may be one unit. ``beyond_s`` is as for Listener.
     """
 
     sink: Sink
@@ -46,6 +47,7 @@ class Shared:
     beyond_s: Mapping[int, float] = field(default_factory=dict)
     joint: JointClock = field(default_factory=JointClock)
     is_open: bool = False
+    takes_together: Callable[[], bool] = lambda: False
 
 
 class StreamReception:
@@ -209,14 +211,16 @@ class StreamReception:
             unit.duration,
             captured=None if self.is_audio else self._taken.of(ticks, self._wall_ns),
             nal_starts=unit.nal_starts,
+            sizes=unit.sizes,
         )
         self._codec, self._shown_s = encoded.codec, unit.first.arrival_s
         self._told_s = max(self._told_s, self._shown_s + self._lag_s)
-        self._units += 1
+        count = len(unit.sizes) or 1
+        self._units += count
         if sink.put(encoded, self.number):
             self._refused &= not unit.is_entry
         else:
-            self._refused_units += 1
+            self._refused_units += count
             self._refused = not self.is_audio
 
     def _stand(self, now_s: float, until_s: float) -> None:
@@ -371,18 +375,25 @@ class StreamReception:
     def _take_units(self, units: list[Unit]) -> None:
         if units and self._fruitless.unit():
             self._shared.sink.note(EventKind.RESTORED, part=self._part)
-        for unit in units:
-            first = unit.first
-            if unit.is_entry and not self.is_audio:
-                self._requests(first.arrival_s).entry(first.arrival_s)
-            ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
-            if self.clock.is_lost and not self._is_clock_told:
-                self._is_clock_told = True
-                because = f"{self._part}: its RTP times do not go on as its packets come; it is placed by arrival"
-                self._shared.sink.note(EventKind.DEGRADED, part=f"times of {self._part}", because=because)
-            if first.capture_ntp is not None:
-                self._taken.told(first.capture_ntp, ticks)
+        timed: Iterator[Timed] = map(self._timed, units)
+        if self.is_audio and len(units) > 1 and self._shared.takes_together():
+            timed = together(timed)
+        for unit, ticks in timed:
             self._shared.take(self, unit, ticks)
+
+    def _timed(self, unit: Unit) -> Timed:
+        """A unit that is whole, and its time as the stream counts."""
+        first = unit.first
+        if unit.is_entry and not self.is_audio:
+            self._requests(first.arrival_s).entry(first.arrival_s)
+        ticks = self.clock.time(first.timestamp, first.rate, first.ssrc, first.arrival_s)
+        if self.clock.is_lost and not self._is_clock_told:
+            self._is_clock_told = True
+            because = f"{self._part}: its RTP times do not go on as its packets come; it is placed by arrival"
+            self._shared.sink.note(EventKind.DEGRADED, part=f"times of {self._part}", because=because)
+        if first.capture_ntp is not None:
+            self._taken.told(first.capture_ntp, ticks)
+        return unit, ticks
 
 
 def _counted(order: Reorder[MediaPacket]) -> Received:

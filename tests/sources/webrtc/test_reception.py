@@ -58,10 +58,10 @@ class Taker:
 class Rig:
     """A reception whose clock follows the packets."""
 
-    def __init__(self, *, video=True, audio=True, on_outage=None, is_open=True):
+    def __init__(self, *, video=True, audio=True, on_outage=None, is_open=True, takes_together=lambda: False):
         self.clock = FakeClock(100.0)
         self.taker = Taker()
-        self.reception = Reception(self.taker, self.clock, on_outage)
+        self.reception = Reception(self.taker, self.clock, on_outage, takes_together=takes_together)
         if is_open:
             self.reception.open()
         self.video = self.reception.add(is_audio=False) if video else None
@@ -110,6 +110,24 @@ def test_both_streams_come_out_in_order_of_time_on_one_timeline():
     assert [unit.ticks - heard for unit in taker.sounds] == [1800 * n for n in range(100)]
     held = [unit.ticks for unit, _ in taker.units[:22]]
     assert held == sorted(held)
+
+
+def test_audio_that_came_together_goes_on_as_one_if_the_sink_takes_that():
+    takes = [True]
+    rig = Rig(video=False, takes_together=lambda: takes[0])
+    sent = list(packets(talk(40), ssrc=2))
+    for at in range(0, 40, 5):
+        takes[0] = at != 20
+        rig.clock.advance(0.1)
+        rig.audio.take(sent[at : at + 5])
+    taker = rig.end()
+    # The first ones are held, to be placed one by one.
+    assert [len(unit.packets) for unit in taker.sounds] == [1] * 5 + [5] * 3 + [1] * 5 + [5] * 3
+    assert [data for unit in taker.sounds for data in unit.packets] == [packet.data for packet in sent]
+    first = taker.sounds[0].ticks
+    ends = [unit.ticks + unit.duration for unit in taker.sounds]
+    assert [unit.ticks for unit in taker.sounds] == [first, *ends[:-1]]
+    assert rig.reception.counters.received_units == 40
 
 
 def test_nothing_is_held_longer_than_three_seconds():
