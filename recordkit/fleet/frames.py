@@ -66,7 +66,7 @@ def look_into(task: Task, _: Room) -> Row:
     with open_video(task.path) as video:
         if not len(video):
             raise SourceError(task.path, "holds no frames")
-        height, width, _ = video[0].image.shape
+        width, height = video.size
         return {
             "path": task.path,
             "ok": True,

@@ -151,13 +151,11 @@ class Film:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the first frame."""
+        """Width and height of the first frame that can be decoded."""
         try:
-            frame = self.video[0].frame
+            return self.video.size
         except RecordkitError:
             return 16, 9
-        turned = round(frame.rotation / 90) % 2
-        return (frame.height, frame.width) if turned else (frame.width, frame.height)
 
     def amiss(self) -> str:
         """What a page is to say of the file, in words; mostly nothing."""

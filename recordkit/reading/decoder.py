@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 
 from ..demux import settle
 from ..errors import MediaError
+from .index import Index
 from .track import Track
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _UNREFERRED = frozenset({"h264", "mpeg2video"})
 to it all the same (ITU-T H.265, 7.4.2.2)."""
 _MOST_BEYOND = 64
 """So many units behind its own a frame may come out of the decoder; then it does not come at all."""
+_MOST_BEFORE = 300
+"""A gradual refresh (ITU-T H.264, D.2.8) may begin so many units before the frame, or at the keyframe before."""
 _ONE = Fraction(1)
 
 
@@ -53,7 +56,9 @@ class FrameDecoder:
         self._next = 0
         self._newest = -1
         self._can_skip = False
+        self._is_beside = False
         self._waiting: set[int] = set()
+        self._lost = _Lost()
 
     def frame(self, number: int) -> VideoFrame:
         """Frame ``number``; raises MediaError if it cannot be decoded, SourceError if it cannot be read."""
@@ -64,23 +69,31 @@ class FrameDecoder:
             return kept
         index = self._track.index
         unit = int(index.order[number])
-        entry: int | None = int(index.entry[unit])
-        if self._decoder is not None and (number in self._waiting or index.entry[unit] <= self._next <= unit):
+        entry = int(index.entry[unit])
+        if self._lost.has(number, index, entry):
+            raise MediaError(f"frame {number} of {self._track.name} cannot be decoded")
+        # One that is decoded alone for the sake of a frame before it need not be so for those behind a keyframe.
+        is_alone = self._beside and not self._is_beside and unit == entry
+        if self._decoder is not None and not is_alone and (number in self._waiting or entry <= self._next <= unit):
             found = self._go_on(number, unit)
             if found is not None:
                 return found
-        while entry is not None:
-            self._begin(entry)
-            found = self._go_on(number, unit)
-            if found is None and self._beside:
-                # One that cannot be decoded costs those beside it, and at the end of the file all that are left.
-                self._begin(entry, beside=False)
+        until = len(index)
+        for begin in _entries(index, unit):
+            # One that cannot be decoded costs those beside it, and at the end of the file all that are left.
+            for beside in (True, False) if self._beside else (False,):
+                self._begin(begin, beside=beside)
                 found = self._go_on(number, unit)
-            if found is not None:
-                return found
-            # A gradual refresh (recovery point) needs as many frames before the first one is right.
-            entry = index.key_before(entry)
+                if found is not None:
+                    return found
+                until = min(until, self._next_that_came(number))
+        self._lost = _Lost(number, until, index, entry)
         raise MediaError(f"frame {number} of {self._track.name} cannot be decoded")
+
+    def _next_that_came(self, number: int) -> int:
+        """Behind ``number``, which has not come: all before it have not, either."""
+        over = len(self._track.index) if self._decoder is None else number + 1
+        return min((one for one in self._kept if one > number), default=over)
 
     def _expect(self, number: int) -> None:
         """Keep what may be wanted next, if ``number`` is wanted now."""
@@ -116,11 +129,12 @@ class FrameDecoder:
                 return found
         return None
 
-    def _begin(self, entry: int, *, beside: bool = True) -> None:
+    def _begin(self, entry: int, *, beside: bool) -> None:
         # A new one each time: what is left in an old one may be wrong without its references.
         self._let_go()
         self._decoder = self._track.decoder()
-        self._decoder.thread_type = "AUTO" if self._beside and beside else "SLICE"
+        self._is_beside = beside
+        self._decoder.thread_type = "AUTO" if beside else "SLICE"
         if self._is_in_order:
             # While one waits for what this thread does with a frame.
             self._decoder.thread_count += 1
@@ -172,6 +186,31 @@ class FrameDecoder:
         while self._kept_bytes > _MOST_KEPT_BYTES and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
             self._kept_bytes -= _bytes(dropped)
+
+
+class _Lost(NamedTuple):
+    """Frames from ``begin`` to before ``end`` that cannot be decoded from ``entry``, nor from before it."""
+
+    begin: int = 0
+    end: int = 0
+    index: Index | None = None
+    entry: int = 0
+
+    def has(self, number: int, index: Index, entry: int) -> bool:
+        """Whether frame ``number``, which is decoded from ``entry``, is one of them."""
+        return self.begin <= number < self.end and index is self.index and entry == self.entry
+
+
+def _entries(index: Index, unit: int) -> Iterator[int]:
+    """Where a decoder may begin for ``unit``: at its own keyframe, and at earlier ones, each twice as far away."""
+    entry = int(index.entry[unit])
+    yield entry
+    keys = index.keys_before(entry)
+    while len(keys) and unit - entry <= _MOST_BEFORE:
+        far = keys[keys <= unit - 2 * (unit - entry)]
+        entry = int(far[-1] if len(far) else keys[0])
+        yield entry
+        keys = keys[keys < entry]
 
 
 def _bytes(frame: VideoFrame) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,12 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import OutputAccessError, SettingsError
+from ..errors import MediaError, OutputAccessError, SettingsError
 from ..model import Captured
 
 if TYPE_CHECKING:
     import pandas as pd
     from av.video.frame import VideoFrame
+
+log = logging.getLogger("recordkit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ class Frame:
         return self._turned(frame.to_ndarray())
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of ``image``."""
+        width, height = self.frame.width, self.frame.height
+        return (height, width) if self._turns % 2 else (width, height)
+
+    @property
     def _turns(self) -> int:
         return round(self.frame.rotation / 90) % 4
 
@@ -86,3 +96,21 @@ class Frame:
         data = io.BytesIO()
         Image.fromarray(self.image).save(data, "jpeg", quality=85)
         return data.getvalue()
+
+
+def passing_over(name: str, numbers: Iterable[int], frame: Callable[[int], Frame]) -> Iterator[Frame]:
+    """Those frames of ``name`` that can be decoded; the log says which is the first that cannot, and how many."""
+    left_out = 0
+    try:
+        for number in numbers:
+            try:
+                found = frame(number)
+            except MediaError as error:
+                if not left_out:
+                    log.warning("%s: it is left out", error)
+                left_out += 1
+                continue
+            yield found
+    finally:
+        if left_out > 1:
+            log.warning("%s: %d frames cannot be decoded, and are left out", name, left_out)

@@ -158,10 +158,9 @@ class Index:
         """When ``unit`` was taken; None if nothing says so."""
         return taken_of(self.units[unit])
 
-    def key_before(self, unit: int) -> int | None:
-        """The last keyframe before ``unit``, as a unit; None if there is none."""
-        keys = np.flatnonzero(self.units["flags"][:unit] & KEYFRAME)
-        return int(keys[-1]) if len(keys) else None
+    def keys_before(self, unit: int) -> Integers:
+        """The keyframes before ``unit``, as units."""
+        return np.flatnonzero(self.units["flags"][:unit] & KEYFRAME)
 
     def is_affected(self, number: int) -> bool:
         """Whether bytes of frame ``number``, or of one that it may refer to, are missing."""

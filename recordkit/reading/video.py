@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SettingsError, SourceError
+from ..errors import MediaError, SettingsError, SourceError
 from ..model import Captured
 from ..values import SizeLike, maybe
 from ..values import size as read_size
 from .arrays import Reopen, audio_between, blocks_of, dask_array, frame_mappings, group_starts
 from .decoder import FrameDecoder
-from .frame import Frame
+from .frame import Frame, passing_over
 from .marking import Mark, MarksRead
 from .store import Grows
 from .tables import frame_table, mark_table
@@ -48,7 +48,11 @@ class Numbered(Protocol):
 
 
 class Frames(Sequence[Frame]):
-    """Some of a video's frames, none decoded before it is asked for; ``numpy.stack`` of it takes images."""
+    """Some of a video's frames, none decoded before it is asked for; ``numpy.asarray`` of it are their images.
+
+    One that cannot be decoded raises MediaError where it is asked for, and when an array is made; who goes through
+    them gets the others, and a warning in the log.
+    """
 
     def __init__(self, video: Numbered, numbers: range) -> None:
         self._video = video
@@ -70,11 +74,16 @@ class Frames(Sequence[Frame]):
     def __iter__(self) -> Iterator[Frame]:
         if 0 < self.numbers.step <= _NEAR and len(self.numbers) > _NEAR:
             return self._video.in_order(self.numbers)
-        return (self._video[number] for number in self.numbers)
+        return passing_over(repr(self._video), self.numbers, self._video.__getitem__)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """The images, (frames, height, width, 3)."""
-        return np.stack([one.image for one in self]).astype(dtype or np.uint8, copy=False)
+        """The images, (frames, height, width, 3). Raises MediaError if there is one that cannot be decoded."""
+        images = [one.image for one in self]
+        if len(images) < len(self):
+            raise MediaError(
+                f"of {self!r} {len(self) - len(images):,} cannot be decoded: that makes no whole array"
+            )
+        return np.stack(images).astype(dtype or np.uint8, copy=False)
 
     def __repr__(self) -> str:
         return f"<Frames {self.numbers} of {self._video!r}>"
@@ -144,10 +153,14 @@ class Video(Sequence[Frame]):
         return Frame(number, media_s, index.is_keyframe(unit), damaged, frame, index.captured(unit))
 
     def in_order(self, numbers: range) -> Iterator[Frame]:
-        """The frames of ``numbers``, ascending, by a decoder of their own: others can be asked for meanwhile."""
+        """The frames of ``numbers``, ascending, by a decoder of their own: others can be asked for meanwhile.
+
+        Those that cannot be decoded are left out, and told in the log.
+        """
         decoder = FrameDecoder(self._track, is_in_order=True)
         # There may be fewer in the end: see _frame.
-        return (self._frame(number, decoder) for number in numbers if number < len(self))
+        there = (number for number in numbers if number < len(self))
+        return passing_over(self._track.name, there, lambda number: self._frame(number, decoder))
 
     def __iter__(self) -> Iterator[Frame]:
         return self.in_order(range(len(self)))
@@ -163,6 +176,14 @@ class Video(Sequence[Frame]):
     def duration_s(self) -> float:
         """Seconds from the first time of any stream to the end of the last frame."""
         return self._times.end_s
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame that can be decoded, as it is shown; MediaError without one."""
+        first = next(passing_over(self._track.name, range(len(self)), self.__getitem__), None)
+        if first is None:
+            raise MediaError(f"{self._track.name} has no frame that can be decoded")
+        return first.size
 
     @property
     def is_growing(self) -> bool:
@@ -305,14 +326,15 @@ class Video(Sequence[Frame]):
 
         Each block opens the file by itself, so that blocks are computed beside each other. All frames are scaled
         to ``size`` (width and height in pixels, as they are shown), if it is given. Raises SourceError for a file
-        without frames; computing it does for one whose frames change their size, if none is given.
+        without frames; computing it does for one whose frames change their size, if none is given, and MediaError
+        for a frame that cannot be decoded: each has its row.
         """
         if not len(self):
             raise SourceError(self._track.name, "holds no frames")
         sides = maybe(SIZE)("size", size)
-        shape = self[0].image.shape if sides is None else (sides[1], sides[0], 3)
+        width, height = self.size if sides is None else sides
         blocks = blocks_of(self.place, self.path, self.groups, len(self))
-        return dask_array(blocks, shape, self._reopen, sides)
+        return dask_array(blocks, (height, width, 3), self._reopen, sides)
 
     def frame_mappings(self) -> str:
         """What torchcodec's ``VideoDecoder`` takes as ``custom_frame_mappings``: JSON, a mapping for each frame.
@@ -340,10 +362,12 @@ class Video(Sequence[Frame]):
         deadline = time.monotonic() + timeout_s
         while True:
             is_growing = self._store is not None and self._store.is_growing
-            while number < self.refresh():
-                yield self[number]
-                number += 1
+            count = self.refresh()
+            if number < count:
+                yield from passing_over(self._track.name, range(number, count), self.__getitem__)
+                number = count
                 deadline = time.monotonic() + timeout_s
+                continue
             if not is_growing or time.monotonic() > deadline:
                 return
             time.sleep(_POLL_S)
