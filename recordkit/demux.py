@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from struct import Struct
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import av
 from av.container import InputContainer
 
+from .demuxed import Care, DemuxedPacket
 from .errors import SourceError
 from .printable import discreet
 
@@ -32,9 +33,6 @@ _LONGEST_ANALYSIS_S = 1.5
 """So long the beginning of what comes live is looked at for streams; libavformat takes 7 s, and FLV a minute and a
 half. All that was looked at is recorded, and what a transport stream names is there although it comes later."""
 
-WITHOUT_DISPLAY_TIMES = frozenset({"asf", "avi", "h264", "hevc"})
-"""Formats that say when a frame is decoded, and not when it is shown; libavformat makes that up."""
-
 _WALLCLOCK = "use_wallclock_as_timestamps"
 _BY_ARRIVAL: Mapping[str, str] = {_WALLCLOCK: "1"}
 _NO_TIMESTAMPS = 0x80
@@ -49,8 +47,6 @@ _BOUNDS: Mapping[str, str] = {"max_pixels": str(MOST_PIXELS)}
 _SOFTWARE: Mapping[str, str] = {"av1": "libdav1d"}
 """By the coding: whose decoder of the same name only hands on to a graphics card."""
 T = TypeVar("T", bound="av.VideoCodecContext")
-
-DemuxedPacket: TypeAlias = "av.Packet[Any]"
 
 
 def open_media(
@@ -174,12 +170,12 @@ def demux(
     _check_open(container)
     silence_s = float(container.read_timeout or LONGEST_SILENCE_S)
     deadline = time.monotonic() + silence_s
-    care = _Care(container.name, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)
+    care = Care(container, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)
     try:
         while True:
             try:
-                for packet in container.demux(*streams):
-                    if care.admits(packet):
+                for one in container.demux(*streams):
+                    for packet in care.taken(one):
                         yield packet
                         _check_open(container)
                     deadline = time.monotonic() + silence_s
@@ -207,72 +203,6 @@ def _check_open(container: InputContainer) -> None:
         container.start_time  # noqa: B018 - which a closed one does not tell
     except AssertionError:
         raise SourceError(container.name, "was closed while it was being read") from None
-
-
-def is_encrypted(packet: DemuxedPacket) -> bool:
-    """Whether a packet came out as it stands in the file, for want of a key (ISO/IEC 23001-7)."""
-    return packet.has_sidedata("encryption_info")
-
-
-class _Care:
-    """Looks at each packet of some streams: whether it can be used, and whether its times are its own."""
-
-    def __init__(
-        self, name: str, streams: Sequence[av.stream.Stream], *, tells_damage: bool, takes_encrypted: bool
-    ) -> None:
-        self._name = name
-        self._streams = len(streams)
-        self._in_order = {stream.index for stream in streams if _is_shown_in_order(stream)}
-        self._audio_times: dict[int, int | None] = {
-            stream.index: None for stream in streams if isinstance(stream, av.AudioStream)
-        }
-        self._tells_damage = tells_damage
-        self._takes_encrypted = takes_encrypted
-        self._damaged: dict[int, int] = {}
-        self._encrypted: set[int] = set()
-
-    def admits(self, packet: DemuxedPacket) -> bool:
-        """Whether ``packet`` can be used; its times are put right. Raises SourceError if no stream can."""
-        index = packet.stream_index
-        if is_encrypted(packet) and not self._takes_encrypted:
-            self._tell_encrypted(index)
-            return False
-        if self._tells_damage and packet.is_corrupt and packet.size:
-            if index not in self._damaged:
-                log.warning("%s: stream %d: a packet is cut off or damaged", self._name, index)
-            self._damaged[index] = self._damaged.get(index, 0) + 1
-        if index in self._in_order:
-            packet.pts = packet.dts
-        elif index in self._audio_times and packet.dts is not None:
-            # RealMedia has one time for many packets: it is that of the first.
-            before, self._audio_times[index] = self._audio_times[index], packet.dts
-            if packet.dts == before:
-                packet.pts = packet.dts = None
-        return True
-
-    def tell_counts(self) -> None:
-        """Say at the end how much was damaged."""
-        for index, count in self._damaged.items():
-            if count > 1:
-                log.warning("%s: stream %d: %d packets were cut off or damaged", self._name, index, count)
-
-    def _tell_encrypted(self, index: int) -> None:
-        """Tell of a stream that is noise without its key (ISO/IEC 23001-7)."""
-        if index in self._encrypted:
-            return
-        self._encrypted.add(index)
-        if len(self._encrypted) == self._streams:
-            raise SourceError(self._name, "is encrypted: give its key by options={'decryption_key': ...}")
-        log.warning("%s: stream %d is encrypted from here on, and left out", self._name, index)
-
-
-def _is_shown_in_order(stream: av.stream.Stream) -> bool:
-    """Whether the frames are shown as they are decoded, in a format that does not say when they are shown."""
-    return (
-        isinstance(stream, av.VideoStream)
-        and stream.container.format.name in WITHOUT_DISPLAY_TIMES
-        and not stream.codec_context.has_b_frames
-    )
 
 
 def settle(decoder: av.CodecContext | None) -> None:

@@ -31,6 +31,8 @@ class Packet(str):
     size = 1
     stream_index = 0
     is_corrupt = False
+    is_discard = False
+    dts = None
 
     def has_sidedata(self, _: str) -> bool:
         return False

@@ -19,6 +19,7 @@ FLOORS: list[set[str]] = [
     # the ground: what may be shown, errors, the clock and what the system gives
     {"printable"},
     {"errors", "onlooker", "system", "ticks", "version"},
+    {"demuxed"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
     {"model", "values", "budget", "demux", "names", "threads"},
     {"container", "intake", "signatures", "bitstream", "telemetry", "waiting"},

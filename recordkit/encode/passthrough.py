@@ -12,7 +12,7 @@ from ..bitstream.flac import flac_streaminfo
 from ..bitstream.h264 import delimiter_bytes
 from ..bitstream.language import three_letters
 from ..bitstream.lengths import parse_configuration, with_start_codes
-from ..demux import is_encrypted
+from ..demuxed import is_encrypted
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec
 from ..ticks import TICKS_PER_SECOND, to_ticks

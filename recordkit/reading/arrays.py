@@ -38,7 +38,7 @@ def audio_between(track: Track, begin: float, end: float) -> tuple[Samples, int]
     laid = None
     for one in track.audio(Fraction(begin) + start, Fraction(end) + start):
         base = fraction(one.time_base)
-        if one.pts is None or base is None:
+        if base is None:
             continue
         samples = _samples(one)
         if result is None or laid is None:
@@ -46,7 +46,8 @@ def audio_between(track: Track, begin: float, end: float) -> tuple[Samples, int]
             result = np.zeros((max(round((end - begin) * rate), 0), samples.shape[1]), np.float32)
             laid = _Laid(result, round(rate * _CLOSE_S))
         if one.sample_rate == rate and samples.shape[1] == result.shape[1]:
-            laid.put(samples, (one.pts * base - start - Fraction(begin)) * rate, base * rate)
+            at = None if one.pts is None else (one.pts * base - start - Fraction(begin)) * rate
+            laid.put(samples, at, base * rate)
     if result is None or laid is None:
         return np.zeros((0, 0), np.float32), 0
     laid.end()
@@ -68,8 +69,15 @@ class _Laid:
         self._begin: int | None = None
         self._low = self._high = Fraction(0)
 
-    def put(self, samples: Samples, at: Fraction, unit: Fraction) -> None:
-        """Samples that begin ``at`` some sample of the result, in times of whole ``unit`` samples."""
+    def put(self, samples: Samples, at: Fraction | None, unit: Fraction) -> None:
+        """Samples that begin ``at`` some sample of the result, in times of whole ``unit`` samples.
+
+        None: not known, behind those before; without any they are left out.
+        """
+        if at is None:
+            if self._length:
+                self._take(samples)
+            return
         begin = at - self._length
         low, high = min(self._low, begin), max(self._high, begin)
         apart = high - low
@@ -79,6 +87,9 @@ class _Laid:
         elif self._begin is None and len(self._waiting) == 1:
             low = high = begin
         self._low, self._high = low, high
+        self._take(samples)
+
+    def _take(self, samples: Samples) -> None:
         self._waiting.append(samples)
         self._length += len(samples)
         if self._begin is not None or len(self._waiting) >= _SETTLED:

@@ -245,10 +245,12 @@ class ContainerTrack:
         carried = format_of(streams[0]) if streams else None
         if carried is None:
             return
+        follows: int | None = None
         for packet in demux(container, streams):
-            one = heard(packet, carried)
+            one = heard(packet, carried, follows)
             if one is not None:
                 yield one
+                follows = one.pts + one.duration
 
     def _close_sound(self) -> None:
         if self._sound is not None:

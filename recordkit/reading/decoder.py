@@ -28,6 +28,9 @@ _UNREFERRED = frozenset({"h264", "mpeg2video"})
 to it all the same (ITU-T H.265, 7.4.2.2)."""
 _MOST_BEYOND = 64
 """So many units behind its own a frame may come out of the decoder; then it does not come at all."""
+_MOST_HELD = 24
+"""So many units behind its own a frame may come out behind those that are shown later, if the file's times say
+another order than the frames: 16 that are reordered (ITU-T H.264, A.3.1), and what threads hold."""
 _MOST_BEFORE = 300
 """A gradual refresh (ITU-T H.264, D.2.8) may begin so many units before the frame, or at the keyframe before."""
 _ONE = Fraction(1)
@@ -123,7 +126,8 @@ class FrameDecoder:
     def _go_on(self, number: int, unit: int) -> VideoFrame | None:
         """Decode until frame ``number`` comes, or a later one does, or so many units that it will not come."""
         while self._next <= unit + _MOST_BEYOND:
-            is_over, is_past = not self._feed(), self._newest > number
+            is_over = not self._feed()
+            is_past = self._newest > number and self._next > unit + _MOST_HELD
             found = self._kept.get(number)
             if found is not None or is_over or is_past:
                 return found
@@ -193,12 +197,12 @@ class _Lost(NamedTuple):
 
     begin: int = 0
     end: int = 0
-    index: Index | None = None
+    of: Index | None = None
     entry: int = 0
 
     def has(self, number: int, index: Index, entry: int) -> bool:
         """Whether frame ``number``, which is decoded from ``entry``, is one of them."""
-        return self.begin <= number < self.end and index is self.index and entry == self.entry
+        return self.begin <= number < self.end and index is self.of and entry == self.entry
 
 
 def _entries(index: Index, unit: int) -> Iterator[int]:

@@ -15,7 +15,7 @@ from ..bitstream.audio import (
 )
 from ..errors import MediaError
 from ..model import Codec, StreamFormat
-from ..ticks import TICKS_PER_SECOND, nearest, to_ticks
+from ..ticks import TICK, TICKS_PER_SECOND, nearest, to_ticks
 
 if TYPE_CHECKING:
     import av
@@ -125,9 +125,10 @@ def format_of(stream: av.AudioStream) -> StreamFormat | None:
         return None
 
 
-def heard(packet: Packet, stream: StreamFormat) -> Heard | None:
-    """A container's packet as a coded frame; None if it has no time."""
-    if packet.pts is None or packet.time_base is None or not packet.size:
+def heard(packet: Packet, stream: StreamFormat, follows: int | None = None) -> Heard | None:
+    """A container's packet as a coded frame; one without a time ``follows`` at a tick. None without either."""
+    pts = follows if packet.pts is None or packet.time_base is None else to_ticks(packet.pts, packet.time_base)
+    if pts is None or not packet.size:
         return None
     data = bytes(packet)
     if stream.codec is Codec.AAC and not stream.config and (adts := parse_adts(data)) is not None:
@@ -136,7 +137,7 @@ def heard(packet: Packet, stream: StreamFormat) -> Heard | None:
         stream = StreamFormat(
             stream.codec, sample_rate=stream.sample_rate, channels=stream.channels, config=ac3_configuration(data)
         )
-    duration = to_ticks(packet.duration or 0, packet.time_base)
+    duration = to_ticks(packet.duration or 0, packet.time_base or TICK)
     if not duration and stream.codec is Codec.OPUS:
         duration = opus_samples(data) * TICKS_PER_SECOND // OPUS_RATE
-    return Heard(stream, to_ticks(packet.pts, packet.time_base), duration, data)
+    return Heard(stream, pts, duration, data)

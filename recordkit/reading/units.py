@@ -14,7 +14,8 @@ from typing import Protocol
 
 import av
 
-from ..demux import DemuxedPacket, demux, is_decodable, open_media
+from ..demux import demux, is_decodable, open_media
+from ..demuxed import DemuxedPacket
 from ..encode.coded import Coded
 from ..encode.passthrough import Passthrough, passthrough_codec
 from ..errors import MediaError, SourceError
@@ -29,7 +30,10 @@ from .transport_units import NotSimpleError, TransportUnits, is_transport_stream
 log = logging.getLogger("recordkit")
 
 _TRANSPORT_STREAM, _MP4, _FIRST_BOX = "mpegts", "mov", b"ftyp"
-_LARGEST_STEP_BACK = TICKS_PER_SECOND
+_LARGEST_STEP_BACK = TICKS_PER_SECOND // 10
+"""Files that were put one behind the other may overlap by more."""
+_LARGEST_UNORDERED = TICKS_PER_SECOND
+"""Where only the time of showing is stated."""
 _MICROSECONDS = Fraction(1, av.time_base)
 _REORDERED = 2 * TICKS_PER_SECOND
 """So much of several streams is put into the order of time, for files that do not have it."""
@@ -126,6 +130,8 @@ class ContainerUnits:
         self._sorted = container.format.name != _TRANSPORT_STREAM
         self._ways: dict[int, Passthrough] = {}
         self._configs: dict[int, bytes] = {}
+        self._least: dict[int, int] = {}
+        """The shortest step between two units: of audio a sample, of which others count its times."""
         wanted: list[av.VideoStream | av.AudioStream] = []
         for stream in container.streams:
             if not isinstance(stream, av.VideoStream | av.AudioStream) or not is_decodable(stream):
@@ -159,6 +165,8 @@ class ContainerUnits:
                 "encodes it anew",
                 index,
             )
+        rate = stream.codec_context.sample_rate if isinstance(stream, av.AudioStream) else 0
+        self._least[index] = -(-TICKS_PER_SECOND // rate) if rate else 1
         self._ways[stream.index] = Passthrough(stream, index, stream.language, self._altered)
         if codec in (Codec.AAC, Codec.OPUS):
             self._configs[index] = stream.codec_context.extradata or b""
@@ -187,9 +195,11 @@ class ContainerUnits:
                 if config and coded.format.config != config:
                     coded = coded._replace(format=replace(coded.format, config=config))
                 yield coded
-        if hidden and end is not None:
-            # Of the first packet of audio a part may be hidden.
-            self.shown = begin if self.zero is None else max(begin, self.zero), end
+        if self._sorted and self.zero is not None and end is not None and begin < self.zero:
+            # Of the first packets of audio a part is hidden, or all (ISO/IEC 14496-12, 8.6.6).
+            self.shown = self.zero, end
+        elif hidden and end is not None:
+            self.shown = begin, end
 
     def _times(
         self, packet: DemuxedPacket, last: dict[int, int], number: int, way: Passthrough
@@ -200,13 +210,15 @@ class ContainerUnits:
         before = last.get(number)
         dts = to_ticks(stated, base) if stated is not None else 0 if before is None else before + way.step(packet)
         if before is not None and dts <= before:
-            if before - dts > _LARGEST_STEP_BACK:
+            if before - dts > (_LARGEST_UNORDERED if packet.dts is None else _LARGEST_STEP_BACK):
+                at_s = (before - (self.zero or 0)) / TICKS_PER_SECOND
                 raise MediaError(
-                    f"the times of {self._path.name} go back by {(before - dts) / TICKS_PER_SECOND:.1f} s: "
+                    f"at {at_s:.3f} s the times of {self._path.name} go back by "
+                    f"{(before - dts) / TICKS_PER_SECOND:.3f} s, as where files were put one behind the other: "
                     "recordkit record FILE OUTPUT gives it times that go on",
                     number,
                 )
-            dts = before + 1
+            dts = before + self._least[number]
         last[number] = dts
         return dts, None if packet.pts is None else to_ticks(packet.pts, base)
 

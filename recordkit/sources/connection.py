@@ -15,7 +15,8 @@ from ..bitstream.audio import parse_adts
 from ..bitstream.dts import parse_dts
 from ..bitstream.language import three_letters
 from ..bitstream.sei import Orientation
-from ..demux import DemuxedPacket, demux, is_decodable, settle
+from ..demux import demux, is_decodable, settle
+from ..demuxed import DemuxedPacket
 from ..encode.beside import shown_beside
 from ..encode.filtering import FrameFilter
 from ..encode.orientation import orientation_of

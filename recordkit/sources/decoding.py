@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import av
 
-from ..demux import WITHOUT_DISPLAY_TIMES, DemuxedPacket, words
+from ..demux import words
+from ..demuxed import WITHOUT_DISPLAY_TIMES, DemuxedPacket
 
 log = logging.getLogger("recordkit")
 

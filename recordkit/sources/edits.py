@@ -15,14 +15,19 @@ class Hidden(NamedTuple):
 
 
 def hidden_frames(stream: av.VideoStream) -> Hidden:
-    """What the edit list of ``stream`` hides, as far as its index tells: MP4 and QuickTime, not in fragments."""
+    """What the edit list of ``stream`` hides, as far as its index tells: MP4 and QuickTime.
+
+    Not of fragments those that libavformat has hidden because their time is that of the one before; see ``demux``.
+    """
     frames, hides, are_needed = 0, False, False
+    before: int | None = None
     for entry in stream.index_entries:
         if entry.is_keyframe:
             hides = False
-        if entry.is_discard:
+        if not entry.is_discard:
+            are_needed |= hides
+        elif before is None or entry.timestamp > before:
             frames += 1
             hides = True
-        else:
-            are_needed |= hides
+        before = entry.timestamp
     return Hidden(frames, are_needed)

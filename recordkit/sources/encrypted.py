@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import av
 
-from ..demux import DemuxedPacket, is_encrypted, raw_bytes
+from ..demux import raw_bytes
+from ..demuxed import DemuxedPacket, is_encrypted
 from ..errors import SourceError
 from ..mpegts.laying import PACKET_BYTES
 

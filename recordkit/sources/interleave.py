@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import av
 
-from ..demux import DemuxedPacket
+from ..demuxed import DemuxedPacket
 from ..encode.decode_times import DecodeTimes, Timed
 from ..ticks import TICKS_PER_SECOND, to_ticks
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 
-from ..demux import LONGEST_SILENCE_S, DemuxedPacket, open_media
+from ..demux import LONGEST_SILENCE_S, open_media
+from ..demuxed import DemuxedPacket
 from ..errors import SourceError
 from .encrypted import (
     ENCRYPTED,

@@ -6,7 +6,8 @@ import av
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..demux import DemuxedPacket, reference_time_ns
+from ..demux import reference_time_ns
+from ..demuxed import DemuxedPacket
 from ..model import Captured, CapturedBy
 from ..system import Clock
 from ..ticks import Ratio, fraction

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import av
 import numpy as np
 import pytest
 
@@ -81,4 +82,20 @@ def test_a_long_run_that_cannot_be_decoded_is_looked_for_once(tmp_path, monkeypa
     with rk.open(path) as video:
         assert len(list(video)) >= 50
     # Of its own group and of the one before, several beside each other and alone; then as before.
-    assert begun == [(0, True), (10, True), (10, False), (0, True), (0, False), (30, True)]
+    assert begun == [(0, True), (10, True), (10, False), (0, True), (0, False), (40, True)]
+
+
+def test_a_frame_that_comes_out_behind_later_ones_is_found(tmp_path):
+    film, path = make_clip(tmp_path / "film.mp4", audio=(), seconds=1, options={"bf": "2"}), tmp_path / "talk.mp4"
+    with av.open(film) as old, av.open(path, "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        packets = [packet for packet in old.demux(video=0) if packet.size]
+        late, early = packets[1:3]
+        assert early.pts < late.pts
+        late.pts, early.pts = early.pts, late.pts
+        for packet in packets:
+            packet.stream = stream
+            new.mux(packet)
+    with rk.open(path) as video:
+        assert len(list(video)) == 30
+        assert decodable(video) == list(range(30))

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
-from recordkit.demux import DemuxedPacket
+from recordkit.demuxed import DemuxedPacket
 from recordkit.errors import SourceError
 from recordkit.recorder.record import record
 from recordkit.recorder.recorder import Recorder
