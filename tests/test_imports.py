@@ -22,7 +22,7 @@ FLOORS: list[set[str]] = [
     {"demuxed"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
     {"model", "values", "budget", "demux", "names", "threads"},
-    {"container", "intake", "signatures", "bitstream", "telemetry", "waiting"},
+    {"container", "intake", "programs", "signatures", "bitstream", "telemetry", "waiting"},
     # formats without I/O, what a caller may choose, figures to pictures
     {"mpegts", "mp4", "sound", "settings", "plots"},
     {"containers"},

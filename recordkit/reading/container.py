@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -12,9 +13,10 @@ import av
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 
-from ..demux import bounded, demux, is_decodable
+from ..demux import bounded, demux
 from ..errors import SourceError
 from ..printable import discreet
+from ..programs import main_program, playable, programs_of
 from ..telemetry.table import Rows
 from ..ticks import TICKS_PER_SECOND, fraction
 from .cache import CONTAINER, Found
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     Packet = av.Packet[Any]
 
+log = logging.getLogger("recordkit")
+
 _MICROSECONDS = Fraction(1, av.time_base)
 _AUDIO_LEAD_S = Fraction(1, 2)
 _USUAL_RATE = Fraction(25)
@@ -40,7 +44,7 @@ _WITHOUT_DISPLAY_TIMES = {"avi", *_WITHOUT_TIMES}
 
 
 class ContainerTrack:
-    """The best video of a file in MP4, Matroska, AVI or whatever else, by way of ``reads`` if that is given.
+    """The largest video of a file in MP4, Matroska, AVI or whatever else, by way of ``reads`` if that is given.
 
     Raises SourceError if it cannot be opened, or holds no video that can be decoded.
     """
@@ -56,6 +60,8 @@ class ContainerTrack:
         self._file = VideoFile(path, reads)
         with self._file.lent() as opened:
             container, stream = opened.container, opened.stream
+            for other in opened.left_out:
+                log.warning("%s: stream %d (%s) is not shown: another video is", self.name, other.index, other.name)
             start = container.start_time
             self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
             self._format = container.format.name
@@ -275,8 +281,9 @@ class ContainerTrack:
 
 
 def _first_audio(container: InputContainer) -> list[AudioStream]:
-    """The first stream of audio that can be decoded, if there is one."""
-    return [one for one in container.streams.audio if is_decodable(one)][:1]
+    """The first stream of audio that can be decoded and belongs to the video, if there is one."""
+    within = main_program(programs_of(container, playable(container)))
+    return [one for one in within if isinstance(one, av.AudioStream)][:1]
 
 
 def _says_nothing(opened: OpenVideo) -> bool:

@@ -134,10 +134,11 @@ class TransportTrack:
         """Whether there is video here that this can read.
 
         Not if its PES packets are not one frame each with a time, or say nowhere where decoding can begin, or if
-        what may be its audio is found by a look at its bytes only: then libavformat has to take it apart.
+        what may be its audio is found by a look at its bytes only: then libavformat has to take it apart. Nor if
+        there is another video: it may be the larger one.
         """
         scan, streams = self._scan, self._scan.streams
-        if streams.audio_pid < 0 and not streams.is_told:
+        if not streams.is_only or (streams.audio_pid < 0 and not streams.is_told):
             return False
         return streams.codec is not None and len(scan.units) > 0 and scan.is_simple and scan.has_keyframe
 

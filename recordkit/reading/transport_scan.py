@@ -24,6 +24,7 @@ from .store import Store
 MOST_HEAD_BYTES = 1 << 20
 _HEAD_PIECE_BYTES = 64 * 1024
 _VIDEO = (Codec.H264, Codec.H265)
+_ANY_VIDEO = ("mpeg1video", "mpeg2video", "mpeg4", "vvc", *_VIDEO)
 _AUDIO = ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm", "s302m")
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
 
@@ -36,6 +37,8 @@ class Streams:
         self.audio_codec: Codec | None = None
         """None, too, for audio of which frames cannot be cut out."""
         self.pid = self.audio_pid = -1
+        self.is_only = True
+        """Whether the tables name no other video."""
         self.is_told = True
         """Whether the tables tell of all that is beside the video what it is coded in."""
         self._video_named, self._audio_named = 0, dict[int, tuple[int, int]]()
@@ -72,12 +75,13 @@ class Streams:
 
         ``audio`` says whether audio that is new counts.
         """
-        if self.codec is None:
-            video = next((one for one in streams if one.codec in _VIDEO), None)
-            if video is not None:
-                self.codec, self.pid = Codec(video.codec), video.pid
-                # Of whole packets, too.
-                self._video_named = end - max(0, -(-(end - MOST_HEAD_BYTES) // (end - begin))) * (end - begin)
+        videos = [one for one in streams if one.codec in _ANY_VIDEO]
+        video = next((one for one in videos if one.codec in _VIDEO), None)
+        if self.codec is None and video is not None:
+            self.codec, self.pid = Codec(video.codec), video.pid
+            # Of whole packets, too.
+            self._video_named = end - max(0, -(-(end - MOST_HEAD_BYTES) // (end - begin))) * (end - begin)
+        self.is_only = self.is_only and all(one.pid == self.pid for one in videos)
         if not audio or self.audio_pid >= 0:
             return
         sounds = [one for one in streams if one.codec in _AUDIO]

@@ -13,9 +13,10 @@ from av.video.stream import VideoStream
 from ..bitstream.captured import HEAD_BYTES, captured_in
 from ..bitstream.counter import PictureCounter
 from ..bitstream.lengths import parse_configuration
-from ..demux import demux, is_decodable, open_media, reference_time_ns
+from ..demux import demux, open_media, reference_time_ns
 from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
+from ..programs import is_attached, main_program, main_video, playable, programs_of
 from .located import StoredFile
 from .store import Store
 
@@ -27,7 +28,10 @@ LOOKS = 8
 
 
 class OpenVideo:
-    """A file that is open, and the best of its videos that can be decoded. Raises SourceError if there is none."""
+    """A file that is open, and the video of it that would be recorded, with its audio, if there is any.
+
+    Raises SourceError if there is no video that can be decoded.
+    """
 
     def __init__(self, file: VideoFile) -> None:
         self._file = file
@@ -35,13 +39,16 @@ class OpenVideo:
 
     def _open(self) -> None:
         self.container = self._file.media()
-        streams = [one for one in self.container.streams.video if is_decodable(one)]
-        if not streams:
+        streams = playable(self.container)
+        pictures = [one for one in streams if isinstance(one, VideoStream)]
+        if not pictures:
             self.container.close()
             raise SourceError(self._file.path, "holds no video that can be decoded")
         self._is_at_start = True
-        best = self.container.streams.best("video")
-        self.stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+        within = main_program(programs_of(self.container, streams))
+        # Of a file of audio its cover is shown.
+        self.stream = main_video(self.container, within) or pictures[0]
+        self.left_out = [one for one in pictures if one is not self.stream and not is_attached(one)]
 
     def packets(self) -> Iterator[Packet]:
         """The packets from where it stands, and an empty one at the end."""

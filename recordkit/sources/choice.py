@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import av
-from av.stream import Disposition
 
 from ..bitstream.language import three_letters
 from ..demux import is_decodable
 from ..encode.routing import MOST_AUDIO
 from ..errors import SourceError
+from ..programs import Media, is_attached, main_program, main_video, playable, programs_of
 from .encrypted import ENCRYPTED
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Choice:
     troubles: tuple[tuple[str, str], ...]
 
     @property
-    def streams(self) -> list[av.VideoStream | av.AudioStream]:
+    def streams(self) -> list[Media]:
         """All of them, the video first."""
         return [*([] if self.video is None else [self.video]), *self.audio]
 
@@ -71,15 +70,9 @@ def choose(container: InputContainer, name: str, *, program: int | None, video: 
         for stream in container.streams
         if not is_decodable(stream) and stream.type in ("video", "audio")
     )
-    usable = [stream for stream in _playable(container) if is_decodable(stream)]
-    programs = _programs(container, usable)
-    within = _within(name, programs, usable, program, video=video)
-    pictures = [one for one in within if isinstance(one, av.VideoStream) and not _is_attached(one)]
-    # Of equal ones libavformat knows which it has seen frames of: others may be there in name only.
-    best = container.streams.best("video")
-    seen = -1 if best is None else best.index
-    chosen_video = max(pictures, key=lambda one: (one.width * one.height, one.index == seen), default=None)
-    chosen_video = chosen_video if video else None
+    programs = programs_of(container, playable(container))
+    within = _within(name, programs, program, video=video)
+    chosen_video = main_video(container, within) if video else None
     heard = [one for one in within if isinstance(one, av.AudioStream)] if audio else []
     if isinstance(audio, str):
         heard = _asked_for(name, heard, audio)
@@ -94,42 +87,13 @@ def choose(container: InputContainer, name: str, *, program: int | None, video: 
     return choice
 
 
-def _playable(container: InputContainer) -> Iterator[av.VideoStream | av.AudioStream]:
-    return (stream for stream in container.streams if isinstance(stream, av.VideoStream | av.AudioStream))
-
-
-def _programs(
-    container: InputContainer, streams: list[av.VideoStream | av.AudioStream]
-) -> list[list[av.VideoStream | av.AudioStream]]:
-    """``streams`` by programme. PyAV does not name programmes, but its best stream stays within one."""
-    # Variants in HLS share their audio, which libavformat then counts to the first of them.
-    kinds = ("audio",) if container.format.name == "hls" else ("audio", "video")
-    found: dict[tuple[int, ...], list[av.VideoStream | av.AudioStream]] = {}
-    for stream in streams:
-        best = (container.streams.best(kind, related=stream) for kind in kinds)  # type: ignore[arg-type]
-        found.setdefault(tuple(-1 if one is None else one.index for one in best), []).append(stream)
-    return list(found.values())
-
-
-def _within(
-    name: str,
-    programs: list[list[av.VideoStream | av.AudioStream]],
-    usable: list[av.VideoStream | av.AudioStream],
-    program: int | None,
-    *,
-    video: bool,
-) -> list[av.VideoStream | av.AudioStream]:
+def _within(name: str, programs: list[list[Media]], program: int | None, *, video: bool) -> list[Media]:
     """The streams of the programme to record."""
-    if program is not None:
-        if not 1 <= program <= len(programs):
-            raise SourceError(name, f"has {len(programs)} programs: there is no program {program}")
-        return programs[program - 1]
-
-    def size(streams: list[av.VideoStream | av.AudioStream]) -> tuple[int, int]:
-        areas = (one.width * one.height for one in streams if isinstance(one, av.VideoStream))
-        return max(areas, default=0) if video else 0, sum(isinstance(one, av.AudioStream) for one in streams)
-
-    return max(programs, key=size, default=usable)
+    if program is None:
+        return main_program(programs, video=video)
+    if not 1 <= program <= len(programs):
+        raise SourceError(name, f"has {len(programs)} programs: there is no program {program}")
+    return programs[program - 1]
 
 
 def _asked_for(name: str, heard: list[av.AudioStream], audio: str) -> list[av.AudioStream]:
@@ -151,8 +115,8 @@ def _tell_left_out(
     container: InputContainer,
     name: str,
     choice: Choice,
-    within: list[av.VideoStream | av.AudioStream],
-    programs: list[list[av.VideoStream | av.AudioStream]],
+    within: list[Media],
+    programs: list[list[Media]],
     *,
     video: bool,
     audio: bool | str,
@@ -169,13 +133,11 @@ def _tell_left_out(
         log.log(level, "%s: stream %d (%s) is not recorded: %s", name, stream.index, _kind(stream), reason)
 
 
-def _left_out_because(
-    stream: Stream, within: list[av.VideoStream | av.AudioStream], *, video: bool, audio: bool | str
-) -> tuple[str, bool]:
+def _left_out_because(stream: Stream, within: list[Media], *, video: bool, audio: bool | str) -> tuple[str, bool]:
     """Why a stream is left out, and whether that was asked for or is no loss."""
     if not isinstance(stream, av.VideoStream | av.AudioStream):
         return "video and audio alone are", False
-    if _is_attached(stream):
+    if is_attached(stream):
         return "it is an attached picture", True
     if not (video if isinstance(stream, av.VideoStream) else audio is True):
         return "it was not asked for", True
@@ -184,10 +146,6 @@ def _left_out_because(
     if isinstance(stream, av.VideoStream):
         return "a recording has one video stream, and another is larger or longer", False
     return f"a recording has {MOST_AUDIO} audio streams at the most", False
-
-
-def _is_attached(stream: Stream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _kind(stream: Stream) -> str:

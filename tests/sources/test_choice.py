@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from recordkit.errors import SourceError
 from recordkit.model import EventKind
+from recordkit.reading.opening import open as open_video
 from recordkit.recorder.record import record
 from recordkit.recorder.result import Recording
 from recordkit.sources.media_file import MediaFile
@@ -60,6 +63,27 @@ def test_one_program_is_recorded_that_of_the_largest_video(
     for number in (0, 1, 4):
         assert f"stream {number} " in caplog.text
     assert caplog.text.count("it belongs to another program") == 3
+
+
+def test_what_is_recorded_is_what_is_opened(
+    multiplex: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one_program = tmp_path / "two.ts"
+    ffmpeg(
+        *(PICTURE.format(size) for size in ("160x96", "320x180")),
+        f"-map 0 -map 1 -c:v libx264 -preset ultrafast -g 25 {one_program}",
+    )
+    for path, names in ((multiplex, "stream 0 .*is not shown"), (one_program, "stream 0 .*is not shown")):
+        recording = record(path, tmp_path / f"of_{path.name}")
+        caplog.clear()
+        with open_video(path) as video, open_video(recording) as copy:
+            assert re.search(names, caplog.text)
+            assert video.size == copy.size == (320, 180)
+            assert len(video) == len(copy) == 25
+            (heard, rate), (recorded_, _) = video.audio(0.3, 0.8), copy.audio(0.3, 0.8)
+        if rate:
+            tones = [np.abs(np.fft.rfft(one[:, 0])).argmax() / 0.5 for one in (heard, recorded_)]
+            assert tones == pytest.approx([880, 880], abs=4)
 
 
 @pytest.mark.parametrize(("program", "width", "sounds"), [(1, 160, 1), (2, 320, 1), (3, None, 1)])
