@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any, TypeAlias
 
 import av
@@ -17,6 +18,7 @@ WITHOUT_DISPLAY_TIMES = frozenset({"asf", "avi", "h264", "hevc"})
 """Formats that say when a frame is decoded, and not when it is shown; libavformat makes that up."""
 
 _IN_FRAGMENTS = "mov"
+_TRIMS = Struct("<II")
 
 DemuxedPacket: TypeAlias = "av.Packet[Any]"
 
@@ -24,6 +26,12 @@ DemuxedPacket: TypeAlias = "av.Packet[Any]"
 def is_encrypted(packet: DemuxedPacket) -> bool:
     """Whether a packet came out as it stands in the file, for want of a key (ISO/IEC 23001-7)."""
     return packet.has_sidedata("encryption_info")
+
+
+def trims(packet: DemuxedPacket) -> tuple[int, int]:
+    """The samples at the beginning and end of ``packet`` that are decoded and not heard."""
+    data = bytes(packet.get_sidedata("skip_samples")) if packet.has_sidedata("skip_samples") else b""
+    return _TRIMS.unpack_from(data) if len(data) >= _TRIMS.size else (0, 0)
 
 
 class Care:

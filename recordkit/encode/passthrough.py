@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
 
 import av
 
@@ -12,7 +11,7 @@ from ..bitstream.flac import flac_streaminfo
 from ..bitstream.h264 import delimiter_bytes
 from ..bitstream.language import three_letters
 from ..bitstream.lengths import parse_configuration, with_start_codes
-from ..demuxed import is_encrypted
+from ..demuxed import is_encrypted, trims
 from ..errors import MediaError
 from ..model import AccessUnit, Captured, Codec
 from ..ticks import TICKS_PER_SECOND, to_ticks
@@ -25,7 +24,6 @@ from .standing import StandingFrame
 from .vui import VuiWriter, colours, lacking_aspect, lacking_colours
 from .whole_frames import WholeFrames
 
-_TRIMS = Struct("<II")
 _HEAD_BYTES = 32
 """A delimiter and the start code behind it are in so many bytes."""
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
@@ -185,7 +183,7 @@ class Passthrough:
                 self._length_bytes = 0
             self._framer.learn(self._with_vui(new_extradata))
         header, data, starts = self._parts(packet)
-        start_trim, end_trim = _trims(packet) if self._codec is Codec.OPUS else (0, 0)
+        start_trim, end_trim = trims(packet) if self._codec is Codec.OPUS else (0, 0)
         unit = AccessUnit(
             stream=self._index,
             pts=dts if pts is None else max(pts, dts),
@@ -275,9 +273,3 @@ class Passthrough:
 def _new_extradata(packet: CodedPacket) -> bytes:
     """The configuration that begins with ``packet``, as FLV and MP4 may have one in their midst; else nothing."""
     return bytes(packet.get_sidedata("new_extradata")) if packet.has_sidedata("new_extradata") else b""
-
-
-def _trims(packet: CodedPacket) -> tuple[int, int]:
-    """The samples at the beginning and end of ``packet`` that are not heard, as a decoder of Opus counts them."""
-    data = bytes(packet.get_sidedata("skip_samples")) if packet.has_sidedata("skip_samples") else b""
-    return _TRIMS.unpack_from(data) if len(data) >= _TRIMS.size else (0, 0)

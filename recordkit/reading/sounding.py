@@ -14,7 +14,7 @@ from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..settings import AudioCodec, AudioSettings
 from ..sound.ogg import opus_head
-from ..ticks import TICK, TICKS_PER_SECOND
+from ..ticks import TICK, TICKS_PER_SECOND, nearest
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -44,6 +44,10 @@ def sounding(
     yield from anew.flush()
 
 
+_ROUNDED = 2
+"""By so many ticks the times of whole units may differ from their samples."""
+
+
 class _Anew:
     """Decodes one stream and encodes it in another coding."""
 
@@ -51,6 +55,7 @@ class _Anew:
         self, stream_format: StreamFormat, codec: str, stream: int, begin: int | None, end: int | None
     ) -> None:
         self._begin, self._end = begin, end
+        self._until: int | None = None
         self._stream = stream
         settings = AudioSettings(codec=cast("AudioCodec", codec))
         self._encoder = AudioEncoder(settings, stream)
@@ -60,6 +65,8 @@ class _Anew:
         self._decoder.sample_rate = stream_format.sample_rate
 
     def put(self, unit: AccessUnit) -> list[Coded]:
+        # Of the last unit its container may say that the end only fills it up.
+        self._until = unit.pts + unit.duration if unit.duration else None
         packet: Packet = av.Packet(unit.data)
         packet.pts, packet.dts, packet.time_base = unit.pts, unit.dts, TICK
         return self._take(packet)
@@ -86,6 +93,8 @@ class _Anew:
         last = frame.samples
         if self._end is not None:
             last = min(last, (self._end - ticks) * rate // TICKS_PER_SECOND)
+        if self._until is not None and self._until - ticks < last * TICKS_PER_SECOND // rate - _ROUNDED:
+            last = min(last, nearest((self._until - ticks) * rate, TICKS_PER_SECOND))
         if first >= last:
             return None
         if (first, last) == (0, frame.samples):

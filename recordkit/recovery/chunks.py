@@ -21,6 +21,7 @@ from .view import View, is_zero
 _FAULTS = frozenset({ProblemKind.LOST_BOXES, ProblemKind.MALFORMED_BOX})
 _ENDINGS = frozenset({ProblemKind.CUT_BOX})
 _PAGE_BYTES = 4096
+_NEVER = -(1 << 62)
 
 
 @dataclass
@@ -71,16 +72,21 @@ def scan(
     """
     scanner, rebuilder = Scanner(), Rebuilder(shift)
     found = Chunks(scanner.report, rebuilder, [])
+    shown: dict[int, int] = {}
 
     def take(events: list[Event]) -> None:
         for event in events:
             rebuilder.take(event)
             if isinstance(event, MovieEvent):
                 found.rates |= {track.number: track.rate for track in event.tracks}
+                for track in event.tracks:
+                    # What the edit list leaves out, the priming of audio, is not heard (ISO/IEC 14496-12, 8.6.6).
+                    shown[track.number] = max((media_time for _, media_time, _ in track.edits), default=_NEVER)
             elif isinstance(event, ChunkEvent):
                 for one in event.samples:
-                    begin, last = found.spans.get(one.track, (one.pts, 0))
-                    found.spans[one.track] = min(begin, one.pts), max(last, one.pts + one.duration)
+                    pts = max(one.pts, shown.get(one.track, _NEVER))
+                    begin, last = found.spans.get(one.track, (pts, 0))
+                    found.spans[one.track] = min(begin, pts), max(last, one.pts + one.duration)
                     if boundary is not None and event.offset >= boundary:
                         found.later.setdefault(one.track, one.dts)
             elif event.kind in _FAULTS:

@@ -35,13 +35,18 @@ def page_crc(page: bytes) -> int:
     return int.from_bytes(value.to_bytes(4, "little").translate(_MIRRORED))
 
 
-def _page(packet: bytes | None, granule: int, number: int, flags: int = 0) -> bytes:
-    """A page of one packet, or of none."""
-    segments = b"" if packet is None else b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255])
-    body = segments + (packet or b"")
+def _page(packet: bytes, granule: int, number: int, flags: int = 0) -> bytes:
+    """A page of one packet."""
+    segments = b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255])
+    body = segments + packet
     head = _HEAD.pack(b"OggS", 0, flags, granule, _SERIAL, number, 0, len(segments))
     crc = page_crc(head + body)
     return _HEAD.pack(b"OggS", 0, flags, granule, _SERIAL, number, crc, len(segments)) + body
+
+
+def pre_skip(head: bytes) -> int:
+    """How many samples at 48 kHz of a stream with this identification header are decoded and not heard first."""
+    return int.from_bytes(head[10:12], "little")
 
 
 def opus_head(stream_format: StreamFormat) -> bytes:
@@ -54,8 +59,9 @@ def opus_head(stream_format: StreamFormat) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that was found: where it ends, its flags, granule position, number, and its bytes behind the head."""
+    """A page that was found: where it begins and ends, its flags, granule position, number, and its packet."""
 
+    begin: int
     end: int
     flags: int
     granule: int
@@ -75,13 +81,19 @@ def pages(data: bytes) -> Iterator[Page]:
         head = _HEAD.pack(magic, version, flags, granule, serial, number, 0, count)
         if page_crc(head + data[at + _HEAD.size : end]) != crc:
             return
-        yield Page(end, flags, granule, number, data[begin:end])
+        yield Page(at, end, flags, granule, number, data[begin:end])
         at = end
 
 
-def last_page(granule: int, number: int) -> bytes:
-    """The page without a packet that ends a stream; what lies behind ``granule`` is not heard."""
-    return _page(None, granule, number, _LAST)
+def ending(last: bytes, end: int) -> tuple[int, bytes]:
+    """What ends a stream whose ``last`` page ends at byte ``end``: where, and the head that it gets there.
+
+    Players leave out what lies behind the granule position only of the page that says that it is the last.
+    """
+    magic, version, flags, granule, serial, number, _, count = _HEAD.unpack_from(last)
+    rest = last[_HEAD.size :]
+    crc = page_crc(_HEAD.pack(magic, version, flags | _LAST, granule, serial, number, 0, count) + rest)
+    return end - len(last), _HEAD.pack(magic, version, flags | _LAST, granule, serial, number, crc, count)
 
 
 class OggPackager(SoundPackager):
@@ -94,7 +106,7 @@ class OggPackager(SoundPackager):
         super().__init__()
         self._number = 0
         self._granule = 0
-        self._trimmed = 0
+        self._last = b""
         self._expected: int | None = None
 
     def declare(self, index: int, stream_format: StreamFormat) -> None:
@@ -103,6 +115,15 @@ class OggPackager(SoundPackager):
         if known is not None and index == self._index and stream_format.codec is Codec.OPUS:
             return
         super().declare(index, stream_format)
+
+    def heard(self, unit: AccessUnit) -> int:
+        """Behind what is skipped first (RFC 7845, 4.2)."""
+        skipped = 0 if self._format is None else pre_skip(opus_head(self._format))
+        return unit.pts + skipped * TICKS_PER_SECOND // OPUS_RATE
+
+    def until(self, unit: AccessUnit) -> int:
+        """Before what only fills it up, as its page says (RFC 7845, 4.4)."""
+        return super().until(unit) - unit.end_trim * TICKS_PER_SECOND // OPUS_RATE
 
     def _head(self) -> bytes:
         if self._number or self._format is None:
@@ -120,14 +141,13 @@ class OggPackager(SoundPackager):
             self._granule += (unit.dts - self._expected) * OPUS_RATE // TICKS_PER_SECOND
         self._expected = unit.dts + samples * TICKS_PER_SECOND // OPUS_RATE
         self._granule += samples
-        self._trimmed = unit.end_trim
         self._number = max(2, self._number)
-        page = _page(data, self._granule - self._trimmed, self._number)
+        self._last = _page(data, self._granule - unit.end_trim, self._number)
         self._number += 1
-        return page
+        return self._last
 
     def finish(self, file_bytes: int) -> Finish:
-        """The last page."""
-        if not file_bytes:
+        """The last page says that it is that, if all that was laid is in the file."""
+        if not self._last or file_bytes != self._laid_bytes:
             return Finish()
-        return Finish((last_page(self._granule - self._trimmed, self._number),))
+        return Finish((), (ending(self._last, file_bytes),))

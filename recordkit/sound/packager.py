@@ -73,7 +73,7 @@ class SoundPackager:
         return unit.pts
 
     def until(self, unit: AccessUnit) -> int:
-        """See Packager: what is cut off is counted all the same, as a scan of the file does."""
+        """There is nothing to cut off what only fills it up."""
         return unit.pts + unit.duration
 
     def lend(self, rows: NDArray[np.uint8]) -> Memory:

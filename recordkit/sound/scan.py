@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..bitstream.audio import OPUS_RATE, opus_samples, parse_mp3
 from ..container import Finish
-from .ogg import last_page, pages
+from .ogg import ending, pages, pre_skip
 from .wav import HEAD_BYTES, read_head, wav_head
 
 _MOST_HEAD_BYTES = 8
@@ -34,7 +34,8 @@ class SoundScanner:
         self._rest = b""
         self._samples = self._rate = 0
         self._block = 0
-        self._granule = self._number = 0
+        self._granule = self._begin = 0
+        self._last = b""
         self._is_finished = False
         self._head = b""
 
@@ -43,6 +44,8 @@ class SoundScanner:
         """Seconds that can be used."""
         if self.kind == "WAV":
             return (self.end - HEAD_BYTES) / self._block / self._rate if self._block else 0.0
+        if self.kind == "Ogg":
+            return max(self._granule - self._begin, 0) / OPUS_RATE if self._samples else 0.0
         return self._samples / self._rate if self._rate else 0.0
 
     def feed(self, data: bytes) -> None:
@@ -101,10 +104,15 @@ class SoundScanner:
     def _feed_ogg(self) -> None:
         at, self._rate = 0, OPUS_RATE
         for page in pages(self._rest):
-            at = page.end
-            self._granule, self._number = page.granule, page.number
+            at, self._last = page.end, self._rest[page.begin : page.end]
+            self._granule = page.granule
             self._is_finished = bool(page.flags & _LAST_PAGE)
+            if not page.number:
+                self._begin = pre_skip(page.body)
             if page.number > 1:
+                if page.body and not self._samples:
+                    # What is heard first stands behind what is skipped (RFC 7845, 4.3).
+                    self._begin += page.granule - opus_samples(page.body)
                 self._samples += opus_samples(page.body)
                 if self._on_unit is not None and page.body:
                     self._on_unit(page.body)
@@ -119,8 +127,8 @@ class SoundScanner:
             self._rest = b""
             if last:
                 self._on_unit(last)
-        if self.kind == "Ogg" and not self._is_finished and self.end:
-            return Finish((last_page(self._granule, self._number + 1),))
+        if self.kind == "Ogg" and not self._is_finished and self._last:
+            return Finish((), (ending(self._last, self.end),))
         found = read_head(self._head)
         if found is not None:
             return Finish((), ((0, wav_head(found, self.end - HEAD_BYTES)),))

@@ -121,6 +121,7 @@ class SoundCheck:
         import av  # which a transport stream does without
 
         from ..demux import demux, open_media
+        from ..demuxed import trims
 
         with open_media(self._path) as container:
             streams = [one for one in container.streams if isinstance(one, av.AudioStream)]
@@ -135,19 +136,21 @@ class SoundCheck:
                 )
             for packet in demux(container, streams, tells_damage=False):
                 if packet.size:
-                    self._count(self.facts[packet.stream.id], packet)
+                    self._count(self.facts[packet.stream.id], packet, trims(packet)[0])
             if container.format.name == "flac":
                 for stream in streams:
                     self._hold_against(stream)
 
     @staticmethod
-    def _count(one: SoundFacts, packet: av.Packet[av.stream.Stream]) -> None:
+    def _count(one: SoundFacts, packet: av.Packet[av.stream.Stream], skipped: int) -> None:
+        """Count a packet, of which so many samples at its beginning are not heard."""
         one.access_units += 1
         one.bytes += packet.size
         if packet.pts is not None:
             at = to_ticks(packet.pts, packet.time_base)
-            one.first_pts = at if one.first_pts is None else one.first_pts
             lasts = to_ticks(packet.duration, packet.time_base) if packet.duration else 0
+            if one.first_pts is None:
+                one.first_pts = at + skipped * TICKS_PER_SECOND // (one.sample_rate or 1)
             one.duration = max(one.duration, at + lasts - one.first_pts)
 
     def _hold_against(self, stream: av.AudioStream) -> None:

@@ -227,6 +227,7 @@ def test_the_audio_as_samples_and_in_other_codings(film: Path, talk: Path, tmp_p
         assert made.duration_s == pytest.approx(4, abs=0.05)
         assert len(samples(made.path)) == pytest.approx(len(expected), abs=1152 * 3)
     found = samples(tmp_path / "film.wav").astype(int)
+    assert len(found) == 4 * 48_000
     assert np.abs(found[:48_000] - expected[:48_000]).max() <= 1
     clip = samples(rk.export(film, tmp_path / "clip.wav", start=1, end=1.5).path).astype(int)
     assert len(clip) == 24_000

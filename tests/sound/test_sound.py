@@ -57,6 +57,10 @@ def test_the_suffix_chooses_what_is_recorded(suffix: str, tmp_path: Path) -> Non
         assert stream.rate == 48_000
         if suffix in (".wav", ".m4a"):
             assert stream.duration * stream.time_base == recorder.stop().duration_s == 2
+    if suffix != ".mp3":
+        assert recorder.stop().duration_s == rk.verify(path).duration_s == 2
+    if suffix in (".ogg", ".opus"):
+        assert len(decoded(path)) == len(TONE)
     assert len(decoded(path)) == pytest.approx(len(TONE), abs=1152 * 3)
     assert_decodes_in_silence(path, "warning" if SUFFIXES[suffix] in ("opus", "aac") else "error")
 
@@ -77,6 +81,7 @@ def test_what_broke_off_is_recovered_whole(suffix: str, tmp_path: Path) -> None:
     assert partial.path == path.with_name(f"talk.recording{suffix}")
     recovery = rk.recover(path)
     assert recovery.final_path == path
+    assert recovery.duration_s == (2.04 if suffix == ".mp3" else 2)
     assert len(decoded(path)) == pytest.approx(len(TONE), abs=1152 * 3)
     assert_decodes_in_silence(path, "warning" if SUFFIXES[suffix] in ("opus", "aac") else "error")
     finished = tmp_path / f"again{suffix}"
