@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,9 @@ _H264_SLICES = 1 << 1 | 1 << 2 | 1 << _H264_IDR
 _H265_SPS = 33
 _H265_LAYER = 0x3F << 3
 """nuh_layer_id in the header of a NAL unit."""
+_H264_INTRA = np.array([byte >> 4 == 0xB or byte >> 2 == 0x25 or byte in (0x88, 0x8A) for byte in range(256)])
+"""By the first byte of a picture's first slice behind the header: whether slice_type is I or SI (7.4.3, table 7-6).
+first_mb_in_slice is 0 and has one bit; ue(v) of 2 and 4, and of 7 and 9, which all slices of the picture share."""
 _LONGEST_SPS_BYTES = 512
 _SLICE_BYTES = 35
 """So much from a start code on tells which field a slice is of."""
@@ -49,11 +52,20 @@ _SYNCS: dict[Codec, bytes] = {Codec.AC3: b"\x0b", Codec.EAC3: b"\x0b", Codec.DTS
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The frames that begin in a piece, at how many a decoder can start, and how many fields complete one."""
+    """The frames that begin in a piece, at how many a decoder can start, and how many fields complete one.
+
+    ``may_begin`` says that there is something at which it could start, if the container says so: an intra slice,
+    or parameter sets. Some multiplexers set random_access_indicator on every frame.
+    """
 
     pictures: int
     random_access: int
     second_fields: int = 0
+    may_begin: bool = field(default=False, compare=False)
+
+    def is_begin(self, indicated: bool) -> bool:
+        """Whether a decoder can start here, of which the container has ``indicated`` that it can or has not."""
+        return self.random_access > 0 or (indicated and self.may_begin)
 
     @property
     def is_second_field(self) -> bool:
@@ -68,6 +80,12 @@ class PictureColumns:
     pictures: Positions
     random_access: Positions
     second_fields: Positions
+    may_begin: Flags
+
+    def is_begin(self, indicated: Flags) -> Flags:
+        """The same of each piece."""
+        found: Flags = (self.random_access > 0) | (indicated & self.may_begin)
+        return found
 
     @property
     def is_second_field(self) -> Flags:
@@ -102,6 +120,7 @@ class PictureCounter:
     def feed(self, data: bytes) -> Pictures:
         """Looks at each NAL unit's first bytes."""
         pictures = random_access = second_fields = 0
+        may_begin = False
         last = len(data) - (6 if self._is_h265 else 5)
         at = data.find(_START_CODE)
         while 0 <= at <= last:
@@ -121,10 +140,12 @@ class PictureCounter:
                 pictures += not is_second
                 second_fields += is_second
                 random_access += is_random_access
+                may_begin |= is_random_access or (not self._is_h265 and bool(_H264_INTRA[data[at + 4]]))
             elif is_sps:
+                may_begin = True
                 self._read_sps(data, at + 3)
             at = data.find(_START_CODE, at + 3)
-        return Pictures(pictures, random_access, second_fields)
+        return Pictures(pictures, random_access, second_fields, may_begin)
 
     def feed_many(self, data: Bytes, begin: Positions, end: Positions) -> PictureColumns | None:
         """The same for many pieces, which lie in ``data`` and ascend.
@@ -155,8 +176,12 @@ class PictureCounter:
                 start, stop = int(codes[place]) + 3, int(end[piece[place]])
                 is_second[place] = self._fields.is_second(data.bytes(start, min(start + _SLICE_BYTES, stop)))
         pictures, second_fields = piece[is_first_slice & ~is_second], piece[is_second]
-        counts = (np.bincount(found, minlength=len(begin)) for found in (pictures, random_access, second_fields))
-        return PictureColumns(*counts)
+        is_begin = is_sps | is_first_slice & is_random_access
+        if not self._is_h265:
+            is_begin |= is_first_slice & _H264_INTRA[words >> 24 & 0xFF]
+        found = (pictures, random_access, second_fields, piece[is_begin])
+        counts, starts, seconds, begins = (np.bincount(one, minlength=len(begin)) for one in found)
+        return PictureColumns(counts, starts, seconds, begins > 0)
 
     def _sps_at(self, data: bytes, start: int) -> bytes:
         end = data.find(_START_CODE, start, start + _LONGEST_SPS_BYTES)

@@ -23,7 +23,7 @@ class WholeCounter:
         if header is not None:
             self.width, self.height = header.width, header.height
         # A temporal unit of AV1 shows one frame (7.5); VP9 may have one that is never shown alone.
-        return Pictures(vp9_shown(data) if self._codec is Codec.VP9 else 1, 0)
+        return Pictures(vp9_shown(data) if self._codec is Codec.VP9 else 1, 0, may_begin=True)
 
     def feed_many(self, data: Bytes, begin: Positions, end: Positions) -> PictureColumns | None:
         """No transport stream has them."""

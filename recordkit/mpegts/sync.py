@@ -31,7 +31,8 @@ _SYNCS = 5
 _IN_PHASE = 3
 """Of the next five sync bytes, how many must be in place for only this packet to be damaged, not the phase."""
 _SEARCH_BYTES = 1 << 16
-_EXTRA_HEADER = 4
+STAMPED_BYTES: Final = 192
+STAMP_BYTES: Final = 4
 """A packet of 192 bytes has its time stamp of four bytes in front."""
 
 
@@ -114,7 +115,7 @@ class PacketFramer:
 
     def _found(self, offset: int) -> ProblemEvent | None:
         lost_at, self._lost_at = self._lost_at or 0, None
-        expected = _EXTRA_HEADER if self.stride == 192 and lost_at == 0 else 0
+        expected = STAMP_BYTES if self.stride == STAMPED_BYTES and lost_at == 0 else 0
         if offset - lost_at <= expected:
             return None
         detail = f"{count_text(offset - lost_at, 'byte')} skipped"

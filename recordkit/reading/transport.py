@@ -64,7 +64,7 @@ class TransportTrack:
         self._lately: Lately | None = None
         self._without_audio_bytes = 0
         """So far its tables were seen to name none."""
-        self._scan = TransportScan(store, Streams())
+        self._scan = self._new_scan()
         if rows is not None and len(rows):
             self._adopt(rows)
         self.refresh()
@@ -79,7 +79,7 @@ class TransportTrack:
         self._scan.read_head()
         streams = self._scan.streams
         if count < 1 or streams.codec is None or not all(self._has(rows[at]) for at in (0, count // 2, count)):
-            self._scan = TransportScan(self._store, Streams())
+            self._scan = self._new_scan()
             return
         last = rows[count]
         self.is_from_table = True
@@ -102,6 +102,13 @@ class TransportTrack:
             begin = int(rows[place]["offset"])
             self._scan.recall(next(self._pes_packets(begin, begin + _PROBE_BYTES), None))
 
+    def _new_scan(self) -> TransportScan:
+        """A scan from the beginning."""
+        scan = TransportScan(self._store, Streams())
+        scan.read_head()
+        lead = scan.streams.lead(self._store, scan.packet_bytes)
+        return TransportScan(self._store, scan.streams, lead=lead) if lead else scan
+
     def _has(self, row: np.void) -> bool:
         """Whether the frame of a row begins where it says."""
         begin = int(row["offset"])
@@ -121,7 +128,7 @@ class TransportTrack:
         """Believe no table, and scan the whole file."""
         self._lately = None
         self.is_from_table = False
-        self._scan = TransportScan(self._store, Streams())
+        self._scan = self._new_scan()
         self.refresh()
 
     @property
@@ -133,14 +140,20 @@ class TransportTrack:
     def is_readable(self) -> bool:
         """Whether there is video here that this can read.
 
-        Not if its PES packets are not one frame each with a time, or say nowhere where decoding can begin, or if
-        what may be its audio is found by a look at its bytes only: then libavformat has to take it apart. Nor if
-        there is another video: it may be the larger one.
+        Not if its PES packets are not one frame each with a time, are longer than they say, or say nowhere where
+        decoding can begin, or if what may be its audio is found by a look at its bytes only: then libavformat has
+        to take it apart. Nor if there is another video: it may be the larger one.
         """
         scan, streams = self._scan, self._scan.streams
         if not streams.is_only or (streams.audio_pid < 0 and not streams.is_told):
             return False
-        return streams.codec is not None and len(scan.units) > 0 and scan.is_simple and scan.has_keyframe
+        return (
+            streams.codec is not None
+            and len(scan.units) > 0
+            and scan.is_simple
+            and scan.is_plain
+            and scan.has_keyframe
+        )
 
     @property
     def has_no_frame_yet(self) -> bool:

@@ -14,7 +14,7 @@ from ..bitstream.counter import PictureCounter, Pictures
 from ..model import Captured, Codec
 from ..mpegts.report import Event, PesColumns, PesEvent, ProblemKind, TablesEvent
 from ..mpegts.scanner import Scanner
-from ..mpegts.sync import PIECE_BYTES
+from ..mpegts.sync import PIECE_BYTES, STAMP_BYTES, STAMPED_BYTES
 from ..mpegts.tables import MappedStream
 from ..ticks import TICK, TICKS_PER_SECOND
 from .growing import Growing
@@ -26,6 +26,7 @@ _HEAD_PIECE_BYTES = 64 * 1024
 _VIDEO = (Codec.H264, Codec.H265)
 _ANY_VIDEO = ("mpeg1video", "mpeg2video", "mpeg4", "vvc", *_VIDEO)
 _AUDIO = ("aac", "mp3", "opus", "ac3", "eac3", "dts", "aac_latm", "s302m")
+_MISSTATED = (ProblemKind.PES_TOO_LONG, ProblemKind.MALFORMED_PES)
 _LOSSES = (ProblemKind.CONTINUITY, ProblemKind.SYNC_LOST, ProblemKind.TRANSPORT_ERROR)
 
 
@@ -58,6 +59,23 @@ class Streams:
     def note_start(self, pid: int, pts: int) -> None:
         """A frame of a stream is shown at ``pts``."""
         self._starts[pid] = min(pts, self._starts.get(pid, pts))
+
+    def lead(self, store: Store, packet_bytes: int) -> bytes:
+        """The tables, if video stands before them: with these in front it is read from the beginning once more.
+
+        What is cut out of a broadcast may begin so.
+        """
+        if self.codec is None or not packet_bytes:
+            return b""
+        data = store.read(0, min(self._video_named, MOST_HEAD_BYTES))
+        packets = [data[at : at + packet_bytes] for at in range(0, len(data) - packet_bytes + 1, packet_bytes)]
+        begin = STAMP_BYTES if packet_bytes == STAMPED_BYTES else 0
+        if any(one[begin : begin + 1] != b"\x47" for one in packets):
+            return b""
+        pids = [int.from_bytes(one[begin + 1 : begin + 3]) & 0x1FFF for one in packets]
+        media = {self.pid, *self._audio_named}
+        tables = b"".join(one for one, pid in zip(packets, pids, strict=True) if pid not in media)
+        return tables if self.pid in pids else b""
 
     def may_hear(self, pid: int) -> bool:
         """Whether it is the audio, or may be: that is known once the tables name the video beside it."""
@@ -154,7 +172,16 @@ class TransportScan:
         self._scanned, self._shift, self._epoch = begin, begin - len(lead), epoch
         self._beside = beside or {}
         self._lost_at: int | None = None
+        self._has_lost = self._is_misstated = False
         self._says_when: bool | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether PES packets are as long as they say: some multiplexers count 65,536 bytes too few, or one.
+
+        Where packets are missing that is no wonder.
+        """
+        return self._has_lost or not self._is_misstated
 
     @property
     def audio(self) -> AudioPlaces:
@@ -165,6 +192,11 @@ class TransportScan:
         """Take what came before the scan and is known already."""
         if event is not None and self._counter is not None:
             self._counter.feed(event.data)
+
+    @property
+    def packet_bytes(self) -> int:
+        """How far its packets lie apart; 0 while unknown."""
+        return self._scanner.packet_bytes
 
     def read_head(self) -> None:
         """Scan until all streams are known, if that is soon."""
@@ -192,8 +224,9 @@ class TransportScan:
         streams = self.streams
         for event in events:
             if isinstance(event, TablesEvent):
-                end = event.offset + self._scanner.packet_bytes
-                streams.take(event.program.streams, event.offset, end, audio=self._finds_audio)
+                begin = event.offset + self._shift
+                end = begin + self._scanner.packet_bytes
+                streams.take(event.program.streams, begin, end, audio=self._finds_audio)
                 if self._counter is None and streams.codec is not None:
                     self._counter = PictureCounter(streams.codec)
             elif isinstance(event, PesColumns):
@@ -211,6 +244,9 @@ class TransportScan:
                     self._hear(event.pid, [event.pts], [event.offset])
             elif event.pid in (streams.pid, None) and event.kind in _LOSSES:
                 self._lost_at = event.offset
+                self._has_lost = True
+            elif event.pid == streams.pid and event.kind in _MISSTATED:
+                self._is_misstated = True
 
     def _hear(self, pid: int, times: list[int], offsets: list[int]) -> None:
         self._heard.setdefault(pid, AudioPlaces()).add(times, offsets)
@@ -224,7 +260,7 @@ class TransportScan:
                 self._take_one(event, None if self._counter is None else self._counter.feed(event.data))
             return
         self.is_simple = self.is_simple and found.are_single
-        keyframes = columns.random_access | (found.random_access > 0)
+        keyframes = found.is_begin(columns.random_access)
         self.has_keyframe = self.has_keyframe or bool(keyframes.any())
         times = self._times(columns)
         hidden = found.is_second_field
@@ -263,7 +299,7 @@ class TransportScan:
         if event.pts is None:
             self.is_simple = False
             return
-        keyframe = event.random_access or (found is not None and found.random_access > 0)
+        keyframe = event.random_access if found is None else found.is_begin(event.random_access)
         is_after_loss = self._lost_at is not None and event.offset >= self._lost_at
         if is_after_loss:
             self._lost_at = None

@@ -145,8 +145,7 @@ class _Stream:
                 raise NotSimpleError(f"a PES packet at byte {event.offset:,} is not whole, or has no time")
             keyframe = event.random_access
             if self._counter is not None:
-                found = self._counter.feed(event.data)
-                keyframe |= found.random_access > 0
+                keyframe = self._counter.feed(event.data).is_begin(event.random_access)
             size = self._delimiter(event.data[:_HEAD_BYTES])
             header, data = event.data[:size], event.data[size:]
             breaks = event.discontinuity
@@ -158,7 +157,7 @@ class _Stream:
                 return [row for one in event.events() for row in self.rows(one)]
             if not many.are_single:
                 raise NotSimpleError("a PES packet holds other than one frame")
-            keyframes = keyframes | (many.random_access > 0)
+            keyframes = many.is_begin(keyframes)
         memory = event.payload.joined(self._memory)
         begins, ends = event.begin.tolist(), event.end.tolist()
         headers: Iterator[bytes] = repeat(b"")

@@ -168,7 +168,8 @@ class StreamFacts:
                 return False
             units = np.maximum(pictures.pictures, pictures.second_fields)
             self.frames += int(pictures.pictures.sum())
-            self.keyframes += int(np.maximum(pictures.random_access, columns.random_access & (units > 0)).sum())
+            begins = pictures.is_begin(columns.random_access) & (units > 0)
+            self.keyframes += int(np.maximum(pictures.random_access, begins).sum())
         else:
             units = np.ones(len(columns), np.int64)
         if self._audio is None:
@@ -216,7 +217,7 @@ class StreamFacts:
         if self._pictures is not None:
             found = self._pictures.feed(event.data)
             self.frames += found.pictures
-            self.keyframes += found.random_access or (event.random_access and found.pictures > 0)
+            self.keyframes += found.random_access or (found.is_begin(event.random_access) and found.pictures > 0)
             self._note_size(event)
             # A field that has a time of its own is a unit; one that comes with its first is none.
             units = max(found.pictures, found.second_fields)

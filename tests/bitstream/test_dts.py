@@ -17,7 +17,7 @@ LAYOUTS = {"mono": 1, "stereo": 2, "5.0(side)": 5, "5.1(side)": 6}
 
 
 def coded(layout: str, rate: int = 48_000) -> bytes:
-    source = f"anoisesrc=d=0.05:r={rate}:a=0.1"
+    source = f"anoisesrc=d=0.05:r={rate}:a=0.1:seed=1"
     way = ["-f", "lavfi", "-i", source, "-af", f"aformat=channel_layouts={layout}", "-c:a", "dca", "-strict", "-2"]
     command = ["ffmpeg", "-nostdin", "-v", "error", *way, "-f", "dts", "-"]
     return subprocess.run(command, capture_output=True, check=True).stdout
