@@ -168,6 +168,8 @@ def demux(
     Raises SourceError if it cannot be read on, was closed meanwhile, or all of it is encrypted.
     """
     _check_open(container)
+    if not streams:
+        return  # of which libavformat makes all
     silence_s = float(container.read_timeout or LONGEST_SILENCE_S)
     deadline = time.monotonic() + silence_s
     care = Care(container, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)

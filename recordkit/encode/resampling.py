@@ -14,6 +14,7 @@ _LEAST = 64
 """Samples at the lower of both rates: with fewer libswresample, whose filter has 32, lets nothing out at all."""
 
 
+_MOST_PLANES = 8
 _FULL_SCALE = 32_768
 _KINDS: Mapping[str, tuple[type[np.generic], bool]] = {
     "s16": (np.int16, False),
@@ -40,6 +41,18 @@ def planes_of(frame: AudioFrame) -> Samples:
     if kind is np.int16:
         found *= np.float32(1 / _FULL_SCALE)
     return found
+
+
+def packed(frame: AudioFrame) -> AudioFrame:
+    """``frame`` so that its samples can be read: those of eight planes and more in one.
+
+    PyAV 18 gives it a plane too many, whose memory is not its own, and 19 none at all.
+    """
+    if not frame.format.is_planar or frame.layout.nb_channels < _MOST_PLANES:
+        return frame
+    (made,) = AudioResampler(frame.format.packed.name, frame.layout.name, frame.sample_rate).resample(frame)
+    made.pts, made.time_base = frame.pts, frame.time_base
+    return made
 
 
 class Resampler:

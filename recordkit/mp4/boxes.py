@@ -113,7 +113,8 @@ FORMS: dict[str, dict[int, Form]] = {
     "url ": {0: Form(())},
     "elst": _rows("duration:I media_time:i rate:I=0x10000", "duration:Q media_time:q rate:I=0x10000"),
     "stts": _rows("count:I delta:I"),
-    "ctts": _rows("count:I offset:I", "count:I offset:i"),
+    # Version 0 has no sign (ISO/IEC 14496-12, 8.6.1.3), but QuickTime's has.
+    "ctts": _rows("count:I offset:i", "count:I offset:i"),
     "stss": _rows("number:I"),
     "stsz": _rows("size:I", fields="each:I count:I"),
     "stsc": _rows("first_chunk:I samples:I description:I"),

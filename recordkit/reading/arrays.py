@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..encode.resampling import packed
 from ..errors import SourceError
 from ..ticks import fraction
 from .frame import Frame
@@ -115,6 +116,7 @@ class _Laid:
 
 def _samples(frame: Any) -> Samples:  # noqa: ANN401 - an av.AudioFrame, whose format varies
     """An audio frame as (samples, channels), full scale 1.0."""
+    frame = packed(frame)
     data = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, frame.layout.nb_channels).T

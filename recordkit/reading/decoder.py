@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
+import numpy as np
 
 from ..demux import settle
 from ..errors import MediaError
@@ -137,6 +138,9 @@ class FrameDecoder:
         # A new one each time: what is left in an old one may be wrong without its references.
         self._let_go()
         self._decoder = self._track.decoder()
+        if self._decoder.codec.canonical_name == "h264" and (np.diff(self._track.index.order) < 0).any():
+            # Else a stream that does not state how far its frames are reordered (E.2.1) loses the first of them.
+            self._decoder.options = {**self._decoder.options, "strict": "1"}
         self._is_beside = beside
         self._decoder.thread_type = "AUTO" if beside else "SLICE"
         if self._is_in_order:

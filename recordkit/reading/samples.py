@@ -94,8 +94,8 @@ def _shift(movie: MovieEvent, track: Track) -> int | None:
     if len(edits) > 1:
         return None
     duration, begin, speed = edits[0]
-    # Of times in the movie's units the last is rounded.
-    end = begin + (duration + 1) * track.rate / movie.rate if duration else table.pts[-1] + 1
+    # What begins at the end is not shown, as libavformat has it.
+    end = begin + round(duration * track.rate / movie.rate) if duration else table.pts.max() + 1
     if speed != _USUAL_SPEED or begin < 0 or int(table.pts.min()) < begin or int(table.pts.max()) >= end:
         return None
     return empty - begin

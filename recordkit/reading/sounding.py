@@ -10,6 +10,7 @@ from av.audio.frame import AudioFrame
 
 from ..encode.audio import AudioEncoder
 from ..encode.coded import Coded
+from ..encode.resampling import packed
 from ..errors import MediaError
 from ..model import AccessUnit, Codec, StreamFormat
 from ..settings import AudioCodec, AudioSettings
@@ -99,6 +100,7 @@ class _Anew:
             return None
         if (first, last) == (0, frame.samples):
             return frame, ticks
+        frame = packed(frame)
         data = frame.to_ndarray()
         width = 1 if frame.format.is_planar else frame.layout.nb_channels
         cut = data[:, first * width : last * width].copy()

@@ -9,6 +9,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from ..encode.resampling import packed
 from .marks import BEEP_S, FLASH_S, Mono, find_beeps, read_flash, read_frame_number
 
 _WINDOW_S, _CARRY_S = 4.0, 0.4
@@ -193,6 +194,7 @@ class Audio:
 
 
 def _first_channel(frame: av.AudioFrame) -> Mono:
+    frame = packed(frame)
     sound = frame.to_ndarray()
     mono = sound[0] if frame.format.is_planar else sound[0, :: frame.layout.nb_channels]
     if np.issubdtype(mono.dtype, np.unsignedinteger):

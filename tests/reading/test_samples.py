@@ -70,6 +70,17 @@ def test_a_clip_that_leaves_frames_out_is_scanned(recorded, tmp_path):
         assert [read_frame_number(one.frame) for one in video] == list(range(15, 45))
 
 
+def test_what_begins_where_an_edit_ends_is_not_shown(tmp_path):
+    path = make_clip(tmp_path / "film.mp4", fps=25, seconds=2, audio=())
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12
+    assert int.from_bytes(data[at : at + 4]) == 2000
+    data[at : at + 4] = (1960).to_bytes(4)
+    path.write_bytes(data)
+    with av.open(path) as film, rk.open(path) as video:
+        assert len(video) == len(list(video)) == len(list(film.decode(video=0))) == 49
+
+
 def test_a_file_that_is_cut_is_scanned(tmp_path):
     path = tmp_path / "cut.mp4"
     with (

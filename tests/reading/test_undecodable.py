@@ -1,6 +1,8 @@
 """Frames that cannot be decoded: asked for they raise, gone through they are left out and told."""
 
 from contextlib import suppress
+from fractions import Fraction
+from io import BytesIO
 
 import av
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import recordkit as rk
 from recordkit.errors import MediaError
 from recordkit.reading.decoder import FrameDecoder
+from tests.bitstream.interlaced import reordered
 from tests.media import make_clip
 
 
@@ -99,3 +102,18 @@ def test_a_frame_that_comes_out_behind_later_ones_is_found(tmp_path):
     with rk.open(path) as video:
         assert len(list(video)) == 30
         assert decodable(video) == list(range(30))
+
+
+def test_reordered_frames_come_where_the_stream_does_not_say_how_far_they_are(tmp_path):
+    units = list(reordered(15))
+    path = tmp_path / "talk.ts"
+    with av.open(BytesIO(b"".join(data for _, data in units)), format="h264") as raw, av.open(path, "w") as new:
+        stream = new.add_stream_from_template(raw.streams.video[0])
+        for place, ((number, data), packet) in enumerate(zip(units, raw.demux(), strict=False)):
+            assert bytes(packet) == data
+            packet.time_base, packet.stream = Fraction(1, 25), stream
+            packet.pts, packet.dts = number + 1, place
+            new.mux(packet)
+    with rk.open(path) as video:
+        assert [int(frame.frame.to_ndarray()[0, 0]) for frame in video] == list(range(20, 35))
+        assert decodable(video) == list(range(15))

@@ -1,5 +1,6 @@
 """Verify and MP4: what is in recordings of each kind, in files of others, and what is wrong with broken ones."""
 
+import av
 import pytest
 
 import recordkit as rk
@@ -103,3 +104,20 @@ def test_a_transport_stream_with_the_name_of_an_mp4(tmp_path):
     path = make_clip(tmp_path / "clip.ts", seconds=1)
     other = path.rename(tmp_path / "clip.mp4")
     assert rk.verify(other).streams[0].pid >= 0x100
+
+
+def test_quicktime_s_offsets_have_a_sign_in_the_version_that_has_none(tmp_path):
+    film, path = make_clip(tmp_path / "film.mp4", audio=(), seconds=1, options={"bf": "2"}), tmp_path / "talk.mov"
+    with av.open(film) as old, av.open(path, "w", options={"movflags": "negative_cts_offsets"}) as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    data = bytearray(path.read_bytes())
+    version = data.index(b"ctts") + 4
+    assert data[version] == 1
+    data[version] = 0
+    path.write_bytes(data)
+    (stream,) = rk.verify(path).streams
+    assert stream.duration_s == pytest.approx(1, abs=0.1)
