@@ -305,7 +305,7 @@ def test_sources_that_cannot_be_exported_are_told(tmp_path: Path) -> None:
     with pytest.raises(rk.MediaError, match="has nothing that goes into"):
         rk.export(make_clip(tmp_path / "mute.mp4", audio=(), seconds=1), tmp_path / "a.m4a")
     unknown = make_clip(tmp_path / "unknown.mp4", video=None, seconds=1)
-    unknown.write_bytes(unknown.read_bytes().replace(b"mp4a", b"none").replace(b"esds", b"free"))
+    unknown.write_bytes(unknown.read_bytes().replace(b"mp4a", b"zz-9").replace(b"esds", b"free"))
     with pytest.raises(rk.MediaError, match="has nothing that goes into"):
         rk.export(unknown, tmp_path / "a.mp4")
     assert rk.verify(unknown, decode=True).problems == ()
