@@ -69,7 +69,7 @@ class Scripted:
 
 
 def packets(*script: object) -> Iterator[Any]:
-    return demux(Scripted(*script), [])  # type: ignore[arg-type]
+    return demux(Scripted(*script), [object()])  # type: ignore[arg-type, list-item]
 
 
 def test_try_again_is_no_end() -> None:
