@@ -27,7 +27,7 @@ _LEAST_BETWEEN = 8
 def doubled(measure: Callable[[int], Figures], most: int) -> tuple[list[Figures], list[Figures]]:
     """What ``measure`` finds for 1, 2, 4 … until that is not ``carried``, ``most`` at most; and those that were.
 
-    From eight on the number half way to the first that is not carried is measured, too.
+    From eight on the number half way to the first that is not carried is measured, too, and then half way again.
     """
     rows: list[Figures] = []
     count = 1
@@ -35,7 +35,9 @@ def doubled(measure: Callable[[int], Figures], most: int) -> tuple[list[Figures]
         rows.append(measure(count))
         count *= 2
     if len(rows) > 1 and not rows[-1]["carried"] and (last := count // 4) >= _LEAST_BETWEEN:
-        rows.insert(-1, measure(last + last // 2))
+        between = measure(last + last // 2)
+        nearer = measure(last + (3 if between["carried"] else 1) * last // 4)
+        rows[-1:-1] = [between, nearer] if between["carried"] else [nearer, between]
     return rows, [row for row in rows if row["carried"]]
 
 

@@ -31,7 +31,7 @@ _KILLED = (*_OURS, "recordkit Recorder, mp4")
 
 
 def _packetiser(figures: dict[str, Any]) -> Iterator[Goal]:
-    limits = {"720p 4 Mbit/s": 0.8, "1080p 16 Mbit/s": 0.5, "4K 40 Mbit/s": 0.5, "audio only": 1.2}
+    limits = {"720p 4 Mbit/s": 1.2, "1080p 16 Mbit/s": 1, "4K 40 Mbit/s": 1, "audio only": 1.2}
     for name, limit in limits.items():
         if name in figures["cases"]:
             yield Goal(
@@ -67,6 +67,8 @@ def _webrtc(figures: dict[str, Any]) -> Iterator[Goal]:
     for loss, rows in figures["losses"].items():
         ours = [row for way, row in rows.items() if way in ("passthrough", "video kept", "transcoding")]
         yield Goal(f"WebRTC, {loss} loss: event loop delay, ms, p99", 5, max(row["lag_ms_p99"] for row in ours))
+        words = f"WebRTC, {loss} loss, passthrough: event loop delay, ms, p99"
+        yield Goal(words, 3, rows["passthrough"]["lag_ms_p99"])
         yield Goal(f"WebRTC, {loss} loss: memory at its peak, MB", 150, max(row["rss_peak_mb"] for row in ours))
         each = [rows[way]["cpu_ms_a_picture"] for way in ("passthrough", "aiortc as it comes")]
         if None not in each:
@@ -112,7 +114,7 @@ def _growth(figures: dict[str, Any]) -> Iterator[Goal]:
 
 def _scanner(figures: dict[str, Any]) -> Iterator[Goal]:
     for name, case in figures["cases"].items():
-        yield Goal(f"CPU of verify to ffprobe, {name}", 1, case["verify"]["ratio"]["median"])
+        yield Goal(f"CPU of verify to ffprobe, {name}", 1.3, case["verify"]["ratio"]["median"])
 
 
 def _export(figures: dict[str, Any]) -> Iterator[Goal]:

@@ -3,7 +3,7 @@
     python tests/benchmarks/publishers.py [--quick] [--seconds N] [--json PATH]
 
 Real publishers in other processes (``rtp_sender.py``) come by WHIP: H.264 of 2.5 Mbit/s and Opus. One, two, four,
-until a picture is lost or the 99th percentile of the event loop's delay is over 20 ms, then half way back.
+until a picture is lost or the 99th percentile of the event loop's delay is over 20 ms, then half way back, twice.
 ``serve`` is recordkit's endpoint in one process, ``serve, earlier build`` that of ``earlier.py``, ``serve, two
 workers`` the same with ``workers=2``; ``aiortc MediaRecorder`` is aiortc's as it comes, behind a page that takes
 offers. It is not asked for the pictures of its first second, in which it waits for a keyframe. The delay of the
