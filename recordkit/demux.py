@@ -33,6 +33,10 @@ _LONGEST_ANALYSIS_S = 1.5
 """So long the beginning of what comes live is looked at for streams; libavformat takes 7 s, and FLV a minute and a
 half. All that was looked at is recorded, and what a transport stream names is there although it comes later."""
 
+_OVER_HTTP = ("http:", "https:")
+_KEPT_OPEN: Mapping[str, str] = {"multiple_requests": "1"}
+"""FFmpeg 8.1 asks for a connection to be closed, goes on reading from it if the answer does not say that it will be
+(RFC 9112, 9.6), and misses what it seeks (see findings/)."""
 _WALLCLOCK = "use_wallclock_as_timestamps"
 _BY_ARRIVAL: Mapping[str, str] = {_WALLCLOCK: "1"}
 _NO_TIMESTAMPS = 0x80
@@ -68,6 +72,8 @@ def open_media(
     if "\0" in name:
         raise SourceError(name, "no file has a NUL in its name")
     given = dict(options or {})
+    if is_named and name.lower().startswith(_OVER_HTTP):
+        given = {**_KEPT_OPEN, **given}
     is_live = is_named and _may_be_live(name)
     if is_live:
         given = _hasty() | given

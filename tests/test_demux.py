@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import subprocess
 import time
@@ -11,7 +12,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import av
@@ -243,3 +246,37 @@ def test_what_was_closed_meanwhile_is_no_more_read(tmp_path):
         next(packets)
     with pytest.raises(SourceError, match="was closed"):
         next(demux(container, ()))
+
+
+class Ranged(BaseHTTPRequestHandler):
+    """Answers with parts of ``data``, and closes the connection if it is asked to, without a word of that."""
+
+    protocol_version = "HTTP/1.1"
+    data = b""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+    def do_GET(self) -> None:
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        begin = 0 if asked is None else int(asked[1])
+        self.send_response(200 if asked is None else 206)
+        if asked is not None:
+            self.send_header("Content-Range", f"bytes {begin}-{len(self.data) - 1}/{len(self.data)}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(self.data) - begin))
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(self.data[begin:])
+
+
+def test_what_comes_over_http_is_whole(tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "film.mp4", seconds=3, options={"bf": "2", "b": "600k"})
+    handler = type("Handler", (Ranged,), {"data": film.read_bytes()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        with open_media(f"http://127.0.0.1:{server.server_address[1]}/{film.name}") as container:
+            packets = [packet for packet in demux(container, container.streams.video) if packet.size]
+        server.shutdown()
+    assert len(packets) == 90
