@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("recordkit")
 
-_MICROSECONDS = Fraction(1, av.time_base)
 _AUDIO_LEAD_S = Fraction(1, 2)
 _USUAL_RATE = Fraction(25)
 """Where nothing is said, as libavformat has it."""
@@ -60,10 +59,9 @@ class ContainerTrack:
         self._file = VideoFile(path, reads)
         with self._file.lent() as opened:
             container, stream = opened.container, opened.stream
+            self.start_s = opened.start_s
             for other in opened.left_out:
                 log.warning("%s: stream %d (%s) is not shown: another video is", self.name, other.index, other.name)
-            start = container.start_time
-            self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
             self._format = container.format.name
             self._base = fraction(stream.time_base)
             source = stream.codec_context

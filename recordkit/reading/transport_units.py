@@ -76,6 +76,7 @@ class TransportUnits:
         self.zero: int | None = None
         self._store, self._size = store, size
         self._streams: dict[int, _Stream] = {}
+        self._program: int | None = None
 
     def __iter__(self) -> Iterator[Coded]:
         scanner, chunk = Scanner(columns=True), memoryview(bytearray(PIECE_BYTES))
@@ -98,6 +99,9 @@ class TransportUnits:
         rows: list[_Row] = []
         for event in events:
             if isinstance(event, TablesEvent):
+                if self._program not in (None, event.program.program):
+                    raise NotSimpleError("it has several programs")
+                self._program = event.program.program
                 self._map_all(event.program.streams)
             elif isinstance(event, ProblemEvent):
                 if event.kind not in _HARMLESS:

@@ -21,6 +21,7 @@ from ..encode.passthrough import Passthrough, passthrough_codec
 from ..errors import MediaError, SourceError
 from ..model import Codec
 from ..mp4.movie import FRONT
+from ..programs import Media, main_program, programs_of
 from ..ticks import TICKS_PER_SECOND, to_ticks
 from .late_tracks import front_of_all
 from .located import StoredFile, located
@@ -132,13 +133,35 @@ class ContainerUnits:
         self._configs: dict[int, bytes] = {}
         self._least: dict[int, int] = {}
         """The shortest step between two units: of audio a sample, of which others count its times."""
-        wanted: list[av.VideoStream | av.AudioStream] = []
+        wanted: list[Media] = []
         for stream in container.streams:
             if not isinstance(stream, av.VideoStream | av.AudioStream) or not is_decodable(stream):
                 log.warning("%s: stream %d (%s) is left out", path, stream.index, stream.type)
             elif not audio_alone or stream.type == "audio" or passthrough_codec(stream) is not None:
                 wanted.append(stream)
-        self._streams = wanted
+        self._streams = self._of_one_program(wanted)
+
+    def _of_one_program(self, streams: list[Media]) -> list[Media]:
+        """Those of the program that would be recorded: the others have clocks of their own."""
+        programs = programs_of(self._container, streams)
+        if len(programs) < 2:
+            return streams
+        within = main_program(programs)
+        for stream in streams:
+            if stream not in within:
+                log.warning(
+                    "%s: stream %d (%s) is left out: it belongs to another program",
+                    self._path,
+                    stream.index,
+                    stream.type,
+                )
+        starts = [
+            stream.start_time * stream.time_base
+            for stream in within
+            if stream.start_time is not None and stream.time_base
+        ]
+        self.zero = round(min(starts) * TICKS_PER_SECOND) if starts else self.zero
+        return within
 
     def __iter__(self) -> Iterator[Coded]:
         with self._container:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import av
@@ -16,13 +17,15 @@ from ..bitstream.lengths import parse_configuration
 from ..demux import demux, open_media, reference_time_ns
 from ..errors import SourceError
 from ..model import Captured, CapturedBy, Codec
-from ..programs import is_attached, main_program, main_video, playable, programs_of
+from ..programs import Media, is_attached, main_program, main_video, playable, programs_of
+from ..ticks import fraction
 from .located import StoredFile
 from .store import Store
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
 
+_MICROSECONDS = Fraction(1, av.time_base)
 LOOKS = 8
 """If so many frames do not say when they were taken, none does."""
 
@@ -45,7 +48,15 @@ class OpenVideo:
             self.container.close()
             raise SourceError(self._file.path, "holds no video that can be decoded")
         self._is_at_start = True
-        within = main_program(programs_of(self.container, streams))
+        programs = programs_of(self.container, streams)
+        within = main_program(programs)
+        start = self.container.start_time
+        self.start_s = Fraction(0) if start is None else start * _MICROSECONDS
+        if len(programs) > 1:
+            # Each has a clock of its own.
+            self.start_s = min(
+                (starts for one in within if (starts := _start(one)) is not None), default=self.start_s
+            )
         # Of a file of audio its cover is shown.
         self.stream = main_video(self.container, within) or pictures[0]
         self.left_out = [one for one in pictures if one is not self.stream and not is_attached(one)]
@@ -60,6 +71,11 @@ class OpenVideo:
         if not self._is_at_start:
             self.container.close()
             self._open()
+
+
+def _start(stream: Media) -> Fraction | None:
+    base = fraction(stream.time_base)
+    return None if stream.start_time is None or base is None else stream.start_time * base
 
 
 class VideoFile:

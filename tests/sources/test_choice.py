@@ -13,6 +13,7 @@ import pytest
 
 from recordkit.errors import SourceError
 from recordkit.model import EventKind
+from recordkit.reading.export import export
 from recordkit.reading.opening import open as open_video
 from recordkit.recorder.record import record
 from recordkit.recorder.result import Recording
@@ -84,6 +85,30 @@ def test_what_is_recorded_is_what_is_opened(
         if rate:
             tones = [np.abs(np.fft.rfft(one[:, 0])).argmax() / 0.5 for one in (heard, recorded_)]
             assert tones == pytest.approx([880, 880], abs=4)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_of_programs_with_clocks_of_their_own_one_is_shown_and_exported(
+    suffix: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "apart.ts"
+    later = [f"-itsoffset 300 {one}" for one in (PICTURE.format("320x180"), TONE.format(880))]
+    ffmpeg(
+        *(PICTURE.format("160x96"), TONE.format(440), *later),
+        "-map 0 -map 1 -map 2 -map 3 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 25 -c:a aac",
+        "-program program_num=1:st=0:st=1 -program program_num=2:st=2:st=3 -max_interleave_delta 1 -f mpegts",
+        str(path),
+    )
+    with open_video(path) as video:
+        assert (video.size, len(video)) == ((320, 180), 25)
+        assert video.duration_s == pytest.approx(1, abs=0.1)
+        assert len(video.audio()[0]) == pytest.approx(48_000, abs=4_800)
+    exported = export(path, tmp_path / f"copy{suffix}")
+    assert exported.duration_s == pytest.approx(1, abs=0.1)
+    assert caplog.text.count("is left out: it belongs to another program") == 2
+    with av.open(exported.path) as copy:
+        assert [stream.type for stream in copy.streams] == ["video", "audio"]
+        assert copy.streams.video[0].width == 320
 
 
 @pytest.mark.parametrize(("program", "width", "sounds"), [(1, 160, 1), (2, 320, 1), (3, None, 1)])
