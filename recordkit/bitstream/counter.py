@@ -55,13 +55,15 @@ class Pictures:
     """The frames that begin in a piece, at how many a decoder can start, and how many fields complete one.
 
     ``may_begin`` says that there is something at which it could start, if the container says so: an intra slice,
-    or parameter sets. Some multiplexers set random_access_indicator on every frame.
+    or parameter sets. Some multiplexers set random_access_indicator on every frame. ``is_aligned`` says that the
+    piece begins with a NAL unit, and not with the rest of one.
     """
 
     pictures: int
     random_access: int
     second_fields: int = 0
     may_begin: bool = field(default=False, compare=False)
+    is_aligned: bool = field(default=True, compare=False)
 
     def is_begin(self, indicated: bool) -> bool:
         """Whether a decoder can start here, of which the container has ``indicated`` that it can or has not."""
@@ -81,6 +83,7 @@ class PictureColumns:
     random_access: Positions
     second_fields: Positions
     may_begin: Flags
+    is_aligned: Flags
 
     def is_begin(self, indicated: Flags) -> Flags:
         """The same of each piece."""
@@ -145,7 +148,7 @@ class PictureCounter:
                 may_begin = True
                 self._read_sps(data, at + 3)
             at = data.find(_START_CODE, at + 3)
-        return Pictures(pictures, random_access, second_fields, may_begin)
+        return Pictures(pictures, random_access, second_fields, may_begin, data.find(_START_CODE) in (0, 1))
 
     def feed_many(self, data: Bytes, begin: Positions, end: Positions) -> PictureColumns | None:
         """The same for many pieces, which lie in ``data`` and ascend.
@@ -181,7 +184,9 @@ class PictureCounter:
             is_begin |= is_first_slice & _H264_INTRA[words >> 24 & 0xFF]
         found = (pictures, random_access, second_fields, piece[is_begin])
         counts, starts, seconds, begins = (np.bincount(one, minlength=len(begin)) for one in found)
-        return PictureColumns(counts, starts, seconds, begins > 0)
+        places = np.searchsorted(codes, begin)
+        is_aligned = np.append(codes, np.iinfo(np.int64).max)[places] - begin <= 1
+        return PictureColumns(counts, starts, seconds, begins > 0, is_aligned)
 
     def _sps_at(self, data: bytes, start: int) -> bytes:
         end = data.find(_START_CODE, start, start + _LONGEST_SPS_BYTES)

@@ -173,15 +173,17 @@ class TransportScan:
         self._beside = beside or {}
         self._lost_at: int | None = None
         self._has_lost = self._is_misstated = False
+        self._unaligned = 0
         self._says_when: bool | None = None
 
     @property
     def is_plain(self) -> bool:
-        """Whether PES packets are as long as they say: some multiplexers count 65,536 bytes too few, or one.
+        """Whether PES packets begin with a frame, and are as long as they say.
 
-        Where packets are missing that is no wonder.
+        Some multiplexers begin them in the midst of one, and some count 65,536 bytes too few, or one. Where packets
+        are missing that is no wonder.
         """
-        return self._has_lost or not self._is_misstated
+        return self._has_lost or not (self._is_misstated or self._unaligned > 1)
 
     @property
     def audio(self) -> AudioPlaces:
@@ -260,6 +262,7 @@ class TransportScan:
                 self._take_one(event, None if self._counter is None else self._counter.feed(event.data))
             return
         self.is_simple = self.is_simple and found.are_single
+        self._unaligned += int(np.count_nonzero(~found.is_aligned))
         keyframes = found.is_begin(columns.random_access)
         self.has_keyframe = self.has_keyframe or bool(keyframes.any())
         times = self._times(columns)
@@ -299,6 +302,7 @@ class TransportScan:
         if event.pts is None:
             self.is_simple = False
             return
+        self._unaligned += found is not None and not found.is_aligned
         keyframe = event.random_access if found is None else found.is_begin(event.random_access)
         is_after_loss = self._lost_at is not None and event.offset >= self._lost_at
         if is_after_loss:

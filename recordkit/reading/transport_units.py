@@ -149,7 +149,10 @@ class _Stream:
                 raise NotSimpleError(f"a PES packet at byte {event.offset:,} is not whole, or has no time")
             keyframe = event.random_access
             if self._counter is not None:
-                keyframe = self._counter.feed(event.data).is_begin(event.random_access)
+                found = self._counter.feed(event.data)
+                keyframe = found.is_begin(event.random_access)
+                if not found.is_aligned:
+                    raise NotSimpleError("a PES packet does not begin with a frame")
             size = self._delimiter(event.data[:_HEAD_BYTES])
             header, data = event.data[:size], event.data[size:]
             breaks = event.discontinuity
@@ -159,7 +162,7 @@ class _Stream:
             many = self._counter.feed_many(event.payload, event.begin, event.end)
             if many is None:
                 return [row for one in event.events() for row in self.rows(one)]
-            if not many.are_single:
+            if not many.are_single or not many.is_aligned.all():
                 raise NotSimpleError("a PES packet holds other than one frame")
             keyframes = many.is_begin(keyframes)
         memory = event.payload.joined(self._memory)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import recordkit as rk
+from recordkit.model import AccessUnit, Codec, StreamFormat
+from recordkit.mpegts.packetiser import Packetiser
 from recordkit.sources.marks import read_frame_number
 from tests.media import make_clip
 
@@ -82,3 +84,31 @@ def test_frames_that_are_longer_than_they_say_are_whole(talk: Path, taken: int, 
         assert (video[29].image == whole[29].image).all()
     rk.export(path, tmp_path / "copy.mp4")
     assert shown(tmp_path / "copy.mp4") == list(range(COUNT))
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4"])
+def test_frames_that_end_in_the_next_pes_packet_are_whole(talk: Path, suffix: str, tmp_path: Path) -> None:
+    """The last bytes of each frame but the last stand before the next one."""
+    streams = {0: StreamFormat(Codec.H264)}
+    with rk.open(talk) as video:
+        packets = [bytes(packet) for packet in video._track.packets(0)]
+        pts = video.frames["pts"].tolist()
+    packetiser, path = Packetiser(), tmp_path / "unaligned.ts"
+    packetiser.declare(0, streams[0])
+    memory = packetiser.lend(np.empty((4096, 188), np.uint8))
+    rest = b""
+    for number, data in enumerate(packets):
+        keep = len(data) - (7 if number + 1 < len(packets) else 0)
+        carried, rest = rest + data[:keep], data[keep:]
+        # What stands in the place of its delimiter is laid as it is.
+        at = pts[number]
+        unit = AccessUnit(0, at, at, carried[6:], random_access=number % 10 == 0, header=carried[:6])
+        packetiser.lay(unit, memory)
+    path.write_bytes(memory.bytes[: memory.used_bytes])
+    with rk.open(path) as video, rk.open(talk) as whole:
+        assert len(video) == COUNT
+        for one, other in zip(video, whole, strict=True):
+            assert (one.image == other.image).all()
+    rk.export(path, tmp_path / f"copy{suffix}")
+    assert shown(tmp_path / f"copy{suffix}") == list(range(COUNT))
+    assert rk.verify(tmp_path / f"copy{suffix}", decode=True).ok
