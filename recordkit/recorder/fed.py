@@ -70,6 +70,7 @@ class Fed(Standing):
 
     def gather(self) -> None:
         """The recorder's thread is told of what is written from now on at ``hand_over``; see Intake."""
+        self._parts.pages.is_wanted = True
         self._parts.intake.gather()
 
     def hand_over(self) -> None:

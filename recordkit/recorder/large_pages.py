@@ -37,10 +37,12 @@ class LargePages:
     """Looks after the memory of this process; nothing where the system has no large pages, or is told to use none.
 
     ``root`` is where /proc and /sys are looked for, ``collapse`` puts so many bytes at an address into one large
-    page, if it can. For one thread at a time.
+    page, if it can. For one thread at a time. Nothing happens until it ``is_wanted``: an encoder of frames gains
+    nothing by it, and has much memory that would be looked after.
     """
 
     def __init__(self, root: Path = Path("/"), collapse: Callable[[int, int], object] | None = None) -> None:
+        self.is_wanted = False
         self._root = root
         self._collapse = collapse or _collapse
         self._large_bytes = self._size()
@@ -49,7 +51,7 @@ class LargePages:
 
     def look(self, resident_bytes: int | None) -> None:
         """The process holds so many bytes now, None if that is not known. Takes some 2 ms for each large page."""
-        if resident_bytes is None or not self._large_bytes:
+        if resident_bytes is None or not (self.is_wanted and self._large_bytes):
             return
         before_bytes, self._before_bytes = self._before_bytes, resident_bytes
         stands_still = abs(resident_bytes - before_bytes) < _STILL_BYTES

@@ -63,6 +63,7 @@ class RunningRecording(SegmentObserver):
         self._let_go: Callable[[], None] = lambda: None
         self._has_ended = False
         self._flushes = 0
+        self.pages = shared.pages
         share = shared.budget.share()
         self.intake: Intake[Media | threading.Event | AllPlaced | CutHere] = Intake(
             settings.queue_bytes, settings.overflow, clock, share

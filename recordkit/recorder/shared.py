@@ -55,7 +55,8 @@ class Shared:
                 _LEAST_BYTES, min(_MOST_BYTES, (self.capacity.total_memory_bytes() or 0) // _MEMORY_PART)
             )
         self.budget = Budget(_QUEUE_BYTES("queue_bytes", queue_bytes))
-        self.probe = ProcessProbe(Clock(), LargePages().look) if _clock is None else ProcessProbe(_clock)
+        self.pages = LargePages()
+        self.probe = ProcessProbe(Clock(), self.pages.look) if _clock is None else ProcessProbe(_clock)
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._running: list[Callable[[], admission.Load]] = []

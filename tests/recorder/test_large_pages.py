@@ -5,6 +5,8 @@ import mmap
 import pytest
 
 from recordkit.recorder.large_pages import LargePages
+from recordkit.recorder.recorder import Recorder
+from recordkit.recorder.shared import Shared
 
 from ..steering import alone
 
@@ -37,7 +39,9 @@ class Machine:
                 entries.write(entry.to_bytes(8, "little") * count)
 
     def pages(self):
-        return LargePages(self.root, lambda begin, size: self.collapsed.append((begin, size)))
+        pages = LargePages(self.root, lambda begin, size: self.collapsed.append((begin, size)))
+        pages.is_wanted = True
+        return pages
 
     def looked(self, *resident):
         pages = self.pages()
@@ -62,6 +66,23 @@ def test_what_is_full_is_put_into_large_pages(tmp_path):
     )
     assert machine.looked() == [9, 10]
     assert {size for _, size in machine.collapsed} == {LARGE}
+
+
+def test_nothing_happens_until_coded_media_come_live(tmp_path):
+    machine = Machine(tmp_path, [(8 * LARGE, 9 * LARGE, OWN)], full(8))
+    pages = machine.pages()
+    pages.is_wanted = False
+    for _ in range(3):
+        pages.look(100 * MIB)
+    assert machine.collapsed == []
+
+
+def test_who_feeds_a_recorder_from_a_network_wants_them(tmp_path):
+    shared = Shared()
+    recorder = Recorder(tmp_path / "a.ts", shared=shared)
+    assert not shared.pages.is_wanted
+    recorder.gather()
+    assert shared.pages.is_wanted
 
 
 def test_a_few_pages_may_be_missing(tmp_path):
@@ -124,7 +145,9 @@ def test_a_system_without_them(tmp_path):
     areas, filled = [(8 * LARGE, 9 * LARGE, OWN)], full(8)
     assert Machine(tmp_path / "never", areas, filled, enabled="always madvise [never]").looked() == []
     assert Machine(tmp_path / "odd", areas, filled, size="").looked() == []
-    LargePages(tmp_path / "nowhere").look(100 * MIB)
+    pages = LargePages(tmp_path / "nowhere")
+    pages.is_wanted = True
+    pages.look(100 * MIB)
 
 
 def test_of_this_process():
@@ -135,6 +158,7 @@ def take():
     block = mmap.mmap(-1, 8 * LARGE)
     block.write(b"\1" * (8 * LARGE))
     pages = LargePages()
+    pages.is_wanted = True
     pages.look(100 * MIB)
     pages.look(100 * MIB)
     assert block[:] == b"\1" * (8 * LARGE)
