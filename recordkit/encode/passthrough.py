@@ -34,6 +34,8 @@ _LONGEST_STEP = TICKS_PER_SECOND // 2
 """Audio that goes on after more has begun anew."""
 _NEW_CLOCK = 10 * TICKS_PER_SECOND
 """Converters take a longer step in one stream of MPEG-TS for a new clock."""
+_NOT_SEEN = TICKS_PER_SECOND // 100
+"""A frame may be shown so much later."""
 _NAMES = {codec.value: codec for codec in Codec}
 
 
@@ -89,7 +91,7 @@ class Passthrough:
         self._sound: SoundFramer | None = None
         self._duration = 0
         self._standing: StandingFrame | None = None
-        self._is_pause_told = False
+        self._is_pause_told = self._is_order_told = False
         self.begun = 0
         self.end: int | None = None
         extradata = stream.codec_context.extradata or b""
@@ -168,6 +170,8 @@ class Passthrough:
             raise MediaError("the packet is encrypted: give its container the key (decryption_key)", self._index)
         if packet.is_discard and self._is_hidden(packet):
             return []
+        if pts is not None and dts - pts > _NOT_SEEN:
+            self._tell_order(dts - pts)
         if self._framer is not None and self.end is not None and dts <= self.end:
             # A frame that was repeated stands in its place.
             dts = self.end + 1
@@ -230,6 +234,15 @@ class Passthrough:
                 "converter takes more than ten seconds of one stream for a new clock, and leaves them out; "
                 "give ffmpeg -dts_delta_threshold 100000 before -i"
             )
+
+    def _tell_order(self, late: int) -> None:
+        """Say once that times cannot be kept: nothing is shown before it is decoded (ISO/IEC 13818-1, 2.4.2.7)."""
+        if not self._is_order_told and self._on_altered is not None:
+            self._on_altered(
+                f"by its times frames are shown {late / TICKS_PER_SECOND:.3f} s before they are decoded: "
+                "they are shown later, and may come in another order"
+            )
+        self._is_order_told = True
 
     def rest(self) -> list[Coded]:
         """Nothing is held back."""

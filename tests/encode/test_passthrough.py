@@ -238,3 +238,17 @@ def test_frames_before_the_first_keyframe_are_told_to_be_left_out(
     (told,) = recording.events[recording.events["kind"] == "altered"]["fields"]
     assert told["because"] == "left out: 6 frames before the first keyframe, which no decoder can show"
     assert told["because"] in caplog.text
+
+
+@pytest.mark.parametrize(("early_ms", "is_told"), [(100, True), (5, False)])
+def test_frames_that_are_shown_before_they_are_decoded_are_told(
+    early_ms: int, is_told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = make_clip(tmp_path / "whole.ts", audio=[], seconds=1, options={"g": "10", "bf": "0"})
+    with av.open(str(whole)) as container, Recorder(tmp_path / "out.ts", audio=None) as recorder:
+        for packet in container.demux(video=0):
+            if packet.dts is not None:
+                packet.pts = packet.dts - early_ms * 90
+            recorder.write_packet(packet)
+    assert recorder.stop().counters.video_units == 30
+    assert caplog.text.count("are shown 0.100 s before they are decoded") == is_told
