@@ -203,9 +203,16 @@ class Player(anywidget.AnyWidget):
             return {}, []
         content, payload = answer(film, message)
         self._look_after(film)
-        if ask == "open" and film is self._films[0] and self._sent_to is not None:
-            content["begin"] = self._sent_to  # code was faster than the page
+        if ask == "open" and self._sent_to is not None:
+            content["begin"] = self._begin(film)  # code was faster than the page
         return content, payload
+
+    def _begin(self, film: Film) -> int:
+        """The frame of ``film`` that is shown beside that of the first one."""
+        of = self._films.index(film)
+        if of == 0 or not len(film.video):
+            return self._sent_to or 0
+        return film.video.showing(self.media_s + self.shifts[0] - self.shifts[of])
 
     def _look_after(self, film: Film) -> None:
         """What has become of a recording while it grew: marks, and its end."""

@@ -307,3 +307,11 @@ def test_a_page_that_opens_later_begins_where_code_has_sent_the_video(recording,
     assert ask(player, "open")[0]["begin"] == player.number == FRAMES - 1
     player._from_page(player, {"tell": "at", "number": 4, "media_s": 0.13}, [])
     assert "begin" not in ask(player, "open", view="w")[0]
+
+
+def test_a_film_beside_it_begins_there_too(recording, made):
+    player = made([recording, recording])
+    assert "begin" not in ask(player, "open", of=1)[0]
+    player.at(2)
+    player.said.clear()
+    assert ask(player, "open", of=1)[0]["begin"] == player.number > 0

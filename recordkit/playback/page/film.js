@@ -76,7 +76,8 @@ class Film {
     this.decide();
     const { begin, growing } = this.status;
     const isLive = growing && begin === undefined;
-    this.wanted = { number: isLive ? -1 : (begin ?? 0) };
+    // A film beside the first one may have been sent to where that is already.
+    if (isLive || !this.wanted || begin !== undefined) this.wanted = { number: isLive ? -1 : (begin ?? 0) };
     if (isLive) player.follow(true);
     this.pump();
   }
@@ -257,7 +258,8 @@ class Film {
   }
 
   goTime(time) {
-    const media_s = this.nearest(Math.min(Math.max(time, 0), this.status.duration), this.frames.times);
+    const end = this.status.count ? this.status.duration : Infinity; // until it is opened nobody here knows
+    const media_s = this.nearest(Math.min(Math.max(time, 0), end), this.frames.times);
     this.target = null;
     if (this.playsVideo && this.feed.has(media_s)) {
       this.wanted = this.goal = null;
