@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -86,6 +87,22 @@ def make_clip(
             if stream is not None:
                 container.mux(stream.encode(None))
     return path
+
+
+def remuxed(
+    source: Path,
+    target: Path,
+    takes: Callable[[av.Packet[Any]], bool] = lambda packet: True,
+    options: Mapping[str, str] | None = None,
+) -> Path:
+    """``target``: ``source`` in another container, by libavformat; ``takes`` may alter a packet, or refuse it."""
+    with av.open(str(source)) as old, av.open(str(target), "w", options=dict(options or {})) as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.size and takes(packet):
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+    return target
 
 
 def coded_packets(path: Path, kind: str, number: int = 0) -> list[bytes]:

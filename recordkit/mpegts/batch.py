@@ -62,7 +62,6 @@ class Batch:
         "_starts",
         "are_all_usable",
         "control",
-        "counter",
         "do_all_carry",
         "flags",
         "has_payload",
@@ -87,7 +86,6 @@ class Batch:
         self.unit_start = headers & 0x4000 != 0
         self._starts = _Marked(self.unit_start)
         self.scrambled = control & 0xC0 != 0
-        self.counter = control & 15
         self.has_payload = control >> 4 & 1
         self.flags = np.zeros(len(rows), np.uint8)
         self.start = np.full(len(rows), HEADER_BYTES, np.uint8)
@@ -123,6 +121,10 @@ class Batch:
     def offset_of(self, row: int) -> int:
         """The byte offset of a packet."""
         return self.offset + row * self.stride
+
+    def counter(self, row: int) -> int:
+        """The continuity counter of a packet."""
+        return int(self.control[row]) & 15
 
     def payload(self, row: int) -> bytes:
         """What a packet carries behind its header and adaptation field."""

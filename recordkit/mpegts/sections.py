@@ -118,7 +118,7 @@ class TableReader:
         packet = batch.rows[row, 4:].tobytes()
         if was_idle and unit_start and self._known.get(pid) == packet:
             return False
-        sections, broken = assembler.feed(batch.payload(row), unit_start, int(batch.counter[row]))
+        sections, broken = assembler.feed(batch.payload(row), unit_start, batch.counter(row))
         if broken:
             batch.problem(row, RANK_TABLES, ProblemKind.MALFORMED_TABLE, "a section is cut or too long")
         changed = False

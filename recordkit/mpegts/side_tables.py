@@ -40,7 +40,7 @@ class SideTables:
             packet = batch.rows[row, 4:].tobytes()
             if was_idle and unit_start and self._good.get(pid) == packet:
                 continue
-            sections, _ = assembler.feed(batch.payload(row), unit_start, int(batch.counter[row]))
+            sections, _ = assembler.feed(batch.payload(row), unit_start, batch.counter(row))
             for section in sections:
                 if section[0] in tables and crc32(section):
                     batch.problem(row, RANK_TABLES, ProblemKind.WRONG_CRC, f"CRC_32 of {name} is wrong")

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
-import numpy as np
 
 from ..demux import settle
 from ..errors import MediaError
@@ -138,7 +137,7 @@ class FrameDecoder:
         # A new one each time: what is left in an old one may be wrong without its references.
         self._let_go()
         self._decoder = self._track.decoder()
-        if self._decoder.codec.canonical_name == "h264" and (np.diff(self._track.index.order) < 0).any():
+        if self._decoder.codec.canonical_name == "h264" and self._track.index.is_reordered:
             # Else a stream that does not state how far its frames are reordered (E.2.1) loses the first of them.
             self._decoder.options = {**self._decoder.options, "strict": "1"}
         self._is_beside = beside

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -157,6 +158,11 @@ class Index:
     def captured(self, unit: int) -> Captured | None:
         """When ``unit`` was taken; None if nothing says so."""
         return taken_of(self.units[unit])
+
+    @cached_property
+    def is_reordered(self) -> bool:
+        """Whether frames are decoded in another order than they are shown in."""
+        return bool((np.diff(self.order) < 0).any())
 
     def keys_before(self, unit: int) -> Integers:
         """The keyframes before ``unit``, as units."""

@@ -76,7 +76,6 @@ class TransportTrack:
         """Begin with a frame table, if the file has its frames."""
         # The last one may have had no end yet.
         count = bisect_left(range(len(rows)), self._store.size, key=lambda at: int(rows[at]["offset"])) - 1
-        self._scan.read_head()
         streams = self._scan.streams
         if count < 1 or streams.codec is None or not all(self._has(rows[at]) for at in (0, count // 2, count)):
             self._scan = self._new_scan()

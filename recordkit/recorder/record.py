@@ -77,7 +77,8 @@ def record(
         if on_start is not None:
             on_start(recorder)
         feed.begin(recorder)
-        _await_first(feed, recorder)
+        if on_progress is not None:
+            _await_first(feed, recorder)
         while recorder.state.is_recording and not feed.ended.is_set() and not stop.is_set():
             if on_progress is not None:
                 progress.tell(on_progress, recorder)

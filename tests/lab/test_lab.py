@@ -485,6 +485,16 @@ def test_recordings_side_by_side_go_on_until_the_longest_ends(lab, cells, left):
 
 
 @pytest.mark.judge
+def test_all_recordings_begin_where_code_has_sent_the_first_one(lab, cells):
+    source = rk.Synthetic(width=320, height=180, realtime=False, seconds=1)
+    for name in ("one.ts", "two.ts"):
+        rk.record(source, lab.folder / name, overwrite=True)
+    notebook = cells("import recordkit as rk\nplayer = rk.Player(['one.ts', 'two.ts'])\nplayer.number = 15\nplayer")
+    until_view(notebook, "view.films.every((film) => film.number === 15 && !film.video.seeking && !film.goal)")
+    assert [number_in_frame(notebook, of) for of in range(2)] == [15, 15]
+
+
+@pytest.mark.judge
 def test_what_a_page_cannot_play_is_said_in_words_and_shown_all_the_same(lab, cells):
     clip = make_clip(lab.folder / "plain.ts", seconds=3)
     make_clip(lab.folder / "old.avi", video="mpeg4", seconds=1)

@@ -14,7 +14,7 @@ from recordkit.mp4.report import ChunkEvent, MovieEvent, ProblemKind
 from recordkit.mp4.scanner import Scanner
 
 from ..judges import assert_decodes_in_silence
-from ..media import make_clip
+from ..media import make_clip, remuxed
 from . import real
 from .cases import CASES
 from .laying import lay, recording
@@ -178,20 +178,9 @@ def clip(tmp_path_factory):
     return make_clip(tmp_path_factory.mktemp("foreign") / "clip.mp4", seconds=3, options={"g": "15"})
 
 
-def remuxed(clip, options) -> bytes:
-    path = clip.with_name("remuxed.mp4")
-    with av.open(str(clip)) as source, av.open(str(path), "w", "mp4", options=options) as target:
-        streams = {one.index: target.add_stream_from_template(one) for one in source.streams}
-        for packet in source.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                target.mux(packet)
-    return path.read_bytes()
-
-
 @pytest.mark.parametrize("name", FOREIGN)
 def test_files_of_others_are_read(clip, name):
-    data = remuxed(clip, FOREIGN[name])
+    data = remuxed(clip, clip.with_name("remuxed.mp4"), options=FOREIGN[name]).read_bytes()
     report, _, _ = scan(data)
     # libavformat gives one sample in two of such audio no duration, and the next the same time.
     assert report.problem_counts.keys() <= ({ProblemKind.DTS_NOT_INCREASING} if name == "every_frame" else set())
@@ -205,7 +194,7 @@ def test_files_of_others_are_read(clip, name):
 @pytest.mark.parametrize("name", ["keyframes", "every_frame"])
 def test_fragments_of_others_that_broke_off_are_finished(clip, name):
     """Put behind a front of our own, byte for byte: nothing in them has to be written anew."""
-    data = remuxed(clip, FOREIGN[name])
+    data = remuxed(clip, clip.with_name("remuxed.mp4"), options=FOREIGN[name]).read_bytes()
     report, _, _ = scan(data[: len(data) * 3 // 4])
     assert 0 < report.usable_end <= len(data) * 3 // 4
     rebuilder = Rebuilder(shift=len(FRONT))

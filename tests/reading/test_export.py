@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,7 +18,7 @@ from recordkit.reading.units import Source
 from recordkit.sources.marks import read_frame_number
 from recordkit.writer.whole import SUFFIX, WholeFile
 from tests.judges import assert_decodes_in_silence, run
-from tests.media import coded_packets, make_clip
+from tests.media import coded_packets, make_clip, remuxed
 from tests.steering import FaultySystem
 
 OPTIONS = {"g": "30", "bf": "2", "preset": "veryfast"}
@@ -360,17 +361,8 @@ def test_a_long_time_scale_of_audio_stays_exact(tmp_path: Path) -> None:
 
 
 def test_audio_frames_of_one_packet_are_at_their_times_where_they_are_no_whole_ticks(tmp_path: Path) -> None:
-    film, source, clip = (
-        make_clip(tmp_path / "a.mp4", seconds=4, sample_rate=44_100),
-        tmp_path / "a.ts",
-        tmp_path / "b.mp4",
-    )
-    with av.open(film) as old, av.open(source, "w", options={"max_delay": "700000"}) as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.size:
-                packet.stream = streams[packet.stream.index]
-                new.mux(packet)
+    film, clip = make_clip(tmp_path / "a.mp4", seconds=4, sample_rate=44_100), tmp_path / "b.mp4"
+    source = remuxed(film, tmp_path / "a.ts", options={"max_delay": "700000"})
     with rk.open(source) as video:
         coded = [one.pts for one in video._track.coded_audio(0, 1 << 33)]
     units = [coded.unit for coded in Source(source).units() if not coded.format.codec.is_video]
@@ -382,13 +374,11 @@ def test_audio_frames_of_one_packet_are_at_their_times_where_they_are_no_whole_t
 
 
 def test_a_clip_that_begins_in_a_gap_of_audio_has_what_follows_at_its_time(tmp_path: Path) -> None:
-    whole, film, clip = make_clip(tmp_path / "a.mp4", seconds=5), tmp_path / "film.mp4", tmp_path / "clip.mp4"
-    with av.open(whole) as old, av.open(film, "w") as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.size and (packet.stream.type == "video" or not 1.5 <= packet.pts * packet.time_base < 3):
-                packet.stream = streams[packet.stream.index]
-                new.mux(packet)
+    def has_a_gap(packet: av.Packet[Any]) -> bool:
+        return packet.stream.type == "video" or not 1.5 <= (packet.pts or 0) * packet.time_base < 3
+
+    whole, clip = make_clip(tmp_path / "a.mp4", seconds=5), tmp_path / "clip.mp4"
+    film = remuxed(whole, tmp_path / "film.mp4", has_a_gap)
     begins_s = rk.export(film, clip, start=2.0).begins_s
     with rk.open(film) as video, rk.open(clip) as cut:
         (heard, _), (samples, rate) = video.audio(begins_s), cut.audio()

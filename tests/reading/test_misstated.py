@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,7 +13,7 @@ import recordkit as rk
 from recordkit.model import AccessUnit, Codec, StreamFormat
 from recordkit.mpegts.packetiser import Packetiser
 from recordkit.sources.marks import read_frame_number
-from tests.media import make_clip
+from tests.media import make_clip, remuxed
 
 COUNT, VIDEO_PID = 30, 0x100
 
@@ -21,16 +22,13 @@ COUNT, VIDEO_PID = 30, 0x100
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A second of FFmpeg's, in groups of ten frames; each frame says that decoding can begin there."""
     film = make_clip(tmp_path_factory.mktemp("misstated") / "film.mp4", seconds=1, options={"g": "10", "bf": "0"})
-    path = film.with_name("talk.ts")
     flags = {"mpegts_flags": "+resend_headers", "omit_video_pes_length": "0", "mpegts_copyts": "1"}
-    with av.open(film) as old, av.open(path, "w", options=flags) as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.size:
-                packet.is_keyframe = True
-                packet.stream = streams[packet.stream.index]
-                new.mux(packet)
-    return path
+
+    def says_so(packet: av.Packet[Any]) -> bool:
+        packet.is_keyframe = True
+        return True
+
+    return remuxed(film, film.with_name("talk.ts"), says_so, flags)
 
 
 def starts(data: bytes) -> list[int]:

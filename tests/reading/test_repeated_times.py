@@ -11,7 +11,7 @@ import pytest
 
 import recordkit as rk
 from recordkit.errors import MediaError
-from tests.media import coded_packets, make_clip
+from tests.media import coded_packets, make_clip, remuxed
 
 EACH = {"movflags": "frag_every_frame+empty_moov+default_base_moof"}
 AUDIO, VIDEO = "audio", "video"
@@ -22,14 +22,10 @@ def one_a_fragment(folder: Path, kind: str, numbers: tuple[int, ...]) -> Path:
 
     So FFmpeg itself writes them where two fragments of one stream follow each other.
     """
-    film, path = make_clip(folder / "film.mp4", seconds=1, options={"bf": "0"}), folder / "each.mp4"
-    with av.open(film) as old, av.open(path, "w", options=EACH) as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        track = 1 + next(stream.index for stream in old.streams if stream.type == kind)
-        for packet in old.demux():
-            if packet.size:
-                packet.stream = streams[packet.stream.index]
-                new.mux(packet)
+    film = make_clip(folder / "film.mp4", seconds=1, options={"bf": "0"})
+    path = remuxed(film, folder / "each.mp4", options=EACH)
+    with av.open(path) as container:
+        track = 1 + next(stream.index for stream in container.streams if stream.type == kind)
     data, places = bytearray(path.read_bytes()), []
     for found in re.finditer(b"tfhd.{4}(.{4}).*?tfdt(.)", bytes(data), re.DOTALL):
         if int.from_bytes(found[1]) == track:
@@ -68,13 +64,8 @@ def test_video_whose_time_is_that_of_the_frame_before_is_shown(way, tmp_path):
 
 
 def test_audio_before_the_beginning_is_not_heard_in_the_copy_of_fragments(tmp_path):
-    film, path = make_clip(tmp_path / "film.mp4", seconds=1), tmp_path / "each.mp4"
-    with av.open(film) as old, av.open(path, "w", options={"movflags": "frag_keyframe+delay_moov"}) as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.size:
-                packet.stream = streams[packet.stream.index]
-                new.mux(packet)
+    film = make_clip(tmp_path / "film.mp4", seconds=1)
+    path = remuxed(film, tmp_path / "each.mp4", options={"movflags": "frag_keyframe+delay_moov"})
     with rk.open(path) as video, rk.open(rk.export(path, tmp_path / "copy.mp4").path) as copy:
         assert copy.frames["media_s"].tolist() == pytest.approx(video.frames["media_s"].tolist())
         assert np.abs(copy.audio(0, 0.9)[0] - video.audio(0, 0.9)[0]).max() < 1e-4
@@ -86,16 +77,13 @@ def joined(folder: Path, begins_s: float) -> Path:
     film = make_clip(folder / "film.mp4", seconds=2, options={"g": "15"})
     with path.open("wb") as file:
         for number, later_s in enumerate((0.0, begins_s)):
-            part = folder / f"{number}.ts"
-            with av.open(film) as old, av.open(part, "w") as new:
-                streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-                for packet in old.demux():
-                    if packet.size:
-                        packet.pts += round(later_s / packet.time_base)
-                        packet.dts += round(later_s / packet.time_base)
-                        packet.stream = streams[packet.stream.index]
-                        new.mux(packet)
-            file.write(part.read_bytes())
+
+            def moved(packet, later_s=later_s):
+                packet.pts += round(later_s / packet.time_base)
+                packet.dts += round(later_s / packet.time_base)
+                return True
+
+            file.write(remuxed(film, folder / f"{number}.ts", moved).read_bytes())
     return path
 
 

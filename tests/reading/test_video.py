@@ -21,7 +21,7 @@ from recordkit.reading.units import Source
 from recordkit.sources.marks import find_beeps, read_frame_number
 from recordkit.system import System
 from recordkit.telemetry.table import FrameTable, table_path
-from tests.media import make_clip
+from tests.media import make_clip, remuxed
 from tests.steering import GUARD_S
 
 SMALL = {"width": 320, "height": 180, "realtime": False}
@@ -128,15 +128,11 @@ def test_audio_lies_where_it_is_heard(video):
 
 
 def test_audio_is_found_where_libavformat_cannot_seek(tmp_path):
-    film, path = make_clip(tmp_path / "a.mp4", seconds=3), tmp_path / "a.mkv"
-    with av.open(film) as old, av.open(path, "w") as new:
-        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.size:
-                # So GStreamer's matroskamux has it: no audio frame is a keyframe.
-                packet.is_keyframe = packet.is_keyframe and packet.stream.type == "video"
-                packet.stream = streams[packet.stream.index]
-                new.mux(packet)
+    def as_gstreamer(packet):  # whose matroskamux has no audio frame as a keyframe
+        packet.is_keyframe = packet.is_keyframe and packet.stream.type == "video"
+        return True
+
+    path = remuxed(make_clip(tmp_path / "a.mp4", seconds=3), tmp_path / "a.mkv", as_gstreamer)
     with rk.open(path) as video:
         whole, rate = video.audio()
         assert np.abs(video.audio(2, 2.5)[0] - whole[2 * rate : 5 * rate // 2]).max() < 0.01
