@@ -19,7 +19,7 @@ from .audio import (
     parse_opus_control_header,
 )
 from .columns import Bytes, Flags, Positions, frame_columns
-from .dts import DTS_HEADER_BYTES, DtsHeader, parse_dts
+from .dts import DTS_HEADER_BYTES, DtsHeader, parse_dts_part
 from .fields import FieldPairs
 from .h264 import parse_h265_sps, parse_sps
 
@@ -45,7 +45,7 @@ _PARSERS: dict[Codec, _Parse] = {
     Codec.AAC: parse_adts,
     Codec.AC3: parse_ac3,
     Codec.EAC3: parse_ac3,
-    Codec.DTS: parse_dts,
+    Codec.DTS: parse_dts_part,
 }
 _SYNCS: dict[Codec, bytes] = {Codec.AC3: b"\x0b", Codec.EAC3: b"\x0b", Codec.DTS: b"\x7f"}
 
@@ -310,7 +310,7 @@ class AudioFrameCounter:
         return self._parse(data, following) is not None
 
     def _note(self, header: AdtsHeader | Mp3Header | Ac3Header | DtsHeader) -> None:
-        self.sample_rate = header.sample_rate
+        self.sample_rate = header.sample_rate or self.sample_rate
         self.channels = header.channels or self.channels
         if isinstance(header, Mp3Header):
             self.layer = header.layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _SYNC = b"\x7f\xfe\x80\x01"
+_EXTENSION = b"\x64\x58\x20\x25"
 _RATES = {
     1: 8_000,
     2: 16_000,
@@ -45,6 +46,16 @@ def parse_dts(data: bytes, at: int = 0) -> DtsHeader | None:
     if rate is None or mode >= len(_CHANNELS) or blocks < _LEAST_BLOCKS or length < _LEAST_BYTES:
         return None
     return DtsHeader(length, rate, _CHANNELS[mode] + has_lfe, blocks * _BLOCK_SAMPLES)
+
+
+def parse_dts_part(data: bytes, at: int = 0) -> DtsHeader | None:
+    """The same, or of an extension behind a core frame (DTS-HD, 7.4.1) its bytes alone: it has no samples more."""
+    if at < 0 or at + DTS_HEADER_BYTES > len(data) or data[at : at + 4] != _EXTENSION:
+        return parse_dts(data, at)
+    bits = int.from_bytes(data[at + 5 : at + 10])
+    # Behind nExtSSIndex and bHeaderSizeType, by which the header's length has 8 or 12 bits, and the whole 16 or 20.
+    length = bits >> 13 if bits >> 37 & 1 == 0 else bits >> 5
+    return DtsHeader((length & (0xFFFF if bits >> 37 & 1 == 0 else 0xFFFFF)) + 1, 0, 0, 0)
 
 
 def dts_configuration(frame: bytes) -> bytes:

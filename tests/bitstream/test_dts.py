@@ -65,3 +65,19 @@ def test_no_bytes_are_taken_for_more_than_they_are(data: bytes) -> None:
     header = parse_dts(b"\x7f\xfe\x80\x01" + data)
     assert header is None or (header.frame_length >= 96 and header.samples >= 192)
     assert parse_dts(data) is None
+
+
+def extension(size: int, *, is_long: bool) -> bytes:
+    """An extension of so many bytes (ETSI TS 102 114, 7.4.1), with nothing but the lengths in its header."""
+    lengths = 1 << 37 | 31 << 25 | (size - 1) << 5 if is_long else 31 << 29 | (size - 1) << 13
+    return (b"\x64\x58\x20\x25\0" + lengths.to_bytes(5)).ljust(size, b"\x7f")
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("is_long", [False, True])
+def test_extensions_belong_to_the_frames_before_them(is_long: bool) -> None:
+    units = frames(coded("stereo"))
+    counter = AudioFrameCounter(Codec.DTS)
+    found = [counter.feed(unit + extension(116, is_long=is_long)) for unit in units]
+    assert [(one.frames, one.samples, one.lost_bytes) for one in found] == [(1, 512, 0)] * len(units)
+    assert (counter.sample_rate, counter.channels) == (48_000, 2)
