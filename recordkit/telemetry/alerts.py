@@ -175,7 +175,8 @@ class Alerts:
         self._on_alert = on_alert
         self._since: dict[str, float] = {}
         self._standing: dict[str, Alert] = {}
-        self._counted: deque[tuple[float, dict[str, int]]] = deque()
+        # From nothing at the start: what is lost before the first sample, which may be late, counts as well.
+        self._counted: deque[tuple[float, dict[str, int]]] = deque([(0.0, {})])
         self._folder_looked_s: float | None = None
         self._stale: tuple[str, float] | None = None
 
