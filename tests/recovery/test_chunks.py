@@ -11,10 +11,9 @@ from recordkit.recovery.outcome import Outcome
 from recordkit.system import System
 
 from ..judges import assert_decodes_in_silence
-from ..media import make_clip
+from ..media import make_clip, remuxed
 from ..mp4 import real
 from ..mp4.laying import lay, recording
-from ..mp4.test_scanner import remuxed
 from .material import Lying
 
 
@@ -192,7 +191,7 @@ def foreign(tmp_path_factory):
 @pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "frag_every_frame+empty_moov+default_base_moof"])
 @pytest.mark.parametrize("share", [0.4, 0.8, 0.97])
 def test_fragments_of_others_are_brought_back(foreign, tmp_path, flags, share):
-    data = remuxed(foreign, {"movflags": flags})
+    data = remuxed(foreign, tmp_path / "remuxed.mp4", options={"movflags": flags}).read_bytes()
     broken, fixed = tmp_path / "broken.mp4", tmp_path / "fixed.mp4"
     broken.write_bytes(data[: int(len(data) * share)])
     found = rk.recover(broken, output=fixed)
