@@ -170,6 +170,33 @@ def test_type_checkers_find_the_same_names_in_the_same_places():
     assert all(alias.asname == alias.name for node in imports.body for alias in node.names)
 
 
+TESTS = Path(__file__).parent
+
+
+def made(tree: ast.AST) -> Iterator[str]:
+    """The names that a module makes itself, as against those that it imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def test_tests_take_a_name_from_where_it_is_made():
+    """A helper that moves is otherwise found where another module imports it, and is not the same any more."""
+    trees = {path.with_suffix(""): ast.parse(path.read_text("utf-8")) for path in TESTS.rglob("*.py")}
+    own = {module: set(made(tree)) for module, tree in trees.items()}
+    borrowed = []
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("tests")):
+                above = path.parents[node.level - 1] if node.level else TESTS.parent
+                module = above.joinpath(*(node.module or "").split("."))
+                names = [alias.name for alias in node.names]
+                borrowed += [(path, name) for name in names if name not in own.get(module, set(names))]
+    assert borrowed == []
+
+
 def muxing_calls(tree: ast.AST) -> Iterator[int]:
     """Lines that would have libavformat write a file."""
     for node in ast.walk(tree):

@@ -9,9 +9,10 @@ import pytest
 
 from recordkit.verification.verify import verify
 from tests.judges import assert_decodes_in_silence
+from tests.steering import GUARD_S
 
 from .browser import serving
-from .firefox import GUARD_S, Firefox, firefox
+from .firefox import Firefox, firefox
 from .lossy import Lossy, accounted, assert_accounted, frames_sent
 from .test_serve import serving as served_here
 

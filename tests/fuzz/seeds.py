@@ -17,7 +17,8 @@ from ..mp4 import real
 from ..mp4.cases import CASES as CHUNK_CASES
 from ..mpegts.cases import CASES
 from ..mpegts.conformance import lay
-from ..recovery.material import PACKET, unit_starts
+from ..recovery.material import unit_starts
+from ..steering import PACKET
 
 _LONGEST_BYTES = 30 * PACKET
 """Short ones are run often, and put together by the fuzzer itself."""

@@ -11,9 +11,10 @@ from recordkit.keeping import keep as module
 from recordkit.keeping.keep import whats_wrong
 from recordkit.recorder.record import record
 from recordkit.sources.synthetic import Synthetic
+from recordkit.system import System
 
 from ..cli.driving import call
-from ..steering import FakeClock, System
+from ..steering import FakeClock
 from .lying import WHOLE_BYTES, Folder
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 import recordkit as rk
 from recordkit.recovery.outcome import Outcome
 
-from .material import PACKET, Lying, boot_id, media, tail_bytes, unit_starts
+from ..steering import PACKET
+from .material import Lying, boot_id, media, tail_bytes, unit_starts
 
 DATA = media()
 STARTS = unit_starts(DATA)

@@ -8,8 +8,8 @@ import pytest
 
 import recordkit as rk
 
-from ..steering import FakeClock
-from .material import PACKET, Lying, media, unit_starts
+from ..steering import PACKET, FakeClock
+from .material import Lying, media, unit_starts
 
 
 def test_a_folder_with_one_of_each_kind(tmp_path):

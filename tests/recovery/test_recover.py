@@ -15,8 +15,8 @@ from recordkit.recovery import ending
 from recordkit.recovery.outcome import Outcome
 from recordkit.system import System
 
-from ..steering import FaultySystem, packetiser, scan
-from .material import PACKET, Lying, large_units, media, short_units, tail_bytes, unit_starts
+from ..steering import PACKET, FaultySystem, packetiser, scan
+from .material import Lying, large_units, media, short_units, tail_bytes, unit_starts
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from recordkit.recovery.outcome import Outcome
 
 from ..media import make_clip
 from ..mpegts.builder import wrapped
-from ..steering import FaultySystem
-from .material import PACKET, Lying, media, unit_starts
+from ..steering import PACKET, FaultySystem
+from .material import Lying, media, unit_starts
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ from recordkit.mp4.movie import FRONT
 from recordkit.mpegts.tables import crc32
 from recordkit.recovery.outcome import Outcome as Recovered
 
-from ..recovery.material import PACKET, Lying, chunks, media, unit_starts
+from ..recovery.material import Lying, chunks, media, unit_starts
+from ..steering import PACKET
 from .outcome import Kind, Outcome, Trial
 
 Hurt = tuple[bytes, bytes | None]
