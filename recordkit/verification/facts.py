@@ -39,7 +39,7 @@ class StreamFacts:
         self.pid = stream.pid
         self._codec = stream.codec
         self.language = stream.language
-        self.access_units = self.frames = self.keyframes = self.bytes = 0
+        self._units = self._packets = self.frames = self.keyframes = self.bytes = 0
         self.gaps = self.gap_duration = 0  # flagged discontinuities, and how long they last
         self.sizes: list[tuple[int, int, float]] = []
         self.lost_bytes = self.lost_places = 0
@@ -72,6 +72,11 @@ class StreamFacts:
     def codec(self) -> str:
         """The coding's name; MP2 and MP3 are told apart by their frames alone."""
         return Codec.MP2 if self._audio is not None and self._audio.layer == 2 else self._codec
+
+    @property
+    def access_units(self) -> int:
+        """Of DTS without a core (Express, UHD), whose frames are not read here, PES packets."""
+        return self._units or (self._packets if self._codec == Codec.DTS else 0)
 
     @property
     def sample_rate(self) -> int:
@@ -119,6 +124,7 @@ class StreamFacts:
     def add(self, event: PesEvent) -> None:
         """Takes the stream's next PES packet."""
         self.bytes += event.payload_bytes
+        self._packets += 1
         if self.first_offset is None:
             self.first_offset = event.offset
         units = self._count(event)
@@ -175,7 +181,8 @@ class StreamFacts:
         if self._audio is None:
             for step, count in zip(steps.tolist(), counts.tolist(), strict=True):
                 self._note_step(step, count)
-        self.access_units += int(units.sum())
+        self._units += int(units.sum())
+        self._packets += len(columns)
         self.bytes += int((columns.end - columns.begin).sum())
         self._last_dts = int(columns.dts[-1])
         base.first = min(base.first, int(columns.pts.min()))
@@ -236,7 +243,7 @@ class StreamFacts:
                 self._audio.forget()
         else:
             units = 1
-        self.access_units += units
+        self._units += units
         return units
 
     def _note_size(self, event: PesEvent) -> None:

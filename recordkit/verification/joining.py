@@ -112,7 +112,7 @@ def _steps(known: Mapping[int, int], thought: Mapping[int, int], found: Mapping[
 
 
 _FACTS: Mapping[str, Rule] = {
-    **dict.fromkeys(("access_units", "frames", "keyframes", "bytes", "gaps", "gap_duration"), add),
+    **dict.fromkeys(("_units", "_packets", "frames", "keyframes", "bytes", "gaps", "gap_duration"), add),
     **dict.fromkeys(("lost_bytes", "lost_places", "time_bases", "_earlier"), add),
     **dict.fromkeys(("lost_at", "first_offset"), first),
     "_steps": _steps,

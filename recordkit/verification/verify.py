@@ -56,8 +56,9 @@ class StreamVerification:
     is not known here), ``frames`` and ``keyframes`` for video only. ``duration_s`` reaches from
     the first PTS to the end of the last unit; ``bit_rate`` is bit/s of elementary stream over it,
     ``frame_rate`` frames a second without the gaps. ``gaps`` are discontinuities that the file
-    itself flags, ``gaps_s`` how long they last together. ``decoded`` counts decoded frames or
-    samples a channel, and is None if nothing was decoded.
+    itself flags, ``gaps_s`` how long they last together. ``sample_rate`` (Hz) and ``channels`` are what the
+    frames' own headers say: of HE-AAC those of its core, to which a decoder may add. ``decoded`` counts decoded
+    frames or samples a channel, and is None if nothing was decoded.
     """
 
     pid: int

@@ -450,3 +450,12 @@ def test_what_reads_a_file_is_told_by_its_first_bytes(tmp_path, head, kind):
     path = tmp_path / "talk.bin"
     path.write_bytes(head)
     assert type(module.check_for(path)).__name__ == kind
+
+
+@pytest.mark.parametrize("sync", [b"\x40\x41\x1b\xf2", b"\x64\x58\x20\x25"], ids=["UHD", "Express"])
+def test_dts_without_a_core_is_counted_by_its_packets(tmp_path, sync):
+    units = [AccessUnit(0, START + 960 * at, START + 960 * at, sync + bytes(200), b"", True) for at in range(94)]
+    found = checked(tmp_path, laid(units, codecs=(Codec.DTS,)))
+    (stream,) = found.streams
+    assert (stream.codec, stream.access_units, stream.sample_rate) == (Codec.DTS, 94, None)
+    assert kinds(found) == []
