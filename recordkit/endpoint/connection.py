@@ -7,6 +7,7 @@ the suites do not fit, and OpenSSL has said what the other side said.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiortc import RTCDtlsTransport, RTCPeerConnection
@@ -26,6 +27,12 @@ _SUITES = b":".join(
 """What aiortc offers for publishers with an ECDSA certificate, for those with an RSA one too."""
 _SHOWN_CANDIDATES = 4
 _ADVICE = "Give the publisher an ECDSA P-256 certificate (FFmpeg: the options cert_file and key_file)"
+_DOUBTS = ("unknown ca", "bad certificate", "certificate unknown")
+_DOUBTED = "It does not take this endpoint's certificate for the one of the answer's a=fingerprint; publish again"
+BEFORE_HANDSHAKE_S = 0.05
+"""So long the handshake waits once ICE is through. libdatachannel, by which OBS Studio publishes, connects in one
+thread while another one still reads the answer: with a certificate that comes at once it has no fingerprint to
+compare yet, and gives up."""
 
 
 class Connection:
@@ -86,6 +93,7 @@ class Connection:
             ssl = transport._ssl
             transport._ssl = _Listened(ssl, self)
             try:
+                await asyncio.sleep(BEFORE_HANDSHAKE_S)
                 await handshake()
             finally:
                 transport._ssl = ssl
@@ -121,6 +129,7 @@ class _Listened:
     def __init__(self, ssl: SSL.Connection, connection: Connection) -> None:
         self._ssl = ssl
         self._connection = connection
+        self._said: SSL.Error | None = None
 
     def do_handshake(self) -> None:
         try:
@@ -128,7 +137,18 @@ class _Listened:
         except (SSL.WantReadError, SSL.WantWriteError):
             raise
         except SSL.Error as error:
-            self._connection.heard(_words(error, self._ssl.get_peer_certificate(as_cryptography=True)))
+            said = self._said if self._said is not None and not any(error.args) else error
+            self._connection.heard(_words(said, self._ssl.get_peer_certificate(as_cryptography=True)))
+            raise
+
+    def recv(self, size: int) -> bytes:
+        """What aiortc reads with each datagram: an alert is told of here, and not by ``do_handshake`` any more."""
+        try:
+            return self._ssl.recv(size)
+        except (SSL.WantReadError, SSL.WantWriteError, SSL.ZeroReturnError):
+            raise
+        except SSL.Error as error:
+            self._said = error
             raise
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as it has it
@@ -142,7 +162,8 @@ def _words(error: SSL.Error, certificate: Certificate | None) -> str:
     told = error.args[0] if error.args and isinstance(error.args[0], list) else []
     said = "; ".join(str(one[-1]) for one in told if one)
     if "alert" in said:
-        return f"the publisher refused the handshake ({said}). {_ADVICE}"
+        advice = _DOUBTED if any(words in said for words in _DOUBTS) else _ADVICE
+        return f"the publisher refused the handshake ({said}). {advice}"
     # OpenSSL's words are lost at times; the certificate is there all the same.
     kind = "" if certificate is None else f" at the publisher's certificate, {_key(certificate)}"
     return f"the handshake broke off{kind}{f' ({said})' if said else ''}. {_ADVICE}"

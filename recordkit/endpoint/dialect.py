@@ -22,6 +22,8 @@ _HOST_CANDIDATE = re.compile(
     r"(?P<front>a=candidate:\S+)(?P<middle> \d+ udp \d+ )(?P<host>\S+) (?P<port>\d+)(?P<rest> typ host.*?)\r?$"
 )
 _CODING = re.compile(r"(?m)^a=rtpmap:(\d+) ([^/\s]+)(\S*)")
+_SHA_256 = re.compile(r"(?im)^a=fingerprint:sha-256 ")
+_OTHER_HASH = re.compile(r"(?im)^a=fingerprint:(?!sha-256 ).*\r?\n?")
 
 
 def for_aiortc(offer: str) -> str:
@@ -39,13 +41,13 @@ def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_addres
 
     H.264 has the profile and the packetization mode that were offered (RFC 6184, 8.2.2), Opus comes in
     stereo where there is stereo (RFC 7587, 7.1), and Chromium and its kin begin with ``start_bit_rate``
-    bits a second, and so at full size. Each of this machine's candidates stands there at
-    ``announced_address``, too.
+    bits a second, and so at full size. There is one fingerprint, see ``with_one_fingerprint``. Each of this
+    machine's candidates stands there at ``announced_address``, too.
     """
     bit_rate = f"x-google-start-bitrate={start_bit_rate // 1000}"
     offered = [_parameters(section) for section in sections(offer)]
     parts = []
-    for place, section in enumerate(sections(answer)):
+    for place, section in enumerate(sections(with_one_fingerprint(answer))):
         told = offered[place] if place < len(offered) else {}
         for payload_type, name in _codings(section):
             if name == "h264":
@@ -61,6 +63,16 @@ def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_addres
                 section = _added(section, payload_type, bit_rate)
         parts.append(section if announced_address is None else _announced(section, announced_address))
     return "".join(parts)
+
+
+def with_one_fingerprint(sdp: str) -> str:
+    """The description of this side with the SHA-256 of its certificate alone, which everybody has to know.
+
+    RFC 8122, 5 allows several hashes, and aiortc states three. libdatachannel, by which OBS Studio publishes,
+    remembers the last one, but takes the certificate's SHA-256 if the handshake begins before it has read the
+    answer to its end: on one machine every third connection failed by that.
+    """
+    return _OTHER_HASH.sub("", sdp) if _SHA_256.search(sdp) else sdp
 
 
 def codings(offer: str) -> list[str]:

@@ -11,7 +11,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver, RTCRtpTr
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 
 from ..errors import SourceError
-from . import negotiation
+from . import dialect, negotiation
 from .connection import Connection
 from .present import Sink
 from .session_check import SessionCheck
@@ -69,7 +69,7 @@ class WhepSession:
         await peer.setLocalDescription(await peer.createOffer())
         try:
             async with asyncio.timeout(settings.connect_timeout):
-                answer = await self._ask(peer.localDescription.sdp)
+                answer = await self._ask(dialect.with_one_fingerprint(peer.localDescription.sdp))
         except TimeoutError:
             raise self._error(f"does not answer within {settings.connect_timeout:g} s") from None
         except (ClientError, OSError, ValueError) as error:

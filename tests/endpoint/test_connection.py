@@ -117,6 +117,48 @@ def test_a_certificate_that_is_not_the_one_of_the_offer() -> None:
     asyncio.run(scene())
 
 
+def test_a_publisher_that_cannot_verify_this_endpoints_certificate_yet_is_said_so() -> None:
+    peer, own = new_peer(), certificate(ec.generate_private_key(ec.SECP256R1()))
+    made = own._create_ssl_context
+
+    def in_doubt(srtp_profiles: object) -> SSL.Context:
+        context = made(srtp_profiles)  # type: ignore[arg-type]
+        context.set_verify(SSL.VERIFY_PEER, lambda *_: False)
+        return context
+
+    own._create_ssl_context = in_doubt  # type: ignore[method-assign, assignment]
+    peer._RTCPeerConnection__certificates = [own]  # type: ignore[attr-defined]
+
+    async def scene() -> None:
+        async with running(CountingDesk()) as (endpoint, client):
+            reason = await published(endpoint, client, peer, setup="actpass")
+            assert "the publisher refused the handshake" in reason
+            assert "does not take this endpoint's certificate" in reason
+            assert "cert_file" not in reason
+
+    asyncio.run(scene())
+
+
+def test_a_publisher_has_time_to_read_the_answer_to_its_end_before_it_sees_the_certificate() -> None:
+    async def scene() -> float:
+        peer, time = new_peer(), asyncio.get_running_loop().time
+        async with running(CountingDesk()) as (endpoint, client):
+            offering = await offer_of(peer)
+            transport = peer.getTransceivers()[0].sender.transport
+            at = {}
+            transport.transport.on("statechange", lambda: at.setdefault(transport.transport.state, time()))
+            transport.on("statechange", lambda: at.setdefault(transport.state, time()))
+            async with client.post("/whip/talk", data=offering, headers=SDP) as response:
+                answer = await response.text()
+            await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+            await until(lambda: endpoint.publishers[0].was_live and "connected" in at)
+            await peer.close()
+        return at["connected"] - at["completed"]
+
+    # Each side learns by itself that ICE is through: this one a round trip before the other, or after it.
+    assert asyncio.run(scene()) > connection.BEFORE_HANDSHAKE_S / 2
+
+
 @pytest.mark.parametrize("ports", [None, (42000, 42010)])
 def test_media_that_cannot_come_through_say_which_ports_to_open(
     ports: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
@@ -148,6 +190,10 @@ def test_media_that_cannot_come_through_say_which_ports_to_open(
         (
             SSL.Error([("SSL routines", "", "sslv3 alert handshake failure")]),
             "the publisher refused the handshake (sslv3",
+        ),
+        (
+            SSL.Error([("SSL routines", "", "tlsv1 alert unknown ca")]),
+            "the publisher refused the handshake (tlsv1 alert unknown ca). It does not take this endpoint's",
         ),
         (SSL.Error([("SSL routines", "", "no shared cipher")]), "the handshake broke off (no shared cipher)"),
         (SSL.Error([]), "the handshake broke off. Give the publisher an ECDSA P-256 certificate"),

@@ -8,7 +8,7 @@ import re
 import pytest
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
-from recordkit.endpoint.dialect import codings, for_aiortc, for_publisher
+from recordkit.endpoint.dialect import codings, for_aiortc, for_publisher, with_one_fingerprint
 from recordkit.endpoint.negotiation import accept, answer, ice_configuration, read_offer
 
 from .rig import new_peer, offer_of
@@ -120,3 +120,13 @@ def test_codings_are_named_for_people() -> None:
         "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\n"
     )
     assert codings(offer) == ["VP8", "H264 (profile 640c1f, packetization-mode 0)", "opus/48000/2"]
+
+
+def test_the_answer_states_one_fingerprint_for_who_cannot_choose_among_several() -> None:
+    text = asyncio.run(answered(offer_with("a=rtpmap:96 VP8/90000")))
+    assert re.findall(r"(?m)^a=fingerprint:(\S+)", text) == ["sha-256"]
+
+
+def test_a_description_without_sha_256_keeps_the_fingerprints_that_it_has() -> None:
+    text = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=fingerprint:sha-384 AA\r\na=fingerprint:sha-512 BB\r\n"
+    assert with_one_fingerprint(text) == text
