@@ -13,6 +13,7 @@ from aiortc.sdp import SessionDescription
 
 from ..errors import DiskSpaceError, RecordkitError
 from ..recorder.state import State
+from ..sources.webrtc.description import trimmed
 from ..system import Clock
 from . import pages
 from .candidates import kept
@@ -263,7 +264,7 @@ class Endpoint:
             raise web.HTTPRequestEntityTooLarge(self._settings.max_sdp_bytes, request.content_length)
         try:
             async with asyncio.timeout(_LONGEST_BODY_S):
-                return (await request.read()).decode()
+                return trimmed((await request.read()).decode())
         except TimeoutError:
             raise web.HTTPRequestTimeout(text="The offer came too slowly.\n") from None
         except UnicodeDecodeError as error:

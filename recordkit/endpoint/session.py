@@ -11,6 +11,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver, RTCRtpTr
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 
 from ..errors import SourceError
+from ..sources.webrtc.description import trimmed
 from . import dialect, negotiation
 from .connection import Connection
 from .present import Sink
@@ -131,7 +132,7 @@ class WhepSession:
                     etag = response.headers.get(hdrs.ETAG)
                     shown: dict[str, str] = {} if etag is None else {hdrs.IF_MATCH: etag}
                     self.check = SessionCheck(self._http, at, self._headers(at) | shown, offer)
-                return text
+                return trimmed(text)
         raise self._error(f"redirects more than {_MOST_REDIRECTS} times")
 
     def _headers(self, url: str) -> dict[str, str]:
@@ -175,7 +176,8 @@ async def _body(response: ClientResponse) -> str:
 
 
 def _refusal(status: int, text: str) -> str:
-    said = " ".join(text.split())[:_MOST_SHOWN]
+    # An offer of its own (406) tells a reader nothing.
+    said = "" if text.startswith("v=0") else " ".join(text.split())[:_MOST_SHOWN]
     words = _REFUSALS.get(status, "is in trouble" if status >= 500 else "refuses the offer")
     return f"{words} ({status}{f': {said}' if said else ''})"
 

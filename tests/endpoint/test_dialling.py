@@ -79,6 +79,7 @@ def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) 
         (web.Response(status=401), "wants a token"),
         (web.Response(status=404, text="no stream\n"), r"has no such stream.*\(404: no stream\)"),
         (web.Response(status=503), "is in trouble"),
+        (web.Response(status=406, text="v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n"), r"wants to make the offer.*\(406\)$"),
         (web.Response(status=200, text="<html>"), "is no SDP"),
         (web.Response(status=201, text="v=0\r\nm=nonsense"), "cannot be taken|neither video nor audio"),
         (web.Response(status=307, headers={"Location": "ftp://127.0.0.1/x"}), "neither http nor https"),

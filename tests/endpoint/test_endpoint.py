@@ -110,6 +110,23 @@ def test_bad_requests_get_their_status_and_begin_nothing(
     asyncio.run(scene())
 
 
+def test_blanks_behind_attributes_are_no_part_of_them() -> None:
+    """Pion writes a=rtcp-fb so where there is no parameter; with it taken by the word nothing was sent again."""
+
+    async def scene() -> None:
+        async with running(CountingDesk()) as (_, client):
+            offer = re.sub(r"(?m)^(a=.*?)\r$", "\\1 \t\r", await an_offer())
+            async with client.post("/whip/talk", data=offer, headers=SDP) as response:
+                assert response.status == 201, await response.text()
+                answer = await response.text()
+            for number in re.findall(r"a=rtpmap:(\d+) (?:H264|VP8)/", answer):
+                told = re.findall(rf"a=rtcp-fb:{number} (.*)\r\n", answer)
+                assert {"nack", "nack pli", "goog-remb"} <= set(told), answer
+            assert "a=recvonly" in answer
+
+    asyncio.run(scene())
+
+
 def test_methods_that_do_not_exist_are_refused_and_options_tell() -> None:
     async def scene() -> None:
         async with running(CountingDesk(), token=TOKEN) as (_, client):

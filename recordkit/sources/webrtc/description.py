@@ -21,6 +21,19 @@ def sections(sdp: str) -> list[str]:
     return re.split(r"(?m)^(?=m=)", sdp)
 
 
+def trimmed(sdp: str) -> str:
+    """The same without blanks at the ends of attributes, where the grammar has none (RFC 8866, 9).
+
+    Pion writes ``a=rtcp-fb:96 nack `` where there is no parameter, to aiortc another feedback than ``nack``.
+    """
+    return "".join(_trimmed_line(line) if line.startswith("a=") else line for line in sdp.splitlines(keepends=True))
+
+
+def _trimmed_line(line: str) -> str:
+    text = line.rstrip("\r\n")
+    return text.rstrip(" \t") + line[len(text) :]
+
+
 def parameter_sets(peer: RTCPeerConnection, track: MediaStreamTrack) -> dict[int, bytes]:
     """The H.264 parameter sets (Annex B) of a remote track's description, by payload type (RFC 6184, 8.1).
 

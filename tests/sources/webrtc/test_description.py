@@ -13,7 +13,7 @@ import recordkit as rk
 from recordkit.bitstream.h264 import nal_units
 from recordkit.sources.readback import read_back
 from recordkit.sources.synthetic import Synthetic
-from recordkit.sources.webrtc.description import parameter_sets
+from recordkit.sources.webrtc.description import parameter_sets, trimmed
 from recordkit.sources.webrtc.peers import Peers
 from recordkit.sources.webrtc.tracks import SyntheticMedia
 from tests.steering import GUARD_S
@@ -150,3 +150,8 @@ def test_sets_are_found_by_payload_type_and_nonsense_is_told(told, found, caplog
 
     assert asyncio.run(run()) == found
     assert ("cannot be read" in caplog.text) == (told == "not base64")
+
+
+def test_blanks_at_the_end_are_taken_off_attributes_alone():
+    told = "v=0\r\ns= \r\na=mid:0 \t\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 nack \na=x: \rb=\r\na=end "
+    assert trimmed(told) == "v=0\r\ns= \r\na=mid:0\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 nack\na=x:\rb=\r\na=end"
