@@ -178,6 +178,7 @@ def demux(
         return  # of which libavformat makes all
     silence_s = float(container.read_timeout or LONGEST_SILENCE_S)
     deadline = time.monotonic() + silence_s
+    has_come = False
     care = Care(container, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)
     try:
         while True:
@@ -186,7 +187,7 @@ def demux(
                     for packet in care.taken(one):
                         yield packet
                         _check_open(container)
-                    deadline = time.monotonic() + silence_s
+                    has_come, deadline = True, time.monotonic() + silence_s
                 return
             except av.BlockingIOError as error:
                 if time.monotonic() > deadline:
@@ -198,11 +199,18 @@ def demux(
                 log.warning("%s: streams that appeared on the way were left out", container.name)
                 return
             except (av.FFmpegError, OSError) as error:
-                raise SourceError(container.name, f"cannot be read on: {words(error, silence_s)}") from _discreet(
-                    error
-                )
+                remedy = "" if has_come else _remedy(container)
+                because = f"cannot be read on: {words(error, silence_s)}{remedy}"
+                raise SourceError(container.name, because) from _discreet(error)
     finally:
         care.tell_counts()
+
+
+def _remedy(container: InputContainer) -> str:
+    """What helps if a film has its index behind its media, and a server gives it from the beginning only."""
+    if not container.name.lower().startswith(_OVER_HTTP) or "mov" not in container.format.name:
+        return ""
+    return ". Its index may lie at its end, and the server give no parts (HTTP 206): download it first"
 
 
 def _check_open(container: InputContainer) -> None:

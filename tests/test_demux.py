@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -253,30 +253,45 @@ class Ranged(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     data = b""
+    has_ranges = True
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
 
     def do_GET(self) -> None:
-        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", "")) if self.has_ranges else None
         begin = 0 if asked is None else int(asked[1])
         self.send_response(200 if asked is None else 206)
         if asked is not None:
             self.send_header("Content-Range", f"bytes {begin}-{len(self.data) - 1}/{len(self.data)}")
-        self.send_header("Accept-Ranges", "bytes")
+        if self.has_ranges:
+            self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(self.data) - begin))
         self.end_headers()
         with suppress(OSError):
             self.wfile.write(self.data[begin:])
 
 
-def test_what_comes_over_http_is_whole(tmp_path: Path) -> None:
-    film = make_clip(tmp_path / "film.mp4", seconds=3, options={"bf": "2", "b": "600k"})
-    handler = type("Handler", (Ranged,), {"data": film.read_bytes()})
+@contextmanager
+def served(film: Path, **how: object) -> Iterator[str]:
+    handler = type("Handler", (Ranged,), {"data": film.read_bytes(), **how})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        with open_media(f"http://127.0.0.1:{server.server_address[1]}/{film.name}") as container:
-            packets = [packet for packet in demux(container, container.streams.video) if packet.size]
+        yield f"http://127.0.0.1:{server.server_address[1]}/{film.name}"
         server.shutdown()
+
+
+def test_what_comes_over_http_is_whole(tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "film.mp4", seconds=3, options={"bf": "2", "b": "600k"})
+    with served(film) as url, open_media(url) as container:
+        packets = [packet for packet in demux(container, container.streams.video) if packet.size]
     assert len(packets) == 90
+
+
+def test_a_film_that_its_server_cannot_give_in_parts_says_what_helps(tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "film.mp4", seconds=3, options={"b": "600k"})
+    with served(film, has_ranges=False) as url, open_media(url, silence_s=0.3) as container:
+        packets = demux(container, container.streams.video)
+        with pytest.raises(SourceError, match=r"cannot be read on: .*HTTP 206\): download it first"):
+            next(packets)
