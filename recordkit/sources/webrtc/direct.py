@@ -127,8 +127,10 @@ class DirectTransport:
             if one is not None:
                 one.read_out()
 
-    def leave(self, data: bytes) -> None:
-        """Let a datagram go the way that it has in aioice and aiortc."""
+    def leave(self, data: bytes, age_s: float) -> None:
+        """Let a datagram, which came ``age_s`` ago, go the way that it has in aioice and aiortc."""
+        for one in self.receivers.values():
+            one.left(age_s)
         self._parts.taken(data, _COMPONENT)
 
     def hand_on(self, packets: int, size: int) -> None:
@@ -152,7 +154,7 @@ class DirectTransport:
             self._routes[key] = route
         return route
 
-    def _data_received(self, data: bytes, component: int) -> None:
+    def _data_received(self, data: bytes, _component: int) -> None:
         """What aioice has found to be no STUN, before a socket is drained, or where it cannot be."""
         size = len(data)
         if not size:
@@ -164,7 +166,7 @@ class DirectTransport:
             if self.take(size, 0.0, self._wall()):
                 self.hand_on(1, size)
                 return
-        self._parts.taken(data, component)
+        self.leave(data, 0.0)
 
     def _drain_sockets(self) -> None:
         for protocol in self._parts.protocols():

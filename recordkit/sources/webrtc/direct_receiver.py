@@ -103,6 +103,10 @@ class DirectReceiver:
         """Whether no packet has been missed for ``STEADY_S``."""
         return self.parts.nack is None or self._stand_in.clock.monotonic() - self._missed_s >= STEADY_S
 
+    def left(self, age_s: float) -> None:
+        """Know that what is left to aiortc now came ``age_s`` ago."""
+        self._stand_in.waited_s = age_s
+
     def route(self, ssrc: int, payload_type: int, numbers: Numbers) -> Route | None:
         """That of a source whose first packet aiortc has handled; None if it would throw them away."""
         statistics = self.parts.statistics(ssrc)

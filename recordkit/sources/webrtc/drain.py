@@ -57,8 +57,8 @@ class Taker(Protocol):
         """Take a datagram, if it is media."""
         ...
 
-    def leave(self, data: bytes) -> None:
-        """Let a datagram that is neither media nor STUN go its way."""
+    def leave(self, data: bytes, age_s: float) -> None:
+        """Let a datagram that is not taken, nor STUN, go its way."""
         ...
 
     def hand_on(self, packets: int, size: int) -> None:
@@ -142,7 +142,8 @@ class Drain:
                 if beside and len(stamp := beside[0][2]) == _STAMP_BYTES:
                     seconds, nanoseconds = _STAMP.unpack(stamp)
                     age_s = now_s - seconds - nanoseconds * 1e-9
-                if take(size, age_s if 0.0 < age_s < _OLDEST_S else 0.0, now_s):
+                age_s = age_s if 0.0 < age_s < _OLDEST_S else 0.0
+                if take(size, age_s, now_s):
                     packets += 1
                     size_of_all += size
                 elif size:
@@ -150,7 +151,7 @@ class Drain:
                     if data[0] <= _LAST_OF_STUN:
                         self._parts.received(data, address)
                     else:
-                        taker.leave(data)
+                        taker.leave(data, age_s)
                     return False
             return False
         finally:

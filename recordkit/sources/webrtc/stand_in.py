@@ -75,6 +75,8 @@ class StandIn:
         self._recv = track.recv
         self.is_read = bool(getattr(self._frames, "_getters", False))
         """Whether somebody reads the track besides, for whom aiortc decodes: they may wait for a frame already."""
+        self.waited_s = 0.0
+        """So long what aiortc handles next has lain in a socket."""
         self._is_paused = True
 
         self._send_pli = private(receiver, "_send_rtcp_pli", callable)
@@ -124,7 +126,7 @@ class StandIn:
             packet.timestamp,
             bool(packet.marker),
             packet._data,
-            self.clock.monotonic(),
+            self.clock.monotonic() - self.waited_s,
             capture_ntp(packet),
             packet.payload_type,
         )

@@ -136,13 +136,16 @@ class Call:
 
     def give(self, packet):
         """Let a packet come in, as aioice hands it on once it has found it to be no STUN."""
+        self.connection.data_received(self.protected(packet), 1)
+
+    def protected(self, packet):
         data = (
             packet.serialize(self.dtls._rtp_header_extensions_map)
             if isinstance(packet, RtpPacket)
             else bytes(packet)
         )
         protect = self._there.protect if isinstance(packet, RtpPacket) else self._there.protect_rtcp
-        self.connection.data_received(protect(data), 1)
+        return protect(data)
 
     async def come(self, *numbers):
         """Media comes, each packet with a wake-up of its own."""
@@ -329,6 +332,30 @@ def test_reports_keep_their_place_among_the_media():
         await one.come(4)
         assert one.ear.order == [0, 1, "report", 2, "goodbye", 3, 4]
         assert one.handled == {SSRC: 3}
+
+    calling(test)
+
+
+def test_the_first_packet_of_a_further_source_came_when_it_came_in():
+    """It is read with what came behind it, up to ``PATIENCE_S`` later, and aiortc handles it."""
+
+    async def test(one):
+        await one.come(0, 1)
+        other = one.made(2)
+        other.ssrc = SSRC + 1
+        one.transport.leave(one.protected(other), 0.08)
+        await turns()
+        now_s = one.clock.monotonic()
+        assert [(packet.ssrc, packet.arrival_s) for packet in one.ear.packets[1:]] == [
+            (SSRC, now_s),
+            (SSRC + 1, now_s - 0.08),
+        ]
+        assert one.handled == {SSRC: 1, SSRC + 1: 1}
+        third = one.made(3)
+        third.ssrc = SSRC + 2
+        one.give(third)
+        await turns()
+        assert one.ear.packets[-1].arrival_s == now_s
 
     calling(test)
 

@@ -35,7 +35,8 @@ class Taker:
         self.ages_s.append(age_s)
         return True
 
-    def leave(self, data):
+    def leave(self, data, age_s):
+        self.ages_s.append(age_s)
         # As in aioice: it goes through a queue to a task, which may be busy for a while.
         self.is_behind = True
 
