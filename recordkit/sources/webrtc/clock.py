@@ -22,6 +22,11 @@ KNOWN_HOLD_S = 0.3
 _RTP_BITS = 32
 _OUTLIER = TICKS_PER_SECOND // 2
 _FIRM_REPORTS = 3
+_NTP_SECOND = 1 << 32
+_SPLIT_SECOND = _NTP_SECOND // 400
+"""Times of day hardly ever lie so near behind a full second: werift, for one, puts decimal digits where the binary
+fraction belongs, and all of its times do. Only what several reports agree on is believed then."""
+_EXACT = TICKS_PER_SECOND // 50
 _SLEW = 0.02
 """A wrong offset is mended by lengthening or shortening time by this share of it."""
 _ARRIVAL_TOLERANCE = TICKS_PER_SECOND * 15 // 1000
@@ -98,8 +103,13 @@ class StreamClock:
 
     @property
     def has_reports(self) -> bool:
-        """Whether a sender report has been believed."""
-        return bool(self._samples)
+        """Whether sender reports are believed."""
+        return bool(self._samples) and not self.is_contradictory
+
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether its sender reports contradict each other."""
+        return self._samples.is_contradictory
 
     @property
     def is_steady(self) -> bool:
@@ -177,7 +187,10 @@ class StreamClock:
             return
         sample = (ntp * TICKS_PER_SECOND >> 32) - self._ticks(self._unwrapped(timestamp))
         if self._samples and abs(sample - self.ntp_offset) > _OUTLIER:
-            self._doubt(sample)
+            self._doubt(sample, _OUTLIER)
+            return
+        if not self._samples and ntp % _NTP_SECOND < _SPLIT_SECOND:
+            self._doubt(sample, _EXACT)
             return
         self._doubtful.clear()
         self._samples.add(sample)
@@ -233,11 +246,11 @@ class StreamClock:
         before = self._transit_before
         self.transit = self._transit if before is None or self._transit < before else before
 
-    def _doubt(self, sample: int) -> None:
+    def _doubt(self, sample: int, near: int) -> None:
         """One report far off is a fault, three that agree are a clock that was set."""
         self.outliers += 1
         self._doubtful.append(sample)
-        if len(self._doubtful) == _FIRM_REPORTS and max(self._doubtful) - min(self._doubtful) < _OUTLIER:
+        if len(self._doubtful) == _FIRM_REPORTS and max(self._doubtful) - min(self._doubtful) < near:
             self._samples.begin_anew(self._doubtful)
             self._doubtful.clear()
             self._drift_from = None
@@ -324,6 +337,8 @@ class JointClock:
             if abs(told - arrived) <= _FURTHEST_APART:
                 stream.basis = "sender reports"
                 return told
+        if stream.is_contradictory or reference.is_contradictory:
+            stream.basis = "arrival"
         if stream.basis == "sender reports" and stream.offset is not None:
             # Until the source that took over has reported, or both clocks are set.
             return stream.offset - self._origin

@@ -35,7 +35,8 @@ def packets(
 
 
 def ntp(seconds: float) -> int:
-    return round((3_900_000_000 + seconds) * 2**32)
+    """The NTP time so many seconds behind one that lies, as most do, between two full seconds."""
+    return round((3_900_000_000.3 + seconds) * 2**32)
 
 
 def picture(number: int, *, key: bool = False, size: int = 1000, codec: str = "h264") -> EncodedUnit:

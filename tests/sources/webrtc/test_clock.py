@@ -187,6 +187,68 @@ def test_a_clock_that_is_set_for_one_stream_first_moves_nothing_meanwhile():
     assert video.stream.sync.basis == "sender reports"
 
 
+def decimal_digits_for_a_fraction(at_s):
+    return int(at_s) << 32 | round(at_s % 1 * 1e6)
+
+
+@pytest.mark.parametrize("delay_s", [0.05, 0.3])
+def test_reports_that_tell_whole_seconds_alone_are_not_believed(delay_s):
+    """werift's: the microseconds stand where the binary fraction of the second belongs."""
+    joint, video, audio = pair(delay_s=delay_s)
+    for number in range(300):
+        at_s = number / 30
+        for one, every in ((video, 19), (audio, 23)):
+            one.send(at_s)
+            if number % every == 5:
+                one.stream.report(decimal_digits_for_a_fraction(3_000_000_000 + at_s), one.stamp(at_s), one.ssrc)
+        if joint.is_settled(500.0 + at_s):
+            assert apart(video, audio, at_s) == pytest.approx(delay_s - 0.05, abs=0.001)
+    assert video.stream.sync.basis == "arrival"
+    assert not audio.stream.has_reports
+    assert video.stream.sync.outliers > 10
+
+
+def test_a_sender_that_reports_at_full_seconds_is_believed_once_that_is_known():
+    joint, video, audio = pair(delay_s=0.35)
+    for number in range(90):
+        at_s = number / 30
+        for one in (video, audio):
+            one.send(at_s)
+            if number % 30 == 0:
+                one.stream.report(3_900_000_000 + round(at_s) << 32, one.stamp(at_s), one.ssrc)
+                assert one.stream.has_reports == (number == 60)
+        assert joint.is_settled(500.0 + at_s) == (number >= 60)
+    assert abs(apart(video, audio, 3.0)) < 0.001
+    assert video.stream.sync.basis == "sender reports"
+
+
+def test_reports_that_contradict_each_other_give_way_to_arrival():
+    joint, video, audio = pair()
+    for number in range(900):
+        at_s = number / 30
+        for one in (video, audio):
+            one.send(at_s)
+            if number % 30 == 7:
+                one.report(at_s, off_s=0.4 if one is video and number // 30 % 3 else 0.0)
+        joint.is_settled(500.0 + at_s)
+        apart(video, audio, at_s)
+    assert video.stream.sync.basis == "arrival"
+    assert abs(apart(video, audio, 30.0)) < 0.02
+
+
+def test_one_report_that_was_held_up_contradicts_nothing():
+    joint, video, audio = pair(delay_s=0.35)
+    for number in range(300):
+        at_s = number / 30
+        for one in (video, audio):
+            one.send(at_s)
+            if number % 30 == 7:
+                one.report(at_s, off_s=0.4 if number == 97 else 0.0)
+        if joint.is_settled(500.0 + at_s):
+            assert abs(apart(video, audio, at_s)) < 0.001
+    assert video.stream.sync.basis == "sender reports"
+
+
 def test_a_report_before_the_first_packet_counts():
     joint, video, audio = pair()
     video.report(-0.1)
