@@ -17,6 +17,7 @@ _PREFERRED = ("h264", "opus")
 _AIORTC_PROFILE = "42e01f"
 _READABLE_MODES = ("0", "1")
 """Single NAL units, and the non-interleaved mode (RFC 6184, 6.2 and 6.3); the interleaved one nobody sends."""
+_END_OF_CANDIDATES = re.compile(r"(?m)^a=end-of-candidates\r?(?:\n|$)")
 _ACTPASS = re.compile(r"(?m)^a=setup:actpass(?=\r?$)")
 _HOST_CANDIDATE = re.compile(
     r"(?P<front>a=candidate:\S+)(?P<middle> \d+ udp \d+ )(?P<host>\S+) (?P<port>\d+)(?P<rest> typ host.*?)\r?$"
@@ -31,9 +32,12 @@ def for_aiortc(offer: str) -> str:
 
     ``a=setup:actpass`` becomes active, so that the answer says passive (RFC 8842, 5.3 leaves the choice to
     the answerer): as DTLS client aiortc offers suites for ECDSA alone, as server it takes certificates of
-    all kinds. H.264 of any profile becomes one that aiortc has, and comes first.
+    all kinds. H.264 of any profile becomes one that aiortc has, and comes first. That there are no more
+    candidates is left out: where none is of use, such as a name of mDNS that says nothing here, aioice would
+    give up before the publisher's own checks come and show where it is (RFC 8863, 3).
     """
-    return "".join(map(_section_for_aiortc, sections(_ACTPASS.sub("a=setup:active", offer))))
+    told = _END_OF_CANDIDATES.sub("", _ACTPASS.sub("a=setup:active", offer))
+    return "".join(map(_section_for_aiortc, sections(told)))
 
 
 def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_address: str | None = None) -> str:

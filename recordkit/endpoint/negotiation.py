@@ -117,12 +117,12 @@ async def answer(
     Raises HTTPServiceUnavailable if there is no address or port at which media could come, HTTPBadRequest if it
     is the offer that has none.
     """
+    offered = _COMPONENT.findall(offer_text)
+    if offered and "1" not in offered:
+        raise web.HTTPBadRequest(text="The offer has no candidate for component 1, which carries the media.\n")
     await peer.setLocalDescription(await peer.createAnswer())
     text = peer.localDescription.sdp
     if "1" not in _COMPONENT.findall(text):
-        if any(component != "1" for component in _COMPONENT.findall(offer_text)):
-            # What has no candidate of the other side aioice gives up at once.
-            raise web.HTTPBadRequest(text="The offer has no candidate for component 1, which carries the media.\n")
         raise web.HTTPServiceUnavailable(text="This machine has no free UDP port for media; see media_ports.\n")
     text, number = capture_time.asked_for(text, offer_text)
     if number is not None:

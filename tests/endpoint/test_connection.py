@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
+import aioice.mdns
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcdtlstransport import RTCCertificate
@@ -113,6 +114,30 @@ def test_a_certificate_that_is_not_the_one_of_the_offer() -> None:
         async with running(CountingDesk()) as (endpoint, client):
             reason = await published(endpoint, client, new_peer(), setup="actpass", change=other)
             assert "certificate is not the one that its offer names" in reason
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda offer: re.sub(r"(?m)^a=candidate:.*\r\n", "", offer),
+        lambda offer: re.sub(r"(a=candidate:\S+ \d+ udp \d+ )\S+", r"\g<1>0123-4567.local", offer),
+        lambda offer: re.sub(r"(a=candidate:\S+ \d+ udp \d+ )\S+", r"\g<1>0.0.0.0", offer),
+    ],
+    ids=["none", "a name that says nothing here", "nobody's address"],
+)
+def test_who_names_no_address_that_is_of_use_connects_by_its_own_checks(
+    change: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unknown(*_: object, **__: object) -> None:
+        return None
+
+    monkeypatch.setattr(aioice.mdns.MDnsProtocol, "resolve", unknown)
+
+    async def scene() -> None:
+        async with running(CountingDesk()) as (endpoint, client):
+            assert await published(endpoint, client, new_peer(), setup="actpass", change=change) == ""
 
     asyncio.run(scene())
 
