@@ -40,15 +40,17 @@ def for_aiortc(offer: str) -> str:
     return "".join(map(_section_for_aiortc, sections(told)))
 
 
-def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_address: str | None = None) -> str:
+def for_publisher(
+    answer: str, offer: str, start_bit_rate: int | None = None, announced_address: str | None = None
+) -> str:
     """The answer of aiortc to ``for_aiortc(offer)`` as the publisher is to read it.
 
     H.264 has the profile and the packetization mode that were offered (RFC 6184, 8.2.2), Opus comes in
     stereo where there is stereo (RFC 7587, 7.1), and Chromium and its kin begin with ``start_bit_rate``
-    bits a second, and so at full size. There is one fingerprint, see ``with_one_fingerprint``. Each of this
-    machine's candidates stands there at ``announced_address``, too.
+    bits a second, and so at full size, if it is given. There is one fingerprint, see ``with_one_fingerprint``. Each
+    of this machine's candidates stands there at ``announced_address``, too.
     """
-    bit_rate = f"x-google-start-bitrate={start_bit_rate // 1000}"
+    bit_rate = None if start_bit_rate is None else f"x-google-start-bitrate={start_bit_rate // 1000}"
     offered = [_parameters(section) for section in sections(offer)]
     parts = []
     for place, section in enumerate(sections(with_one_fingerprint(answer))):
@@ -63,7 +65,7 @@ def for_publisher(answer: str, offer: str, start_bit_rate: int, announced_addres
                 )
             if name == "opus":
                 section = _added(section, payload_type, "stereo=1")
-            if section.startswith("m=video") and name != "rtx":
+            if bit_rate is not None and section.startswith("m=video") and name != "rtx":
                 section = _added(section, payload_type, bit_rate)
         parts.append(section if announced_address is None else _announced(section, announced_address))
     return "".join(parts)

@@ -110,9 +110,12 @@ async def accept(peer: RTCPeerConnection, offer: SessionDescription, text: str) 
 
 
 async def answer(
-    peer: RTCPeerConnection, offer_text: str, start_bit_rate: int, announced_address: str | None = None
+    peer: RTCPeerConnection,
+    offer_text: str,
+    start_bit_rate: int | None = None,
+    announced_address: str | None = None,
 ) -> str:
-    """The answer, with all candidates in it and the bit rate that the publisher is to begin with.
+    """The answer, with all candidates in it and the bit rate that the publisher is to begin with, if there is one.
 
     Raises HTTPServiceUnavailable if there is no address or port at which media could come, HTTPBadRequest if it
     is the offer that has none.

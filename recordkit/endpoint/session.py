@@ -6,7 +6,7 @@ import asyncio
 import logging
 from urllib.parse import urljoin, urlsplit
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs, web
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 
@@ -25,6 +25,7 @@ _MOST_ANSWER_BYTES = 256 * 1024
 _MOST_SHOWN = 200
 _LONGEST_GOODBYE_S, _SHORT_GOODBYE_S = 2.0, 0.5
 _REDIRECTS = (307, 308)
+_COUNTER_OFFER = 406
 _KEPT = ("video/h264", "audio/opus")
 _REFUSALS = {
     400: "does not understand the offer",
@@ -32,7 +33,7 @@ _REFUSALS = {
     403: "does not take the token for this stream",
     404: "has no such stream, or nobody publishes to it",
     405: "is no WHEP server: it takes no POST",
-    406: "wants to make the offer itself, which recordkit does not answer",
+    406: "does not take the offer, and makes none itself",
     409: "has no such stream now: nobody publishes to it",
     415: "is no WHEP server: it takes no SDP",
     429: "is asked too often",
@@ -54,12 +55,11 @@ class WhepSession:
         self._http = http
         self._sink = sink
         self._at: str | None = None
+        self._shown: dict[str, str] = {}
         self.check: SessionCheck | None = None
-        self._peer = RTCPeerConnection(negotiation.ice_configuration(settings.ice_servers))
         self._tracks: list[MediaStreamTrack] = []
         self._connected = asyncio.Event()
-        self._peer.on("track", self._tracks.append)
-        self._peer.on("connectionstatechange", self._changed)
+        self._peer = self._new_peer()
 
     async def begin(self) -> None:
         """Make the session, and be connected. Raises SourceError, which says why that fails."""
@@ -70,21 +70,17 @@ class WhepSession:
         await peer.setLocalDescription(await peer.createOffer())
         try:
             async with asyncio.timeout(settings.connect_timeout):
-                answer = await self._ask(dialect.with_one_fingerprint(peer.localDescription.sdp))
+                said, is_offer = await self._ask(dialect.with_one_fingerprint(peer.localDescription.sdp))
+                await (self._take_offer(said) if is_offer else self._take_answer(said))
         except TimeoutError:
             raise self._error(f"does not answer within {settings.connect_timeout:g} s") from None
         except (ClientError, OSError, ValueError) as error:
             raise self._error(f"cannot be reached: {error}") from None
-        Connection(peer, None)  # takes certificates of all kinds
-        try:
-            await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
-        except _FAULTS as error:
-            raise self._error(f"gives an answer that cannot be taken: {error or type(error).__name__}") from error
         if not self._tracks:
             raise self._error("sends neither video nor audio that was asked for")
         for track in self._tracks:
             track.on("ended", self._track_ended)
-        await self._sink.start(peer, sorted(self._tracks, key=lambda track: track.kind != "video"))
+        await self._sink.start(self._peer, sorted(self._tracks, key=lambda track: track.kind != "video"))
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 await self._connected.wait()
@@ -109,7 +105,48 @@ class WhepSession:
         except TimeoutError:
             log.warning("%s: its connection did not close within %g s", self._settings.name, _LONGEST_GOODBYE_S)
 
-    async def _ask(self, offer: str) -> str:
+    def _new_peer(self) -> RTCPeerConnection:
+        peer = RTCPeerConnection(negotiation.ice_configuration(self._settings.ice_servers))
+        peer.on("track", self._tracks.append)
+        peer.on("connectionstatechange", self._changed)
+        return peer
+
+    async def _take_answer(self, answer: str) -> None:
+        Connection(self._peer, None)  # takes certificates of all kinds
+        try:
+            await self._peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
+        except _FAULTS as error:
+            raise self._error(f"gives an answer that cannot be taken: {error or type(error).__name__}") from error
+
+    async def _take_offer(self, offer: str) -> None:
+        """Answer what the server offers in the place of an answer; aiortc needs another connection for that."""
+        settings, before, at = self._settings, self._peer, self._at
+        if at is None:
+            raise self._error("makes an offer, and does not say where its answer is to go (Location)")
+        before.remove_all_listeners()
+        self._tracks.clear()
+        peer = self._peer = self._new_peer()
+        await before.close()
+        try:
+            await negotiation.accept(peer, negotiation.read_offer(offer), offer)
+            for transceiver in peer.getTransceivers():
+                if not getattr(settings, transceiver.kind):
+                    transceiver.direction = "inactive"
+                    self._tracks[:] = [track for track in self._tracks if track.kind != transceiver.kind]
+            Connection(peer, None)
+            answer = await negotiation.answer(peer, offer)
+        except web.HTTPException as fault:
+            words = " ".join((fault.text or fault.reason).split())
+            raise self._error(f"makes an offer that cannot be taken: {words}") from fault
+        headers = self._shown | {hdrs.CONTENT_TYPE: "application/sdp"}
+        async with self._http.patch(at, data=answer, headers=headers, allow_redirects=False) as response:
+            if not response.ok:
+                said = _said(response.status, await _body(response))
+                raise self._error(f"does not take the answer to its own offer {said}")
+        self.check = SessionCheck(self._http, at, self._shown, answer)
+
+    async def _ask(self, offer: str) -> tuple[str, bool]:
+        """What the server says to ``offer``, and whether that is an offer of its own."""
         url = self._settings.url
         for _ in range(_MOST_REDIRECTS + 1):
             headers = {hdrs.CONTENT_TYPE: "application/sdp", hdrs.ACCEPT: "application/sdp"}
@@ -122,7 +159,8 @@ class WhepSession:
                         raise self._error("redirects to what is neither http nor https")
                     continue
                 text = await _body(response)
-                if response.status not in (200, 201):
+                is_offer = response.status == _COUNTER_OFFER and text.startswith("v=0")
+                if response.status not in (200, 201) and not is_offer:
                     raise self._error(_refusal(response.status, text))
                 if not text.startswith("v=0"):
                     raise self._error("is no WHEP server: its answer is no SDP")
@@ -131,8 +169,9 @@ class WhepSession:
                     self._at = at = urljoin(url, location)
                     etag = response.headers.get(hdrs.ETAG)
                     shown: dict[str, str] = {} if etag is None else {hdrs.IF_MATCH: etag}
-                    self.check = SessionCheck(self._http, at, self._headers(at) | shown, offer)
-                return trimmed(text)
+                    self._shown = self._headers(at) | shown
+                    self.check = SessionCheck(self._http, at, self._shown, offer)
+                return trimmed(text), is_offer
         raise self._error(f"redirects more than {_MOST_REDIRECTS} times")
 
     def _headers(self, url: str) -> dict[str, str]:
@@ -176,10 +215,13 @@ async def _body(response: ClientResponse) -> str:
 
 
 def _refusal(status: int, text: str) -> str:
-    # An offer of its own (406) tells a reader nothing.
-    said = "" if text.startswith("v=0") else " ".join(text.split())[:_MOST_SHOWN]
     words = _REFUSALS.get(status, "is in trouble" if status >= 500 else "refuses the offer")
-    return f"{words} ({status}{f': {said}' if said else ''})"
+    return f"{words} {_said(status, text)}"
+
+
+def _said(status: int, text: str) -> str:
+    said = " ".join(text.split())[:_MOST_SHOWN]
+    return f"({status}{f': {said}' if said else ''})"
 
 
 def http_client() -> ClientSession:

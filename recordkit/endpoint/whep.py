@@ -12,7 +12,8 @@ from .whep_settings import WhepSettings
 class Whep(WhepSettings):
     """Records a stream that a server gives by WebRTC (WHEP, draft-ietf-wish-whep): MediaMTX, LiveKit and others.
 
-    The settings are those of WhepSettings. H.264 and Opus are stored as they come.
+    The settings are those of WhepSettings. H.264 and Opus are stored as they come. A server that answers with an
+    offer of its own (406, as in drafts of WHEP and in front of Janus) gets its answer.
 
     With ``reconnect=rk.Reconnect()`` a server that goes away is asked again, and what comes goes on in the same
     recording; at once if it does not know the session any more, which it is asked after each half second of

@@ -79,7 +79,12 @@ def test_a_server_that_goes_away_or_falls_silent_is_asked_again(tmp_path: Path) 
         (web.Response(status=401), "wants a token"),
         (web.Response(status=404, text="no stream\n"), r"has no such stream.*\(404: no stream\)"),
         (web.Response(status=503), "is in trouble"),
-        (web.Response(status=406, text="v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n"), r"wants to make the offer.*\(406\)$"),
+        (web.Response(status=406), r"does not take the offer, and makes none itself \(406\)"),
+        (web.Response(status=406, text="v=0\r\n"), r"does not say where its answer is to go"),
+        (
+            web.Response(status=406, text="v=0\r\n", headers={"Location": "s/1"}),
+            "makes an offer that cannot be taken",
+        ),
         (web.Response(status=200, text="<html>"), "is no SDP"),
         (web.Response(status=201, text="v=0\r\nm=nonsense"), "cannot be taken|neither video nor audio"),
         (web.Response(status=307, headers={"Location": "ftp://127.0.0.1/x"}), "neither http nor https"),
@@ -93,6 +98,44 @@ def test_what_a_server_refuses_is_told_in_words(tmp_path: Path, answer: web.Resp
 
     asyncio.run(scene())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("audio", [True, False], ids=["both", "video alone"])
+def test_a_server_that_makes_the_offer_itself_is_answered(tmp_path: Path, audio: bool) -> None:
+    stop = threading.Event()
+    begun: list[Any] = []
+
+    async def scene() -> Any:
+        async with serving(is_offering=True) as server:
+            source = Whep(server.url, token=TOKEN, audio=audio)
+            recording = asyncio.create_task(
+                asyncio.to_thread(record, source, tmp_path / "talk.ts", stop=stop, on_start=begun.append)
+            )
+            await until(lambda: bool(begun) and begun[0].counters.video_units >= 10)
+            stop.set()
+            done = await recording
+            (answer,) = server.took
+            assert answer.count("a=recvonly") == 1 + audio
+            assert "x-google" not in answer
+            assert server.ended == 1
+            return done
+
+    recording = asyncio.run(scene())
+    found = verify(tmp_path / "talk.ts", decode=True)
+    assert found.ok, found.problems
+    assert len(found.streams) == 1 + audio
+    assert recording.counters.received.received_units >= 10
+
+
+def test_an_answer_that_is_not_taken_is_told_in_words(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with serving(is_offering=True) as server:
+            server.refusal = web.Response(status=409, text="too late\n")
+            with pytest.raises(SourceError, match=r"does not take the answer to its own offer \(409: too late\)"):
+                await asyncio.to_thread(record, Whep(server.url), tmp_path / "talk.ts")
+            assert server.ended == 1
+
+    asyncio.run(scene())
 
 
 def test_redirects_end_and_take_no_token_elsewhere(tmp_path: Path) -> None:

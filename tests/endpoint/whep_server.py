@@ -16,19 +16,28 @@ from tests.endpoint.rig import new_peer
 
 
 class Server:
-    """Gives a synthetic stream to whoever asks for it; ``answers`` are what it says to the first ones instead."""
+    """Gives a synthetic stream to whoever asks for it; ``answers`` are what it says to the first ones instead.
 
-    def __init__(self, answers: tuple[web.Response, ...], from_s: Callable[[], float]) -> None:
+    With ``is_offering`` it makes the offer itself, as servers do that could not know what they would be offered.
+    """
+
+    def __init__(
+        self, answers: tuple[web.Response, ...], from_s: Callable[[], float], *, is_offering: bool
+    ) -> None:
         self.answers = list(answers)
         self.peers: list[RTCPeerConnection] = []
         self.medias: list[SyntheticMedia] = []
         self.shown: list[str | None] = []
         self.asked: list[str] = []
+        self.took: list[str] = []
+        self.refusal: web.Response | None = None
         self.sessions: set[str] = set()
         self.knows_none = False
         self.ended = 0
         self.url = ""
         self._from_s = from_s
+        self._is_offering = is_offering
+        self._waiting: dict[str, RTCPeerConnection] = {}
 
     async def post(self, request: web.Request) -> web.Response:
         """Give a stream."""
@@ -40,8 +49,9 @@ class Server:
         self.peers.append(peer)
         self.medias.append(media)
         offer = await request.text()
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-        for track in (one for one in media.tracks if f"m={one.kind}" in offer):
+        if not self._is_offering:
+            await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+        for track in (one for one in media.tracks if self._is_offering or f"m={one.kind}" in offer):
             sender = peer.addTrack(track)
             peer_internals.state_times(sender, track.ntp_of_last)  # type: ignore[attr-defined]
             if track.kind == "video":
@@ -52,18 +62,32 @@ class Server:
                 media.begin(self._from_s())
 
         peer.on("connectionstatechange", changed)
-        await peer.setLocalDescription(await peer.createAnswer())
+        made = await (peer.createOffer() if self._is_offering else peer.createAnswer())
+        await peer.setLocalDescription(made)
         session = uuid4().hex
         self.sessions.add(session)
         headers = {"Location": f"s/{session}"}
+        if self._is_offering:
+            self._waiting[session] = peer
         return web.Response(
-            status=201, text=peer.localDescription.sdp, content_type="application/sdp", headers=headers
+            status=406 if self._is_offering else 201,
+            text=peer.localDescription.sdp,
+            content_type="application/sdp",
+            headers=headers,
         )
 
     async def patch(self, request: web.Request) -> web.Response:
-        """Take further candidates, as MediaMTX does."""
-        self.asked.append(await request.text())
-        is_known = request.match_info["session"] in self.sessions and not self.knows_none
+        """Take further candidates, as MediaMTX does, or the answer to an offer."""
+        session, text = request.match_info["session"], await request.text()
+        if request.content_type == "application/sdp":
+            self.took.append(text)
+            if self.refusal is not None:
+                return self.refusal
+            answer = RTCSessionDescription(sdp=text, type="answer")
+            await self._waiting.pop(session).setRemoteDescription(answer)
+            return web.Response(status=204)
+        self.asked.append(text)
+        is_known = session in self.sessions and not self.knows_none
         return web.Response(status=204 if is_known else 404)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -74,10 +98,10 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    *answers: web.Response, port: int = 0, from_s: Callable[[], float] = float
+    *answers: web.Response, port: int = 0, from_s: Callable[[], float] = float, is_offering: bool = False
 ) -> AsyncIterator[Server]:
     """A server at ``port``; ``from_s`` is asked where in the source a stream is to begin."""
-    server = Server(answers, from_s)
+    server = Server(answers, from_s, is_offering=is_offering)
     app = web.Application()
     app.router.add_post("/cam/whep", server.post)
     app.router.add_patch("/cam/s/{session}", server.patch)
