@@ -107,6 +107,11 @@ async def accept(peer: RTCPeerConnection, offer: SessionDescription, text: str) 
         ) from error
     except (*PARSER_FAULTS, InvalidAccessError, InvalidStateError) as error:
         raise web.HTTPBadRequest(text=f"The offer cannot be taken: {error or type(error).__name__}.\n") from error
+    first, *others = peer.getTransceivers()
+    for one in others:
+        # aiortc has moved the first section of each kind there alone.
+        one.receiver.setTransport(first.receiver.transport)
+        one.sender.setTransport(first.receiver.transport)
 
 
 async def answer(

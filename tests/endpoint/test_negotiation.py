@@ -8,13 +8,13 @@ import re
 
 import pytest
 from aiohttp import web
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from recordkit.endpoint.negotiation import accept, answer, ice_configuration, read_offer
 from recordkit.errors import SettingsError
 
-from .rig import new_peer, offer_of
+from .rig import new_peer, offer_of, until
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +174,21 @@ def test_tracks_that_are_muted_or_sent_both_ways_are_taken() -> None:
         await peer.close()
 
     asyncio.run(scene())
+
+
+def test_each_of_several_audio_sections_comes_by_the_one_transport() -> None:
+    async def scene() -> list[str]:
+        source, peer = new_peer(), RTCPeerConnection(ice_configuration(()))
+        text = await offer_of(source, VideoStreamTrack(), AudioStreamTrack(), AudioStreamTrack())
+        await accept(peer, read_offer(text), text)
+        answered = await answer(peer, text, 1_000_000)
+        await source.setRemoteDescription(RTCSessionDescription(sdp=answered, type="answer"))
+        receivers = peer.getReceivers()
+        assert len({receiver.transport for receiver in receivers}) == 1
+        await until(lambda: set(receivers) <= set(receivers[0].transport._rtp_router.ssrc_table.values()))
+        await source.close()
+        await peer.close()
+        return re.findall(r"(?m)^m=\S+ (\d+)", answered)
+
+    video, first, second = asyncio.run(scene())
+    assert video == first == second != "9"
