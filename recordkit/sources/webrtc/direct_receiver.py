@@ -23,6 +23,8 @@ _ACTIVE_S = 0.5
 _GROUP = 5 * (1 << 18) // 1000
 """Packets sent within 5 ms are one group to the bandwidth estimator; abs-send-time counts 2^18 in a second."""
 _SEND_TIMES = 1 << 24
+AGAIN_S, MOST_ASKS = 0.1, 5
+"""So often what is missing is asked for again while it is waited for: what was sent again may be lost, too."""
 STEADY_S = 5.0
 """A network that has lost nothing for so long is not about to."""
 
@@ -44,6 +46,7 @@ class Route:
         "rate",
         "receiver",
         "rtx_of",
+        "source",
         "ssrc",
         "statistics",
     )
@@ -64,6 +67,7 @@ class Route:
             self.payload_type = self.codec.parameters["apt"]
             self.rtx_of = owner.parts.retransmitting[ssrc]
             self.codec = codecs[self.payload_type]
+        self.source = ssrc if self.rtx_of is None else self.rtx_of
         self.name, self.rate = codec_name(self.codec), self.codec.clockRate
 
 
@@ -80,6 +84,8 @@ class DirectReceiver:
         self._waiting: list[MediaPacket] = []
         self._taken_s = 0.0  # when the first of them was taken
         self._missed_s = stand_in.clock.monotonic()  # when a packet was missed last; at first nothing is known
+        self._asks = 0  # so often for what is missing now
+        self._source: int | None = None  # the one whose packets the generator of NACK counts
         self._sending: set[asyncio.Future[None]] = set()
         self._group: tuple[int, int, int] | None = None  # the first send time, the source, the bytes
         self._group_end = (0, 0)  # the last send time, and when that came in ms
@@ -130,6 +136,8 @@ class DirectReceiver:
         if wall_s - route.noted_s >= _ACTIVE_S:
             route.noted_s = wall_s
             parts.active[ssrc] = datetime.fromtimestamp(wall_s, UTC)
+        if route.source != self._source:
+            self._count_those_of(route.source)
         _count(route.statistics, sequence, timestamp, wall_s)
         if route.rtx_of is not None:
             if end - start < 2:
@@ -140,9 +148,8 @@ class DirectReceiver:
         if nack is not None:
             if sequence == (nack.max_seq or 0) + 1 and not nack.missing:
                 nack.max_seq = sequence
-            elif nack.add(_Numbered(sequence)):
-                self._missed_s = self._stand_in.clock.monotonic()
-                self._send(parts.send_nack(ssrc, sorted(nack.missing)))
+            else:
+                self._ask(ssrc, is_new=nack.add(_Numbered(sequence)))
         try:
             payload = added(route.codec, route.name, data[start:end])
         except ValueError:
@@ -168,6 +175,28 @@ class DirectReceiver:
         waiting, self._waiting = self._waiting, []
         if waiting and self._stand_in.hand_on(waiting):
             self._send(self.parts.send_pli(waiting[-1].ssrc))
+
+    def _count_those_of(self, source: int) -> None:
+        """Each source has its own numbers (RFC 3550, 5.1): aiortc would ask for what never was, or for nothing."""
+        nack, known = self.parts.nack, self.parts.statistics(source)
+        if nack is not None and known is not None and self._source is not None:
+            nack.missing.clear()
+            nack.max_seq = known.max_seq
+        self._source = source
+
+    def _ask(self, source: int, *, is_new: bool) -> None:
+        """Ask for all that is missing when that is more than before, and again while it does not come."""
+        missing = self.parts.nack.missing
+        if not missing:
+            return
+        now_s = self._stand_in.clock.monotonic()
+        if is_new:
+            self._asks = 0
+        elif self._asks >= MOST_ASKS or now_s - self._missed_s < AGAIN_S:
+            return
+        self._asks += 1
+        self._missed_s = now_s
+        self._send(self.parts.send_nack(source, sorted(missing)))
 
     def _estimate(self, ssrc: int, send_time: int, arrival_ms: int, size: int) -> None:
         """Let the estimator know of packets in the groups in which it would put them itself, not one by one."""

@@ -35,7 +35,7 @@ from pylibsrtp import Policy, Session
 
 from recordkit.sources.webrtc import direct, receiving_internals
 from recordkit.sources.webrtc.direct import LOSSY_PATIENCE_S, PATIENCE_S, SWITCH
-from recordkit.sources.webrtc.direct_receiver import STEADY_S
+from recordkit.sources.webrtc.direct_receiver import AGAIN_S, MOST_ASKS, STEADY_S
 from recordkit.sources.webrtc.tap import Tap
 from tests.steering import GUARD_S, FakeClock
 
@@ -258,6 +258,59 @@ def test_what_is_missing_is_asked_for_at_once_and_what_is_sent_again_takes_its_p
         sources = one.receiver._RTCRtpReceiver__remote_streams
         assert (sources[SSRC].packets_received, sources[SSRC].packets_lost) == (3, 3)
         assert (sources[AGAIN].packets_received, sources[AGAIN].packets_lost) == (6, 0)
+
+    calling(test)
+
+
+def test_what_is_sent_again_and_lost_again_is_asked_for_again_for_as_long_as_it_is_waited_for():
+    async def test(one):
+        def asked():
+            return [nack.lost for nack in one.told(RtcpRtpfbPacket)]
+
+        await one.come(0, 1, 4, 5)
+        assert asked() == [[2, 3]]
+        one.give(wrap_rtx(one.made(3), payload_type=RTX, sequence_number=0, ssrc=AGAIN))
+        await turns()
+        one.clock.advance(AGAIN_S)
+        await one.come(6, 7)
+        assert asked() == [[2]]
+        one.clock.advance(AGAIN_S)
+        await one.come(9)
+        assert asked() == [[2, 8]], "with what is newly missing"
+        for number in range(10, 20):
+            one.clock.advance(AGAIN_S)
+            await one.come(number)
+        assert asked() == [[2, 8]] * (MOST_ASKS - 1), "it comes too late by now"
+        await one.come(21)
+        assert asked() == [[2, 8, 20]]
+        one.give(one.made(2))
+        one.give(one.made(8))
+        one.give(one.made(20))
+        one.clock.advance(AGAIN_S)
+        await one.come(22)
+        assert asked() == []
+
+    calling(test)
+
+
+@pytest.mark.parametrize("first", [100, 20_000, 60_000], ids=["behind", "ahead", "far ahead"])
+def test_what_is_missing_of_a_source_that_takes_over_is_asked_for_by_its_own_numbers(first):
+    async def test(one):
+        async def come(*numbers):
+            for number in numbers:
+                packet = one.made(number)
+                packet.ssrc = SSRC + 1
+                one.give(packet)
+                await turns()
+
+        await one.come(10_000, 10_001, 10_003)
+        await come(first, first + 1)
+        one.told(RtcpRtpfbPacket)
+        await come(first + 3)
+        assert [(nack.media_ssrc, nack.lost) for nack in one.told(RtcpRtpfbPacket)] == [(SSRC + 1, [first + 2])]
+        await come(first + 2, first + 4)
+        assert one.told(RtcpRtpfbPacket) == []
+        assert one.transport.patience_s == LOSSY_PATIENCE_S, "nothing is missing"
 
     calling(test)
 
