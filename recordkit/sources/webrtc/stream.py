@@ -78,10 +78,11 @@ class StreamReception:
         self._keyframes: KeyframeRequests | None = None
         self._fruitless = Fruitless()
         self._sent = SentPackets()
-        self._is_over = self._is_missing_told = self._is_clock_told = self._is_pace_told = False
+        self._is_missing_told = self._is_clock_told = self._is_pace_told = False
         self._missing_at_end = 0
         self._codec = ""
         self._shown_s = self._told_s = self._stood_s = 0.0
+        self._over_s: float | None = None  # when its source said goodbye
         self._lag_s = 0.0  # so long the newest packet had waited to be taken
 
     @property
@@ -148,7 +149,8 @@ class StreamReception:
 
     def goodbye(self, sources: list[int]) -> None:
         """Sources have ended: nothing of them is on its way."""
-        self._is_over |= self._ssrc in sources
+        if self._ssrc in sources and self._over_s is None:
+            self._over_s = self._shared.clock.monotonic()
         self.lives()
 
     def lives(self) -> None:
@@ -184,8 +186,10 @@ class StreamReception:
             self._tell_fruitless()
         now_s = self._shared.clock.monotonic()
         self._count_missing(now_s)
-        if may_stand and self._assembly.dropped == dropped and now_s - self._shown_s >= _STOOD_S:
-            self._stand(now_s, now_s)
+        # A source may return behind its goodbye, and is waited for: that is not a time in which its frame stood.
+        until_s = now_s if self._over_s is None else self._over_s
+        if may_stand and self._assembly.dropped == dropped and until_s - self._shown_s >= _STOOD_S:
+            self._stand(now_s, until_s)
         self._shared.remove(self)
         self._shared.joint.remove(self.clock)
 
@@ -268,7 +272,7 @@ class StreamReception:
         self.last_arrival_s = packets[-1].arrival_s
         self._lag_s = now_s - self.last_arrival_s
         if self._is_run(packets):
-            self._is_over = False
+            self._over_s = None
             self._heard(packets[0])
             self._heard(packets[-1])
             self._take_units(self._assembly.add_run(packets))
@@ -283,7 +287,7 @@ class StreamReception:
             if signed_difference(packet.timestamp, self._newest, _TIMESTAMP_BITS) > 0:
                 self._newest = packet.timestamp
             ready += self._reorder.put(packet.sequence, packet, now_s)
-        self._is_over = False  # not before: what a source that said goodbye lacks is counted as it is taken over
+        self._over_s = None  # not before: what a source that said goodbye lacks is counted as it is taken over
         self._hand_on(ready)
 
     def _is_run(self, packets: Sequence[MediaPacket]) -> bool:
@@ -317,7 +321,7 @@ class StreamReception:
             self._count_missing(packet.arrival_s)
             self._before += _counted(self._reorder)
             self._reorder = Reorder(self._window_s)
-            self._sent, self._is_over = SentPackets(), False
+            self._sent, self._over_s = SentPackets(), None
             # Its first frames refer to nothing that came from the source before.
             self._assembly.interrupt()
         self._ssrc, self._newest = packet.ssrc, packet.timestamp
@@ -353,7 +357,7 @@ class StreamReception:
 
     def _count_missing(self, now_s: float) -> None:
         """Nothing more will come of the source: what it has sent behind the last that came is lost."""
-        missing = self._sent.missing(self._reorder.reached, now_s, is_over=self._is_over)
+        missing = self._sent.missing(self._reorder.reached, now_s, is_over=self._over_s is not None)
         self._missing_at_end += missing
         if missing:
             self._shared.sink.note(EventKind.GAP, stream=self.index, packets=missing, filled=False)

@@ -314,6 +314,20 @@ def test_the_last_frame_stands_to_the_end(seconds, stands):
     )
 
 
+@pytest.mark.parametrize(("seconds", "stands"), [(0.1, False), (3.0, True)])
+def test_the_last_frame_stands_until_its_source_says_goodbye(seconds, stands):
+    """After which it is waited for: for another one, perhaps."""
+    rig = Rig(audio=False)
+    rig.run(of(rig.video, film(30)))
+    rig.until(100 + 29 / 30 + seconds)
+    rig.video.goodbye([1])
+    rig.until(rig.clock.monotonic() + 2.2)
+    taker = rig.end()
+    assert [(ticks - taker.pictures[-1].ticks) / SECOND for ticks in taker.stood[-1:]] == (
+        [pytest.approx(seconds, abs=0.05)] if stands else []
+    )
+
+
 @pytest.mark.parametrize("lives", [True, False])
 def test_nothing_stands_behind_a_loss_or_when_the_sender_is_gone(lives):
     rig = Rig(audio=False)
