@@ -72,6 +72,8 @@ class SentPackets:
         last = self._last
         if last is None or not self._passed or not (is_over or now_s - last.since_s >= SETTLED_S):
             return 0
+        if reached < last.reached:
+            return 0  # it counts anew, of which its next report tells
         # The reading that has been the steadier is the sender's.
         steadiness: list[tuple[int, int]] = []
         believed = [one.excess for one in self._passed if not one.was_overtaken]

@@ -91,3 +91,13 @@ def test_a_source_that_counts_anew_is_learned_anew() -> None:
     sent.report(105, 315, 0, 10.0)
     sent.report(207, 415, 0, 11.0)
     assert sent.missing(415, LONG_S) == 2
+
+
+def test_a_step_back_between_two_reports_is_not_missing() -> None:
+    """A server goes on with a source that was started again: its numbers begin elsewhere."""
+    sent = told([(100, 5_010, 0), (200, 5_110, 0), (300, 5_210, 0)])
+    assert sent.missing(2_935, LONG_S) == 0
+    sent.report(400, 3_035, 0, 3.0)
+    sent.report(500, 3_135, 0, 4.0)
+    sent.report(605, 3_235, 0, 5.0)
+    assert sent.missing(3_235, LONG_S) == 5
