@@ -19,6 +19,7 @@ from aiortc.sdp import MediaDescription, SessionDescription
 
 from ..errors import SettingsError
 from ..sources.webrtc import capture_time
+from ..sources.webrtc.by_section import route_by_section
 from . import dialect
 
 _MOST_SECTIONS = 8
@@ -112,6 +113,8 @@ async def accept(peer: RTCPeerConnection, offer: SessionDescription, text: str) 
         # aiortc has moved the first section of each kind there alone.
         one.receiver.setTransport(first.receiver.transport)
         one.sender.setTransport(first.receiver.transport)
+    if len(others) > 1:  # a video and an audio differ in their payload types
+        route_by_section(first.receiver.transport)
 
 
 async def answer(
