@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import av
 from av.container import InputContainer
 
 from ..demux import raw_bytes
@@ -18,6 +19,8 @@ _WITHOUT_WAY_BACK = {"file", "pipe", "fd", "cache", "concat", "concatf", "data",
 _DATAGRAMS = {"udp", "udplite", "rtp", "sap", "srtp"}
 _LISTENING = re.compile(r"[?&](?:listen(?:=(?!0(?:&|$))|&|$)|mode=listener)", re.IGNORECASE)
 _TARGET = re.compile(r"^#EXT-X-TARGETDURATION:\s*(\d+)", re.MULTILINE)
+_LONGEST_S = 30 * 86_400.0
+"""What is said to be longer is a header that was written before anybody knew: AVI and IVF fill it with ones."""
 _LIKELY_TARGET_S = 6.0
 """What RFC 8216 (bis) recommends; a master playlist does not say it."""
 _SEGMENTS = 3
@@ -41,7 +44,18 @@ def comes_back(container: InputContainer, url: str) -> bool:
         return is_live(container)
     if bool(container.format.flags & _NO_FILE) and name not in _SESSIONS:
         return name not in _MADE_UP
-    return protocol_of(url) not in _WITHOUT_WAY_BACK and is_live(container) and container.duration is None
+    return protocol_of(url) not in _WITHOUT_WAY_BACK and is_live(container) and not _knows_its_end(container)
+
+
+def _knows_its_end(container: InputContainer) -> bool:
+    """Whether it tells how long it will be, and not just how long it has been so far.
+
+    FLV says 0 while it is being made. Of MP4 in fragments libavformat takes for its duration what has come at the
+    opening; what a ``moov`` lists has samples (ISO/IEC 14496-12, 8.8: with fragments there may be none).
+    """
+    duration_s = (container.duration or 0) / av.time_base
+    is_in_fragments = "mp4" in container.format.name.split(",") and not any(one.frames for one in container.streams)
+    return 0 < duration_s < _LONGEST_S and not is_in_fragments
 
 
 def waits_for_its_sender(file: MediaFileSettings) -> bool:
