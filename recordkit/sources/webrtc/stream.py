@@ -145,7 +145,9 @@ class StreamReception:
         if ssrc == self._ssrc:
             was_overtaken = signed_difference(self._newest, timestamp, _TIMESTAMP_BITS) > 0
             now_s = self._shared.clock.monotonic()
-            self._sent.report(packets, self._reorder.reached, besides, now_s, was_overtaken=was_overtaken)
+            order = self._reorder
+            again = order.recovered + order.late + order.duplicates
+            self._sent.report(packets, order.reached, besides, now_s, again=again, was_overtaken=was_overtaken)
 
     def goodbye(self, sources: list[int]) -> None:
         """Sources have ended: nothing of them is on its way."""

@@ -78,11 +78,25 @@ def test_a_report_that_packets_sent_behind_it_have_overtaken_says_nothing_of_tho
     assert sent.missing(402, LONG_S, is_over=True) == 0
     sent.report(405, 402, 0, 9.0)
     assert sent.missing(402, LONG_S) == 3
-    # Where times run ahead of what is sent all of them seem to be: they are believed as far as they go.
+    # Where times run ahead of what is sent all of them seem to be.
     sent = SentPackets()
     for at, (count, reached, _) in enumerate(reports):
         sent.report(count, reached, 0, float(at), was_overtaken=True)
-    assert sent.missing(402, LONG_S) == 2
+    assert sent.missing(402, LONG_S) == 0
+
+
+def test_who_sends_again_on_the_source_itself_and_counts_it_has_lost_no_more_than_what_is_missing() -> None:
+    sent = SentPackets()
+    for number in range(1, 7):
+        sent.report(number * 105, number * 100, 0, float(number), again=number * 5)
+    assert sent.missing(600, LONG_S) == 0
+    sent.report(6 * 105 + 3, 600, 0, 8.0, again=30)
+    assert sent.missing(600, LONG_S) == 3
+
+
+def test_of_who_counts_what_nobody_sees_nothing_is_told() -> None:
+    """Each packet is sent twice: its copy is thrown away before it is decrypted."""
+    assert told([(number * 200, number * 100, 0) for number in range(1, 7)]).missing(600, LONG_S) == 0
 
 
 def test_a_source_that_counts_anew_is_learned_anew() -> None:
