@@ -12,8 +12,11 @@ import os
 import re
 
 _HIDDEN = "***"
-_NAME_AND_PASSWORD = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/?#\s:@]*:(?!\d+(?:[/?#\s]|$))\S*@)")
-"""The userinfo of a URL (RFC 3986, 3.2.1); and a password with characters that would have had to be escaped."""
+_NAME_AND_PASSWORD = re.compile(r"(?<=://)(?:[^/?#\s:@]*:(?!\d+(?:[/?#\s]|$))\S*@|[^/?#\s]*@)")
+"""The userinfo of a URL (RFC 3986, 3.2.1); and a password with characters that would have had to be escaped.
+
+Where an @ stands behind the host, too, nobody can tell which of them ends the password: the host is hidden as well.
+"""
 _SECRET_PARAMETER = re.compile(
     r"([?&;][^=&;\s]*(?:auth|cred|jwt|key|pass|pwd|secret|sig|token|loginpas)[^=&;\s]*=)[^&;#\s'\")]+",
     re.IGNORECASE,

@@ -27,6 +27,8 @@ def test_what_can_be_shown_stays():
     [
         ("rtsp://user:p@ss@cam:554/1 broke", "rtsp://***@cam:554/1 broke"),
         ("rtsp://user:pa/s#s?x@cam/1", "rtsp://***@cam/1"),
+        ("rtsp://user:p@ss:w/rd?#%@cam:554/1 broke", "rtsp://***@cam:554/1 broke"),
+        ("rtsp://user:p@s.s/w@rd@cam/1", "rtsp://***@cam/1"),
         ("http://user@cam/1, http://cam:80/a@b", "http://***@cam/1, http://cam:80/a@b"),
         ("http://cam/1?PWD=x&size=2&X-Amz-Signature=ab#t", "http://cam/1?PWD=***&size=2&X-Amz-Signature=***#t"),
         ("'https://cam/live?access_token=a.b'", "'https://cam/live?access_token=***'"),
