@@ -16,11 +16,16 @@ _MOST_CHANNEL_CODES = 10
 
 @dataclass(frozen=True, slots=True)
 class FlacHeader:
-    """One frame: samples a channel, rate in Hz (0: as STREAMINFO says), channels."""
+    """One frame: samples a channel, rate in Hz (0: as STREAMINFO says), channels, and which one it is.
+
+    ``number`` counts samples if ``is_by_sample``, else frames, which are of one length then (9.1.5).
+    """
 
     samples: int
     sample_rate: int
     channels: int
+    number: int = 0
+    is_by_sample: bool = False
 
 
 def parse_flac(data: bytes) -> FlacHeader | None:
@@ -31,8 +36,14 @@ def parse_flac(data: bytes) -> FlacHeader | None:
     if not block or rate_code == 15 or channel_code > _MOST_CHANNEL_CODES or data[3] & 1:
         return None
     # The frame's number is coded as UTF-8 codes letters.
-    at, lead = 4, data[4]
-    at += 1 if lead < 0x80 else 8 - (lead ^ 0xFF).bit_length()
+    at, lead = 5, data[4]
+    number = lead
+    if lead >= 0x80:
+        more = 7 - (lead ^ 0xFF).bit_length()
+        number = lead & 0x3F >> more
+        for one in data[at : at + more]:
+            number = number << 6 | one & 0x3F
+        at += more
     size_bytes = block - 5 if block in (6, 7) else 0
     rate_bytes, unit = _RATE_FIELDS.get(rate_code, (0, 0))
     if at + size_bytes + rate_bytes > len(data):
@@ -47,7 +58,8 @@ def parse_flac(data: bytes) -> FlacHeader | None:
         samples = 256 << block - 8
     at += size_bytes
     rate = int.from_bytes(data[at : at + rate_bytes]) * unit if rate_bytes else _RATES[rate_code]
-    return FlacHeader(samples, rate, channel_code + 1 if channel_code < 8 else 2)
+    channels = channel_code + 1 if channel_code < 8 else 2
+    return FlacHeader(samples, rate, channels, number, bool(data[1] & 1))
 
 
 def flac_streaminfo(extradata: bytes) -> bytes:

@@ -31,6 +31,7 @@ from .decoding import Decoding, lacks_display_times
 from .edits import hidden_frames
 from .encrypted import encrypted_streams, kept, peeked
 from .interleave import interleaved, with_decoding_times
+from .joined import joined
 from .lasting import is_live
 from .media_settings import MediaFileSettings
 from .opened import opened, told_if_scrambled
@@ -118,7 +119,8 @@ class Connection:
         choice = choose(container, file.url, program=file.program, video=file.video, audio=file.audio)
         packets = demux(container, choice.streams, takes_encrypted=not self.is_live)
         if self.is_live:
-            return told_if_scrambled(file, self.container, packets), choice
+            packets = told_if_scrambled(file, self.container, packets)
+            return joined(packets, container.format.name, file.url), choice
         first, packets = peeked(packets, choice.streams)
         choice = choice.without(file.url, encrypted_streams(container, first, choice.streams))
         return kept(packets, choice.streams), choice

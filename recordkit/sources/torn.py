@@ -1,4 +1,4 @@
-"""What a connection that breaks leaves of a frame: its headers alone, perhaps, if it came in several packets."""
+"""What a connection that breaks leaves of a frame: its beginning, or its headers alone if it came in packets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import av
 
 from ..bitstream.h264 import has_slice
 from ..model import Codec
+from .joined import PARSERS
 from .source import Media, SourceItem
 
 _MOST_BYTES = 1024
@@ -17,6 +18,8 @@ _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 
 def without_torn(items: Iterator[SourceItem]) -> Iterator[SourceItem]:
     """``items``; video of H.264 or H.265 without a slice is given with what comes next, and left out at the end.
+
+    Audio that is shorter than its header says is left out: players would take what follows for the rest of it.
 
     Raises what ``items`` raise.
     """
@@ -28,7 +31,7 @@ def without_torn(items: Iterator[SourceItem]) -> Iterator[SourceItem]:
             held = None
         if is_video and _has_headers_alone(item.media):
             held = item
-        else:
+        elif is_video or not _is_cut_off(item.media):
             yield item
 
 
@@ -37,3 +40,11 @@ def _has_headers_alone(media: Media) -> bool:
         return False
     codec, data = _CODECS.get(media.stream.codec_context.codec.canonical_name), bytes(media)
     return codec is not None and data.startswith(_START_CODES) and not has_slice(data, codec)
+
+
+def _is_cut_off(media: Media) -> bool:
+    if not isinstance(media, av.Packet):
+        return False
+    parse = PARSERS.get(media.stream.codec_context.codec.canonical_name)
+    header = parse(bytes(media)) if parse is not None else None
+    return header is not None and header.frame_length > media.size

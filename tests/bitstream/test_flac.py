@@ -21,7 +21,8 @@ def test_what_an_encoder_wrote_is_read():
     [
         (b"\xff\xf8\x1a\x18\0\0", FlacHeader(192, 48_000, 2)),
         (b"\xff\xf8\x29\x18\0\0", FlacHeader(576, 44_100, 2)),
-        (b"\xff\xf9\xc0\x78\xc2\x80\0", FlacHeader(4096, 0, 8)),
+        (b"\xff\xf9\xc0\x78\xc2\x80\0", FlacHeader(4096, 0, 8, 0x80, is_by_sample=True)),
+        (b"\xff\xf8\xc9\x18\xf0\x9f\x98\x80\0", FlacHeader(4096, 44_100, 2, 0x1F600)),
         (b"\xff\xf8\x6c\x88\0\x3f\x60", FlacHeader(64, 96_000, 2)),
         (b"\xff\xf8\x7d\xa8\0\x12\x33\xac\x44", FlacHeader(0x1234, 44_100, 2)),
         (b"\xff\xf8\x9e\x08\0\x12\xc0\0", FlacHeader(512, 48_000, 1)),

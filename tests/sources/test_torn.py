@@ -14,6 +14,7 @@ from recordkit.settings import VideoSettings
 from recordkit.sources.source import SourceItem
 from recordkit.sources.synthetic import Synthetic
 from recordkit.sources.torn import without_torn
+from tests.media import make_clip
 
 HEADERS = b"\0\0\0\1\x09\xf0\0\0\1\x06\x05\x01\x00\x80"
 """An access unit delimiter, and an SEI message."""
@@ -51,3 +52,15 @@ def test_headers_without_their_picture_are_left_out_where_it_breaks(items: list[
 def test_they_stay_where_more_comes(items: list[SourceItem]) -> None:
     cut = torn(items)
     assert list(without_torn(iter([cut, *items]))) == [cut, *items]
+
+
+@pytest.mark.parametrize("coder", ["libmp3lame", "mp2", "ac3", "aac"])
+def test_sound_that_is_cut_off_is_left_out(coder: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", video=None, audio=[coder], seconds=0.5)
+    with av.open(str(clip)) as container:
+        whole = [SourceItem(packet, 0) for packet in container.demux() if packet.size]
+        last = whole[-1].media
+        cut = av.Packet(bytes(last)[:-1])  # type: ignore[arg-type]
+        cut.stream, cut.pts, cut.dts = last.stream, last.pts, last.dts  # type: ignore[union-attr]
+        assert list(without_torn(iter([*whole[:-1], SourceItem(cut, 0)]))) == whole[:-1]
+        assert list(without_torn(iter(whole))) == whole
