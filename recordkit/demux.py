@@ -179,7 +179,10 @@ def demux(
     silence_s = float(container.read_timeout or LONGEST_SILENCE_S)
     deadline = time.monotonic() + silence_s
     has_come = False
-    care = Care(container, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted)
+    by_arrival = container.options.get(_WALLCLOCK) == "1" and _is_timeless(container.format)
+    care = Care(
+        container, streams, tells_damage=tells_damage, takes_encrypted=takes_encrypted, by_arrival=by_arrival
+    )
     try:
         while True:
             try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from struct import Struct
 from typing import Any, TypeAlias
 
@@ -19,6 +21,9 @@ WITHOUT_DISPLAY_TIMES = frozenset({"asf", "avi", "h264", "hevc"})
 
 _IN_FRAGMENTS = "mov"
 _TRIMS = Struct("<II")
+_COARSE = Fraction(1, 1000)
+_MICROSECOND = Fraction(1, 1_000_000)
+_APART_US = 1000
 
 DemuxedPacket: TypeAlias = "av.Packet[Any]"
 
@@ -35,7 +40,10 @@ def trims(packet: DemuxedPacket) -> tuple[int, int]:
 
 
 class Care:
-    """Looks at each packet of some streams of ``container``, and counts in the log what is damaged."""
+    """Looks at each packet of some streams of ``container``, and counts in the log what is damaged.
+
+    ``by_arrival`` says that libavformat gives packets the times at which they came.
+    """
 
     def __init__(
         self,
@@ -44,6 +52,7 @@ class Care:
         *,
         tells_damage: bool,
         takes_encrypted: bool,
+        by_arrival: bool = False,
     ) -> None:
         self._name = container.name
         self._streams = len(streams)
@@ -51,6 +60,8 @@ class Care:
         audio = [stream.index for stream in streams if isinstance(stream, av.AudioStream)]
         is_mp4 = bool(audio) and _IN_FRAGMENTS in container.format.name.split(",")
         self._audio = {index: _Holes() if is_mp4 else _Runs() for index in audio}
+        coarse = [one for one in streams if by_arrival and (one.time_base or 0) > _COARSE]
+        self._arrivals = {one.index: Arrivals(Fraction(one.time_base)) for one in coarse if one.time_base}
         self._decoded: dict[int, int] = {}
         """When the packet before of each stream is decoded."""
         self._tells_damage = tells_damage
@@ -74,6 +85,8 @@ class Care:
             if index not in self._damaged:
                 log.warning("%s: stream %d: a packet is cut off or damaged", self._name, index)
             self._damaged[index] = self._damaged.get(index, 0) + 1
+        if index in self._arrivals:
+            self._arrivals[index].put(packet)
         dts = packet.dts
         if dts is not None:
             if packet.is_discard and dts <= self._decoded.get(index, dts - 1):
@@ -97,6 +110,31 @@ class Care:
         if len(self._encrypted) == self._streams:
             raise SourceError(self._name, "is encrypted: give its key by options={'decryption_key': ...}")
         log.warning("%s: stream %d is encrypted from here on, and left out", self._name, index)
+
+
+class Arrivals:
+    """When packets came, finer than ``base`` tells: MJPEG over HTTP has ticks of 1/25 s, in which two may come.
+
+    By ``wall`` (Unix time in seconds), as libavformat's stamps are; what was read while the beginning was analysed
+    has these alone.
+    """
+
+    def __init__(self, base: Fraction, wall: Callable[[], float] = time.time) -> None:
+        self._tick_us = base / _MICROSECOND
+        self._wall = wall
+        self._last_us: int | None = None
+
+    def put(self, packet: DemuxedPacket) -> None:
+        """Give ``packet`` its time, later than that of the one before."""
+        if packet.dts is None:
+            return
+        stamped_us, now_us = round(packet.dts * self._tick_us), round(self._wall() * 1e6)
+        came_us = now_us if abs(now_us - stamped_us) <= self._tick_us else stamped_us
+        if self._last_us is not None:
+            came_us = max(came_us, self._last_us + _APART_US)
+        self._last_us = packet.pts = packet.dts = came_us
+        packet.duration = round((packet.duration or 0) * self._tick_us)
+        packet.time_base = _MICROSECOND
 
 
 class _Runs:

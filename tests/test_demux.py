@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -23,6 +24,7 @@ import pytest
 import recordkit as rk
 from recordkit import demux as demuxing
 from recordkit.demux import demux, open_media
+from recordkit.demuxed import Arrivals
 from recordkit.errors import SourceError
 from recordkit.verification.decoding import _libav_errors
 from tests.media import make_clip
@@ -60,6 +62,7 @@ class Scripted:
     name = "talk"
     read_timeout = 30.0
     start_time = 0
+    options: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
 
     def __init__(self, *script: object) -> None:
         self._script = iter(script)
@@ -189,6 +192,57 @@ def test_live_media_in_a_format_without_times_has_those_of_its_arrival(caplog):
     assert times == sorted(times)
     assert began_s - 1 <= times[0] <= times[-1] <= time.time() + 1
     assert "its frames have those of their arrival" in caplog.text
+
+
+def jpegs(count: int = 12) -> bytes:
+    """Frames as cameras send them over HTTP (multipart/x-mixed-replace)."""
+    context = av.CodecContext.create("mjpeg", "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 64, 48, "yuvj420p", Fraction(1, 30)
+    data = b""
+    for number in range(count):
+        frame = av.VideoFrame(64, 48, "yuvj420p")
+        frame.pts = number
+        for packet in context.encode(frame):
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {packet.size}\r\n\r\n"
+            data += head.encode() + bytes(packet) + b"\r\n"
+    return data
+
+
+def test_frames_that_come_within_a_tick_of_their_format_have_times_of_their_own():
+    reading, writing = os.pipe()
+    os.write(writing, jpegs())
+    os.close(writing)
+    began_s = time.time()
+    with open_media(f"pipe:{reading}", kind="mpjpeg") as container:
+        assert container.streams.video[0].time_base == Fraction(1, 25)
+        times = [one.pts * one.time_base for one in demux(container, container.streams.video) if one.size]
+    assert len(times) == 12
+    assert all(before < after for before, after in pairwise(times))
+    assert began_s - 1 <= times[0] <= times[-1] <= time.time() + 1
+
+
+def test_when_a_packet_came_is_told_as_finely_as_it_is_known():
+    now_s = 1_700_000_000.0
+    arrivals = Arrivals(Fraction(1, 25), wall=lambda: now_s)
+
+    def told(came_s: float) -> float:
+        """In ms behind the first second, of a packet that libavformat has stamped at ``came_s``."""
+        packet = av.Packet(b"x")
+        packet.dts, packet.duration, packet.time_base = int(came_s * 25), 1, Fraction(1, 25)
+        arrivals.put(packet)
+        assert packet.pts == packet.dts
+        assert packet.duration * packet.time_base == Fraction(1, 25)
+        return round((float(packet.dts * packet.time_base) - 1_700_000_000) * 1000, 3)
+
+    now_s += 1.5
+    waited = [told(1_700_000_000 + number / 30) for number in range(6)]
+    assert waited == [0, 1, 40, 80, 120, 160], "read while the beginning was analysed: two came in the first tick"
+    live = []
+    for number in range(6):
+        now_s = 1_700_000_002 + number / 30
+        live.append(told(now_s))
+    assert live == pytest.approx([2000 + number * 1000 / 30 for number in range(6)], abs=0.01)
+    assert told(now_s) == live[-1] + 1, "no two at once"
 
 
 def test_of_a_file_without_times_the_frame_rate_counts_and_is_told(tmp_path, caplog):
