@@ -37,6 +37,7 @@ from .media_settings import MediaFileSettings
 from .opened import opened, told_if_scrambled
 from .source import SourceItem
 from .taken import Taken
+from .untimed import timed_by_next
 
 log = logging.getLogger("recordkit")
 
@@ -189,7 +190,7 @@ class Connection:
         if self.container.format.name in _WITH_33_BITS:
             packets = _SourceClock().unwrapped(packets)
         if self.is_live:
-            return packets
+            return timed_by_next(packets)
         video = self.choice.video
         if video is not None and video.index in self._slots and self._slots[video.index].is_passed:
             packets = with_decoding_times(packets, video)
