@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -17,6 +18,7 @@ from av.container import InputContainer
 from .demuxed import Care, DemuxedPacket
 from .errors import SourceError
 from .printable import discreet
+from .remedies import remedy
 
 log = logging.getLogger("recordkit")
 
@@ -75,6 +77,7 @@ def open_media(
     if is_named and name.lower().startswith(_OVER_HTTP):
         given = {**_KEPT_OPEN, **given}
     is_live = is_named and _may_be_live(name)
+    since_s = time.monotonic()
     if is_live:
         given = _hasty() | given
     try:
@@ -93,7 +96,10 @@ def open_media(
             log.warning("%s has no times (%s): its frames have those of their arrival", name, container.format.name)
         return container
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise SourceError(name, f"cannot be opened: {words(error, silence_s)}") from _discreet(error)
+        because = words(error, silence_s)
+        if isinstance(error, OSError) and error.errno == errno.EIO and time.monotonic() - since_s >= silence_s:
+            because = words(av.ExitError(0, ""), silence_s)  # so it is: RTMP makes an error of its own of it
+        raise SourceError(name, f"cannot be opened: {because}{remedy(name, error, given)}") from _discreet(error)
 
 
 def _opened(url: str | BinaryIO, kind: str | None, options: dict[str, str], silence_s: float) -> InputContainer:
@@ -202,8 +208,8 @@ def demux(
                 log.warning("%s: streams that appeared on the way were left out", container.name)
                 return
             except (av.FFmpegError, OSError) as error:
-                remedy = "" if has_come else _remedy(container)
-                because = f"cannot be read on: {words(error, silence_s)}{remedy}"
+                helps = remedy(container.name, error, {}) or ("" if has_come else _remedy(container))
+                because = f"cannot be read on: {words(error, silence_s)}{helps}"
                 raise SourceError(container.name, because) from _discreet(error)
     finally:
         care.tell_counts()

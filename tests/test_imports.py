@@ -18,7 +18,7 @@ PACKAGE = Path(recordkit.__file__).parent
 FLOORS: list[set[str]] = [
     # the ground: what may be shown, errors, the clock and what the system gives
     {"printable"},
-    {"errors", "onlooker", "system", "ticks", "version"},
+    {"errors", "onlooker", "remedies", "system", "ticks", "version"},
     {"demuxed"},
     # frozen values, how arguments are read, what bounds a queue, other people's containers
     {"model", "values", "budget", "demux", "names", "threads"},

@@ -1,0 +1,43 @@
+"""What helps where a URL cannot be opened, or read on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import av
+
+_ESCAPED_BADLY = re.compile(
+    r"[A-Za-z0-9+.-]+://[^/?#\s:@]*:(?!\d+(?:[/?#\s]|$))(?:[^@\s]*[/?#@:][^@\s]*@|\S*@\S*@)"
+)
+"""A password with what ends it, or its host: RFC 3986, 3.2.1, wants that written as % and two digits."""
+_HOW_TO_LOG_IN = (
+    ". Name and password belong into the URL, as in rtsp://USER:PASSWORD@HOST/, "
+    "with %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
+)
+_CERTIFICATE = {"tls_verify": "1", "verify": "1"}
+
+
+def remedy(url: str, error: Exception, options: Mapping[str, str]) -> str:
+    """The end of a message about ``error``: a sentence, or nothing if nobody knows better."""
+    if isinstance(error, av.error.HTTPUnauthorizedError) or _ESCAPED_BADLY.match(url):
+        return _HOW_TO_LOG_IN
+    if isinstance(error, av.error.ProtocolNotFoundError):
+        return _without_protocol(url.split(":", 1)[0])
+    if isinstance(error, av.error.PatchWelcomeError):
+        return (
+            ". The stream went on in another form (rate, channels or coding), which FFmpeg cannot follow: "
+            "with reconnect (--reconnect) it is opened anew, and the recording goes on"
+        )
+    if url.lower().startswith("https:") and any(options.get(name) == value for name, value in _CERTIFICATE.items()):
+        return ". It may be that its certificate is not trusted: name one that is, by the option ca_file"
+    return ""
+
+
+def _without_protocol(scheme: str) -> str:
+    if scheme.lower() == "srt":
+        return (
+            ". The FFmpeg in PyAV comes without SRT: let srt-live-transmit receive it and hand it on, "
+            "as srt-live-transmit srt://HOST:PORT udp://127.0.0.1:5000, and record udp://127.0.0.1:5000"
+        )
+    return f". The FFmpeg in PyAV comes without {scheme}"
