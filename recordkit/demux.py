@@ -18,7 +18,7 @@ from av.container import InputContainer
 from .demuxed import Care, DemuxedPacket
 from .errors import SourceError
 from .printable import discreet
-from .remedies import remedy
+from .remedies import OVER_HTTP, remedy
 
 log = logging.getLogger("recordkit")
 
@@ -35,7 +35,6 @@ _LONGEST_ANALYSIS_S = 1.5
 """So long the beginning of what comes live is looked at for streams; libavformat takes 7 s, and FLV a minute and a
 half. All that was looked at is recorded, and what a transport stream names is there although it comes later."""
 
-_OVER_HTTP = ("http:", "https:")
 _KEPT_OPEN: Mapping[str, str] = {"multiple_requests": "1"}
 """FFmpeg 8.1 asks for a connection to be closed, goes on reading from it if the answer does not say that it will be
 (RFC 9112, 9.6), and misses what it seeks (see findings/)."""
@@ -74,7 +73,7 @@ def open_media(
     if "\0" in name:
         raise SourceError(name, "no file has a NUL in its name")
     given = dict(options or {})
-    if is_named and name.lower().startswith(_OVER_HTTP):
+    if is_named and name.lower().startswith(OVER_HTTP):
         given = {**_KEPT_OPEN, **given}
     is_live = is_named and _may_be_live(name)
     since_s = time.monotonic()
@@ -99,7 +98,8 @@ def open_media(
         because = words(error, silence_s)
         if isinstance(error, OSError) and error.errno == errno.EIO and time.monotonic() - since_s >= silence_s:
             because = words(av.ExitError(0, ""), silence_s)  # so it is: RTMP makes an error of its own of it
-        raise SourceError(name, f"cannot be opened: {because}{remedy(name, error, given)}") from _discreet(error)
+        helps = remedy(name, error, options=given)
+        raise SourceError(name, f"cannot be opened: {because}{helps}") from _discreet(error)
 
 
 def _opened(url: str | BinaryIO, kind: str | None, options: dict[str, str], silence_s: float) -> InputContainer:
@@ -208,18 +208,11 @@ def demux(
                 log.warning("%s: streams that appeared on the way were left out", container.name)
                 return
             except (av.FFmpegError, OSError) as error:
-                helps = remedy(container.name, error, {}) or ("" if has_come else _remedy(container))
+                helps = remedy(container.name, error, begun=None if has_come else container.format)
                 because = f"cannot be read on: {words(error, silence_s)}{helps}"
                 raise SourceError(container.name, because) from _discreet(error)
     finally:
         care.tell_counts()
-
-
-def _remedy(container: InputContainer) -> str:
-    """What helps if a film has its index behind its media, and a server gives it from the beginning only."""
-    if not container.name.lower().startswith(_OVER_HTTP) or "mov" not in container.format.name:
-        return ""
-    return ". Its index may lie at its end, and the server give no parts (HTTP 206): download it first"
 
 
 def _check_open(container: InputContainer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import av
 
+OVER_HTTP = ("http:", "https:")
 _ESCAPED_BADLY = re.compile(
     r"[A-Za-z0-9+.-]+://[^/?#\s:@]*:(?!\d+(?:[/?#\s]|$))(?:[^@\s]*[/?#@:][^@\s]*@|\S*@\S*@)"
 )
@@ -15,11 +16,20 @@ _HOW_TO_LOG_IN = (
     ". Name and password belong into the URL, as in rtsp://USER:PASSWORD@HOST/, "
     "with %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
 )
-_CERTIFICATE = {"tls_verify": "1", "verify": "1"}
+_CERTIFICATE = {("tls_verify", "1"), ("verify", "1")}
 
 
-def remedy(url: str, error: Exception, options: Mapping[str, str]) -> str:
-    """The end of a message about ``error``: a sentence, or nothing if nobody knows better."""
+def remedy(
+    url: str,
+    error: Exception,
+    *,
+    options: Mapping[str, str] | None = None,
+    begun: av.ContainerFormat | None = None,
+) -> str:
+    """The end of a message about ``error``: a sentence, or nothing if nobody knows better.
+
+    ``options`` are those it was opened with; ``begun`` is the format of what was opened, and gave no packet yet.
+    """
     if isinstance(error, av.error.HTTPUnauthorizedError) or _ESCAPED_BADLY.match(url):
         return _HOW_TO_LOG_IN
     if isinstance(error, av.error.ProtocolNotFoundError):
@@ -29,8 +39,10 @@ def remedy(url: str, error: Exception, options: Mapping[str, str]) -> str:
             ". The stream went on in another form (rate, channels or coding), which FFmpeg cannot follow: "
             "with reconnect (--reconnect) it is opened anew, and the recording goes on"
         )
-    if url.lower().startswith("https:") and any(options.get(name) == value for name, value in _CERTIFICATE.items()):
+    if url.lower().startswith("https:") and _CERTIFICATE & (options or {}).items():
         return ". It may be that its certificate is not trusted: name one that is, by the option ca_file"
+    if url.lower().startswith(OVER_HTTP) and begun is not None and "mov" in begun.name:
+        return ". Its index may lie at its end, and the server give no parts (HTTP 206): download it first"
     return ""
 
 

@@ -29,7 +29,7 @@ BROKEN = av.error.PatchWelcomeError(1, "Not yet implemented in FFmpeg, patches w
     ],
 )
 def test_a_message_ends_with_what_helps(url: str, error: Exception, helps: str) -> None:
-    said = remedy(url, error, {"tls_verify": "1"})
+    said = remedy(url, error, options={"tls_verify": "1"})
     assert helps in said
     assert bool(said) is bool(helps)
     assert "ss" not in said.replace("password", "").replace("PASSWORD", "")
