@@ -94,7 +94,8 @@ def _nal_type(first_byte: int, codec: Codec) -> int:
     return first_byte >> 1 & 0x3F if codec is Codec.H265 else first_byte & 0x1F
 
 
-def _is_slice(nal_type: int, codec: Codec) -> bool:
+def is_slice(nal_type: int, codec: Codec) -> bool:
+    """Whether a NAL unit of this type is a part of a picture."""
     return nal_type < 32 if codec is Codec.H265 else 1 <= nal_type <= 5
 
 
@@ -111,13 +112,13 @@ def _layer(data: bytes, start: int, codec: Codec) -> int:
 
 def has_slice(data: bytes, codec: Codec) -> bool:
     """Whether there is any part of a picture in an access unit."""
-    return any(_is_slice(_nal_type(data[start], codec), codec) for start in nal_starts(data))
+    return any(is_slice(_nal_type(data[start], codec), codec) for start in nal_starts(data))
 
 
 def first_slice(data: bytes, codec: Codec) -> int:
     """Where the first slice of an access unit begins, its start code included; 0 if it has none."""
     for start in nal_starts(data):
-        if _is_slice(_nal_type(data[start], codec), codec):
+        if is_slice(_nal_type(data[start], codec), codec):
             return start - (4 if data[start - 4 : start - 3] == b"\0" else 3)
     return 0
 
@@ -125,7 +126,7 @@ def first_slice(data: bytes, codec: Codec) -> int:
 def _leading_parameter_sets(data: bytes, codec: Codec) -> Iterator[tuple[int, bytes]]:
     for start in nal_starts(data):
         nal_type = _nal_type(data[start], codec)
-        if _is_slice(nal_type, codec):
+        if is_slice(nal_type, codec):
             return
         if _is_parameter_set(nal_type, codec):
             yield nal_type, data[start : nal_end(data, start)]
@@ -214,7 +215,7 @@ class ParameterSetFramer:
         has_sps = has_pps = recovery = intra = is_idr = is_leading = is_second = False
         for start in nal_starts(data):
             nal_type = _nal_type(data[start], codec)
-            if _is_slice(nal_type, codec):
+            if is_slice(nal_type, codec):
                 intra = self._is_random_access(data, start, nal_type, random_access, recovery)
                 is_idr = nal_type in (_H265_IDR if codec is Codec.H265 else (_H264_IDR,))
                 is_leading = codec is Codec.H265 and nal_type in _H265_RASL

@@ -32,9 +32,10 @@ from .edits import hidden_frames
 from .encrypted import encrypted_streams, kept, peeked
 from .interleave import interleaved, with_decoding_times
 from .joined import joined
-from .lasting import is_live
+from .lasting import SESSIONS, is_live
 from .media_settings import MediaFileSettings
 from .opened import opened, told_if_scrambled
+from .sliced import whole_keyframes
 from .source import SourceItem
 from .taken import Taken
 from .untimed import timed_by_next
@@ -190,7 +191,8 @@ class Connection:
         if self.container.format.name in _WITH_33_BITS:
             packets = _SourceClock().unwrapped(packets)
         if self.is_live:
-            return timed_by_next(packets)
+            is_rtp = self.container.format.name in SESSIONS
+            return timed_by_next(whole_keyframes(packets) if is_rtp else packets)
         video = self.choice.video
         if video is not None and video.index in self._slots and self._slots[video.index].is_passed:
             packets = with_decoding_times(packets, video)

@@ -14,7 +14,8 @@ from .protocols import protocol_of
 _NO_FILE = 1
 """AVFMT_NOFILE: a format that opens what it reads by itself, such as a device."""
 _MADE_UP = {"lavfi", "sdp"}
-_SESSIONS = {"rtsp", "sdp", "rtp", "sap"}
+SESSIONS = frozenset({"rtsp", "sdp", "rtp", "sap"})
+"""Formats of which RTP is a part."""
 _WITHOUT_WAY_BACK = {"file", "pipe", "fd", "cache", "concat", "concatf", "data", "subfile", "async"}
 _DATAGRAMS = {"udp", "udplite", "rtp", "sap", "srtp"}
 _LISTENING = re.compile(r"[?&](?:listen(?:=(?!0(?:&|$))|&|$)|mode=listener)", re.IGNORECASE)
@@ -34,7 +35,7 @@ def is_live(container: InputContainer) -> bool:
     if container.format.name == "hls":
         return container.duration is None
     has_no_file = bool(container.format.flags & _NO_FILE)
-    return container.format.name in _SESSIONS or (not has_no_file and (container.size or 0) <= 0)
+    return container.format.name in SESSIONS or (not has_no_file and (container.size or 0) <= 0)
 
 
 def comes_back(container: InputContainer, url: str) -> bool:
@@ -42,7 +43,7 @@ def comes_back(container: InputContainer, url: str) -> bool:
     name = container.format.name
     if name == "hls":
         return is_live(container)
-    if bool(container.format.flags & _NO_FILE) and name not in _SESSIONS:
+    if bool(container.format.flags & _NO_FILE) and name not in SESSIONS:
         return name not in _MADE_UP
     return protocol_of(url) not in _WITHOUT_WAY_BACK and is_live(container) and not _knows_its_end(container)
 
