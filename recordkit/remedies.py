@@ -16,6 +16,7 @@ _HOW_TO_LOG_IN = (
     ". Name and password belong into the URL, as in rtsp://USER:PASSWORD@HOST/, "
     "with %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
 )
+_DASH = re.compile(r"\.mpd(?:[?#]|$)", re.IGNORECASE)
 _CERTIFICATE = {("tls_verify", "1"), ("verify", "1")}
 
 
@@ -39,6 +40,8 @@ def remedy(
             ". The stream went on in another form (rate, channels or coding), which FFmpeg cannot follow: "
             "with reconnect (--reconnect) it is opened anew, and the recording goes on"
         )
+    if isinstance(error, av.InvalidDataError) and _DASH.search(url):
+        return ". The FFmpeg in PyAV reads no DASH: take the server's HLS playlist (.m3u8), if it has one"
     if url.lower().startswith("https:") and _CERTIFICATE & (options or {}).items():
         return ". It may be that its certificate is not trusted: name one that is, by the option ca_file"
     if url.lower().startswith(OVER_HTTP) and begun is not None and "mov" in begun.name:

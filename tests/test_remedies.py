@@ -11,6 +11,7 @@ from recordkit.remedies import remedy
 
 REFUSED = av.error.HTTPUnauthorizedError(401, "Unauthorized")
 WRONG = av.error.ArgumentError(22, "Invalid argument")
+UNREAD = av.InvalidDataError(1, "Invalid data found when processing input")
 BROKEN = av.error.PatchWelcomeError(1, "Not yet implemented in FFmpeg, patches welcome")
 
 
@@ -26,6 +27,9 @@ BROKEN = av.error.PatchWelcomeError(1, "Not yet implemented in FFmpeg, patches w
         ("http://radio/ogg", BROKEN, "--reconnect"),
         ("http://radio/ogg", WRONG, ""),
         ("https://cam/1", WRONG, "ca_file"),
+        ("http://cam/live.mpd?x=1", UNREAD, ".m3u8"),
+        ("http://cam/live.mpd", WRONG, ""),
+        ("http://cam/live.ts", UNREAD, ""),
     ],
 )
 def test_a_message_ends_with_what_helps(url: str, error: Exception, helps: str) -> None:
