@@ -8,6 +8,7 @@ import av
 
 from ..bitstream.h264 import is_slice, nal_units
 from ..demuxed import DemuxedPacket
+from ..errors import SourceError
 from ..model import Codec
 
 _CODECS = {"h264": Codec.H264, "hevc": Codec.H265}
@@ -21,30 +22,36 @@ def whole_keyframes(packets: Iterator[DemuxedPacket]) -> Iterator[DemuxedPacket]
     frame begins (ITU-T H.264, 7.4.1.2.3), says libavformat, and makes two of it, neither of which is whole.
     """
     held: dict[int, DemuxedPacket] = {}
-    for packet in packets:
-        stream = packet.stream
-        codec = (
-            _CODECS.get(stream.codec_context.codec.canonical_name) if isinstance(stream, av.VideoStream) else None
-        )
-        if codec is None:
-            yield packet
-            continue
-        before = held.pop(stream.index, None)
-        data = bytes(packet) if before is not None or packet.is_keyframe else b""
-        if not data.startswith(_START_CODES):
+    try:
+        for packet in packets:
+            stream = packet.stream
+            codec = (
+                _CODECS.get(stream.codec_context.codec.canonical_name)
+                if isinstance(stream, av.VideoStream)
+                else None
+            )
+            if codec is None:
+                yield packet
+                continue
+            before = held.pop(stream.index, None)
+            data = bytes(packet) if before is not None or packet.is_keyframe else b""
+            if not data.startswith(_START_CODES):
+                if before is not None:
+                    yield before
+                yield packet
+                continue
+            if before is not None and packet.is_keyframe and _is_at_once(before, packet) and _goes_on(data, codec):
+                held[stream.index] = _together(before, packet, data, codec)
+                continue
             if before is not None:
                 yield before
-            yield packet
-            continue
-        if before is not None and packet.is_keyframe and _is_at_once(before, packet) and _goes_on(data, codec):
-            held[stream.index] = _together(before, packet, data, codec)
-            continue
-        if before is not None:
-            yield before
-        if packet.is_keyframe:
-            held[stream.index] = packet
-        else:
-            yield packet
+            if packet.is_keyframe:
+                held[stream.index] = packet
+            else:
+                yield packet
+    except SourceError:
+        yield from held.values()  # the last that came before a break
+        raise
     yield from held.values()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import av
 
 from ..demuxed import DemuxedPacket
+from ..errors import SourceError
 
 
 def timed_by_next(packets: Iterator[DemuxedPacket]) -> Iterator[DemuxedPacket]:
@@ -17,19 +18,29 @@ def timed_by_next(packets: Iterator[DemuxedPacket]) -> Iterator[DemuxedPacket]:
     """
     held: dict[int, DemuxedPacket] = {}
     ends: dict[int, int] = {}
-    for packet in packets:
-        index = packet.stream.index
-        before = held.pop(index, None)
-        if before is not None:
+    try:
+        for packet in packets:
+            index = packet.stream.index
+            before = held.pop(index, None)
+            if before is not None:
+                if packet.dts is not None:
+                    _place(before, packet.dts - (before.duration or 0), ends.get(index))
+                yield before
+            elif (
+                packet.size
+                and packet.dts is None
+                and packet.pts is None
+                and packet.duration
+                and _is_in_order(packet)
+            ):
+                held[index] = packet
+                continue
             if packet.dts is not None:
-                _place(before, packet.dts - (before.duration or 0), ends.get(index))
-            yield before
-        elif packet.size and packet.dts is None and packet.pts is None and packet.duration and _is_in_order(packet):
-            held[index] = packet
-            continue
-        if packet.dts is not None:
-            ends[index] = packet.dts + (packet.duration or 0)
-        yield packet
+                ends[index] = packet.dts + (packet.duration or 0)
+            yield packet
+    except SourceError:
+        yield from held.values()  # the last that came before a break
+        raise
     yield from held.values()
 
 

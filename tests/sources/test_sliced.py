@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import av
 import pytest
 
 from recordkit.bitstream.h264 import is_slice, nal_units
+from recordkit.errors import SourceError
 from recordkit.model import Codec
 from recordkit.sources.sliced import whole_keyframes
 from recordkit.sources.synthetic import Synthetic
@@ -76,3 +78,14 @@ def test_what_has_lost_its_first_slice_is_not_joined_to_the_keyframe_before(code
     assert list(whole_keyframes(iter([key, cut]))) == [key, cut]
     assert list(whole_keyframes(iter([key, late]))) == [key, late]
     assert list(whole_keyframes(iter(coded))) == coded
+
+
+def test_a_keyframe_before_a_break_is_not_lost(coded: list[av.Packet]) -> None:
+    def broken() -> Iterator[av.Packet]:
+        yield coded[0]
+        raise SourceError("camera", "the connection was closed")
+
+    given = whole_keyframes(broken())
+    assert next(given) is coded[0]
+    with pytest.raises(SourceError):
+        next(given)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import av
 import pytest
 
 from recordkit.encode.timeline import Timeline
+from recordkit.errors import SourceError
 from recordkit.sources.untimed import timed_by_next
 from recordkit.ticks import TICKS_PER_SECOND
 
@@ -56,3 +58,16 @@ def test_one_that_comes_late_moves_nothing_behind_it() -> None:
         placed += timeline.put(0, number, packet.dts, STEP, arrival=arrival)
     assert [one.place - placed[0].place for one in placed] == times
     assert timeline.restarts == 0
+
+
+def test_a_packet_before_a_break_is_not_lost() -> None:
+    came = packets([0, None])
+
+    def broken() -> Iterator[av.Packet]:
+        yield from came
+        raise SourceError("camera", "the connection was closed")
+
+    given = timed_by_next(broken())
+    assert [next(given), next(given)] == came
+    with pytest.raises(SourceError):
+        next(given)
