@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from ..endpoint.whep import Whep
@@ -61,7 +60,7 @@ from .loopback import (
     SizeAtOption,
 )
 from .recorded import plot as draw
-from .recorded import progress, show
+from .recorded import progress_line, show
 from .shared import FAULT, interrupt
 
 
@@ -296,11 +295,11 @@ def record(
     give_back_freed_memory()
     held = ring_of(ring, ring_bytes)
     asks = Asks(held)
-    with Live(Text(), console=console, auto_refresh=False) as live:
+    with progress_line(console) as shows:
 
         def look(recorder: Recorder) -> None:
             asks.pass_on(recorder)
-            live.update(progress(recorder), refresh=True)
+            shows(recorder)
 
         recording = record_source(
             media,

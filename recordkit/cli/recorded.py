@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from ..errors import SettingsError
@@ -49,10 +52,26 @@ def progress(recorder: Recorder) -> Text:
     return Text.assemble(*parts)
 
 
+@contextmanager
+def progress_line(console: Console) -> Iterator[Callable[[Recorder], None]]:
+    """Shows how far a recording is, for which it gives what to call; what comes next begins a line of its own."""
+    line = Text()
+    try:
+        with Live(line, console=console, auto_refresh=False) as live:
+
+            def look(recorder: Recorder) -> None:
+                nonlocal line
+                line = progress(recorder)
+                live.update(line, refresh=True)
+
+            yield look
+    finally:
+        if line and not console.is_terminal:
+            console.print()  # it has no end of its own there
+
+
 def show(console: Console, recording: Recording) -> None:
     """Print what was recorded, and what was lost or is worth to know."""
-    if not console.is_terminal:
-        console.print()  # the progress line has no end of its own there
     if recording.path is None:
         words = "Nothing was asked for" if recording.counters.video_units + recording.counters.audio_units else None
         console.print(f"{words or 'No media arrived'}, so no file was written.")

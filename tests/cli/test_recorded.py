@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 import recordkit as rk
-from recordkit.cli.recorded import plot, show
+from recordkit.cli.recorded import plot, progress_line, show
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,19 @@ def test_what_was_recorded_is_named_and_losses_only_if_there_are_any(recording: 
     assert "the recording ended by itself: disk full" in text
     assert "dropped because the queue was full: 1,234, gaps in the audio: 2" in text
     assert "out of order" not in text
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_what_comes_behind_the_line_of_progress_begins_a_line(tmp_path: Path, has_begun: bool) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=200)
+    with suppress(rk.SourceError), progress_line(console) as look:
+        if has_begun:
+            look(rk.Recorder(tmp_path / "talk.ts"))
+        raise rk.SourceError("camera", "the connection was closed")
+    console.print("error")
+    assert out.getvalue().splitlines()[-1] == "error"
+    assert len(out.getvalue().splitlines()) == 1 + has_begun
 
 
 def test_no_file_is_told(recording: rk.Recording) -> None:
