@@ -163,7 +163,8 @@ _NAMES = {
     ".telemetry.frames": "Log plain read_flush_log read_flush_logs",
     ".verification.verify": "Verification verify",
 }
-logging.getLogger(__name__).addFilter(_PrintableFilter())
+for _logger in (__name__, f"{__name__}.endpoint"):  # a logger's filter does not see what those below it are told
+    logging.getLogger(_logger).addFilter(_PrintableFilter())
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -9,7 +9,7 @@ import av
 
 OVER_HTTP = ("http:", "https:")
 _ESCAPED_BADLY = re.compile(
-    r"[A-Za-z0-9+.-]+://[^/?#\s:@]*:(?!\d+(?:[/?#\s]|$))(?:[^@\s]*[/?#@:][^@\s]*@|\S*@\S*@)"
+    r"[A-Za-z0-9+.-]+://[^/?#\s:@\[]*:(?!\d+(?:[/?#\s]|$))(?:[^@\s]*[/?#@:][^@\s]*@|\S*@\S*@)"
 )
 """A password with what ends it, or its host: RFC 3986, 3.2.1, wants that written as % and two digits."""
 _HOW_TO_LOG_IN = (

@@ -24,6 +24,7 @@ BROKEN = av.error.PatchWelcomeError(1, "Not yet implemented in FFmpeg, patches w
         ("rtsp://bob:p%40ss@cam:554/1", WRONG, ""),
         ("rtsp://cam:554/a@b", WRONG, ""),
         ("rtsp://bob@cam:554/1", WRONG, ""),
+        ("rtsp://[::1]:554/a@b", WRONG, ""),
         ("http://radio/ogg", BROKEN, "--reconnect"),
         ("http://radio/ogg", WRONG, ""),
         ("https://cam/1", WRONG, "ca_file"),

@@ -27,6 +27,8 @@ _BARE = frozenset({"aac", "mp3", "ac3", "eac3"})
 """Formats in which frame stands behind frame, and nothing else."""
 _MOST_LEFT_OUT = 32
 _HEADER_BYTES = 32
+_LONGEST_S = 1 << 32
+"""No stream is so old: what claims to be is damaged or a lie, and libavformat has no numbers for it."""
 
 
 def joined(packets: Iterator[DemuxedPacket], kind: str, name: str) -> Iterator[DemuxedPacket]:
@@ -98,7 +100,7 @@ class _Position:
             self._begins += self._lasts(before, header.number - before.number)
         else:
             self._begins += Fraction(before.samples, before.sample_rate or self._sample_rate)
-        return self._begins
+        return self._begins if self._begins < _LONGEST_S else None
 
     def _lasts(self, header: FlacHeader, numbers: int) -> Fraction:
         samples = numbers if header.is_by_sample else numbers * header.samples

@@ -62,9 +62,10 @@ def _is_at_once(before: DemuxedPacket, packet: DemuxedPacket) -> bool:
 
 def _goes_on(data: bytes, codec: Codec) -> bool:
     """Whether its first slice is not the first of a frame, by the bit behind that slice's header."""
-    for kind, start, _ in nal_units(data, codec):
+    for kind, start, end in nal_units(data, codec):
         if is_slice(kind, codec):
-            return not data[start + (2 if codec is Codec.H265 else 1)] & 0x80
+            at = start + (2 if codec is Codec.H265 else 1)
+            return at < end and not data[at] & 0x80
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 
@@ -64,3 +65,10 @@ def test_songs_of_flac_at_other_rates_last_as_long_as_they_do(tmp_path: Path) ->
     recording = heard(first + second, tmp_path)
     assert recording.duration_s == pytest.approx(4, abs=0.1)
     assert recording.counters.restarts == 0
+
+
+def test_a_frame_of_flac_that_claims_to_be_older_than_any_stream_has_no_time() -> None:
+    with av.open(BytesIO(), "w", format="ogg") as container:
+        packet = av.Packet(bytes.fromhex("fff8fd08febfbfbfbfbfbf0001") + bytes(20))
+        packet.stream, packet.time_base = container.add_stream("flac", rate=48_000), Fraction(1, 48_000)
+        assert [one.pts for one in joined(iter([packet]), "ogg", "radio")] == [None]

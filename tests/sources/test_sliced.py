@@ -89,3 +89,9 @@ def test_a_keyframe_before_a_break_is_not_lost(coded: list[av.Packet]) -> None:
     assert next(given) is coded[0]
     with pytest.raises(SourceError):
         next(given)
+
+
+@pytest.mark.parametrize("end", [b"\0\0\1\x65", b"\0\0\1\x65\0", b"\0\0\1\x67\x42\0\0\1\x65"])
+def test_a_slice_that_is_cut_behind_its_header_goes_on_with_nothing(coded: list[av.Packet], end: bytes) -> None:
+    cut = piece(coded[5], end, coded[0].pts)
+    assert list(whole_keyframes(iter([coded[0], cut]))) == [coded[0], cut]
