@@ -22,7 +22,7 @@ _ACTPASS = re.compile(r"(?m)^a=setup:actpass(?=\r?$)")
 _HOST_CANDIDATE = re.compile(
     r"(?P<front>a=candidate:\S+)(?P<middle> \d+ udp \d+ )(?P<host>\S+) (?P<port>\d+)(?P<rest> typ host.*?)\r?$"
 )
-_CODING = re.compile(r"(?m)^a=rtpmap:(\d+) ([^/\s]+)(\S*)")
+_CODING = re.compile(r"(?m)^a=rtpmap:(\d{1,3}) ([^/\s]+)(\S*)")
 _SHA_256 = re.compile(r"(?im)^a=fingerprint:sha-256 ")
 _OTHER_HASH = re.compile(r"(?im)^a=fingerprint:(?!sha-256 ).*\r?\n?")
 
@@ -138,8 +138,8 @@ def _preferred_first(section: str) -> str:
 
 
 def _codings(section: str) -> Iterator[tuple[str, str]]:
-    for payload_type, name, _ in _CODING.findall(section):
-        yield payload_type, name.lower()
+    # Each once: a stranger may say it thousands of times, and for each the section is gone through.
+    yield from dict.fromkeys((payload_type, name.lower()) for payload_type, name, _ in _CODING.findall(section))
 
 
 def _parameters(section: str) -> dict[str, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 
 import pytest
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
@@ -130,3 +131,10 @@ def test_the_answer_states_one_fingerprint_for_who_cannot_choose_among_several()
 def test_a_description_without_sha_256_keeps_the_fingerprints_that_it_has() -> None:
     text = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=fingerprint:sha-384 AA\r\na=fingerprint:sha-512 BB\r\n"
     assert with_one_fingerprint(text) == text
+
+
+@pytest.mark.parametrize("line", ["a=rtpmap:96 H264/90000\r\n", "a=rtpmap:{} H264/90000\r\n"])
+def test_an_offer_that_states_a_coding_thousands_of_times_holds_nothing_up(line):
+    began_s = time.process_time()
+    for_aiortc("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" + "".join(line.format(1_000 + one) for one in range(20_000)))
+    assert time.process_time() - began_s < 5  # some milliseconds; once a minute
