@@ -18,7 +18,7 @@ _NAME_AND_PASSWORD = re.compile(r"(?<=://)(?:[^/?#\s:@]*:(?!\d+(?:[/?#\s]|$))\S*
 Where an @ stands behind the host, too, nobody can tell which of them ends the password: the host is hidden as well.
 """
 _WORD = re.compile(r"\S++")
-_TELLING = "auth|cred|jwt|key|pass|pwd|secret|sig|token"
+_TELLING = "auth|cred|jwt|key|loginpas|pass|pwd|secret|sig|token"
 _PARAMETER = re.compile(
     rf"([?&;](?:(?!{_TELLING})[^=&;\s])*+(?:{_TELLING})[^=&;\s]*+=)[^&;#\s'\")]+|[?&;][^=&;\s]*+", re.IGNORECASE
 )

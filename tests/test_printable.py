@@ -34,6 +34,7 @@ def test_what_can_be_shown_stays():
         ("http://user@cam/1, http://cam:80/a@b", "http://***@cam/1, http://cam:80/a@b"),
         ("http://cam/1?PWD=x&size=2&X-Amz-Signature=ab#t", "http://cam/1?PWD=***&size=2&X-Amz-Signature=***#t"),
         ("'https://cam/live?access_token=a.b'", "'https://cam/live?access_token=***'"),
+        ("http://cam/live?loginuse=bob&loginpas=x&pwd=y", "http://cam/live?loginuse=bob&loginpas=***&pwd=***"),
         ("mail user:pass@example.org?token=x", "mail user:pass@example.org?token=x"),
         ("/recordings/talk.ts", "/recordings/talk.ts"),
     ],
