@@ -13,6 +13,7 @@ import av
 from av.container import InputContainer
 
 from .errors import SourceError
+from .ticks import fraction
 
 log = logging.getLogger("recordkit")
 
@@ -60,8 +61,8 @@ class Care:
         audio = [stream.index for stream in streams if isinstance(stream, av.AudioStream)]
         is_mp4 = bool(audio) and _IN_FRAGMENTS in container.format.name.split(",")
         self._audio = {index: _Holes() if is_mp4 else _Runs() for index in audio}
-        coarse = [one for one in streams if by_arrival and (one.time_base or 0) > _COARSE]
-        self._arrivals = {one.index: Arrivals(Fraction(one.time_base)) for one in coarse if one.time_base}
+        bases = {stream.index: fraction(stream.time_base) for stream in streams if by_arrival}
+        self._arrivals = {index: Arrivals(base) for index, base in bases.items() if base and base > _COARSE}
         self._decoded: dict[int, int] = {}
         """When the packet before of each stream is decoded."""
         self._tells_damage = tells_damage
