@@ -21,8 +21,9 @@ from recordkit.verification.verify import verify
 from tests.media import make_clip
 from tests.sources.test_returning import server
 
-FALSE_HEADER = bytes.fromhex("fffa57ad")
-"""Twelve bits set, as in the midst of a frame, and behind them a length of 3,437 bytes."""
+FALSE_HEADER = bytes.fromhex("fffa57ac0c8000")
+"""Twelve bits set, as in the midst of a frame, and behind them a length of 100 bytes: where a false header claims
+that of several frames FFmpeg 9 takes one of those apart."""
 
 
 def heard(data: bytes, tmp_path: Path, name: str = "talk.ts") -> Recording:
