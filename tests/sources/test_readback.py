@@ -335,7 +335,9 @@ def test_a_truncated_file_gives_what_is_in_it(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2 + 77])
     found = read_back(path)
     assert 30 <= found.frames < 120
-    assert (found.lost, found.out_of_order) == (0, 0)
+    # The last frame may be one that is coded before those that are shown before it, up to three of libx264's.
+    assert found.lost <= 3
+    assert found.out_of_order == 0
     # Half a picture lies at the cut: the decoder fills it from the one before, or with something unreadable.
     assert found.repeated + found.unreadable <= 1
 
