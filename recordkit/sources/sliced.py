@@ -15,6 +15,14 @@ _CODECS = {"h264": Codec.H264, "hevc": Codec.H265}
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 
 
+def coding_in_nal_units(packet: DemuxedPacket) -> Codec | None:
+    """H.264 or H.265, if ``packet`` is video of that with start codes (annex B); None for all else."""
+    if not packet.size or not isinstance(packet.stream, av.VideoStream):
+        return None
+    codec = _CODECS.get(packet.stream.codec_context.codec.canonical_name)
+    return codec if codec is not None and bytes(memoryview(packet)[:4]).startswith(_START_CODES) else None
+
+
 def whole_keyframes(packets: Iterator[DemuxedPacket]) -> Iterator[DemuxedPacket]:
     """``packets``, in which all slices of a keyframe are one packet; keyframes wait for the next of their stream.
 
@@ -24,29 +32,16 @@ def whole_keyframes(packets: Iterator[DemuxedPacket]) -> Iterator[DemuxedPacket]
     held: dict[int, DemuxedPacket] = {}
     try:
         for packet in packets:
-            stream = packet.stream
-            codec = (
-                _CODECS.get(stream.codec_context.codec.canonical_name)
-                if isinstance(stream, av.VideoStream)
-                else None
-            )
-            if codec is None:
-                yield packet
-                continue
-            before = held.pop(stream.index, None)
-            data = bytes(packet) if before is not None or packet.is_keyframe else b""
-            if not data.startswith(_START_CODES):
-                if before is not None:
-                    yield before
-                yield packet
-                continue
-            if before is not None and packet.is_keyframe and _is_at_once(before, packet) and _goes_on(data, codec):
-                held[stream.index] = _together(before, packet, data, codec)
-                continue
+            index = packet.stream.index
+            before = held.pop(index, None)
+            codec = coding_in_nal_units(packet) if packet.is_keyframe else None
             if before is not None:
+                if codec is not None and _is_at_once(before, packet) and _goes_on(bytes(packet), codec):
+                    held[index] = _together(before, packet, codec)
+                    continue
                 yield before
-            if packet.is_keyframe:
-                held[stream.index] = packet
+            if codec is not None:
+                held[index] = packet
             else:
                 yield packet
     except SourceError:
@@ -69,8 +64,9 @@ def _goes_on(data: bytes, codec: Codec) -> bool:
     return False
 
 
-def _together(before: DemuxedPacket, packet: DemuxedPacket, data: bytes, codec: Codec) -> DemuxedPacket:
+def _together(before: DemuxedPacket, packet: DemuxedPacket, codec: Codec) -> DemuxedPacket:
     """Both as one, without what stands between their slices."""
+    data = bytes(packet)
     slices = b"".join(
         b"\0\0\1" + data[start:end] for kind, start, end in nal_units(data, codec) if is_slice(kind, codec)
     )

@@ -8,13 +8,11 @@ import av
 
 from ..bitstream.h264 import has_slice
 from ..demuxed import DemuxedPacket
-from ..model import Codec
 from .joined import PARSERS
+from .sliced import coding_in_nal_units
 from .source import SourceItem
 
 _MOST_BYTES = 1024
-_CODECS = {"h264": Codec.H264, "hevc": Codec.H265}
-_START_CODES = (b"\0\0\1", b"\0\0\0\1")
 
 
 def without_torn(items: Iterator[SourceItem]) -> Iterator[SourceItem]:
@@ -38,10 +36,8 @@ def without_torn(items: Iterator[SourceItem]) -> Iterator[SourceItem]:
 
 
 def _has_headers_alone(media: DemuxedPacket) -> bool:
-    if not 0 < media.size <= _MOST_BYTES:
-        return False
-    codec, data = _CODECS.get(media.stream.codec_context.codec.canonical_name), bytes(media)
-    return codec is not None and data.startswith(_START_CODES) and not has_slice(data, codec)
+    codec = coding_in_nal_units(media) if media.size <= _MOST_BYTES else None
+    return codec is not None and not has_slice(bytes(media), codec)
 
 
 def _is_cut_off(media: DemuxedPacket) -> bool:
