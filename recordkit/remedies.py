@@ -13,7 +13,7 @@ _ESCAPED_BADLY = re.compile(
 )
 """A password with what ends it, or its host: RFC 3986, 3.2.1, wants that written as % and two digits."""
 _HOW_TO_LOG_IN = (
-    ". Name and password belong into the URL, as in rtsp://USER:PASSWORD@HOST/, "
+    ". Name and password belong into the URL, as USER:PASSWORD@ before the host, "
     "with %40 for @, %3A for :, %2F for /, %3F for ?, %23 for # and %25 for %"
 )
 _DASH = re.compile(r"\.mpd(?:[?#]|$)", re.IGNORECASE)

@@ -7,6 +7,7 @@ import pytest
 
 from recordkit.demux import open_media
 from recordkit.errors import SourceError
+from recordkit.printable import discreet
 from recordkit.remedies import remedy
 
 REFUSED = av.error.HTTPUnauthorizedError(401, "Unauthorized")
@@ -36,6 +37,7 @@ BROKEN = av.error.PatchWelcomeError(1, "Not yet implemented in FFmpeg, patches w
 def test_a_message_ends_with_what_helps(url: str, error: Exception, helps: str) -> None:
     said = remedy(url, error, options={"tls_verify": "1"})
     assert helps in said
+    assert discreet(said) == said, "it is shown as it is"
     assert bool(said) is bool(helps)
     assert "ss" not in said.replace("password", "").replace("PASSWORD", "")
 

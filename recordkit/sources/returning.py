@@ -6,6 +6,8 @@ import logging
 from collections.abc import Collection, Generator, Iterator
 from threading import Event
 
+import av
+
 from ..encode.routing import FIRST_AUDIO, VIDEO
 from ..errors import SourceError
 from ..model import Codec, EventKind, Field
@@ -53,7 +55,11 @@ class Returning:
     def items(self) -> Iterator[SourceItem | SourceNote]:
         """What it gives. Without ``reconnect``, or if it ends by itself, it raises SourceError where it breaks."""
         how = self._file.reconnect
-        if how is None or not comes_back(self.connection.container, self._file.url):
+        container = self.connection.container
+        if how is None or not comes_back(container, self._file.url):
+            if how is not None:
+                lasts = f", {container.duration / av.time_base:g} s" if container.duration else ""
+                log.warning("%s says that it has an end%s: it is not asked for again", self._file.name, lasts)
             yield from self.connection.items()
             return
         waits = Waits(how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -240,3 +241,12 @@ def test_one_that_does_not_come_back_ends_the_recording_which_is_committed(tmp_p
     assert recording.ended_because is not None
     (ended,) = fields(recording, "source ended")
     assert ended["because"].startswith("the source did not come back within 0.3 s: ")
+
+
+def test_what_has_an_end_is_not_asked_for_again_and_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "recordkit")
+    film = make_clip(tmp_path / "a.mp4", seconds=1)
+    record(MediaFile(film, reconnect=Reconnect()), tmp_path / "talk.ts")
+    assert re.search(r"a\.mp4 says that it has an end, 1\.?\d* s: it is not asked for again", caplog.text)
